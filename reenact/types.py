@@ -1,0 +1,106 @@
+"""What flows between the folders: pictures of one face, and what is known of its geometry.
+
+Conventions inside the package: RGB float32 in [0, 1], ``(frames, 3, height, width)``; pixel centres at +0.5;
+``a_from_b @ x_b = x_a``; radians. Whole frames straight from a file stay ``(height, width, 3)`` uint8 arrays
+(`Frame`), because a full-HD float copy of every frame would cost more than the networks; crops are float tensors.
+"""
+
+import dataclasses
+
+import numpy as np
+import torch
+from jaxtyping import Float, UInt8
+from torch import Tensor
+
+Frame = UInt8[np.ndarray, "height width 3"]
+"""A decoded RGB picture of any size."""
+
+ACTION_UNITS = (1, 2, 4, 5, 6, 7, 9, 10, 12, 14, 15, 17, 20, 23, 25, 26, 45)
+"""FACS numbers of the 17 Action Units, in the order of every `action_units` array."""
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class CropSpec:
+    """How the square crop of a system is cut around a face; part of its config, used in training and inference."""
+
+    face_scale: float = 1.95
+    """Side of the crop over the larger side of the face mesh's bounding box."""
+    shift_up: float = 0.03
+    """The crop's centre lies this share of its side above the centre of the bounding box: hair needs room."""
+    network_px: int = 256
+    """Side at which the networks see it."""
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class FaceImage:
+    """Square pictures of one face, each cut from a frame."""
+
+    rgb: Float[Tensor, "f 3 s s"]
+    """RGB in [0, 1]; s is the crop's own size, from the network's 256 to the native one."""
+    crop_from_frame: Float[Tensor, "f 3 3"]
+    """Maps homogeneous frame pixels to crop pixels."""
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class FaceGeometry:
+    """What is known of one face's shape, pose and expression in f frames."""
+
+    mesh_px: Float[Tensor, "f 478 3"]
+    """MediaPipe Face Mesh order; x right, y down, z on the same scale and smaller is nearer; pixels of the picture
+    named by the holder (the frame for a tracker's result, the crop beside a `FaceImage`)."""
+    blendshapes: Float[Tensor, "f 52"]
+    """MediaPipe's 52 scores in its order, 0 to 1."""
+    rotation: Float[Tensor, "f 3 3"]
+    """camera_from_head; x right, y up, z towards the viewer. yaw = atan2(R02, R22), pitch = asin(-R12),
+    roll = atan2(R10, R11)."""
+    action_units: Float[Tensor, "f 17"]
+    """Intensity of `ACTION_UNITS`, 0 to 1 (FACS 0 to 5)."""
+    score: Float[Tensor, "f"]
+    """Probability that this is a face, well tracked."""
+
+    def __len__(self) -> int:
+        return self.mesh_px.shape[0]
+
+    def __getitem__(self, frames: slice) -> "FaceGeometry":
+        """The same for some of the frames."""
+        return FaceGeometry(**{field.name: getattr(self, field.name)[frames] for field in dataclasses.fields(self)})
+
+    def moved_by(self, target_from_source: Float[Tensor, "3 3"]) -> "FaceGeometry":
+        """The same face in the pixels of another picture, reached by a similarity transform.
+
+        z is scaled with x and y; the rotation turns with the picture.
+        """
+        matrix = target_from_source.to(self.mesh_px)
+        scale = torch.linalg.det(matrix[:2, :2]).abs().sqrt()
+        xy = self.mesh_px[..., :2] @ matrix[:2, :2].T + matrix[:2, 2]
+        cos, sin = matrix[0, 0] / scale, matrix[1, 0] / scale
+        # pixels have y down, the head's axes y up: a clockwise turn of the picture is a negative roll
+        turn = torch.eye(3).to(self.mesh_px)
+        turn[0, 0], turn[0, 1], turn[1, 0], turn[1, 1] = cos, sin, -sin, cos
+        return dataclasses.replace(
+            self,
+            mesh_px=torch.cat([xy, self.mesh_px[..., 2:] * scale], dim=-1),
+            rotation=turn @ self.rotation,
+        )
+
+    @staticmethod
+    def cat(parts: "list[FaceGeometry]") -> "FaceGeometry":
+        """Frames of several objects, one after the other."""
+        return FaceGeometry(
+            **{
+                field.name: torch.cat([getattr(part, field.name) for part in parts])
+                for field in dataclasses.fields(FaceGeometry)
+            }
+        )
+
+
+def head_angles_rad(rotation: Float[Tensor, "f 3 3"]) -> Float[Tensor, "f 3"]:
+    """Pitch, yaw, roll in radians of `FaceGeometry.rotation`."""
+    return torch.stack(
+        [
+            torch.asin(-rotation[:, 1, 2].clamp(-1, 1)),
+            torch.atan2(rotation[:, 0, 2], rotation[:, 2, 2]),
+            torch.atan2(rotation[:, 1, 0], rotation[:, 1, 1]),
+        ],
+        dim=1,
+    )

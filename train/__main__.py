@@ -1,0 +1,8 @@
+"""``accelerate launch -m train RECIPE``: build the task of a recipe and hand it to the loop."""
+
+import sys
+
+from train.recipes import main
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,58 @@
+"""Recipes: what can be trained, each a function from data to a task."""
+
+import dataclasses
+import importlib
+import pathlib
+import sys
+from typing import Annotated
+
+import torch
+import tyro
+
+from train.data import load_faces
+from train.loop import LoopConfig, run
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Arguments:
+    """Train one network of the project."""
+
+    recipe: tyro.conf.Positional[str]
+    """tracker, detector, identity, parser or correspondence."""
+    data: pathlib.Path
+    """Folder of the labelled set (docs/data.md)."""
+    out: pathlib.Path
+    """Run folder: log, checkpoints, samples, exported weights. Used again, it resumes."""
+    cache: pathlib.Path = pathlib.Path("runs/cache")
+    """Where decoded pictures are kept."""
+    loop: Annotated[LoopConfig | None, tyro.conf.Suppress] = None
+    steps: int | None = None
+    """Optimiser steps, instead of the recipe's."""
+    batch_size: int | None = None
+    """Samples per step, instead of the recipe's."""
+    learning_rate: float | None = None
+    """Peak learning rate, instead of the recipe's."""
+    validate_every: int | None = None
+    """Steps between validations, instead of the recipe's."""
+    init: pathlib.Path | None = None
+    """Exported weights to start from."""
+    threads: int = 0
+    """CPU threads; 0 lets torch choose."""
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run the command line."""
+    arguments = tyro.cli(Arguments, args=argv, prog="train")
+    if arguments.threads:
+        torch.set_num_threads(arguments.threads)
+    recipe = importlib.import_module(f"train.recipes.{arguments.recipe}")
+    train = load_faces(arguments.data, "train", arguments.cache)
+    val = load_faces(arguments.data, "val", arguments.cache)
+    task, loop = recipe.build(train, val, arguments)
+    changes = {
+        name: getattr(arguments, name)
+        for name in ("steps", "batch_size", "learning_rate", "validate_every")
+        if getattr(arguments, name) is not None
+    }
+    run(task, dataclasses.replace(loop, **changes), arguments.out, command=" ".join(["-m train", *sys.argv[1:]]))
+    return 0

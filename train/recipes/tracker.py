@@ -1,0 +1,230 @@
+"""Recipe: the face tracker, taught by the labels of the set (mesh, blendshapes, rotation)."""
+
+import dataclasses
+import pathlib
+from typing import Any
+
+import cv2
+import numpy as np
+import torch
+from torch import nn
+
+from reenact.perception.crop import LEFT_EYE_OUTER, RIGHT_EYE_OUTER, square_crop, tracker_crop
+from reenact.perception.tracker import TrackerConfig, TrackerNetwork, TrackerOutput
+from train.augment import random_colour, random_occluder, random_quality, warp_crop
+from train.data import FaceData
+from train.export import start_from, write_model
+from train.loop import Batch, LoopConfig, Losses
+from train.mirror import MIRROR_BLENDSHAPES, mirror_of_mesh
+
+EYES_AND_LIPS = np.unique(
+    # the lips' two contours, the eyes' contours, the irises (MediaPipe Face Mesh topology)
+    [61, 146, 91, 181, 84, 17, 314, 405, 321, 375, 291, 185, 40, 39, 37, 0, 267, 269, 270, 409]
+    + [78, 95, 88, 178, 87, 14, 317, 402, 318, 324, 308, 191, 80, 81, 82, 13, 312, 311, 310, 415]
+    + [263, 249, 390, 373, 374, 380, 381, 382, 362, 466, 388, 387, 386, 385, 384, 398]
+    + [33, 7, 163, 144, 145, 153, 154, 155, 133, 246, 161, 160, 159, 158, 157, 173]
+    + list(range(468, 478))
+)
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class TrackerTaskConfig:
+    """Weights of the losses and sizes of the perturbations."""
+
+    fine_weight: float = 3.0
+    """Of eye and lip points, over the others: expressions live there."""
+    negatives: float = 0.08
+    """Share of crops that hold no face, or a badly placed one; they teach the score."""
+    still_share: float = 0.5
+    """Share of stills: many people, against clips: many expressions."""
+    turned_gain: float = 6.0
+    """Frames beyond 30 degrees of yaw are drawn this many times as often."""
+
+
+class TrackerTask:
+    """Crops perturbed as detection and tracking perturb them -> labels carried along."""
+
+    critic = None
+
+    def __init__(self, train: FaceData, val: FaceData, network: TrackerConfig, config: TrackerTaskConfig) -> None:
+        self.train, self.val, self.network_config, self.config = train, val, network, config
+        self.networks = TrackerNetwork(network)
+        self.mirror = mirror_of_mesh(train)
+        gain = np.interp(np.abs(train.yaw_deg), [10, 30], [1.0, config.turned_gain])
+        clip_size = np.bincount(train.clip[~train.is_still])[np.maximum(train.clip, 0)]
+        weights = np.where(train.is_still, 1.0, 1.0 / clip_size) * gain
+        for still, share in ((True, config.still_share), (False, 1 - config.still_share)):
+            chosen = train.is_still == still
+            weights[chosen] *= share / weights[chosen].sum()
+        self.cumulative = np.cumsum(weights / weights.sum())
+        mean = np.mean([self._label_in_crop(i, tracker_crop(train.mesh_px[i], 128), 128) for i in range(0, len(train), 37)], axis=0)
+        self.networks.mean_mesh.copy_(torch.from_numpy(mean))
+        weight = np.ones(478, np.float32)
+        weight[EYES_AND_LIPS] = config.fine_weight
+        self.point_weight = torch.from_numpy(weight / weight.mean())
+
+    def _label_in_crop(self, row: int, crop_from_frame: np.ndarray, crop_px: int) -> np.ndarray:
+        """(478, 3) mesh in the units of `TrackerOutput.mesh`."""
+        mesh = self.train.mesh_px[row]
+        return mesh_in_crop_units(mesh, crop_from_frame, crop_px)
+
+    def sample_batch(self, rng: np.random.Generator, size: int, device: torch.device) -> Batch:
+        rows = np.searchsorted(self.cumulative, rng.random(size)).clip(max=len(self.train) - 1)
+        samples = [self._sample(int(row), rng) for row in rows]
+        batch = {key: torch.from_numpy(np.stack([s[key] for s in samples])) for key in samples[0]}
+        batch["crop"] = batch["crop"].permute(0, 3, 1, 2).contiguous(memory_format=torch.channels_last)
+        return {key: value.to(device) for key, value in batch.items()}
+
+    def _sample(self, row: int, rng: np.random.Generator) -> dict[str, np.ndarray]:
+        data, crop_px = self.train, self.network_config.crop_px
+        rgb, mesh = data.rgb[row], data.mesh_px[row].astype(np.float64)
+        blendshapes, rotation = data.blendshapes[row], data.rotation[row].astype(np.float64)
+        if rng.random() < 0.5:
+            rgb = rgb[:, ::-1]
+            mesh = mesh[self.mirror] * [-1, 1, 1] + [rgb.shape[1], 0, 0]
+            blendshapes = blendshapes[MIRROR_BLENDSHAPES]
+            flip = np.diag([-1.0, 1, 1])
+            rotation = flip @ rotation @ flip
+        is_face = rng.random() >= self.config.negatives
+        spread = 1.0 if rng.random() < 0.5 else 0.25  # as after detection, as within a clip
+        turn_rad = np.radians(np.clip(rng.normal(0, 16), -40, 40)) * spread
+        zoom = np.exp(np.clip(rng.normal(0, 0.16), -0.35, 0.35) * spread)
+        shift = np.clip(rng.normal(0, 0.07, 2), -0.16, 0.16) * spread
+        if not is_face:  # too far off, too near, or far too wide: no usable face
+            kind = rng.integers(3)
+            direction = rng.uniform(0, 2 * np.pi)
+            shift = rng.uniform(0.6, 0.9) * np.array([np.cos(direction), np.sin(direction)]) if kind == 0 else shift
+            zoom = {0: zoom, 1: rng.uniform(3, 6), 2: rng.uniform(0.2, 0.35)}[int(kind)]
+        base = tracker_crop(mesh, crop_px)
+        centre = np.array([crop_px / 2, crop_px / 2]) + shift * crop_px
+        jitter = square_crop(centre, crop_px / zoom, turn_rad, crop_px)
+        crop_from_frame = jitter @ base
+        border = [cv2.BORDER_REPLICATE, cv2.BORDER_CONSTANT, cv2.BORDER_REFLECT_101][rng.integers(3)]
+        crop = warp_crop(np.ascontiguousarray(rgb), crop_from_frame, crop_px, border)
+        if rng.random() < 0.15:
+            other = cv2.resize(data.rgb[rng.integers(len(data))], (crop_px, crop_px))
+            crop = random_occluder(crop, other, rng)
+        crop = random_quality(random_colour(crop, rng), rng)
+        # a turn of the picture by phi (clockwise in pixels) turns the camera axes, whose y points up, by -phi
+        phi = np.arctan2(crop_from_frame[1, 0], crop_from_frame[0, 0])
+        c, s = np.cos(-phi), np.sin(-phi)
+        rotation = np.array([[c, -s, 0], [s, c, 0], [0, 0, 1]]) @ rotation
+        return {
+            "crop": crop.astype(np.float32) / 255,
+            "mesh": mesh_in_crop_units(mesh, crop_from_frame, crop_px),
+            "blendshapes": blendshapes.astype(np.float32),
+            "rotation": rotation.astype(np.float32),
+            "is_face": np.float32(is_face),
+        }
+
+    def inputs(self, batch: Batch) -> tuple[torch.Tensor, ...]:
+        return (batch["crop"],)
+
+    def compute_losses(self, outputs: TrackerOutput, batch: Batch, critic: nn.Module | None) -> Losses:
+        real = batch["is_face"]
+        per_face = real / real.sum().clamp(min=1)
+        weight = self.point_weight.to(real.device)
+        eyes = batch["mesh"][:, [LEFT_EYE_OUTER, RIGHT_EYE_OUTER]]
+        eye_distance = (eyes[:, 0] - eyes[:, 1]).norm(dim=1).clamp(min=1e-3)
+        error = (outputs.mesh - batch["mesh"]) / eye_distance[:, None, None]
+        distance = wing(error[..., :2].square().sum(-1).add(1e-10).sqrt()) + 0.3 * wing(error[..., 2].abs())
+        blend = (outputs.blendshapes - batch["blendshapes"]).abs() + 4 * (
+            outputs.blendshapes - batch["blendshapes"]
+        ).square()
+        turn = (outputs.rotation - batch["rotation"]).square().sum((1, 2))
+        return {
+            "mesh": 10 * ((distance * weight).mean(1) * per_face).sum(),
+            "blendshapes": 2 * (blend.mean(1) * per_face).sum(),
+            "rotation": 2 * (turn * per_face).sum(),
+            "score": 0.2 * nn.functional.binary_cross_entropy_with_logits(outputs.score_logit, real),
+        }
+
+    def compute_critic_losses(self, outputs: Any, batch: Batch, critic: nn.Module) -> Losses:
+        raise AssertionError("the tracker has no critic")
+
+    def validate(self, networks: nn.Module, device: torch.device) -> dict[str, float]:
+        return validate_tracker(networks, self.val, self.network_config.crop_px, device)
+
+    def draw_samples(self, networks: nn.Module, device: torch.device) -> np.ndarray:
+        return draw_tracker(networks, self.val, self.network_config.crop_px, device)
+
+    def export(self, networks: nn.Module, folder: pathlib.Path, facts: dict[str, Any]) -> None:
+        write_model(networks, folder, {"model": "tracker", "network": dataclasses.asdict(self.network_config)}, facts)
+
+
+def mesh_in_crop_units(mesh: np.ndarray, crop_from_frame: np.ndarray, crop_px: int) -> np.ndarray:
+    """(478, 3) float32: x, y in [-1, 1] over the crop, z scaled alike."""
+    scale = np.hypot(crop_from_frame[0, 0], crop_from_frame[1, 0])
+    xy = mesh[:, :2] @ crop_from_frame[:2, :2].T + crop_from_frame[:2, 2]
+    return np.concatenate([xy * 2 / crop_px - 1, mesh[:, 2:] * scale * 2 / crop_px], axis=1).astype(np.float32)
+
+
+def wing(x: torch.Tensor, width: float = 0.1, bend: float = 0.02) -> torch.Tensor:
+    """Wing loss (Feng et al., 2018, eq. 5): logarithmic for small errors, linear beyond `width`."""
+    offset = width - width * np.log1p(width / bend)
+    return torch.where(x < width, width * torch.log1p(x / bend), x - offset)
+
+
+def validate_tracker(networks: nn.Module, data: FaceData, crop_px: int, device: torch.device) -> dict[str, float]:
+    """Errors on slightly misplaced crops (seeded), as in a clip one frame after the last."""
+    rng = np.random.default_rng(1)
+    meshes, blends, turns, yaws = [], [], [], np.abs(data.yaw_deg)
+    rows = np.concatenate([np.flatnonzero(data.is_still), np.flatnonzero(~data.is_still)[::4]])
+    for chunk in np.array_split(rows, max(len(rows) // 64, 1)):
+        crops, labels, rotations, eye = [], [], [], []
+        for row in chunk:
+            jitter = square_crop(crop_px / 2 + rng.normal(0, 0.02, 2) * crop_px, crop_px * np.exp(rng.normal(0, 0.04)), rng.normal(0, 0.04), crop_px)
+            matrix = jitter @ tracker_crop(data.mesh_px[row], crop_px)
+            crops.append(warp_crop(data.rgb[row], matrix, crop_px, cv2.BORDER_REPLICATE))
+            label = mesh_in_crop_units(data.mesh_px[row], matrix, crop_px)
+            labels.append(label)
+            eye.append(np.linalg.norm(label[LEFT_EYE_OUTER] - label[RIGHT_EYE_OUTER]))
+            phi = -np.arctan2(matrix[1, 0], matrix[0, 0])
+            turn = np.array([[np.cos(phi), -np.sin(phi), 0], [np.sin(phi), np.cos(phi), 0], [0, 0, 1]])
+            rotations.append(turn @ data.rotation[row])
+        crop = torch.from_numpy(np.stack(crops)).to(device).permute(0, 3, 1, 2).float() / 255
+        out = networks(crop)
+        error = (out.mesh.cpu().numpy() - np.stack(labels)) / np.array(eye)[:, None, None]
+        meshes.append(np.stack([np.linalg.norm(error[..., :2], axis=-1).mean(1), np.linalg.norm(error, axis=-1).mean(1)], 1))
+        blends.append(np.stack([out.blendshapes.cpu().numpy(), data.blendshapes[chunk]], 1))
+        cosine = (np.einsum("nij,nij->n", out.rotation.cpu().numpy(), np.stack(rotations)) - 1) / 2
+        turns.append(np.degrees(np.arccos(np.clip(cosine, -1, 1))))
+    mesh, blend, turn = np.concatenate(meshes), np.concatenate(blends), np.concatenate(turns)
+    turned = yaws[rows] >= 30
+    moving = blend[:, 1].std(0) > 0.05
+    correlation = [np.corrcoef(blend[:, 0, k], blend[:, 1, k])[0, 1] for k in np.flatnonzero(moving)]
+    return {
+        "mesh_percent": 100 * mesh[~turned, 0].mean(),
+        "mesh_percent_turned": 100 * mesh[turned, 0].mean(),
+        "mesh3d_percent": 100 * mesh[~turned, 1].mean(),
+        "mesh3d_percent_turned": 100 * mesh[turned, 1].mean(),
+        "rotation_deg": turn.mean(),
+        "rotation_deg_turned": turn[turned].mean(),
+        "blendshape_correlation": float(np.mean(correlation)),
+        "blendshapes_moving": float(moving.sum()),
+        "turned_count": float(turned.sum()),
+    }
+
+
+def draw_tracker(networks: nn.Module, data: FaceData, crop_px: int, device: torch.device) -> np.ndarray:
+    """Contact sheet: predicted (green) over labelled (red) points on validation crops, most turned first."""
+    order = np.argsort(-np.abs(data.yaw_deg))
+    rows = np.concatenate([order[:24:2], order[40 :: max(len(order) // 13, 1)]])[:24]
+    tiles = []
+    for row in rows:
+        matrix = tracker_crop(data.mesh_px[row], crop_px)
+        crop = warp_crop(data.rgb[row], matrix, crop_px, cv2.BORDER_REPLICATE)
+        out = networks(torch.from_numpy(crop).to(device).permute(2, 0, 1)[None].float() / 255)
+        tile = cv2.resize(crop, (256, 256), interpolation=cv2.INTER_LINEAR)
+        for mesh, colour in ((mesh_in_crop_units(data.mesh_px[row], matrix, crop_px), (255, 0, 0)), (out.mesh[0].cpu().numpy(), (0, 255, 0))):
+            for x, y in (mesh[:, :2] + 1) * 128:
+                cv2.circle(tile, (int(x), int(y)), 0, colour, -1)
+        tiles.append(tile)
+    return np.concatenate([np.concatenate(tiles[i : i + 6], 1) for i in range(0, 24, 6)], 0)
+
+
+def build(train: FaceData, val: FaceData, arguments: Any) -> tuple[TrackerTask, LoopConfig]:
+    """The embedded tracker: about 3.4 M parameters."""
+    task = TrackerTask(train, val, TrackerConfig(), TrackerTaskConfig())
+    start_from(task.networks, arguments.init)
+    return task, LoopConfig(steps=9000, batch_size=64, learning_rate=1.5e-3, clip_norm=5.0, validate_every=1500)
