@@ -1,0 +1,23 @@
+PYTHON ?= python
+
+.PHONY: setup check test golden bench
+
+setup: ## everything for work on the project, into the active environment
+	$(PYTHON) -m pip install -e ".[dev,train]"
+	pre-commit install
+
+check: ## format, lint, types, import rules
+	ruff format --check .
+	ruff check .
+	pyright
+	lint-imports
+
+test: ## the whole suite
+	$(PYTHON) -m pytest
+
+golden: ## write the committed outputs of tests/golden anew; look at the difference before committing
+	REENACT_WRITE_GOLDEN=1 $(PYTHON) -m pytest tests/golden
+
+bench: ## speed; and quality, where the labelled data folder is at hand
+	$(PYTHON) -m benchmarks.speed
+	$(PYTHON) -m benchmarks.quality
