@@ -1,0 +1,144 @@
+"""Checkpoint -> object ready to use, on a device.
+
+Each loader imports what it loads, so that one network costs the start-up time of one.
+"""
+
+import os
+import pathlib
+from typing import TYPE_CHECKING, Any, Literal
+
+import torch
+
+from reenact.errors import CheckpointError, ConfigError
+from reenact.hub.checkpoint import embedded, load_weights, read_checkpoint, read_network_config, resolve
+
+if TYPE_CHECKING:
+    from reenact.perception.detector import Detector
+    from reenact.perception.identity import IdentityNetwork
+    from reenact.perception.parser import ParserNetwork
+    from reenact.perception.tracking import Tracker
+    from reenact.systems.base import Reenactor
+
+TrackerKind = Literal["own", "fan", "mediapipe"]
+"""own: the embedded networks. fan: face-alignment. mediapipe: FaceLandmarker."""
+
+
+def select_device(name: str = "auto") -> torch.device:
+    """The device by name: "auto" (the best there is), "cpu", "cuda", "cuda:N" or "mps".
+
+    Raises:
+        ConfigError: no such device here.
+    """
+    if name == "auto":
+        if torch.cuda.is_available():
+            return torch.device("cuda")
+        return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
+    kind, _, index = name.partition(":")
+    if kind not in ("cpu", "cuda", "mps") or (index and not (kind == "cuda" and index.isdecimal())):
+        raise ConfigError(f"No device is called {name!r}; choose auto, cpu, cuda, cuda:N or mps.")
+    if kind == "cuda" and not torch.cuda.is_available():
+        raise ConfigError(f"Device {name!r} was asked for, but torch sees no CUDA GPU here; use cpu or auto.")
+    if kind == "cuda" and index and int(index) >= torch.cuda.device_count():
+        raise ConfigError(f"Device {name!r} was asked for, but there are only {torch.cuda.device_count()} CUDA GPUs.")
+    if kind == "mps" and not torch.backends.mps.is_available():
+        raise ConfigError("Device 'mps' was asked for, but this is no Mac with a Metal GPU; use cpu or auto.")
+    return torch.device(name)
+
+
+def load(
+    name: str | pathlib.Path = "correspondence",
+    *,
+    device: str | torch.device = "cpu",
+    revision: str | None = None,
+) -> "Reenactor[Any, Any, Any]":
+    """A reenactment system by name, folder or Hub repository, ready to render.
+
+    Args:
+        name: see `resolve`.
+        device: where it runs; a name goes through `select_device`.
+        revision: branch, tag or commit on the Hub.
+
+    Raises:
+        CheckpointError: not found, or its weights cannot be used.
+    """
+    from reenact.systems import SYSTEMS
+
+    checkpoint = read_checkpoint(resolve(name, revision))
+    model = checkpoint.config["model"]
+    if model not in SYSTEMS:
+        raise CheckpointError(
+            f"{checkpoint.folder} holds a {model!r} model, which is no reenactment system; "
+            f"the systems are: {', '.join(SYSTEMS)}."
+        )
+    system = SYSTEMS[model].from_checkpoint(checkpoint.config, checkpoint.weights)
+    return system.to(_device(device)).eval().requires_grad_(False)
+
+
+def load_tracker(
+    kind: TrackerKind = "own",
+    device: str | torch.device = "cpu",
+    *,
+    model_file: str | os.PathLike[str] | None = None,
+) -> "Tracker":
+    """A face tracker.
+
+    Args:
+        kind: which one.
+        device: where its networks run; MediaPipe always runs on the CPU.
+        model_file: "mediapipe" only: the ``face_landmarker.task`` file, else REENACT_FACE_LANDMARKER names it.
+
+    Raises:
+        MissingDependencyError: the library or the weights of an adapter are absent.
+        CheckpointError: the embedded weights are missing or broken.
+    """
+    if kind == "mediapipe":
+        from reenact.perception.mediapipe import MediaPipeTracker
+
+        return MediaPipeTracker(model_file)
+    if kind == "fan":
+        from reenact.perception.fan import FanTracker
+
+        return FanTracker(_device(device))
+    if kind != "own":
+        raise ConfigError(f"No tracker is called {kind!r}; choose own, fan or mediapipe.")
+    from reenact.perception.tracker import TrackerConfig, TrackerNetwork
+    from reenact.perception.tracking import FaceTracker
+
+    checkpoint = read_checkpoint(embedded("perception/tracker"), model="tracker")
+    network = TrackerNetwork(read_network_config(checkpoint, TrackerConfig))
+    load_weights(network, checkpoint.weights, where=checkpoint.folder)
+    return FaceTracker(load_detector(device), network, _device(device))
+
+
+def load_detector(device: str | torch.device = "cpu") -> "Detector":
+    """The embedded face detector."""
+    from reenact.perception.detector import Detector, DetectorConfig, DetectorNetwork
+
+    checkpoint = read_checkpoint(embedded("perception/detector"), model="detector")
+    network = DetectorNetwork(read_network_config(checkpoint, DetectorConfig))
+    load_weights(network, checkpoint.weights, where=checkpoint.folder)
+    return Detector(network.eval().requires_grad_(False), _device(device))
+
+
+def load_identity(device: str | torch.device = "cpu") -> "IdentityNetwork":
+    """The embedded identity encoder."""
+    from reenact.perception.identity import IdentityConfig, IdentityNetwork
+
+    checkpoint = read_checkpoint(embedded("perception/identity"), model="identity")
+    network = IdentityNetwork(read_network_config(checkpoint, IdentityConfig))
+    load_weights(network, checkpoint.weights, where=checkpoint.folder)
+    return network.to(_device(device)).eval().requires_grad_(False)
+
+
+def load_parser(device: str | torch.device = "cpu") -> "ParserNetwork":
+    """The embedded face parser."""
+    from reenact.perception.parser import ParserConfig, ParserNetwork
+
+    checkpoint = read_checkpoint(embedded("perception/parser"), model="parser")
+    network = ParserNetwork(read_network_config(checkpoint, ParserConfig))
+    load_weights(network, checkpoint.weights, where=checkpoint.folder)
+    return network.to(_device(device)).eval().requires_grad_(False)
+
+
+def _device(device: str | torch.device) -> torch.device:
+    return select_device(device) if isinstance(device, str) else device
