@@ -1,0 +1,99 @@
+"""The tree itself: what is committed, how large, how it is called, and whether it is documented."""
+
+import ast
+import pathlib
+import re
+import subprocess
+import tomllib
+
+import pytest
+
+REPOSITORY = pathlib.Path(__file__).resolve().parents[2]
+
+MAX_TOTAL_BYTES = 40 * 1024 * 1024
+"""All tracked files together: the tree can be sent to a GPU machine with data beside it."""
+MAX_LINES = 500
+FORBIDDEN_NAMES = {"utils", "util", "helpers", "helper", "common", "misc"}
+PICTURES_AND_CLIPS = {".png", ".jpg", ".jpeg", ".webp", ".gif", ".bmp", ".heic", ".tif", ".mp4", ".webm", ".mov", ".avi"}
+PLACES_OF_PICTURES = ("examples/", "docs/", "tests/golden/", "reenact/space/")
+PICKLES = {".pt", ".pth", ".ckpt", ".pkl", ".pickle", ".bin", ".joblib"}
+
+
+def _tracked() -> list[pathlib.PurePosixPath]:
+    listed = subprocess.run(["git", "ls-files", "-z"], cwd=REPOSITORY, capture_output=True, text=True, check=False)
+    if listed.returncode != 0:
+        pytest.skip("not a git checkout")
+    return [pathlib.PurePosixPath(name) for name in listed.stdout.split("\0") if (REPOSITORY / name).is_file()]
+
+
+def _code() -> list[pathlib.PurePosixPath]:
+    return [path for path in _tracked() if path.suffix == ".py"]
+
+
+def test_tracked_files_stay_small() -> None:
+    sizes = {path: (REPOSITORY / path).stat().st_size for path in _tracked()}
+    largest = sorted(sizes, key=sizes.__getitem__)[-5:]
+    assert sum(sizes.values()) < MAX_TOTAL_BYTES, f"largest: {[(str(path), sizes[path]) for path in largest]}"
+
+
+def test_no_file_is_too_long() -> None:
+    lines = {str(path): len((REPOSITORY / path).read_text(encoding="utf-8").splitlines()) for path in _code()}
+    assert {path: count for path, count in lines.items() if count > MAX_LINES} == {}
+
+
+def test_nothing_is_named_after_nothing() -> None:
+    assert [str(path) for path in _tracked() if {part.partition(".")[0] for part in path.parts} & FORBIDDEN_NAMES] == []
+
+
+def test_pictures_and_clips_lie_only_where_they_may_be_shown() -> None:
+    found = [str(path) for path in _tracked() if path.suffix.lower() in PICTURES_AND_CLIPS]
+    assert [name for name in found if not name.startswith(PLACES_OF_PICTURES)] == []
+
+
+def test_weights_are_safetensors() -> None:
+    assert [str(path) for path in _tracked() if path.suffix.lower() in PICKLES] == []
+
+
+def test_every_checkpoint_has_a_config_and_a_card() -> None:
+    folders = [path.parent for path in _tracked() if path.name == "model.safetensors"]
+    missing = [
+        str(folder / name)
+        for folder in folders
+        for name in ("config.json", "README.md")
+        if not (REPOSITORY / folder / name).is_file()
+    ]
+    assert missing == []
+
+
+def test_nothing_is_left_open() -> None:
+    mark = re.compile(r"\b(TO" + r"DO|FIX" + r"ME|XX" + r"X)\b")
+    assert [str(path) for path in _code() if mark.search((REPOSITORY / path).read_text(encoding="utf-8"))] == []
+
+
+def test_public_names_are_documented() -> None:
+    """Modules, classes and functions of the package; methods are spoken for by their class or its base."""
+    missing = []
+    for path in _code():
+        if path.parts[0] not in ("reenact", "train", "benchmarks") and path.name != "app.py":
+            continue
+        tree = ast.parse((REPOSITORY / path).read_text(encoding="utf-8"))
+        if tree.body and not ast.get_docstring(tree):
+            missing.append(str(path))
+        for node in tree.body:
+            documented = isinstance(node, ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef)
+            if documented and not node.name.startswith("_") and not ast.get_docstring(node):
+                missing.append(f"{path}: {node.name}")
+    assert missing == []
+
+
+def test_requirements_are_the_project_dependencies() -> None:
+    lines = (REPOSITORY / "requirements.txt").read_text(encoding="utf-8").splitlines()
+    project = tomllib.loads((REPOSITORY / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    assert [line for line in lines if line and not line.startswith("#")] == project["dependencies"]
+
+
+def test_gate_runs_the_test_command_of_the_readme() -> None:
+    command = 'pip install -e ".[dev,train]" && pytest'
+    assert command in (REPOSITORY / "README.md").read_text(encoding="utf-8")
+    gate = (REPOSITORY / ".ci" / "run").read_text(encoding="utf-8")
+    assert command in gate.replace("pip install -q ", "pip install ")

@@ -1,0 +1,114 @@
+"""What every test stands on: two CPU threads, fixed seeds, no way out of this machine, and skips that say a name."""
+
+import ipaddress
+import os
+import pathlib
+import socket
+from collections.abc import Callable, Iterator
+from typing import Any
+
+# Before the first import of torch, gradio and huggingface_hub, and for the programs that tests start.
+os.environ.setdefault("OMP_NUM_THREADS", "2")
+os.environ["HF_HUB_OFFLINE"] = "1"
+os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
+
+import hypothesis
+import numpy as np
+import pytest
+import torch
+
+# `reenact` is imported inside the fixtures only: jaxtyping's hook must be in place first.
+
+REPOSITORY = pathlib.Path(__file__).resolve().parent.parent
+
+hypothesis.settings.register_profile("reenact", deadline=None, max_examples=30, derandomize=True)
+hypothesis.settings.load_profile("reenact")
+
+
+class OutsideConnectionError(OSError):
+    """A test tried to leave this machine."""
+
+
+def _is_local(host: object) -> bool:
+    if isinstance(host, bytes):
+        host = host.decode("ascii", errors="replace")
+    if not isinstance(host, str) or host in ("", "localhost"):
+        return True
+    try:
+        address = ipaddress.ip_address(host)
+    except ValueError:
+        return host == socket.gethostname()
+    return address.is_loopback or address.is_unspecified
+
+
+@pytest.fixture(scope="session", autouse=True)
+def stay_on_this_machine() -> Iterator[None]:
+    """Refuse connections and name look-ups beyond the loopback, as a machine without network would."""
+    connect, connect_ex, getaddrinfo = socket.socket.connect, socket.socket.connect_ex, socket.getaddrinfo
+
+    def refuse_outside(address: Any) -> None:
+        if isinstance(address, tuple) and not _is_local(address[0]):
+            raise OutsideConnectionError(f"tests stay on this machine, but something connects to {address[0]}")
+
+    def local_connect(self: socket.socket, address: Any) -> None:
+        refuse_outside(address)
+        connect(self, address)
+
+    def local_connect_ex(self: socket.socket, address: Any) -> int:
+        refuse_outside(address)
+        return connect_ex(self, address)
+
+    def local_getaddrinfo(host: Any, *arguments: Any, **options: Any) -> Any:
+        if not _is_local(host):
+            raise socket.gaierror(socket.EAI_NONAME, f"tests stay on this machine, but something looks up {host}")
+        return getaddrinfo(host, *arguments, **options)
+
+    patch = pytest.MonkeyPatch()
+    patch.setattr(socket.socket, "connect", local_connect)
+    patch.setattr(socket.socket, "connect_ex", local_connect_ex)
+    patch.setattr(socket, "getaddrinfo", local_getaddrinfo)
+    yield
+    patch.undo()
+
+
+@pytest.fixture(scope="session", autouse=True)
+def two_threads() -> None:
+    """The suite is meant for two cores; more threads than cores are slower, and sums change with their number."""
+    torch.set_num_threads(min(2, int(os.environ["OMP_NUM_THREADS"])))
+
+
+@pytest.fixture(autouse=True)
+def fixed_seeds() -> None:
+    """Random weights and inputs are the same in every run and in every order of tests."""
+    torch.manual_seed(0)
+    np.random.seed(0)  # noqa: NPY002 - third-party code draws from it
+
+
+@pytest.fixture
+def rng() -> np.random.Generator:
+    """A seeded generator of the test's own."""
+    return np.random.default_rng(0)
+
+
+@pytest.fixture(scope="session")
+def embedded() -> Callable[[str], pathlib.Path]:
+    """`embedded("perception/tracker")`: the folder of embedded weights, or a skip that names what is missing."""
+
+    def folder_of(name: str) -> pathlib.Path:
+        folder = REPOSITORY / "checkpoints" / name
+        if not (folder / "model.safetensors").is_file():
+            pytest.skip(f"checkpoints/{name}/model.safetensors is not in this tree")
+        return folder
+
+    return folder_of
+
+
+@pytest.fixture(scope="session")
+def data_root() -> pathlib.Path:
+    """The labelled data folder (docs/data.md): REENACT_DATA, or shared/data beside the repository; else a skip."""
+    named = os.environ.get("REENACT_DATA")
+    root = pathlib.Path(named) if named else REPOSITORY.parent / "shared" / "data"
+    if not (root / "clips.csv").is_file():
+        where = f"REENACT_DATA={named} holds" if named else "REENACT_DATA is not set and ../shared/data holds"
+        pytest.skip(f"no labelled data folder: {where} no clips.csv")
+    return root
