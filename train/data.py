@@ -97,9 +97,7 @@ def _decode_split(root: pathlib.Path, split: str, folder: pathlib.Path) -> None:
     stills = [row for row in _read_csv(root / "stills.csv") if row["split"] == split]
     count = sum(int(row["frames"]) for row in clips) + len(stills)
     people = {name: i for i, name in enumerate(sorted({row["person"] for row in clips + stills}))}
-    rgb = np.lib.format.open_memmap(
-        folder / "rgb.npy", mode="w+", dtype=np.uint8, shape=(count, CROP_PX, CROP_PX, 3)
-    )
+    rgb = np.lib.format.open_memmap(folder / "rgb.npy", mode="w+", dtype=np.uint8, shape=(count, CROP_PX, CROP_PX, 3))
     mesh = np.zeros((count, 478, 3), np.float32)
     blendshapes = np.zeros((count, 52), np.float32)
     rotation = np.zeros((count, 3, 3), np.float32)

@@ -107,6 +107,8 @@ def run(task: Task, config: LoopConfig, out: pathlib.Path, *, command: str) -> d
     """Train `task`, resuming from `out` if it holds an earlier part of the same run.
 
     Args:
+        task: what is learned.
+        config: how long and how fast.
         out: run folder; gets ``log.jsonl``, ``checkpoints/``, ``samples/`` and ``export/``.
         command: the command line, kept among the facts of the weights.
 
@@ -116,9 +118,7 @@ def run(task: Task, config: LoopConfig, out: pathlib.Path, *, command: str) -> d
     Raises:
         FloatingPointError: a loss is not finite; the text names the step and the term.
     """
-    accelerator = accelerate.Accelerator(
-        mixed_precision=config.mixed_precision, cpu=not torch.cuda.is_available()
-    )
+    accelerator = accelerate.Accelerator(mixed_precision=config.mixed_precision, cpu=not torch.cuda.is_available())
     device = accelerator.device
     set_seed(config.seed)
     networks, critic = task.networks.to(device, memory_format=torch.channels_last), task.critic

@@ -63,9 +63,7 @@ class TrackerNetwork(nn.Module):
         cells = (config.crop_px // 32) ** 2
         self.to_code = nn.Sequential(nn.Flatten(), nn.Linear(widths[-1] * cells, config.code), nn.SiLU())
         self.to_mesh = nn.Linear(config.code, MESH_POINTS * 3)
-        self.to_blendshapes = nn.Sequential(
-            nn.Linear(config.code, 128), nn.SiLU(), nn.Linear(128, BLENDSHAPES)
-        )
+        self.to_blendshapes = nn.Sequential(nn.Linear(config.code, 128), nn.SiLU(), nn.Linear(128, BLENDSHAPES))
         self.to_rotation = nn.Linear(config.code, 6)
         self.to_score = nn.Linear(config.code, 1)
         self.register_buffer("mean_mesh", torch.zeros(MESH_POINTS, 3))

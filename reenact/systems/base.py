@@ -80,9 +80,11 @@ class Reenactor(nn.Module, abc.ABC, Generic[Identity, Motion, Driven]):
         """Fit the motion to this identity.
 
         Args:
+            identity: the source's.
             motion: f driving frames.
             neutral: one frame of the same driver, the reference of displacement and, in relative mode, of expression
                 and pose. A driver who does not move gives, in relative mode, the source itself.
+            mode: see `MotionMode`.
         """
 
     @abc.abstractmethod

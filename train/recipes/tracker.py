@@ -57,7 +57,9 @@ class TrackerTask:
             chosen = train.is_still == still
             weights[chosen] *= share / weights[chosen].sum()
         self.cumulative = np.cumsum(weights / weights.sum())
-        mean = np.mean([self._label_in_crop(i, tracker_crop(train.mesh_px[i], 128), 128) for i in range(0, len(train), 37)], axis=0)
+        mean = np.mean(
+            [self._label_in_crop(i, tracker_crop(train.mesh_px[i], 128), 128) for i in range(0, len(train), 37)], axis=0
+        )
         self.networks.mean_mesh.copy_(torch.from_numpy(mean))
         weight = np.ones(478, np.float32)
         weight[EYES_AND_LIPS] = config.fine_weight
@@ -173,7 +175,12 @@ def validate_tracker(networks: nn.Module, data: FaceData, crop_px: int, device: 
     for chunk in np.array_split(rows, max(len(rows) // 64, 1)):
         crops, labels, rotations, eye = [], [], [], []
         for row in chunk:
-            jitter = square_crop(crop_px / 2 + rng.normal(0, 0.02, 2) * crop_px, crop_px * np.exp(rng.normal(0, 0.04)), rng.normal(0, 0.04), crop_px)
+            jitter = square_crop(
+                crop_px / 2 + rng.normal(0, 0.02, 2) * crop_px,
+                crop_px * np.exp(rng.normal(0, 0.04)),
+                rng.normal(0, 0.04),
+                crop_px,
+            )
             matrix = jitter @ tracker_crop(data.mesh_px[row], crop_px)
             crops.append(warp_crop(data.rgb[row], matrix, crop_px, cv2.BORDER_REPLICATE))
             label = mesh_in_crop_units(data.mesh_px[row], matrix, crop_px)
@@ -185,7 +192,9 @@ def validate_tracker(networks: nn.Module, data: FaceData, crop_px: int, device: 
         crop = torch.from_numpy(np.stack(crops)).to(device).permute(0, 3, 1, 2).float() / 255
         out = networks(crop)
         error = (out.mesh.cpu().numpy() - np.stack(labels)) / np.array(eye)[:, None, None]
-        meshes.append(np.stack([np.linalg.norm(error[..., :2], axis=-1).mean(1), np.linalg.norm(error, axis=-1).mean(1)], 1))
+        meshes.append(
+            np.stack([np.linalg.norm(error[..., :2], axis=-1).mean(1), np.linalg.norm(error, axis=-1).mean(1)], 1)
+        )
         blends.append(np.stack([out.blendshapes.cpu().numpy(), data.blendshapes[chunk]], 1))
         cosine = (np.einsum("nij,nij->n", out.rotation.cpu().numpy(), np.stack(rotations)) - 1) / 2
         turns.append(np.degrees(np.arccos(np.clip(cosine, -1, 1))))
@@ -216,7 +225,10 @@ def draw_tracker(networks: nn.Module, data: FaceData, crop_px: int, device: torc
         crop = warp_crop(data.rgb[row], matrix, crop_px, cv2.BORDER_REPLICATE)
         out = networks(torch.from_numpy(crop).to(device).permute(2, 0, 1)[None].float() / 255)
         tile = cv2.resize(crop, (256, 256), interpolation=cv2.INTER_LINEAR)
-        for mesh, colour in ((mesh_in_crop_units(data.mesh_px[row], matrix, crop_px), (255, 0, 0)), (out.mesh[0].cpu().numpy(), (0, 255, 0))):
+        for mesh, colour in (
+            (mesh_in_crop_units(data.mesh_px[row], matrix, crop_px), (255, 0, 0)),
+            (out.mesh[0].cpu().numpy(), (0, 255, 0)),
+        ):
             for x, y in (mesh[:, :2] + 1) * 128:
                 cv2.circle(tile, (int(x), int(y)), 0, colour, -1)
         tiles.append(tile)
