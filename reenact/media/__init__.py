@@ -1,0 +1,22 @@
+"""The only place that knows files, codecs, BGR, uint8 and Exif.
+
+Everything enters the program as `Frame` arrays (height, width, 3; RGB, uint8) and leaves it as such. A file that
+cannot be read raises `UnsupportedInputError`, one that cannot be written `OutputError`, each with one line of text.
+"""
+
+from reenact.media.image import Picture, read_image, write_image
+from reenact.media.output import check_output
+from reenact.media.probe import kind_of
+from reenact.media.video_reader import VideoInfo, VideoReader
+from reenact.media.video_writer import VideoWriter
+
+__all__ = [
+    "Picture",
+    "VideoInfo",
+    "VideoReader",
+    "VideoWriter",
+    "check_output",
+    "kind_of",
+    "read_image",
+    "write_image",
+]

@@ -1,0 +1,135 @@
+"""The sound of one file, laid under the pictures of another without being re-encoded where that is possible."""
+
+from collections.abc import Iterator
+from fractions import Fraction
+from pathlib import Path
+
+import av
+import av.container
+from av.audio.frame import AudioFrame
+from av.audio.resampler import AudioResampler
+from av.audio.stream import AudioStream
+
+from reenact.errors import UnsupportedInputError
+from reenact.media.decode import AudioPacket
+from reenact.media.probe import existing_file, open_container, start_time_s, unknown_format
+
+_COPIED_CODECS = {
+    ".mp4": {"aac", "mp3", "mp3float", "ac3", "eac3", "alac", "opus", "libopus", "flac"},
+    ".mov": {"aac", "mp3", "mp3float", "ac3", "eac3", "alac", "pcm_s16le", "pcm_s16be", "pcm_s24le"},
+    ".mkv": {
+        *("aac", "mp3", "mp3float", "ac3", "eac3", "alac", "opus", "libopus", "flac", "vorbis", "libvorbis"),
+        *("pcm_s16le", "pcm_s24le", "dca", "truehd"),
+    },
+}
+"""By output suffix: what players of that container understand. Anything else becomes AAC."""
+_AAC_RATES = (8000, 11025, 12000, 16000, 22050, 24000, 32000, 44100, 48000, 64000, 88200, 96000)
+
+
+class AudioTrack:
+    """Feeds the sound of a file into a container while its pictures are written.
+
+    Times are counted from the first picture of the file that the sound comes from, so that both stay in step even if
+    they did not start together. A packet is kept if at least half of it lies within the pictures' time.
+    """
+
+    def __init__(self, path: Path, output: av.container.OutputContainer, suffix: str) -> None:
+        """Adds the stream to `output`, which must not have been written to yet.
+
+        Raises:
+            UnsupportedInputError: The file is missing or cannot be opened.
+        """
+        path = existing_file(path)
+        try:
+            self._input = open_container(path)
+        except av.FFmpegError as error:
+            raise UnsupportedInputError(unknown_format(path, "a video or sound file")) from error
+        self._output = output
+        self._packets: Iterator[AudioPacket] = iter(())
+        self._ahead: AudioPacket | None = None
+        self._encoder: _AacEncoder | None = None
+        if not self._input.streams.audio:
+            return
+        source = self._input.streams.audio[0]
+        clock = self._input.streams.video[0] if self._input.streams.video else source
+        self._time_base = source.time_base or Fraction(1, source.rate)
+        self._offset = round(start_time_s(clock) / self._time_base)
+        if source.codec_context.name in _COPIED_CODECS[suffix]:
+            self._stream = output.add_stream_from_template(source)
+            # decoding a packet of AAC needs the one before; MP4 can hide it, Matroska would shift everything
+            self._lead_packets = 2 if source.codec_context.name == "aac" and suffix != ".mkv" else 1
+        else:
+            self._encoder = _AacEncoder(source, output)
+            self._stream = self._encoder.stream
+            self._lead_packets = 1
+        self._packets = self._read(source)
+        self._ahead = next(self._packets, None)
+
+    def advance(self, length_s: Fraction) -> None:
+        """Writes the sound that belongs to the first `length_s` of the pictures.
+
+        Raises:
+            av.FFmpegError: The output cannot be written.
+        """
+        while self._ahead is not None and self._middle_s(self._ahead) <= length_s:
+            packet, self._ahead = self._ahead, next(self._packets, None)
+            if self._encoder is not None:
+                self._encoder.write(packet)
+            else:
+                packet.stream = self._stream
+                self._output.mux(packet)
+
+    def finish(self, length_s: Fraction) -> None:
+        """The same, and ends the stream."""
+        self.advance(length_s)
+        if self._encoder is not None:
+            self._encoder.finish()
+
+    def close(self) -> None:
+        """Closes the file that the sound comes from."""
+        self._input.close()
+
+    def _read(self, source: AudioStream) -> Iterator[AudioPacket]:
+        """Packets on the pictures' clock, without those before the first picture; ends where the file is broken."""
+        try:
+            for packet in self._input.demux(source):
+                if packet.pts is None or packet.dts is None or not packet.size:
+                    continue
+                packet.pts -= self._offset
+                packet.dts -= self._offset
+                if packet.pts + self._lead_packets * (packet.duration or 0) > 0:
+                    yield packet
+        except av.FFmpegError:
+            return
+
+    def _middle_s(self, packet: AudioPacket) -> Fraction:
+        return ((packet.pts or 0) + Fraction(packet.duration or 0, 2)) * self._time_base
+
+
+class _AacEncoder:
+    """For codecs that the output's container cannot hold: AAC, mono or stereo, 160 kbit/s."""
+
+    def __init__(self, source: AudioStream, output: av.container.OutputContainer) -> None:
+        rate = min(_AAC_RATES, key=lambda known: abs(known - source.rate))
+        layout = "mono" if source.channels == 1 else "stereo"
+        self.stream = output.add_stream("aac", rate=rate, layout=layout, bit_rate=160_000)
+        self._output = output
+        self._resampler = AudioResampler(format="fltp", layout=layout, rate=rate)
+
+    def write(self, packet: AudioPacket) -> None:
+        try:
+            frames = packet.decode()
+        except av.FFmpegError:
+            return  # one damaged packet is a short silence: later ones carry their own times
+        for frame in frames:
+            for resampled in self._resampler.resample(frame):
+                self._mux(resampled)
+
+    def finish(self) -> None:
+        for resampled in self._resampler.resample(None):
+            self._mux(resampled)
+        self._mux(None)
+
+    def _mux(self, frame: AudioFrame | None) -> None:
+        for packet in self.stream.encode(frame):
+            self._output.mux(packet)

@@ -1,0 +1,79 @@
+"""RGB frames to GIF."""
+
+from fractions import Fraction
+from math import ceil
+
+import av.container
+import numpy as np
+from av.video.frame import VideoFrame
+from jaxtyping import UInt8
+from PIL import Image
+
+from reenact.types import Frame
+
+_FASTEST = 50
+"""Browsers slow down pictures that are shown for less than 2/100 s."""
+_PALETTE_SAMPLE_PX = 128
+_PALETTE_WORSE = 1.5
+"""The palette is renewed when it fits a frame this much worse than the one it was made of: at a change of scene.
+Otherwise it stays, so that a still background does not flicker."""
+_MIN_MISFIT = 2.0
+"""Mean difference in levels below which no palette counts as bad."""
+
+
+class GifTrack:
+    """GIF with a palette per scene, at most 50 frames per second: of faster clips every n-th."""
+
+    def __init__(self, output: av.container.OutputContainer, *, width: int, height: int, fps: Fraction) -> None:
+        self._output = output
+        self._step = ceil(fps / _FASTEST)
+        self._stream = output.add_stream("gif", rate=fps / self._step)
+        self._stream.width, self._stream.height, self._stream.pix_fmt = width, height, "pal8"
+        self._time_base = 1 / fps
+        self._stream.codec_context.time_base = self._time_base
+        self._palette: Image.Image | None = None
+        self._misfit = 0.0
+
+    def write(self, rgb: Frame, index: int) -> None:
+        """Encodes the frame number `index`."""
+        if index % self._step:
+            return
+        image = Image.fromarray(np.ascontiguousarray(rgb))
+        misfit = self._measure(image)
+        if self._palette is None or misfit > max(_PALETTE_WORSE * self._misfit, _MIN_MISFIT):
+            self._palette = _sample(image).quantize(256, method=Image.Quantize.MEDIANCUT)
+            self._misfit = self._measure(image)
+        painted = image.quantize(palette=self._palette, dither=Image.Dither.FLOYDSTEINBERG)
+        frame = VideoFrame.from_ndarray((np.asarray(painted), _argb(painted)), format="pal8")
+        frame.pts, frame.time_base = index, self._time_base
+        self._mux(frame)
+
+    def finish(self) -> None:
+        """Flushes the encoder."""
+        self._mux(None)
+
+    def _measure(self, image: Image.Image) -> float:
+        """Mean difference between the frame and what the present palette makes of it, in levels."""
+        if self._palette is None:
+            return float("inf")
+        small = _sample(image)
+        painted = small.quantize(palette=self._palette, dither=Image.Dither.NONE).convert("RGB")
+        return float(np.abs(np.asarray(small, np.int16) - np.asarray(painted, np.int16)).mean())
+
+    def _mux(self, frame: VideoFrame | None) -> None:
+        for packet in self._stream.encode(frame):
+            self._output.mux(packet)
+
+
+def _sample(image: Image.Image) -> Image.Image:
+    """A small version of a frame, with its own colours, not mixed ones."""
+    size = (min(image.width, _PALETTE_SAMPLE_PX), min(image.height, _PALETTE_SAMPLE_PX))
+    return image.resize(size, Image.Resampling.NEAREST)
+
+
+def _argb(painted: Image.Image) -> UInt8[np.ndarray, "256 4"]:
+    palette = np.zeros((256, 4), np.uint8)
+    palette[:, 0] = 255
+    colours = np.array(painted.getpalette() or [], np.uint8).reshape(-1, 3)
+    palette[: len(colours), 1:] = colours
+    return palette

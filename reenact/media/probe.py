@@ -1,0 +1,134 @@
+"""What a file holds, told from its content and never from its name, and how it is opened safely.
+
+Only containers and picture formats that hold pixels are opened: a playlist or a text file could otherwise make the
+libraries read other files or the network, and PostScript would be run by an interpreter.
+"""
+
+import warnings
+from fractions import Fraction
+from pathlib import Path
+from typing import Literal
+
+import av
+import av.container
+import av.stream
+from PIL import Image, UnidentifiedImageError
+
+from reenact.errors import UnsupportedInputError
+
+try:
+    import pillow_heif  # pyright: ignore[reportMissingImports]
+except ImportError:
+    HAS_HEIF = False
+else:
+    pillow_heif.register_heif_opener()  # pyright: ignore[reportUnknownMemberType]
+    HAS_HEIF = True
+
+_VIDEO_DEMUXERS = "mov,matroska,webm,avi,gif,mpegts,mpeg,mpegvideo,flv,asf,ogg,mxf,h264,hevc,m4v,ivf,wav,mp3,aac,flac"
+_PICTURE_FORMATS = [
+    *("PNG", "JPEG", "WEBP", "TIFF", "BMP", "DIB", "GIF", "PPM", "ICO", "JPEG2000", "AVIF"),
+    *(("HEIF",) if HAS_HEIF else ()),
+]
+BROKEN_PICTURE_ERRORS = (
+    *(OSError, SyntaxError, ValueError, EOFError, LookupError, TypeError, ArithmeticError, MemoryError),
+    *(AttributeError, NotImplementedError, RuntimeError),
+)
+"""What Pillow's decoders raise for broken content, beside OSError; they are not documented, fuzzing found them."""
+
+
+def kind_of(path: str | Path) -> Literal["image", "video"]:
+    """Whether the file holds a picture or a clip; an animated GIF counts as a clip.
+
+    Raises:
+        UnsupportedInputError: Missing, empty, or neither of the two.
+    """
+    path = existing_file(path)
+    try:
+        with open_picture(path) as image:
+            return "video" if image.format == "GIF" and getattr(image, "is_animated", False) else "image"
+    except UnidentifiedImageError:
+        pass
+    except (Image.DecompressionBombError, *BROKEN_PICTURE_ERRORS):
+        return "image"  # its format is known; reading it will say what is wrong
+    if holds_video(path):
+        return "video"
+    raise UnsupportedInputError(unknown_format(path, "a picture or a video"))
+
+
+def existing_file(path: str | Path) -> Path:
+    """The path, after checking that something can be read there.
+
+    Raises:
+        UnsupportedInputError: No such file, a folder, an empty file, or no permission.
+    """
+    path = Path(path)
+    try:
+        if path.is_dir():
+            raise UnsupportedInputError(f"{path} is a folder; give the name of a picture or a video file.")
+        with path.open("rb") as file:
+            if not file.read(1):
+                raise UnsupportedInputError(f"{path} is empty (0 bytes); it was probably not copied completely.")
+    except FileNotFoundError as error:
+        raise UnsupportedInputError(f"There is no file {path}; check the name.") from error
+    except (OSError, ValueError) as error:
+        raise UnsupportedInputError(f"{path} cannot be read: {getattr(error, 'strerror', None) or error}.") from error
+    return path
+
+
+def open_picture(path: Path) -> Image.Image:
+    """Reads the header of a picture, no pixels.
+
+    Raises:
+        PIL.UnidentifiedImageError: No known picture format.
+        PIL.Image.DecompressionBombError: Far too many pixels.
+    """
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of size, which the caller checks, and of odd metadata
+        return Image.open(path, formats=_PICTURE_FORMATS)
+
+
+def open_container(path: Path) -> av.container.InputContainer:
+    """Opens a file for demuxing, with the containers of this module's list only, and never the network.
+
+    Raises:
+        av.FFmpegError: Not one of them, or broken.
+    """
+    return av.open(
+        f"file:{path.absolute()}",  # the protocol named, so that a file called "http:x" stays a file
+        mode="r",
+        metadata_errors="replace",
+        container_options={"format_whitelist": _VIDEO_DEMUXERS, "protocol_whitelist": "file"},
+    )
+
+
+def start_time_s(stream: av.stream.Stream) -> Fraction:
+    """Time of the stream's first picture or sample on the clock that all streams of the file share."""
+    return Fraction(0) if stream.start_time is None else stream.start_time * (stream.time_base or Fraction(0))
+
+
+def holds_video(path: Path) -> bool:
+    """Whether the file opens as a container with moving pictures or sound."""
+    try:
+        with open_container(path) as container:
+            return bool(container.streams.video or container.streams.audio)
+    except av.FFmpegError:
+        return False
+
+
+def unknown_format(path: Path, wanted: str) -> str:
+    """The text for a file that no reader knows, with the reason where the first bytes tell it."""
+    with path.open("rb") as file:
+        head = file.read(512)
+    if head[4:8] == b"ftyp" and head[8:12] in (b"heic", b"heix", b"heif", b"mif1", b"msf1") and not HAS_HEIF:
+        return f"{path} is a HEIC picture, which needs one more library: pip install pillow-heif, or save it as JPEG."
+    if _reads_as_text(head):
+        return f"{path} holds text, not {wanted}, whatever its name says."
+    return f"{path} is not {wanted} of a known format, or its beginning is damaged."
+
+
+def _reads_as_text(head: bytes) -> bool:
+    try:
+        text = head[:-3].decode() if len(head) == 512 else head.decode()
+    except UnicodeDecodeError:
+        return False
+    return all(character.isprintable() or character.isspace() for character in text)

@@ -1,0 +1,165 @@
+"""Clips: RGB frames to a playable file with the sound of another, complete or not at all."""
+
+import contextlib
+from fractions import Fraction
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+import av
+import av.container
+
+from reenact.errors import OutputError, ShapeError
+from reenact.media.audio import AudioTrack
+from reenact.media.gif import GifTrack
+from reenact.media.h264 import H264Track
+from reenact.media.output import PartialFile, check_output, write_error
+from reenact.types import Frame
+
+_MUXERS = {".mp4": "mp4", ".mov": "mov", ".mkv": "matroska", ".gif": "gif"}
+VIDEO_SUFFIXES = tuple(_MUXERS)
+
+
+class VideoWriter:
+    """Writes frames of one size at a constant rate; a context manager.
+
+    Leaving the block normally finishes the file (`finish`), leaving it by any exception, Ctrl-C among them, removes
+    what was written (`abort`).
+    """
+
+    def __init__(
+        self,
+        path: str | Path,
+        *,
+        width: int,
+        height: int,
+        fps: Fraction,
+        audio_from: str | Path | None = None,
+        overwrite: bool = False,
+        comment: str | None = None,
+    ) -> None:
+        """Checks the path; nothing is created before the block is entered.
+
+        Args:
+            path: .mp4, .mov and .mkv hold H.264 and sound; .gif has no sound.
+            width: Of the frames; odd sizes are extended by one pixel, a copy of the last column or row (not in GIF).
+            height: Likewise.
+            fps: Exact frames per second.
+            audio_from: Its sound is laid under the pictures, in step with that file's own first picture and cut to
+                their length. Packets are copied as they are where the container can hold their codec, else they are
+                encoded as AAC. A file without sound gives none.
+            overwrite: Whether an existing file may be replaced.
+            comment: Text about the clip's origin for the container's metadata (not in GIF).
+
+        Raises:
+            OutputError: The file exists, the ending is another one, the folder is missing or cannot be written to.
+        """
+        self.path = Path(path)
+        check_output(self.path, overwrite=overwrite, suffixes=VIDEO_SUFFIXES)
+        self.frame_count = 0
+        """Frames written so far."""
+        self._size = (width, height)
+        self._fps = fps
+        self._audio_from = None if audio_from is None else Path(audio_from)
+        self._overwrite = overwrite
+        self._comment = comment
+        self._file: PartialFile | None = None
+        self._container: av.container.OutputContainer | None = None
+        self._audio: AudioTrack | None = None
+
+    def __enter__(self) -> Self:
+        self._file = PartialFile(self.path, overwrite=self._overwrite)
+        try:
+            self._open(self._file.partial)
+        except BaseException:
+            self.abort()
+            raise
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if kind is None:
+            self.finish()
+        else:
+            self.abort()
+
+    def write(self, frame: Frame) -> None:
+        """Appends a frame.
+
+        Raises:
+            OutputError: The disk is full, or the file cannot be written for another reason; it has been removed.
+            ShapeError: The frame has another size than promised.
+        """
+        height, width, _ = frame.shape
+        if (width, height) != self._size:
+            raise ShapeError(f"Frame of {width} x {height} for a video of {self._size[0]} x {self._size[1]} pixels.")
+        if self._container is None:
+            raise OutputError(f"{self.path} is not open for writing; use the writer in a `with` block.")
+        try:
+            self._track.write(frame, self.frame_count)
+            self.frame_count += 1
+            if self._audio is not None:
+                self._audio.advance(self.frame_count / self._fps)
+        except (av.FFmpegError, OSError) as error:
+            self.abort()
+            raise _as_output_error(self.path, error) from error
+
+    def finish(self) -> None:
+        """Completes the file and gives it its name; without effect when finished or aborted before.
+
+        Raises:
+            OutputError: No frame was written, or the file cannot be completed; it has been removed.
+        """
+        if self._container is None or self._file is None:
+            return
+        try:
+            if not self.frame_count:
+                raise OutputError(f"{self.path} was not written: there is not one frame to put into it.")
+            self._track.finish()
+            if self._audio is not None:
+                self._audio.finish(self.frame_count / self._fps)
+                self._audio.close()
+            self._container.close()
+            self._file.commit()
+        except (av.FFmpegError, OSError) as error:
+            self.abort()
+            raise _as_output_error(self.path, error) from error
+        except BaseException:
+            self.abort()
+            raise
+        self._container = self._file = self._audio = None
+
+    def abort(self) -> None:
+        """Removes what was written."""
+        # the name goes first: closing would otherwise still move the index to the front of a file nobody wants
+        if self._file is not None:
+            self._file.discard()
+        if self._audio is not None:
+            self._audio.close()
+        container, self._container, self._file, self._audio = self._container, None, None, None
+        if container is not None:
+            # the disk is full, or the index cannot be written: the file is gone anyway
+            with contextlib.suppress(av.FFmpegError, OSError):
+                container.close()
+
+    def _open(self, partial: Path) -> None:
+        suffix = self.path.suffix.lower()
+        options = {"movflags": "+faststart"} if suffix in (".mp4", ".mov") else {}
+        try:
+            self._container = av.open(f"file:{partial.absolute()}", mode="w", format=_MUXERS[suffix], options=options)
+            if self._comment is not None and suffix != ".gif":
+                self._container.metadata["comment"] = self._comment
+            track = GifTrack if suffix == ".gif" else H264Track
+            width, height = self._size
+            self._track = track(self._container, width=width, height=height, fps=self._fps)
+            if self._audio_from is not None and suffix != ".gif":
+                self._audio = AudioTrack(self._audio_from, self._container, suffix)
+        except (av.FFmpegError, OSError) as error:
+            raise _as_output_error(self.path, error) from error
+
+
+def _as_output_error(path: Path, error: av.FFmpegError | OSError) -> OutputError:
+    if isinstance(error, OSError):
+        return write_error(path, error)
+    return OutputError(f"Cannot write {path}: the encoder reports {error.strerror!r}.")
