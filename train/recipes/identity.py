@@ -1,0 +1,178 @@
+"""Recipe: the identity encoder, a student of the embeddings that label the set."""
+
+import dataclasses
+import pathlib
+from typing import Any
+
+import cv2
+import numpy as np
+import torch
+from torch import nn
+
+from reenact.perception.crop import square_crop
+from reenact.perception.identity import IDENTITY_CROP_PX, IdentityConfig, IdentityNetwork, identity_crop
+from train.augment import random_colour, random_occluder, random_quality, warp_crop
+from train.data import FaceData
+from train.export import start_from, write_model
+from train.loop import Batch, LoopConfig, Losses
+from train.scenes import person_weights
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class IdentityTaskConfig:
+    """Losses and perturbations."""
+
+    relation_weight: float = 10.0
+    """Of the squared difference between the student's and the teacher's similarities within a batch."""
+    contrast_weight: float = 0.1
+    """Of telling one's own teacher embedding from those of the others in the batch."""
+    contrast_temperature: float = 0.07
+    """Of that softmax."""
+    shift_px: float = 1.5
+    """Standard deviation of the crop's misplacement, as landmarks err."""
+
+
+class IdentityTask:
+    """Aligned crops, a little misplaced and degraded -> the teacher's embedding of the clean ones."""
+
+    critic = None
+
+    def __init__(self, train: FaceData, val: FaceData, network: IdentityConfig, config: IdentityTaskConfig) -> None:
+        self.train, self.val, self.network_config, self.config = train, val, network, config
+        self.networks = IdentityNetwork(network)
+        self.cumulative = np.cumsum(person_weights(train))
+
+    def sample_batch(self, rng: np.random.Generator, size: int, device: torch.device) -> Batch:
+        rows = np.searchsorted(self.cumulative, rng.random(size)).clip(max=len(self.train) - 1)
+        crops = np.stack([self._crop(int(row), rng) for row in rows])
+        rgb = torch.from_numpy(crops).to(device).permute(0, 3, 1, 2).float() / 255
+        return {
+            "crop": rgb.contiguous(memory_format=torch.channels_last),
+            "embedding": torch.from_numpy(self.train.embedding[rows].astype(np.float32)).to(device),
+            "person": torch.from_numpy(self.train.person[rows].astype(np.int64)).to(device),
+        }
+
+    def _crop(self, row: int, rng: np.random.Generator) -> np.ndarray:
+        middle = np.full(2, IDENTITY_CROP_PX / 2)
+        shift = np.clip(rng.normal(0, self.config.shift_px, 2), -4, 4)
+        zoom = np.exp(np.clip(rng.normal(0, 0.02), -0.05, 0.05))
+        jitter = square_crop(middle + shift, IDENTITY_CROP_PX * zoom, rng.normal(0, 0.02), IDENTITY_CROP_PX)
+        crop = aligned_crop(self.train, row, jitter)
+        if rng.random() < 0.5:
+            crop = np.ascontiguousarray(crop[:, ::-1])
+        if rng.random() < 0.5:
+            crop = random_colour(crop, rng)
+        if rng.random() < 0.05:
+            crop = random_occluder(crop, np.roll(crop, 40, axis=0), rng)
+        return random_quality(crop, rng) if rng.random() < 0.5 else crop
+
+    def inputs(self, batch: Batch) -> tuple[torch.Tensor, ...]:
+        return (batch["crop"],)
+
+    def compute_losses(self, outputs: torch.Tensor, batch: Batch, critic: nn.Module | None) -> Losses:
+        teacher, config = batch["embedding"], self.config
+        relation = (outputs @ outputs.T - teacher @ teacher.T).square().mean()
+        same = batch["person"][:, None] == batch["person"][None]
+        logits = (outputs @ teacher.T) / config.contrast_temperature
+        own = torch.arange(len(outputs), device=outputs.device)
+        others = same & (own[:, None] != own[None])
+        contrast = nn.functional.cross_entropy(logits.masked_fill(others, -1e4), own)
+        return {
+            "cosine": (1 - (outputs * teacher).sum(1)).mean(),
+            "relation": config.relation_weight * relation,
+            "contrast": config.contrast_weight * contrast,
+        }
+
+    def compute_critic_losses(self, outputs: Any, batch: Batch, critic: nn.Module) -> Losses:
+        raise AssertionError("the identity encoder has no critic")
+
+    def validate(self, networks: nn.Module, device: torch.device) -> dict[str, float]:
+        return validate_identity(embed(networks, self.val, device), self.val)
+
+    def draw_samples(self, networks: nn.Module, device: torch.device) -> np.ndarray:
+        return draw_nearest(embed(networks, self.val, device), self.val)
+
+    def export(self, networks: nn.Module, folder: pathlib.Path, facts: dict[str, Any]) -> None:
+        write_model(networks, folder, {"model": "identity", "network": dataclasses.asdict(self.network_config)}, facts)
+
+
+def aligned_crop(data: FaceData, row: int, jitter: np.ndarray | None = None) -> np.ndarray:
+    """(112, 112, 3) uint8: row `row` cut as `identity_crop` says, then moved by `jitter`."""
+    matrix = identity_crop(data.mesh_px[row])
+    matrix = matrix if jitter is None else jitter @ matrix
+    return warp_crop(np.asarray(data.rgb[row]), matrix, IDENTITY_CROP_PX, cv2.BORDER_CONSTANT)
+
+
+def embed(networks: nn.Module, data: FaceData, device: torch.device) -> np.ndarray:
+    """(N, 256) embeddings of every picture of a split."""
+    parts = []
+    for chunk in np.array_split(np.arange(len(data)), max(len(data) // 64, 1)):
+        crops = torch.from_numpy(np.stack([aligned_crop(data, int(row)) for row in chunk])).to(device)
+        parts.append(networks(crops.permute(0, 3, 1, 2).float() / 255).cpu().numpy())
+    return np.concatenate(parts)
+
+
+def validate_identity(student: np.ndarray, data: FaceData) -> dict[str, float]:
+    """Agreement with the teacher, and how well each tells people apart."""
+    same, different = verification_pairs(data)
+    figures = {"cosine_to_teacher": float((student * data.embedding).sum(1).mean())}
+    stills = data.is_still
+    figures["cosine_to_teacher_stills"] = float((student * data.embedding).sum(1)[stills].mean())
+    figures |= {"same_pairs": len(same), "different_pairs": len(different)}
+    for name, embedding in (("", student), ("teacher_", np.asarray(data.embedding))):
+        positive, negative = (
+            (embedding[pairs[:, 0]] * embedding[pairs[:, 1]]).sum(1) for pairs in (same, different)
+        )
+        figures[f"{name}same_mean"], figures[f"{name}different_mean"] = positive.mean(), negative.mean()
+        figures[f"{name}roc_auc"] = roc_auc(positive, negative)
+        figures[f"{name}equal_error"] = equal_error_rate(positive, negative)
+    return {key: float(value) for key, value in figures.items()}
+
+
+def verification_pairs(data: FaceData, count: int = 4000, apart: int = 40) -> tuple[np.ndarray, np.ndarray]:
+    """(n, 2) rows of one person (other clips, or `apart` frames apart) and of two people, seeded."""
+    rng = np.random.default_rng(2)
+    first, second = rng.integers(len(data), size=(2, 100 * count))
+    same_person = data.person[first] == data.person[second]
+    far = (data.clip[first] != data.clip[second]) | data.is_still[first] | (np.abs(first - second) >= apart)
+    same = np.flatnonzero(same_person & far & (first != second))[:count]
+    different = np.flatnonzero(~same_person)[:count]
+    return np.stack([first, second], 1)[same], np.stack([first, second], 1)[different]
+
+
+def roc_auc(positive: np.ndarray, negative: np.ndarray) -> float:
+    """Chance that a pair of one person scores above a pair of two (ties count half)."""
+    ordered = np.sort(negative)
+    below = np.searchsorted(ordered, positive, "left")
+    up_to = np.searchsorted(ordered, positive, "right")
+    return float((below + up_to).mean() / 2 / len(negative))
+
+
+def equal_error_rate(positive: np.ndarray, negative: np.ndarray) -> float:
+    """Error at the threshold where as many pairs are wrongly accepted as wrongly refused."""
+    thresholds = np.sort(np.concatenate([positive, negative]))
+    refused = np.searchsorted(np.sort(positive), thresholds, "left") / len(positive)
+    accepted = 1 - np.searchsorted(np.sort(negative), thresholds, "left") / len(negative)
+    nearest = np.argmin(np.abs(refused - accepted))
+    return float((refused[nearest] + accepted[nearest]) / 2)
+
+
+def draw_nearest(student: np.ndarray, data: FaceData) -> np.ndarray:
+    """Contact sheet: a face of each of ten people, then its five nearest in other clips or stills."""
+    people = np.unique(data.person, return_index=True)[1]
+    rows = np.concatenate([[first for first, _ in data.clip_ranges], people])[:10]
+    candidates = np.unique(np.concatenate([people, [last - 1 for _, last in data.clip_ranges]]))
+    lines = []
+    for row in rows:
+        others = candidates[candidates != row]
+        nearest = others[np.argsort(-(student[others] @ student[row]))[:5]]
+        lines.append(np.concatenate([aligned_crop(data, int(i)) for i in (row, *nearest)], axis=1))
+    return np.concatenate([np.concatenate(lines[:5]), np.concatenate(lines[5:])], axis=1)
+
+
+def build(train: FaceData, val: FaceData, arguments: Any) -> tuple[IdentityTask, LoopConfig]:
+    """The embedded identity encoder: about 1.9 M parameters."""
+    cv2.setNumThreads(1)
+    task = IdentityTask(train, val, IdentityConfig(), IdentityTaskConfig())
+    start_from(task.networks, arguments.init)
+    return task, LoopConfig(steps=1100, batch_size=64, learning_rate=2e-3, clip_norm=5.0, validate_every=550)
