@@ -106,7 +106,7 @@ def _texture(picture: np.ndarray) -> float:
 def read_bundled(names: tuple[str, ...] | list[str]) -> list[np.ndarray]:
     """Faceless pictures that scikit-image carries, as RGB; [] where it is not installed."""
     try:
-        import skimage  # noqa: PLC0415 (an optional source of pictures)
+        import skimage
     except ImportError:
         return []
     folder = pathlib.Path(skimage.__file__).parent / "data"

@@ -1,6 +1,7 @@
 """Whole pictures with faces of many sizes, composed from the crops of the set: what teaches the detector."""
 
 import dataclasses
+import itertools
 
 import cv2
 import numpy as np
@@ -91,8 +92,8 @@ class SceneComposer:
         edges = np.linspace(0, self.side, cells + 1).round().astype(int)
         rgb = np.zeros((self.side, self.side, 3), np.uint8)
         boxes = []
-        for top, bottom in zip(edges, edges[1:], strict=False):
-            for left, right in zip(edges, edges[1:], strict=False):
+        for top, bottom in itertools.pairwise(edges):
+            for left, right in itertools.pairwise(edges):
                 size = (int(right - left), int(bottom - top))
                 if cells > 1 and rng.random() < 0.25:
                     rgb[top:bottom, left:right] = cv2.resize(self._one_background(max(size), rng), size)
@@ -125,8 +126,10 @@ class SceneComposer:
         sizes = np.exp(rng.uniform(np.log(self.min_face_px), np.log(largest), faces))
         for size in np.sort(sizes)[::-1]:
             for _ in range(6):  # tries to find a free place
-                centre = rng.uniform(-0.05 * size, side + 0.05 * size, 2) if rng.random() < 0.15 else rng.uniform(
-                    min(0.5 * size, side / 2), max(side - 0.5 * size, side / 2), 2
+                centre = (
+                    rng.uniform(-0.05 * size, side + 0.05 * size, 2)
+                    if rng.random() < 0.15
+                    else rng.uniform(min(0.5 * size, side / 2), max(side - 0.5 * size, side / 2), 2)
                 )
                 reach = np.concatenate([centre - 0.6 * size, centre + 0.6 * size])
                 if all(_shared_area(reach, box) < 0.1 * size**2 for box, _ in boxes):

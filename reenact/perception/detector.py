@@ -16,9 +16,8 @@ import numpy as np
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
-from torch.nn.utils.fusion import fuse_conv_bn_eval
 
-from reenact.perception.layers import Stage, conv_bn
+from reenact.perception.layers import Stage, conv_bn, fold_batch_norms
 from reenact.types import Frame
 
 STRIDES = (8, 16, 32)
@@ -92,17 +91,7 @@ class DetectorNetwork(nn.Module):
         widths = (quarter, *config.widths)
         self.stages = nn.ModuleList(Stage(widths[i], widths[i + 1], config.blocks[i]) for i in range(3))
         self.laterals = nn.ModuleList(conv_bn(width, config.neck, kernel=1) for width in config.widths)
-        self.heads = nn.ModuleList(
-            nn.Sequential(
-                conv_bn(config.neck, config.neck), conv_bn(config.neck, config.neck), nn.Conv2d(config.neck, 5, 1)
-            )
-            for _ in STRIDES
-        )
-        for head in self.heads:
-            last = head[-1]
-            nn.init.normal_(last.weight, std=0.01)
-            nn.init.zeros_(last.bias)
-            nn.init.constant_(last.bias[:1], -4.6)  # a face in 1 % of the cells: the focal loss starts calm
+        self.heads = nn.ModuleList(_make_head(config.neck) for _ in STRIDES)
 
     def forward(self, rgb: Float[Tensor, "b 3 h w"]) -> DetectorOutput:
         """`rgb`: RGB in [0, 1]."""
@@ -117,6 +106,14 @@ class DetectorNetwork(nn.Module):
         raw = torch.cat([level.flatten(2) for level in maps], dim=2).transpose(1, 2).float()
         points, strides = cell_points(rgb.shape[2], rgb.shape[3], device=rgb.device)
         return DetectorOutput(score_logit=raw[..., 0], boxes=decode_boxes(raw[..., 1:], points, strides))
+
+
+def _make_head(channels: int) -> nn.Sequential:
+    last = nn.Conv2d(channels, 5, 1)
+    nn.init.normal_(last.weight, std=0.01)
+    # a face in 1 % of the cells: the focal loss starts calm
+    last.bias = nn.Parameter(torch.tensor([-4.6, 0.0, 0.0, 0.0, 0.0]))
+    return nn.Sequential(conv_bn(channels, channels), conv_bn(channels, channels), last)
 
 
 def cell_points(
@@ -198,7 +195,8 @@ class Detector:
     def __init__(self, network: DetectorNetwork, device: torch.device | str = "cpu") -> None:
         self.config = network.config
         self.device = torch.device(device)
-        self.network = _fuse_batch_norms(network).to(self.device).to(memory_format=torch.channels_last)
+        folded = fold_batch_norms(network).requires_grad_(False)
+        self.network = folded.to(self.device).to(memory_format=torch.channels_last)
 
     @torch.inference_mode()
     def detect(self, frame: Frame, *, min_score: float | None = None) -> Detections:
@@ -244,17 +242,3 @@ class Detector:
         padded[0, :height, :width] = torch.from_numpy(small).float() / 255
         ratio = torch.tensor([frame.shape[1] / width, frame.shape[0] / height] * 2)
         return padded.permute(0, 3, 1, 2).to(self.device), ratio.to(self.device)
-
-
-def _fuse_batch_norms(network: DetectorNetwork) -> DetectorNetwork:
-    """Fold each batch norm into its convolution: the same function, a third faster on a CPU."""
-    fused = DetectorNetwork(network.config)
-    fused.load_state_dict(network.state_dict())
-    fused.eval()
-    for module in fused.modules():
-        if isinstance(module, nn.Sequential) and len(module) >= 2 and isinstance(module[1], nn.BatchNorm2d):
-            convolution = module[0]
-            assert isinstance(convolution, nn.Conv2d)
-            module[0] = fuse_conv_bn_eval(convolution, module[1])
-            module[1] = nn.Identity()
-    return fused

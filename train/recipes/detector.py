@@ -64,8 +64,7 @@ class DetectorTask:
     def sample_batch(self, rng: np.random.Generator, size: int, device: torch.device) -> Batch:
         scenes = [self.composer.compose(rng) for _ in range(size)]
         targets = [
-            assign_cells(scene, self.points.numpy(), self.strides.numpy(), self.config.centre_cells)
-            for scene in scenes
+            assign_cells(scene, self.points.numpy(), self.strides.numpy(), self.config.centre_cells) for scene in scenes
         ]
         rgb = torch.from_numpy(np.stack([scene.rgb for scene in scenes])).to(device)
         return {

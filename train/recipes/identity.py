@@ -120,9 +120,7 @@ def validate_identity(student: np.ndarray, data: FaceData) -> dict[str, float]:
     figures["cosine_to_teacher_stills"] = float((student * data.embedding).sum(1)[stills].mean())
     figures |= {"same_pairs": len(same), "different_pairs": len(different)}
     for name, embedding in (("", student), ("teacher_", np.asarray(data.embedding))):
-        positive, negative = (
-            (embedding[pairs[:, 0]] * embedding[pairs[:, 1]]).sum(1) for pairs in (same, different)
-        )
+        positive, negative = ((embedding[pairs[:, 0]] * embedding[pairs[:, 1]]).sum(1) for pairs in (same, different))
         figures[f"{name}same_mean"], figures[f"{name}different_mean"] = positive.mean(), negative.mean()
         figures[f"{name}roc_auc"] = roc_auc(positive, negative)
         figures[f"{name}equal_error"] = equal_error_rate(positive, negative)

@@ -70,7 +70,8 @@ class ParserTask:
         border = [cv2.BORDER_REPLICATE, cv2.BORDER_CONSTANT][rng.integers(2)]
         unit_from_rgb = np.diag([1 / rgb.shape[1], 1 / rgb.shape[0], 1.0])
         crop = warp_crop(rgb, crop_from_unit @ unit_from_rgb, side, border)
-        label = warp_label(parsing, np.diag([0.5, 0.5, 1.0]) @ crop_from_unit @ np.diag([1 / 128, 1 / 128, 1.0]), side // 2)
+        unit_from_label = np.diag([1 / parsing.shape[1], 1 / parsing.shape[0], 1.0])
+        label = warp_label(parsing, np.diag([0.5, 0.5, 1.0]) @ crop_from_unit @ unit_from_label, side // 2)
         if rng.random() < 0.08:
             crop = random_occluder(crop, np.roll(crop, side // 2, axis=1), rng)
         return random_quality(random_colour(crop, rng) if rng.random() < 0.8 else crop, rng), label
@@ -130,7 +131,7 @@ def parse_crops(networks: nn.Module, data: FaceData, rows: np.ndarray, device: t
 
 def labels_at_half(data: FaceData, rows: np.ndarray) -> np.ndarray:
     """(n, 64, 64) labels of these pictures."""
-    return np.stack([cv2.resize(np.asarray(data.parsing[row]), (64, 64), interpolation=cv2.INTER_NEAREST) for row in rows])
+    return np.stack([np.asarray(data.parsing[row])[::2, ::2] for row in rows])
 
 
 def validate_parser(networks: nn.Module, data: FaceData, device: torch.device) -> dict[str, float]:
