@@ -44,7 +44,8 @@ class GifTrack:
             self._palette = _sample(image).quantize(256, method=Image.Quantize.MEDIANCUT)
             self._misfit = self._measure(image)
         painted = image.quantize(palette=self._palette, dither=Image.Dither.FLOYDSTEINBERG)
-        frame = VideoFrame.from_ndarray((np.asarray(painted), _argb(painted)), format="pal8")
+        indexed = (np.asarray(painted), _argb(painted))  # the library's stubs do not know this form
+        frame = VideoFrame.from_ndarray(indexed, format="pal8")  # pyright: ignore[reportArgumentType]
         frame.pts, frame.time_base = index, self._time_base
         self._mux(frame)
 

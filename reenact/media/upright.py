@@ -4,9 +4,9 @@ import struct
 from fractions import Fraction
 
 import numpy as np
-from av.sidedata.sidedata import Type
 from av.video.frame import VideoFrame
 from av.video.reformatter import Colorspace, VideoReformatter
+from jaxtyping import UInt8
 
 from reenact.types import Frame
 
@@ -53,7 +53,7 @@ def display_turn(frame: VideoFrame) -> Quarter:
 
     Angles between the quarter turns are rounded to the nearest one.
     """
-    matrix = frame.side_data.get(Type.DISPLAYMATRIX)
+    matrix = frame.side_data.get("DISPLAYMATRIX")
     if matrix is None:
         return (1, 0, 0, 1)
     a, b, _, c, d, *_ = struct.unpack("=9i", bytes(matrix))
@@ -62,7 +62,7 @@ def display_turn(frame: VideoFrame) -> Quarter:
     return (0, -1 if b < 0 else 1, -1 if c < 0 else 1, 0)
 
 
-def turned(rgb: Frame, turn: Quarter) -> Frame:
+def turned(rgb: Frame, turn: Quarter) -> UInt8[np.ndarray, "new_height new_width 3"]:
     """Applies a quarter turn or mirror to a picture."""
     a, b, c, d = turn
     if a:

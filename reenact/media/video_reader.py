@@ -5,7 +5,6 @@ from collections.abc import Iterator
 from fractions import Fraction
 from pathlib import Path
 from types import TracebackType
-from typing import Self
 
 import av
 import av.container
@@ -83,7 +82,7 @@ class VideoReader:
         finally:
             self._close(container)
 
-    def __enter__(self) -> Self:
+    def __enter__(self) -> "VideoReader":
         return self
 
     def __exit__(
@@ -112,6 +111,7 @@ class VideoReader:
         timeline = Timeline(fps=info.fps, start_s=start_time_s(stream), slot_limit=limit)
         held: Frame | None = None
         end_s: Fraction | None = None
+        step = Decoded(frame=None, time_s=None, lost_since_s=None)
         for step in decode(container, stream):
             first_free = timeline.next_slot
             if step.frame is None:
@@ -149,9 +149,11 @@ class VideoReader:
         cover = Disposition.attached_pic
         streams = [stream for stream in container.streams.video if not stream.disposition & cover]
         if not streams:
-            holds = "only sound" if container.streams.audio else "no picture stream"
+            sound = bool(container.streams.audio)
             self._close(container)
-            raise UnsupportedInputError(f"{self.path} holds {holds}; a video is needed here.")
+            raise UnsupportedInputError(
+                f"{self.path} holds only sound; a video is needed here." if sound else _no_container(self.path)
+            )
         stream = streams[0]
         if stream.codec_context is None:  # pyright: ignore[reportUnnecessaryComparison]
             self._close(container)

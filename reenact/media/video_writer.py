@@ -4,7 +4,6 @@ import contextlib
 from fractions import Fraction
 from pathlib import Path
 from types import TracebackType
-from typing import Self
 
 import av
 import av.container
@@ -67,7 +66,7 @@ class VideoWriter:
         self._container: av.container.OutputContainer | None = None
         self._audio: AudioTrack | None = None
 
-    def __enter__(self) -> Self:
+    def __enter__(self) -> "VideoWriter":
         self._file = PartialFile(self.path, overwrite=self._overwrite)
         try:
             self._open(self._file.partial)
