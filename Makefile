@@ -1,15 +1,23 @@
 PYTHON ?= python
 
-.PHONY: setup check test golden bench
+.PHONY: setup check check-format check-lint check-types check-imports test golden bench
 
 setup: ## everything for work on the project, into the active environment
 	$(PYTHON) -m pip install -e ".[dev,train]"
 	pre-commit install
 
-check: ## format, lint, types, import rules
+check: check-format check-lint check-types check-imports ## `make -k check` reports all four, whatever fails
+
+check-format:
 	ruff format --check .
+
+check-lint:
 	ruff check .
+
+check-types:
 	pyright
+
+check-imports:
 	lint-imports
 
 test: ## the whole suite
