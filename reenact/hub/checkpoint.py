@@ -134,7 +134,7 @@ def _download(repo: str, revision: str | None) -> pathlib.Path:
         ) from error
     except (errors.HfHubHTTPError, errors.HFValidationError, OSError) as error:
         raise CheckpointError(f"{where} could not be downloaded: {_one_line(error)}; try again later.") from error
-    return pathlib.Path(cast(str, folder))
+    return pathlib.Path(folder)
 
 
 def read_checkpoint(folder: str | pathlib.Path, *, model: str | None = None) -> Checkpoint:
@@ -246,7 +246,9 @@ def load_weights(module: nn.Module, weights: dict[str, Tensor], *, where: str | 
     """Copy `weights` into `module`, every one of them, cast to the module's precision.
 
     Args:
-        where: where the weights come from, for the error.
+        module: gets them in place.
+        weights: as `read_checkpoint` gives them.
+        where: where they come from, for the error.
 
     Raises:
         CheckpointError: missing, extra or mis-shaped tensors, the first five of each and their count.

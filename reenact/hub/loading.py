@@ -70,8 +70,10 @@ def load(
             f"{checkpoint.folder} holds a {model!r} model, which is no reenactment system; "
             f"the systems are: {', '.join(SYSTEMS)}."
         )
-    system = SYSTEMS[model].from_checkpoint(checkpoint.config, checkpoint.weights)
-    return system.to(_device(device)).eval().requires_grad_(False)
+    system = SYSTEMS[model].from_config(checkpoint.config.get("network", {}))
+    load_weights(system.networks, checkpoint.weights, where=checkpoint.folder)
+    system.prepare()
+    return system.to(_device(device))
 
 
 def load_tracker(

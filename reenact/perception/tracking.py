@@ -1,0 +1,320 @@
+"""From a whole picture to the geometry of one face in it: detect, crop, track, map back.
+
+    frame ── Detector ──▶ box ── crop ──▶ TrackerNetwork ──▶ mesh ── aligned crop ──▶ TrackerNetwork ──▶ FaceGeometry
+                                                               └───── in a clip: of the frame before ─────┘
+
+`Tracker` is what every tracker of this package can do; `FaceTracker` is the project's own.
+"""
+
+import dataclasses
+from collections.abc import Sequence
+from typing import Protocol
+
+import cv2
+import numpy as np
+import torch
+from jaxtyping import Float, UInt8
+
+from reenact.errors import NoFaceFoundError
+from reenact.perception.action_units import read_action_units
+from reenact.perception.crop import LEFT_EYE_OUTER, RIGHT_EYE_OUTER, TRACKER_CROP_SCALE, square_crop, tracker_crop
+from reenact.perception.detector import Detections, Detector
+from reenact.perception.layers import fold_batch_norms
+from reenact.perception.tracker import TrackerNetwork
+from reenact.types import FaceGeometry, Frame
+
+MIN_FACE_PX = 40
+"""Faces whose mesh is smaller than this, on its longer side, are refused."""
+MAX_SHARE_OUTSIDE = 0.12
+"""Faces with more of their mesh outside the picture are refused; a few points of a forehead are guessed well."""
+WEAK_SCORE = 0.1
+"""Detections above it are are told apart from nothing at all in the message that no face was found."""
+_ROLLS_DEG = (0, -45, 45, -90, 90, 180)
+_CERTAIN, _FAIRLY_CERTAIN = 0.8, 0.6
+"""Of `_look_twice`: upright faces reach 0.84 and more, a wrong roll seldom 0.8."""
+_SHARP_SCALE = 0.75
+"""Crop pixels per frame pixel in most of the training pictures; larger faces are shrunk to it before they are cut."""
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class TrackReport:
+    """A face and what the user should know about how it was chosen."""
+
+    geometry: FaceGeometry
+    """f = 1, frame pixels."""
+    faces: Detections
+    """All faces found, largest first."""
+    face: int
+    """Number of the face taken, from 1."""
+    warnings: tuple[str, ...]
+    """One line each; empty if all is well."""
+
+
+class Tracker(Protocol):
+    """A tracker of any make. Frames are whole pictures; geometry has f = 1 and frame pixels."""
+
+    def find(self, frame: Frame) -> Detections:
+        """All faces, largest first."""
+        ...
+
+    def track(self, frame: Frame, *, face: int | None = None, min_score: float = 0.5) -> FaceGeometry:
+        """The largest face, or the `face`-th largest, from 1.
+
+        Raises:
+            NoFaceFoundError: there is none, or it is too small, cut by the border or not certain enough.
+        """
+        ...
+
+    def report(self, frame: Frame, *, face: int | None = None, min_score: float = 0.5) -> TrackReport:
+        """`track`, with all that was found and warnings for the user."""
+        ...
+
+    def follow(self, frame: Frame, previous: FaceGeometry) -> FaceGeometry:
+        """The same face one frame later; a low score says that it was lost."""
+        ...
+
+
+class FaceTracker:
+    """The project's own tracker: `Detector` and `TrackerNetwork` with their embedded weights."""
+
+    def __init__(self, detector: Detector, network: TrackerNetwork, device: torch.device | str = "cpu") -> None:
+        self.detector = detector
+        self.device = torch.device(device)
+        self.crop_px = network.config.crop_px
+        folded = fold_batch_norms(network).requires_grad_(False)
+        self.network = folded.to(self.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+
+    def find(self, frame: Frame) -> Detections:
+        """All faces, largest first."""
+        return self.detector.detect(frame)
+
+    def track(self, frame: Frame, *, face: int | None = None, min_score: float = 0.5) -> FaceGeometry:
+        """See `Tracker.track`."""
+        return self.report(frame, face=face, min_score=min_score).geometry
+
+    def report(self, frame: Frame, *, face: int | None = None, min_score: float = 0.5) -> TrackReport:
+        """See `Tracker.report`."""
+        found = self.detector.detect(frame, min_score=min(WEAK_SCORE, min_score))
+        best_score = float(found.scores.max(initial=0.0))
+        faces = keep(found, found.scores >= min_score)
+        if len(faces) == 0:
+            faces = self._find_turned(frame, min_score)
+        chosen = choose_face(faces, face, best_score=best_score, min_score=min_score)
+        geometry = self._locate(frame, faces.boxes_px[chosen])
+        warnings = check_face(geometry, frame, min_score=min_score)
+        if len(faces) > 1 and face is None:
+            warnings = (several_faces_text(faces), *warnings)
+        return TrackReport(geometry=geometry, faces=faces, face=chosen + 1, warnings=warnings)
+
+    def follow(self, frame: Frame, previous: FaceGeometry) -> FaceGeometry:
+        """See `Tracker.follow`. A face that left the middle of its crop is looked at once more."""
+        crop_from_frame = tracker_crop(previous.mesh_px[0].cpu().numpy(), self.crop_px)
+        geometry = self.track_crops([frame], [crop_from_frame])
+        box = mesh_box(geometry.moved_by(torch.from_numpy(crop_from_frame)))
+        off_centre = np.abs((box[:2] + box[2:]) / 2 / self.crop_px - 0.5).max()
+        return self.refine(frame, geometry) if off_centre > 0.08 else geometry
+
+    def refine(self, frame: Frame, geometry: FaceGeometry) -> FaceGeometry:
+        """Track again in the crop that the mesh itself asks for."""
+        return self.track_crops([frame], [tracker_crop(geometry.mesh_px[0].cpu().numpy(), self.crop_px)])
+
+    @torch.inference_mode()
+    def track_crops(
+        self, frames: Sequence[Frame], crops_from_frames: Sequence[Float[np.ndarray, "3 3"]]
+    ) -> FaceGeometry:
+        """The face in each of b crops, one network call.
+
+        Args:
+            frames: the picture each crop is cut from.
+            crops_from_frames: `tracker_crop` or `square_crop` of this tracker's `crop_px`.
+
+        Returns:
+            f = b; row i in pixels of frame i.
+        """
+        pixels = np.stack(
+            [cut_crop(frame, matrix, self.crop_px) for frame, matrix in zip(frames, crops_from_frames, strict=True)]
+        )
+        rgb = torch.from_numpy(pixels).to(self.device).permute(0, 3, 1, 2).float() / 255
+        out = self.network(rgb)
+        half = self.crop_px / 2
+        mesh_px = torch.cat([(out.mesh[..., :2] + 1) * half, out.mesh[..., 2:] * half], dim=-1)
+        in_crops = FaceGeometry(
+            mesh_px=mesh_px,
+            blendshapes=out.blendshapes,
+            rotation=out.rotation,
+            action_units=read_action_units(out.blendshapes, mesh_px),
+            score=out.score_logit.sigmoid(),
+        )
+        parts = [
+            in_crops[i : i + 1].moved_by(torch.from_numpy(np.linalg.inv(matrix)))
+            for i, matrix in enumerate(crops_from_frames)
+        ]
+        return FaceGeometry.cat(parts)
+
+    def _locate(self, frame: Frame, box_px: Float[np.ndarray, "4"]) -> FaceGeometry:
+        """The face in a box, its head turned by any angle: the roll at which two looks agree best."""
+        upright, certain = self._look_twice(frame, box_px, (0,))[0]
+        if certain >= _CERTAIN:
+            return upright
+        return max(self._look_twice(frame, box_px, _ROLLS_DEG), key=lambda found: found[1])[0]
+
+    def _look_twice(
+        self, frame: Frame, box_px: Float[np.ndarray, "4"], rolls_deg: Sequence[int]
+    ) -> list[tuple[FaceGeometry, float]]:
+        """For each roll: the face, and how certain it is.
+
+        Certain is 1 where the network is sure and its second look, in the crop that the first one asks for, gives the
+        same mesh. The score alone does not tell an upside-down face.
+        """
+        crops = [box_crop(box_px, np.radians(roll), self.crop_px) for roll in rolls_deg]
+        first = self.track_crops([frame] * len(crops), crops)
+        crops = [tracker_crop(mesh, self.crop_px) for mesh in first.mesh_px.cpu().numpy()]
+        second = self.track_crops([frame] * len(crops), crops)
+        eyes = (second.mesh_px[:, LEFT_EYE_OUTER] - second.mesh_px[:, RIGHT_EYE_OUTER]).norm(dim=1).clamp(min=1e-6)
+        moved = (second.mesh_px - first.mesh_px)[..., :2].norm(dim=-1).mean(1) / eyes
+        certain = second.score - 4 * moved
+        return [(second[i : i + 1], float(certain[i])) for i in range(len(crops))]
+
+    def _find_turned(self, frame: Frame, min_score: float) -> Detections:
+        """Faces in a picture that lies on its side or stands on its head, of which the tracker is sure as well."""
+        height, width = frame.shape[:2]
+        for quarters in (2, 1, 3):
+            found = self.detector.detect(np.ascontiguousarray(np.rot90(frame, quarters)), min_score=min_score)
+            boxes = turn_boxes_back(found.boxes_px, quarters, width=width, height=height)
+            sure = [
+                max(certain for _, certain in self._look_twice(frame, box, _ROLLS_DEG)) >= _FAIRLY_CERTAIN
+                for box in boxes
+            ]
+            if any(sure):
+                return keep(Detections(boxes_px=boxes, scores=found.scores), np.array(sure))
+        return Detections(boxes_px=np.zeros((0, 4), np.float32), scores=np.zeros(0, np.float32))
+
+
+def cut_crop(
+    frame: Frame, crop_from_frame: Float[np.ndarray, "3 3"], crop_px: int
+) -> UInt8[np.ndarray, "{crop_px} {crop_px} 3"]:
+    """The crop's pixels. What lies outside the frame repeats its border.
+
+    A face much larger than the crop is shrunk by area averages first: bilinear sampling alone would skip pixels.
+    """
+    matrix = np.asarray(crop_from_frame, np.float64)
+    scale = float(np.hypot(matrix[0, 0], matrix[1, 0]))
+    if scale < 0.8 * _SHARP_SCALE:
+        frame, matrix = _shrink(frame, matrix, crop_px, scale / _SHARP_SCALE)
+    half = np.array([[1, 0, -0.5], [0, 1, -0.5], [0, 0, 1.0]])  # OpenCV counts from pixel centres
+    affine = (half @ matrix @ np.linalg.inv(half))[:2]
+    return cv2.warpAffine(frame, affine, (crop_px, crop_px), flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+
+
+def _shrink(
+    frame: Frame, matrix: Float[np.ndarray, "3 3"], crop_px: int, factor: float
+) -> tuple[UInt8[np.ndarray, "rows columns 3"], Float[np.ndarray, "3 3"]]:
+    """The part of the frame that the crop shows, `factor` its size, and the crop's matrix from there."""
+    height, width = frame.shape[:2]
+    corners = np.array([[0, 0, 1], [crop_px, 0, 1], [0, crop_px, 1], [crop_px, crop_px, 1.0]]) @ np.linalg.inv(matrix).T
+    x0, y0 = np.clip(np.floor(corners[:, :2].min(0)).astype(int) - 2, 0, [width - 1, height - 1])
+    x1, y1 = np.clip(np.ceil(corners[:, :2].max(0)).astype(int) + 2, [x0 + 1, y0 + 1], [width, height])
+    size = max(round((x1 - x0) * factor), 1), max(round((y1 - y0) * factor), 1)
+    part = cv2.resize(np.ascontiguousarray(frame[y0:y1, x0:x1]), size, interpolation=cv2.INTER_AREA)
+    frame_from_part = np.array([[(x1 - x0) / size[0], 0, x0], [0, (y1 - y0) / size[1], y0], [0, 0, 1.0]])
+    return part, matrix @ frame_from_part
+
+
+def box_crop(box_px: Float[np.ndarray, "4"], roll_rad: float, crop_px: int) -> Float[np.ndarray, "3 3"]:
+    """The tracker's first crop around a detection: x0, y0, x1, y1."""
+    box = np.asarray(box_px, np.float64)
+    side = TRACKER_CROP_SCALE * float((box[2:] - box[:2]).max())
+    return square_crop((box[:2] + box[2:]) / 2, side, roll_rad, crop_px)
+
+
+def mesh_box(geometry: FaceGeometry) -> Float[np.ndarray, "4"]:
+    """x0, y0, x1, y1 around the mesh of one face."""
+    points = geometry.mesh_px[0, :, :2].cpu().numpy().astype(np.float64)
+    return np.concatenate([points.min(0), points.max(0)]).astype(np.float32)
+
+
+def keep(found: Detections, chosen: np.ndarray) -> Detections:
+    """Some of the detections, in their order."""
+    return Detections(boxes_px=found.boxes_px[chosen], scores=found.scores[chosen])
+
+
+def turn_boxes_back(
+    boxes_px: Float[np.ndarray, "n 4"], quarters: int, *, width: int, height: int
+) -> Float[np.ndarray, "n 4"]:
+    """Boxes found in ``np.rot90(frame, quarters)`` in the pixels of the frame, `width` x `height`."""
+    x0, y0, x1, y1 = boxes_px.T
+    if quarters == 1:  # counter-clockwise: the top of the turned picture is the right side of the frame
+        turned = (width - y1, x0, width - y0, x1)
+    elif quarters == 2:
+        turned = (width - x1, height - y1, width - x0, height - y0)
+    else:
+        turned = (y0, height - x1, y1, height - x0)
+    return np.stack(turned, axis=1)
+
+
+def choose_face(faces: Detections, face: int | None, *, best_score: float, min_score: float) -> int:
+    """Row of the face to take: the largest, or number `face` from 1.
+
+    Raises:
+        NoFaceFoundError: there is none, or none of that number.
+    """
+    if len(faces) == 0:
+        raise NoFaceFoundError(
+            f"No face found (best score {best_score:.2f}, need {min_score:.2f}); give a picture in which a face, "
+            f"{MIN_FACE_PX} px or larger, is well visible."
+        )
+    if face is None:
+        return 0
+    if not 1 <= face <= len(faces):
+        count = "1 face was" if len(faces) == 1 else f"{len(faces)} faces were"
+        raise NoFaceFoundError(
+            f"Face {face} was asked for, but {count} found; they are numbered from 1, the largest first."
+        )
+    return face - 1
+
+
+def check_face(geometry: FaceGeometry, frame: Frame, *, min_score: float) -> tuple[str, ...]:
+    """Refuse a face that cannot be used.
+
+    Returns:
+        Warnings about a face that can.
+
+    Raises:
+        NoFaceFoundError: not certain, smaller than `MIN_FACE_PX`, or cut by the border.
+    """
+    score = float(geometry.score[0])
+    if score < min_score:
+        raise NoFaceFoundError(
+            f"No face found (best score {score:.2f}, need {min_score:.2f}); give a picture in which a face is well "
+            "visible and not covered."
+        )
+    box = mesh_box(geometry)
+    size_px = float((box[2:] - box[:2]).max())
+    if size_px < MIN_FACE_PX:
+        raise NoFaceFoundError(
+            f"The face is only {size_px:.0f} px large, need {MIN_FACE_PX} px; give a larger picture or cut it closer."
+        )
+    outside = share_outside(geometry, frame)
+    if outside > MAX_SHARE_OUTSIDE:
+        raise NoFaceFoundError(
+            f"The face is cut by the border of the picture ({outside:.0%} of it is outside); give a picture that shows "
+            "the whole face."
+        )
+    if outside > 0:
+        return (f"The face touches the border of the picture ({outside:.0%} of it is outside); that part is guessed.",)
+    return ()
+
+
+def share_outside(geometry: FaceGeometry, frame: Frame) -> float:
+    """Share of the mesh of one face that lies outside the frame."""
+    size = geometry.mesh_px.new_tensor([frame.shape[1], frame.shape[0]])
+    points = geometry.mesh_px[0, :, :2]
+    return float(((points < 0) | (points > size)).any(1).float().mean())
+
+
+def several_faces_text(faces: Detections) -> str:
+    """The warning that the largest of several faces was taken."""
+    return (
+        f"{len(faces)} faces found; the largest was taken. Choose another by its number, 1 to {len(faces)} from the "
+        "largest to the smallest (--face)."
+    )
