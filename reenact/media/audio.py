@@ -6,6 +6,7 @@ from pathlib import Path
 
 import av
 import av.container
+import numpy as np
 from av.audio.frame import AudioFrame
 from av.audio.resampler import AudioResampler
 from av.audio.stream import AudioStream
@@ -30,7 +31,7 @@ class AudioTrack:
     """Feeds the sound of a file into a container while its pictures are written.
 
     Times are counted from the first picture of the file that the sound comes from, so that both stay in step even if
-    they did not start together. A packet is kept if at least half of it lies within the pictures' time.
+    they did not start together. A copied packet is kept if at least half of it lies within the pictures' time.
     """
 
     def __init__(self, path: Path, output: av.container.OutputContainer, suffix: str) -> None:
@@ -66,12 +67,14 @@ class AudioTrack:
         self._ahead = next(self._packets, None)
 
     def advance(self, length_s: Fraction) -> None:
-        """Writes the sound that belongs to the first `length_s` of the pictures.
+        """Writes the sound that surely belongs to the first `length_s` of the pictures.
 
         Raises:
             av.FFmpegError: The output cannot be written.
         """
-        while self._ahead is not None and self._middle_s(self._ahead) <= length_s:
+        # what is copied is cut between packets, what is encoded anew between samples
+        ends_at = 1 if self._encoder is not None else Fraction(1, 2)
+        while self._ahead is not None and self._time_s(self._ahead, ends_at) <= length_s:
             packet, self._ahead = self._ahead, next(self._packets, None)
             if self._encoder is not None:
                 self._encoder.write(packet)
@@ -80,9 +83,11 @@ class AudioTrack:
                 self._output.mux(packet)
 
     def finish(self, length_s: Fraction) -> None:
-        """The same, and ends the stream."""
+        """The same for all that is left, and ends the stream."""
         self.advance(length_s)
         if self._encoder is not None:
+            if self._ahead is not None and self._time_s(self._ahead, 0) < length_s:
+                self._encoder.write(self._ahead, length_s=length_s)
             self._encoder.finish()
 
     def close(self) -> None:
@@ -102,8 +107,9 @@ class AudioTrack:
         except av.FFmpegError:
             return
 
-    def _middle_s(self, packet: AudioPacket) -> Fraction:
-        return ((packet.pts or 0) + Fraction(packet.duration or 0, 2)) * self._time_base
+    def _time_s(self, packet: AudioPacket, share: Fraction | int) -> Fraction:
+        """The time at a share of the packet's duration."""
+        return ((packet.pts or 0) + share * Fraction(packet.duration or 0)) * self._time_base
 
 
 class _AacEncoder:
@@ -116,20 +122,36 @@ class _AacEncoder:
         self._output = output
         self._resampler = AudioResampler(format="fltp", layout=layout, rate=rate)
 
-    def write(self, packet: AudioPacket) -> None:
+    def write(self, packet: AudioPacket, *, length_s: Fraction | None = None) -> None:
+        """Encodes a packet of the source, without what lies beyond `length_s`."""
         try:
             frames = packet.decode()
         except av.FFmpegError:
             return  # one damaged packet is a short silence: later ones carry their own times
         for frame in frames:
             for resampled in self._resampler.resample(frame):
-                self._mux(resampled)
+                self._mux(resampled if length_s is None else _cut(resampled, length_s))
 
     def finish(self) -> None:
-        for resampled in self._resampler.resample(None):
-            self._mux(resampled)
-        self._mux(None)
+        """Flushes the encoder."""
+        for packet in self.stream.encode(None):
+            self._output.mux(packet)
 
     def _mux(self, frame: AudioFrame | None) -> None:
-        for packet in self.stream.encode(frame):
-            self._output.mux(packet)
+        if frame is not None:
+            for packet in self.stream.encode(frame):
+                self._output.mux(packet)
+
+
+def _cut(frame: AudioFrame, length_s: Fraction) -> AudioFrame | None:
+    """The part before a time of a frame in planar floats."""
+    begin_s = (frame.pts or 0) * (frame.time_base or Fraction(1, frame.sample_rate))
+    samples = round((length_s - begin_s) * frame.sample_rate)
+    if samples <= 0:
+        return None
+    if samples >= frame.samples:
+        return frame
+    kept = np.ascontiguousarray(frame.to_ndarray()[:, :samples], dtype=np.float32)
+    shorter = AudioFrame.from_ndarray(kept, format="fltp", layout=frame.layout.name)
+    shorter.sample_rate, shorter.pts, shorter.time_base = frame.sample_rate, frame.pts, frame.time_base
+    return shorter

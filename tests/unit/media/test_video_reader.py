@@ -181,9 +181,7 @@ def test_a_clip_without_a_frame_is_refused(tmp_path: Path, clips):
     path.write_bytes(path.read_bytes().replace(packet, bytes(len(packet))))
     with pytest.raises(UnsupportedInputError, match="not one frame of it can be decoded"):
         VideoReader(path)
-    with pytest.raises(
-        UnsupportedInputError, match=r"not one frame|only sound|no picture stream|index is missing|not a video"
-    ):
+    with pytest.raises(UnsupportedInputError, match=r"not one frame|only sound"):
         VideoReader(clips.make(tmp_path / "none.mp4", count=0, audio="aac"))
 
 
