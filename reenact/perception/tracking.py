@@ -8,7 +8,7 @@
 
 import dataclasses
 from collections.abc import Sequence
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import cv2
 import numpy as np
@@ -31,7 +31,9 @@ WEAK_SCORE = 0.1
 """Detections above it are are told apart from nothing at all in the message that no face was found."""
 _ROLLS_DEG = (0, -45, 45, -90, 90, 180)
 _CERTAIN, _FAIRLY_CERTAIN = 0.8, 0.6
-"""Of `_look_twice`: upright faces reach 0.84 and more, a wrong roll seldom 0.8."""
+"""Scores after two looks: upright faces reach 0.84 and more, a wrong roll seldom 0.8, a background seldom 0.6."""
+_OFF_CENTRE = 0.08
+"""Shift of a face in its crop, over the crop's side, beyond which a second crop makes its mesh better."""
 _SHARP_SCALE = 0.75
 """Crop pixels per frame pixel in most of the training pictures; larger faces are shrunk to it before they are cut."""
 
@@ -50,6 +52,7 @@ class TrackReport:
     """One line each; empty if all is well."""
 
 
+@runtime_checkable
 class Tracker(Protocol):
     """A tracker of any make. Frames are whole pictures; geometry has f = 1 and frame pixels."""
 
@@ -69,8 +72,14 @@ class Tracker(Protocol):
         """`track`, with all that was found and warnings for the user."""
         ...
 
-    def follow(self, frame: Frame, previous: FaceGeometry) -> FaceGeometry:
-        """The same face one frame later; a low score says that it was lost."""
+    def follow(self, frame: Frame, previous: FaceGeometry, *, careful: bool = False) -> FaceGeometry:
+        """The same face one frame later; a low score says that it was lost.
+
+        Args:
+            frame: the next frame.
+            previous: where the face was.
+            careful: spend more time on whether it still is one.
+        """
         ...
 
 
@@ -106,17 +115,15 @@ class FaceTracker:
             warnings = (several_faces_text(faces), *warnings)
         return TrackReport(geometry=geometry, faces=faces, face=chosen + 1, warnings=warnings)
 
-    def follow(self, frame: Frame, previous: FaceGeometry) -> FaceGeometry:
-        """See `Tracker.follow`. A face that left the middle of its crop is looked at once more."""
+    def follow(self, frame: Frame, previous: FaceGeometry, *, careful: bool = False) -> FaceGeometry:
+        """See `Tracker.follow`. One look; two if the face left the middle of its crop or the network hesitates."""
         crop_from_frame = tracker_crop(previous.mesh_px[0].cpu().numpy(), self.crop_px)
         geometry = self.track_crops([frame], [crop_from_frame])
         box = mesh_box(geometry.moved_by(torch.from_numpy(crop_from_frame)))
         off_centre = np.abs((box[:2] + box[2:]) / 2 / self.crop_px - 0.5).max()
-        return self.refine(frame, geometry) if off_centre > 0.08 else geometry
-
-    def refine(self, frame: Frame, geometry: FaceGeometry) -> FaceGeometry:
-        """Track again in the crop that the mesh itself asks for."""
-        return self.track_crops([frame], [tracker_crop(geometry.mesh_px[0].cpu().numpy(), self.crop_px)])
+        if careful or off_centre > _OFF_CENTRE or float(geometry.score[0]) < _CERTAIN:
+            return self._look_again([frame], geometry)
+        return geometry
 
     @torch.inference_mode()
     def track_crops(
@@ -153,27 +160,29 @@ class FaceTracker:
 
     def _locate(self, frame: Frame, box_px: Float[np.ndarray, "4"]) -> FaceGeometry:
         """The face in a box, its head turned by any angle: the roll at which two looks agree best."""
-        upright, certain = self._look_twice(frame, box_px, (0,))[0]
-        if certain >= _CERTAIN:
+        upright = self._look_twice(frame, box_px, (0,))
+        if float(upright.score[0]) >= _CERTAIN:
             return upright
-        return max(self._look_twice(frame, box_px, _ROLLS_DEG), key=lambda found: found[1])[0]
+        rolled = self._look_twice(frame, box_px, _ROLLS_DEG)
+        best = int(rolled.score.argmax())
+        return rolled[best : best + 1]
 
-    def _look_twice(
-        self, frame: Frame, box_px: Float[np.ndarray, "4"], rolls_deg: Sequence[int]
-    ) -> list[tuple[FaceGeometry, float]]:
-        """For each roll: the face, and how certain it is.
-
-        Certain is 1 where the network is sure and its second look, in the crop that the first one asks for, gives the
-        same mesh. The score alone does not tell an upside-down face.
-        """
+    def _look_twice(self, frame: Frame, box_px: Float[np.ndarray, "4"], rolls_deg: Sequence[int]) -> FaceGeometry:
+        """The face in a box, one row for each roll of the crop."""
         crops = [box_crop(box_px, np.radians(roll), self.crop_px) for roll in rolls_deg]
-        first = self.track_crops([frame] * len(crops), crops)
+        return self._look_again([frame] * len(crops), self.track_crops([frame] * len(crops), crops))
+
+    def _look_again(self, frames: Sequence[Frame], first: FaceGeometry) -> FaceGeometry:
+        """The same faces in the crops that the first look asks for.
+
+        Their score falls with the distance of the two meshes: on a face they agree, on a background or a face seen
+        upside down the second one wanders off, though the network's own score may stay high.
+        """
         crops = [tracker_crop(mesh, self.crop_px) for mesh in first.mesh_px.cpu().numpy()]
-        second = self.track_crops([frame] * len(crops), crops)
+        second = self.track_crops(frames, crops)
         eyes = (second.mesh_px[:, LEFT_EYE_OUTER] - second.mesh_px[:, RIGHT_EYE_OUTER]).norm(dim=1).clamp(min=1e-6)
         moved = (second.mesh_px - first.mesh_px)[..., :2].norm(dim=-1).mean(1) / eyes
-        certain = second.score - 4 * moved
-        return [(second[i : i + 1], float(certain[i])) for i in range(len(crops))]
+        return dataclasses.replace(second, score=(second.score - 4 * moved).clamp(min=0))
 
     def _find_turned(self, frame: Frame, min_score: float) -> Detections:
         """Faces in a picture that lies on its side or stands on its head, of which the tracker is sure as well."""
@@ -181,10 +190,7 @@ class FaceTracker:
         for quarters in (2, 1, 3):
             found = self.detector.detect(np.ascontiguousarray(np.rot90(frame, quarters)), min_score=min_score)
             boxes = turn_boxes_back(found.boxes_px, quarters, width=width, height=height)
-            sure = [
-                max(certain for _, certain in self._look_twice(frame, box, _ROLLS_DEG)) >= _FAIRLY_CERTAIN
-                for box in boxes
-            ]
+            sure = [float(self._look_twice(frame, box, _ROLLS_DEG).score.max()) >= _FAIRLY_CERTAIN for box in boxes]
             if any(sure):
                 return keep(Detections(boxes_px=boxes, scores=found.scores), np.array(sure))
         return Detections(boxes_px=np.zeros((0, 4), np.float32), scores=np.zeros(0, np.float32))

@@ -1,0 +1,167 @@
+"""One face through the frames of a clip: followed, filtered, and found again when it is lost.
+
+frame ── scene cut? ──▶ FaceTracker.follow (crop from the mesh before) ── lost? ──▶ find again ──▶ filter ──▶ result
+"""
+
+import dataclasses
+
+import cv2
+import numpy as np
+import torch
+from jaxtyping import Float, UInt8
+from torch import Tensor
+
+from reenact.errors import NoFaceFoundError
+from reenact.perception.action_units import read_action_units
+from reenact.perception.crop import LEFT_EYE_OUTER, RIGHT_EYE_OUTER
+from reenact.perception.smoothing import OneEuroConfig, OneEuroFilter
+from reenact.perception.tracking import Tracker, mesh_box, share_outside
+from reenact.types import FaceGeometry, Frame
+
+MESH_FILTER = OneEuroConfig(min_cutoff_hz=1.0, beta=40.0)
+"""Speed in eye distances per second, each point on its own: a blink passes while the jaw rests."""
+BLENDSHAPE_FILTER = OneEuroConfig(min_cutoff_hz=2.0, beta=4.0)
+"""Speed in full scales per second, each blendshape on its own."""
+ROTATION_FILTER = OneEuroConfig(min_cutoff_hz=1.2, beta=15.0)
+"""Speed in radians per second, about."""
+
+_GONE_SHARE = 0.5
+"""A face with more of its mesh outside the picture is lost; one that leaves slowly is followed until then."""
+_CUT_CHANGE = 24.0
+"""Grey levels by which most of a thumbnail differs after a cut."""
+
+
+class VideoTracker:
+    """Give it the frames of a clip in order; it answers with the geometry of the same face in each."""
+
+    def __init__(
+        self,
+        tracker: Tracker,
+        fps: float,
+        smoothing: bool = True,
+        *,
+        face: int | None = None,
+        min_score: float = 0.5,
+    ) -> None:
+        """Start a clip.
+
+        Args:
+            tracker: finds and follows faces.
+            fps: frames per second, for the filter.
+            smoothing: filter the result; False gives each frame's own measurement.
+            face: which of several faces in the first frame with one, from 1 (the largest); None takes the largest.
+            min_score: below it a face counts as lost.
+        """
+        self.tracker, self.smoothing, self.face, self.min_score = tracker, smoothing, face, min_score
+        self.check_every = max(round(fps), 1)
+        self.reason = ""
+        """Why the last frame had no face; "" if it had one."""
+        self.warnings: tuple[str, ...] = ()
+        """Of the first frame with a face."""
+        self.mesh_filter = OneEuroFilter(MESH_FILTER, fps)
+        self.blendshape_filter = OneEuroFilter(BLENDSHAPE_FILTER, fps)
+        self.rotation_filter = OneEuroFilter(ROTATION_FILTER, fps)
+        self.frames_seen = self.frames_lost = 0
+        self.measured: FaceGeometry | None = None
+        """Of the frame before, unfiltered."""
+        self.last: FaceGeometry | None = None
+        """Of the frame before, filtered: its crop is steadier."""
+        self.place_px: Float[np.ndarray, "2"] | None = None
+        """Where the face was last seen."""
+        self.thumbnail: UInt8[np.ndarray, "32 32 3"] | None = None
+
+    def update(self, frame: Frame) -> FaceGeometry | None:
+        """The face in the next frame.
+
+        Returns:
+            f = 1, in pixels of `frame`; None where no face is found, with the reason in `reason`.
+        """
+        thumbnail = cv2.resize(frame, (32, 32), interpolation=cv2.INTER_AREA)
+        cut = self.thumbnail is not None and is_scene_cut(self.thumbnail, thumbnail)
+        self.thumbnail = thumbnail
+        careful = cut or self.frames_seen % self.check_every == 0
+        self.frames_seen += 1
+        measured = self._follow(frame, careful=careful)
+        if measured is None:
+            measured = self._find_again(frame, anywhere=cut)
+        if measured is None:
+            self.frames_lost += 1
+            self.measured = self.last = None
+            return None
+        if cut or self.measured is None or has_jumped(self.measured, measured):
+            for one in (self.mesh_filter, self.blendshape_filter, self.rotation_filter):
+                one.reset()
+        self.reason, self.frames_lost = "", 0
+        self.measured = measured
+        self.last = self._filtered(measured) if self.smoothing else measured
+        box = mesh_box(self.last)
+        self.place_px = (box[:2] + box[2:]) / 2
+        return self.last
+
+    def _follow(self, frame: Frame, *, careful: bool) -> FaceGeometry | None:
+        """The face near where it was; None if it is lost, or mostly out of the picture."""
+        if self.last is None:
+            return None
+        geometry = self.tracker.follow(frame, self.last, careful=careful)
+        lost = float(geometry.score[0]) < self.min_score or share_outside(geometry, frame) > _GONE_SHARE
+        return None if lost else geometry
+
+    def _find_again(self, frame: Frame, *, anywhere: bool) -> FaceGeometry | None:
+        """A face in the whole frame: the one nearest to where it was, or after a cut the one first asked for."""
+        faces = self.tracker.find(frame)
+        number = self.face
+        if self.place_px is not None and not anywhere and len(faces):
+            centres = (faces.boxes_px[:, :2] + faces.boxes_px[:, 2:]) / 2
+            number = 1 + int(np.linalg.norm(centres - self.place_px, axis=1).argmin())
+        # a frame without faces is searched for turned ones only now and then: that takes four times as long
+        if len(faces) == 0 and self.frames_lost % self.check_every:
+            return None
+        try:
+            report = self.tracker.report(frame, face=number, min_score=self.min_score)
+        except NoFaceFoundError as error:
+            self.reason = str(error)
+            return None
+        if self.place_px is None:
+            self.warnings = report.warnings
+        return report.geometry
+
+    def _filtered(self, measured: FaceGeometry) -> FaceGeometry:
+        unit = float(eye_distance_px(measured.mesh_px)[0])
+        mesh = self.mesh_filter(measured.mesh_px[0], unit)[None]
+        blendshapes = self.blendshape_filter(measured.blendshapes[0, :, None])[None, :, 0]
+        # two columns as one vector, made orthonormal again: rotations have no mean of their own
+        columns = self.rotation_filter(measured.rotation[:, :, :2].flatten(1))
+        return dataclasses.replace(
+            measured,
+            mesh_px=mesh,
+            blendshapes=blendshapes,
+            rotation=orthonormal(columns.unflatten(1, (3, 2))),
+            action_units=read_action_units(blendshapes, mesh),
+        )
+
+
+def is_scene_cut(before: UInt8[np.ndarray, "32 32 3"], now: UInt8[np.ndarray, "32 32 3"]) -> bool:
+    """Whether two neighbouring frames, seen as thumbnails, show different scenes."""
+    change = np.abs(before.astype(np.int16) - now).mean(-1)
+    # light that changes all over the picture alike is a flash, not a cut: only its unevenness counts
+    uneven = np.abs((before.astype(np.float32) - before.mean()) - (now.astype(np.float32) - now.mean())).mean()
+    return bool((change > _CUT_CHANGE).mean() > 0.5 and uneven > _CUT_CHANGE)
+
+
+def has_jumped(before: FaceGeometry, now: FaceGeometry) -> bool:
+    """Whether the mesh moved or grew more than a head does in a frame."""
+    eyes_before, eyes = float(eye_distance_px(before.mesh_px)[0]), float(eye_distance_px(now.mesh_px)[0])
+    shift = float((now.mesh_px[0, :, :2].mean(0) - before.mesh_px[0, :, :2].mean(0)).norm())
+    return shift > 0.7 * eyes_before or not 0.75 < eyes / max(eyes_before, 1e-6) < 1.33
+
+
+def orthonormal(columns: Float[Tensor, "f 3 2"]) -> Float[Tensor, "f 3 3"]:
+    """Rotation whose first two columns are nearest in order: Gram-Schmidt (Zhou et al., 2019, eq. 15)."""
+    x = torch.nn.functional.normalize(columns[..., 0], dim=1)
+    y = torch.nn.functional.normalize(columns[..., 1] - (x * columns[..., 1]).sum(1, keepdim=True) * x, dim=1)
+    return torch.stack([x, y, torch.linalg.cross(x, y)], dim=2)
+
+
+def eye_distance_px(mesh_px: Float[Tensor, "f 478 3"]) -> Float[Tensor, "f"]:
+    """Distance of the outer eye corners in three dimensions."""
+    return (mesh_px[:, LEFT_EYE_OUTER] - mesh_px[:, RIGHT_EYE_OUTER]).norm(dim=-1)
