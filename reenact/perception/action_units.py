@@ -118,6 +118,17 @@ def read_action_unit_sides(
     return torch.stack(units, dim=1)
 
 
+def blendshapes_of_action_units(action_units: Float[Tensor, "f 17"]) -> Float[Tensor, "f 52"]:
+    """Blendshapes from which `read_action_units` reads these units again, those that it measures on the mesh apart."""
+    blendshapes = action_units.new_zeros(len(action_units), len(BLENDSHAPE_NAMES))
+    for column, number in enumerate(ACTION_UNITS):
+        unit = UNITS[number]
+        if isinstance(unit, BlendshapeUnit):
+            score = unit.neutral + (unit.full - unit.neutral) * action_units[:, column]
+            blendshapes[:, _side_indices(unit.name)] = score[:, None]
+    return blendshapes
+
+
 def _measure(mesh_px: Float[Tensor, "f 478 3"], unit: MeshUnit) -> Float[Tensor, "f 2"]:
     """Sum of the distances of the unit's pairs over the outer eye-corner distance, left and right."""
     eyes = (mesh_px[:, LEFT_EYE_OUTER] - mesh_px[:, RIGHT_EYE_OUTER]).norm(dim=-1).clamp(min=1e-6)

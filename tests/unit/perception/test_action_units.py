@@ -12,6 +12,7 @@ from reenact.perception.action_units import (
     UNITS,
     BlendshapeUnit,
     MeshUnit,
+    blendshapes_of_action_units,
     read_action_unit_sides,
     read_action_units,
 )
@@ -119,3 +120,11 @@ def test_sides_are_the_persons_left_then_right() -> None:
     blendshapes[:, BLENDSHAPE_NAMES.index("mouthSmileLeft")] = 0.98
     sides = read_action_unit_sides(blendshapes, neutral_mesh())[0, ACTION_UNITS.index(12)]
     assert sides.tolist() == pytest.approx([1, 0], abs=1e-5)
+
+
+def test_blendshapes_of_units_are_read_as_these_units() -> None:
+    units = torch.rand(5, 17, generator=torch.Generator().manual_seed(0))
+    read = read_action_units(blendshapes_of_action_units(units), neutral_mesh().repeat(5, 1, 1))
+    for column, number in enumerate(ACTION_UNITS):
+        expected = torch.zeros(5) if number in MEASURED else units[:, column]
+        torch.testing.assert_close(read[:, column], expected, atol=1e-5, rtol=0)
