@@ -13,7 +13,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from reenact.perception.layers import ResidualBlock, Stage, conv_bn
+from reenact.perception.layers import Stage, conv_bn
 
 IDENTITY_CROP_PX = 112
 """Side of the aligned crop."""
@@ -33,7 +33,7 @@ class IdentityConfig:
 
     widths: tuple[int, ...] = (32, 64, 96, 160)
     """Channels after the stem and after each stage."""
-    blocks: tuple[int, ...] = (2, 3, 2)
+    blocks: tuple[int, ...] = (1, 2, 2)
     """Residual blocks in each stage."""
     embedding: int = 256
     """Length of the embedding, the teacher's."""
@@ -46,7 +46,7 @@ class IdentityNetwork(nn.Module):
         super().__init__()
         self.config = config
         widths = config.widths
-        self.stem = nn.Sequential(conv_bn(3, widths[0], stride=2), ResidualBlock(widths[0]))
+        self.stem = conv_bn(3, widths[0], stride=2)
         self.stages = nn.Sequential(
             *(Stage(widths[i], widths[i + 1], blocks) for i, blocks in enumerate(config.blocks))
         )

@@ -28,7 +28,7 @@ class ParserConfig:
 
     widths: tuple[int, int, int, int] = (24, 48, 96, 128)
     """Channels at 1/2, 1/4, 1/8 and 1/16 of the crop."""
-    decoder: tuple[int, int, int] = (96, 48, 32)
+    decoder: tuple[int, int, int] = (96, 48, 24)
     """Channels on the way back at 1/8, 1/4 and 1/2."""
     blocks: tuple[int, int, int] = (1, 1, 1)
     """Residual blocks of each stage down."""
@@ -47,7 +47,7 @@ class ParserNetwork(nn.Module):
         self.merges = nn.ModuleList(
             conv_bn(below[i] + beside, decoder[i]) for i, beside in enumerate(reversed(widths[:3]))
         )
-        self.to_logits = nn.Sequential(conv_bn(decoder[2], decoder[2]), nn.Conv2d(decoder[2], len(PARSER_CLASSES), 1))
+        self.to_logits = nn.Conv2d(decoder[2], len(PARSER_CLASSES), 1)
 
     def forward(self, rgb: Float[Tensor, "b 3 s s"]) -> Float[Tensor, "b 5 s//2 s//2"]:
         """`rgb`: RGB in [0, 1]."""
