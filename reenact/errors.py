@@ -35,3 +35,7 @@ class MissingDependencyError(ReenactError):
 
 class ShapeError(ReenactError):
     """A tensor of another shape than promised."""
+
+
+class StoppedError(ReenactError):
+    """The user stopped the work."""

@@ -1,0 +1,331 @@
+"""The command line: ``reenact image``, ``reenact video``, ``reenact track``.
+
+Everything heavy is imported after the arguments have been read. Exit code 0, or 2 with one line on stderr.
+"""
+
+import contextlib
+import dataclasses
+import io
+import os
+import pathlib
+import re
+import sys
+import tempfile
+from collections.abc import Iterator, Sequence
+from typing import IO, TYPE_CHECKING, Annotated, Literal
+
+import tyro
+from tyro.conf import OmitSubcommandPrefixes, Positional, arg, subcommand
+
+from reenact.errors import ConfigError, ReenactError
+
+if TYPE_CHECKING:
+    from tqdm import tqdm
+
+    from reenact.pipeline import Engine
+
+_FAILED = 2
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Loading:
+    """What `image` and `video` have in common."""
+
+    source: Positional[pathlib.Path]
+    """Picture of the face to redraw."""
+    driving: Positional[pathlib.Path]
+    """Picture or clip whose pose and expression are taken."""
+    out: Annotated[pathlib.Path, arg(aliases=["-o"])]
+    """Where the result goes; its ending chooses the format."""
+    system: str | None = None
+    """Which system draws; "correspondence" unless the checkpoint says another."""
+    checkpoint: str | None = None
+    """Weights: a folder with config.json and model.safetensors, or owner/name on the Hub."""
+    tracker: Literal["own", "fan", "mediapipe"] = "own"
+    """Who finds and measures faces; fan and mediapipe need their own libraries."""
+    device: str = "auto"
+    """auto, cpu, cuda, cuda:N or mps."""
+    relative: bool = False
+    """Add the change since the driver's neutral face to the source's own pose and expression."""
+    paste_back: bool = True
+    """Give the whole source picture back; else only the square around the face."""
+    side_by_side: bool = False
+    """Show driving, source and result beside each other."""
+    face: int | None = None
+    """Which of several faces of the source, from the largest, 1."""
+    driving_face: int | None = None
+    """Which of several faces of the driving picture or clip."""
+    min_face_score: float = 0.5
+    """Certainty, 0 to 1, from which on something is a face."""
+    max_crop: int = 1536
+    """Largest side in pixels at which a face is redrawn; larger faces are shrunk for it."""
+    overwrite: bool = False
+    """Replace an existing result."""
+
+    def load(self) -> "Engine":
+        """The networks, after the settings have been checked."""
+        from reenact.pipeline import load_engine
+
+        if not 0 <= self.min_face_score <= 1:
+            raise ConfigError(f"--min-face-score is {self.min_face_score:g}; it is a certainty from 0 to 1.")
+        if self.max_crop < 64:
+            raise ConfigError(f"--max-crop is {self.max_crop}; it is a side in pixels, 64 or more.")
+        return load_engine(self.system, checkpoint=self.checkpoint, tracker=self.tracker, device=self.device)
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Image(Loading):
+    """Redraw a face with the pose and expression of another picture."""
+
+    neutral: pathlib.Path | None = None
+    """With --relative: a picture of the driver at rest."""
+
+    def run(self) -> None:
+        """Do it."""
+        from reenact.media import check_output, read_image, write_image
+        from reenact.media.image import IMAGE_SUFFIXES
+        from reenact.pipeline import reenact_image
+        from reenact.pipeline.progress import COMMENT
+
+        check_output(self.out, overwrite=self.overwrite, suffixes=IMAGE_SUFFIXES)
+        for path in (self.source, self.driving, self.neutral):
+            if path is not None:
+                read_image(path)
+        result = reenact_image(
+            self.source,
+            self.driving,
+            system=self.load(),
+            mode="relative" if self.relative else "absolute",
+            neutral=self.neutral,
+            paste_back=self.paste_back,
+            side_by_side=self.side_by_side,
+            face=self.face,
+            driving_face=self.driving_face,
+            min_face_score=self.min_face_score,
+            max_crop_px=self.max_crop,
+        )
+        write_image(self.out, result.rgb, alpha=result.alpha, overwrite=self.overwrite, comment=COMMENT)
+        height, width = result.rgb.shape[:2]
+        _report(f"{self.out}: {width} x {height} pixels", result.warnings)
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Video(Loading):
+    """Redraw a face with the motion of a clip; the clip's sound is kept."""
+
+    neutral_frame: int | None = None
+    """Number, from 0, of the driving frame that counts as neutral; else it is chosen."""
+    on_missing_face: Literal["hold", "skip", "stop"] = "hold"
+    """Driving frames without a face: hold the result before, skip them (and the sound), or stop with an error."""
+    smoothing: bool = True
+    """Filter the tracker's jitter."""
+
+    def run(self) -> None:
+        """Do it."""
+        from reenact.media import VideoReader, check_output, read_image
+        from reenact.media.video_writer import VIDEO_SUFFIXES
+        from reenact.pipeline import reenact_video
+
+        check_output(self.out, overwrite=self.overwrite, suffixes=VIDEO_SUFFIXES)
+        read_image(self.source)
+        VideoReader(self.driving).close()
+        with _Bar() as bar:
+            result = reenact_video(
+                self.source,
+                self.driving,
+                self.out,
+                system=self.load(),
+                mode="relative" if self.relative else "absolute",
+                neutral_frame=self.neutral_frame,
+                paste_back=self.paste_back,
+                side_by_side=self.side_by_side,
+                on_missing_face=self.on_missing_face,
+                smoothing=self.smoothing,
+                face=self.face,
+                driving_face=self.driving_face,
+                min_face_score=self.min_face_score,
+                max_crop_px=self.max_crop,
+                overwrite=self.overwrite,
+                progress=bar.show,
+            )
+        rate, seconds = float(result.fps), float(result.frame_count / result.fps)
+        _report(
+            f"{result.path}: {result.width} x {result.height} pixels, {rate:g} frames a second, "
+            f"{result.frame_count} frames ({seconds:.1f} s)",
+            result.warnings,
+        )
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Track:
+    """Write what is seen of a face as JSON: box, score, 68 landmarks, head angles, 17 Action Units."""
+
+    file: Positional[pathlib.Path]
+    """Picture or clip."""
+    json: str
+    """Where to; "-" is the standard output."""
+    tracker: Literal["own", "fan", "mediapipe"] = "own"
+    """Who finds and measures faces; fan and mediapipe need their own libraries."""
+    device: str = "auto"
+    """auto, cpu, cuda, cuda:N or mps."""
+    face: int | None = None
+    """Which of several faces, from the largest, 1."""
+    min_face_score: float = 0.5
+    """Certainty, 0 to 1, from which on something is a face."""
+    smoothing: bool = True
+    """Filter the jitter of a clip."""
+    overwrite: bool = False
+    """Replace an existing result."""
+
+    def run(self) -> None:
+        """Do it."""
+        from reenact.hub import load_tracker, select_device
+        from reenact.media import check_output, kind_of
+        from reenact.pipeline import write_tracks
+
+        out = None if self.json == "-" else pathlib.Path(self.json)
+        if out is not None:
+            check_output(out, overwrite=self.overwrite, suffixes=(".json",))
+        kind_of(self.file)
+        tracker = load_tracker(self.tracker, select_device(self.device))
+        with _Bar() as bar, _json_file(out, overwrite=self.overwrite) as file:
+            count, warnings = write_tracks(
+                self.file,
+                file,
+                tracker=tracker,
+                smoothing=self.smoothing,
+                face=self.face,
+                min_face_score=self.min_face_score,
+                progress=bar.show,
+            )
+        if out is None:
+            _notes(warnings)
+        else:
+            _report(f"{out}: {count} {'frame' if count == 1 else 'frames'}", warnings)
+
+
+Command = (
+    Annotated[Image, subcommand("image")]
+    | Annotated[Video, subcommand("video")]
+    | Annotated[Track, subcommand("track")]
+)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run a command.
+
+    Args:
+        arguments: in place of the program's own.
+
+    Returns:
+        The exit code.
+    """
+    try:
+        command = parse(sys.argv[1:] if arguments is None else arguments)
+        if command is not None:
+            command.run()
+            sys.stdout.flush()
+    except ReenactError as error:
+        return _fail(str(error))
+    except KeyboardInterrupt:
+        return _fail("Stopped; nothing was written.")
+    except BrokenPipeError:
+        # whoever reads the output has gone; Python would complain once more while it exits
+        sys.stdout = io.StringIO()
+        return _FAILED
+    except Exception as error:
+        if os.environ.get("REENACT_TRACEBACK"):
+            raise
+        return _fail(
+            f"A mistake of the program ({type(error).__name__}: {error}); "
+            "set REENACT_TRACEBACK=1, run it again and report what it prints."
+        )
+    return 0
+
+
+def parse(arguments: Sequence[str]) -> Image | Video | Track | None:
+    """The command that the arguments ask for, or None if they asked for help, which has been printed.
+
+    Raises:
+        ConfigError: they cannot be understood.
+    """
+    complaint = io.StringIO()
+    try:
+        with contextlib.redirect_stderr(complaint):
+            return tyro.cli(Command, prog="reenact", args=list(arguments), config=(OmitSubcommandPrefixes,))
+    except SystemExit as error:
+        if not error.code:
+            return None
+        raise ConfigError(plain_complaint(complaint.getvalue())) from error
+
+
+def plain_complaint(box: str) -> str:
+    """The first paragraph in tyro's framed message, as one line."""
+    words: list[str] = []
+    for line in re.sub(r"\x1b\[[0-9;]*m", "", box).splitlines():
+        if line.startswith(("╭", "╰")):
+            continue
+        text = line.strip("│ ")
+        if not text or text.startswith("─"):
+            break
+        words.append(text)
+    return " ".join(words).rstrip(".") + ". See reenact --help."
+
+
+class _Bar:
+    """A progress bar with rate and time left, shown once a run has taken two seconds."""
+
+    def __init__(self) -> None:
+        self._bar: "tqdm[None] | None" = None
+
+    def __enter__(self) -> "_Bar":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._bar is not None:
+            self._bar.close()
+
+    def show(self, done: int, total: int, stage: str) -> None:
+        """See `reenact.pipeline.progress.Progress`."""
+        if self._bar is None:
+            from tqdm import tqdm
+
+            # a log file gets a line now and then, a terminal a moving bar
+            pause_s = 0.2 if sys.stderr.isatty() else 10
+            self._bar = tqdm(
+                initial=done, total=total, unit=" " + stage, delay=2, mininterval=pause_s, leave=False, file=sys.stderr
+            )
+        else:
+            self._bar.total = total
+            self._bar.update(done - self._bar.n)
+
+
+@contextlib.contextmanager
+def _json_file(path: pathlib.Path | None, *, overwrite: bool) -> Iterator[IO[str]]:
+    """A text file that appears complete or not at all; the standard output likewise gets everything or nothing."""
+    if path is None:
+        with tempfile.TemporaryFile("w+", encoding="utf-8") as file:
+            yield file
+            file.seek(0)
+            for line in file:
+                sys.stdout.write(line)
+        return
+    from reenact.media.output import replacing
+
+    with replacing(path, overwrite=overwrite) as partial, partial.open("w", encoding="utf-8") as file:
+        yield file
+
+
+def _report(line: str, warnings: Sequence[str]) -> None:
+    print(line)
+    _notes(warnings)
+
+
+def _notes(warnings: Sequence[str]) -> None:
+    for warning in warnings:
+        print(f"Note: {warning}", file=sys.stderr)
+
+
+def _fail(text: str) -> int:
+    print("reenact: " + " ".join(text.split()), file=sys.stderr)
+    return _FAILED

@@ -1,0 +1,90 @@
+"""Driving geometry to result pictures: the last three verbs, and the way back to uint8."""
+
+from typing import Any
+
+import numpy as np
+import torch
+from jaxtyping import Float
+
+from reenact.errors import ShapeError
+from reenact.pipeline.paste import PasteBack
+from reenact.pipeline.source import Source, to_device
+from reenact.systems.base import MotionMode, Reenactor, Rendered
+from reenact.types import FaceGeometry, Frame
+
+BATCH = 8
+"""Frames drawn at once where crops are small; more gain nothing on a CPU."""
+_BATCH_PIXELS = BATCH * 320 * 320
+"""Native pixels drawn at once: each takes some 100 bytes of working memory."""
+
+
+class Animator:
+    """One source, driven by one face."""
+
+    def __init__(
+        self,
+        source: Source,
+        neutral: FaceGeometry | None,
+        *,
+        system: Reenactor[Any, Any, Any],
+        mode: MotionMode,
+        paste_back: bool,
+    ) -> None:
+        """Get ready.
+
+        Args:
+            source: who is drawn.
+            neutral: the driver's reference, f = 1, pixels of the driving frames; the first frame drawn if None.
+            system: draws; the same that encoded the source.
+            mode: how the motion is taken over.
+            paste_back: results are whole source pictures; else crops.
+        """
+        self._source, self._system, self._mode = source, system, mode
+        self._device = next(system.parameters()).device
+        self._neutral = None if neutral is None else self._read(neutral)
+        crop_from_frame = source.image.crop_from_frame[0].cpu()
+        self._paste = PasteBack(source.frame, crop_from_frame, source.crop_px) if paste_back else None
+        self.batch = min(max(_BATCH_PIXELS // source.crop_px**2, 1), BATCH)
+        """Frames to give to `draw` at once, so that memory stays within bounds."""
+        self.still = source.frame if paste_back else to_frames(source.image.rgb)[0]
+        """The source, framed as the results are."""
+
+    def draw(self, driving: FaceGeometry) -> list[Frame]:
+        """Results for f frames, whose geometry has the same pixels as `neutral`."""
+        return self.finish(self.render(driving))
+
+    def draw_found(self, driving: list[FaceGeometry | None]) -> list[Frame | None]:
+        """The same for frames of which some have no face."""
+        found = [geometry for geometry in driving if geometry is not None]
+        results = iter(self.draw(FaceGeometry.cat(found)) if found else [])
+        return [None if geometry is None else next(results) for geometry in driving]
+
+    @torch.inference_mode()
+    def render(self, driving: FaceGeometry) -> Rendered:
+        """The result crops."""
+        if len(driving) == 0:
+            raise ShapeError("at least one driving frame is drawn at a time, got none")
+        identity, motion = self._source.identity, self._read(driving)
+        if self._neutral is None:
+            self._neutral = self._system.select(motion, slice(0, 1))
+        driven = self._system.retarget(identity, motion, self._neutral, self._mode)
+        return self._system.render(identity, driven)
+
+    @torch.inference_mode()
+    def finish(self, rendered: Rendered) -> list[Frame]:
+        """Result crops to the pictures that are handed out."""
+        crops = to_frames(rendered.rgb)
+        if self._paste is None:
+            return crops
+        changed = rendered.changed[:, 0].float().cpu().numpy()
+        return [self._paste(crop, matte) for crop, matte in zip(crops, changed, strict=True)]
+
+    @torch.inference_mode()
+    def _read(self, geometry: FaceGeometry) -> Any:
+        return self._system.read_motion(None, to_device(geometry, self._device))
+
+
+def to_frames(rgb: Float[torch.Tensor, "f 3 h w"]) -> list[Frame]:
+    """RGB in [0, 1] to uint8 pictures."""
+    rounded = (rgb.float().clamp(0, 1) * 255).round().to(torch.uint8)
+    return list(np.ascontiguousarray(rounded.permute(0, 2, 3, 1).cpu().numpy()))

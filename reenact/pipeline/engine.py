@@ -1,0 +1,53 @@
+"""What one run needs, loaded once: a system, a tracker, and the sources they have already encoded."""
+
+import dataclasses
+import pathlib
+from typing import Any
+
+import torch
+
+from reenact.errors import ConfigError
+from reenact.hub.loading import TrackerKind, load, load_tracker, select_device
+from reenact.perception.tracking import Tracker
+from reenact.pipeline.source import SourceCache
+from reenact.systems.base import Reenactor
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Engine:
+    """Ready to reenact; give it to `reenact_image` and `reenact_video` in place of a system's name."""
+
+    system: Reenactor[Any, Any, Any]
+    tracker: Tracker
+    device: torch.device
+    """Of the system."""
+    sources: SourceCache = dataclasses.field(default_factory=SourceCache)
+
+
+def load_engine(
+    system: str | None = None,
+    *,
+    checkpoint: str | pathlib.Path | None = None,
+    tracker: TrackerKind = "own",
+    device: str = "auto",
+) -> Engine:
+    """Load a system and a tracker.
+
+    Args:
+        system: a system's id; "correspondence" unless the checkpoint says another.
+        checkpoint: a folder, an embedded name or a Hub repository; the system's embedded weights if None.
+        tracker: which tracker.
+        device: "auto", "cpu", "cuda", "cuda:N" or "mps".
+
+    Raises:
+        CheckpointError: weights that are missing or cannot be used.
+        ConfigError: no such device, or the checkpoint is of another system.
+        MissingDependencyError: the tracker's library is not installed.
+    """
+    where = select_device(device)
+    loaded = load(checkpoint if checkpoint is not None else system or "correspondence", device=where)
+    if system is not None and loaded.system != system:
+        raise ConfigError(
+            f"{checkpoint} holds the system {loaded.system!r}, but {system!r} was asked for; give only one of the two."
+        )
+    return Engine(system=loaded, tracker=load_tracker(tracker, where), device=where)

@@ -1,0 +1,129 @@
+"""A photo driven by another photo."""
+
+import dataclasses
+
+import numpy as np
+from jaxtyping import UInt8
+
+from reenact.errors import NoFaceFoundError
+from reenact.hub.loading import TrackerKind
+from reenact.perception.tracking import Tracker
+from reenact.pipeline.animate import Animator
+from reenact.pipeline.compare import SideBySide, size_of
+from reenact.pipeline.crop import LARGEST_PX, SMALLEST_PX
+from reenact.pipeline.engine import Engine, load_engine
+from reenact.pipeline.neutral import neutralised
+from reenact.pipeline.source import PictureLike, open_picture
+from reenact.systems.base import MotionMode
+from reenact.types import FaceGeometry, Frame
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class ImageResult:
+    """What `reenact_image` gives back."""
+
+    rgb: Frame
+    """The result: the whole source picture, or the crop."""
+    alpha: UInt8[np.ndarray, "height width"] | None
+    """The source's transparency, where it has one and the result has its size."""
+    source: Frame
+    """The source, framed as the result is; for comparing the two."""
+    warnings: tuple[str, ...]
+    """One line each, for the user."""
+
+
+def reenact_image(
+    source: PictureLike,
+    driving: PictureLike,
+    *,
+    system: str | Engine = "correspondence",
+    mode: MotionMode = "absolute",
+    neutral: PictureLike | None = None,
+    paste_back: bool = True,
+    side_by_side: bool = False,
+    face: int | None = None,
+    driving_face: int | None = None,
+    min_face_score: float = 0.5,
+    max_crop_px: int = LARGEST_PX,
+    tracker: TrackerKind = "own",
+    device: str = "auto",
+) -> ImageResult:
+    """Give the source face the driving face's pose and expression.
+
+    The head stays where it stands and keeps its size: a single driving picture tells of no displacement.
+
+    Args:
+        source: the picture to redraw.
+        driving: the picture whose pose and expression are taken.
+        system: a system's id, or an engine loaded before (then `tracker` and `device` are the engine's).
+        mode: "absolute" takes pose and expression as they are; "relative" adds what differs between the driving face
+            and `neutral` to the source's own.
+        neutral: a picture of the driver at rest, for relative motion; if None, the driving face itself, made
+            expressionless and frontal.
+        paste_back: the result is the whole source picture; else only the square around the face.
+        side_by_side: the result shows driving, source and result beside each other.
+        face: which of several faces of the source, from the largest, 1; the largest if None.
+        driving_face: likewise in the driving picture.
+        min_face_score: certainty from which on something is a face.
+        max_crop_px: larger faces are redrawn at this side, to save time and memory.
+        tracker: "own", "fan" or "mediapipe".
+        device: "auto", "cpu", "cuda", "cuda:N" or "mps".
+
+    Raises:
+        ReenactError: one of its children, with a text for the user.
+    """
+    source_picture, source_name = open_picture(source, "source")
+    driving_picture, driving_name = open_picture(driving, "driving")
+    neutral_picture = None if neutral is None else open_picture(neutral, "neutral")
+    engine = system if isinstance(system, Engine) else load_engine(system, tracker=tracker, device=device)
+    prepared = engine.sources.get(
+        source_picture.rgb,
+        system=engine.system,
+        tracker=engine.tracker,
+        face=face,
+        min_score=min_face_score,
+        smallest_px=SMALLEST_PX if paste_back else engine.system.crop.network_px,
+        largest_px=max_crop_px,
+        name=source_name,
+    )
+    geometry, warnings = _find_driver(engine.tracker, driving_picture.rgb, driving_face, min_face_score, driving_name)
+    reference = geometry
+    if mode == "relative":
+        if neutral_picture is None:
+            reference = neutralised(geometry)
+        else:
+            picture, name = neutral_picture
+            reference, more = _find_driver(engine.tracker, picture.rgb, None, min_face_score, name)
+            # two photos differ in framing: the head is not displaced or scaled by what is the camera's doing
+            reference = placed_like(reference, geometry)
+            warnings += more
+    animator = Animator(prepared, reference, system=engine.system, mode=mode, paste_back=paste_back)
+    result = animator.draw(geometry)[0]
+    alpha = source_picture.alpha if paste_back and not side_by_side else None
+    if side_by_side:
+        pictures = (driving_picture.rgb, animator.still, result)
+        result = SideBySide(*map(size_of, pictures))(*pictures)
+    return ImageResult(rgb=result, alpha=alpha, source=animator.still, warnings=prepared.warnings + warnings)
+
+
+def placed_like(geometry: FaceGeometry, other: FaceGeometry) -> FaceGeometry:
+    """The same face, moved and scaled until its mean point and its spread are those of another."""
+    mesh, model = geometry.mesh_px, other.mesh_px
+    centre, to_centre = mesh.mean(1, keepdim=True), model.mean(1, keepdim=True)
+    scale = (model - to_centre).norm(dim=(1, 2), keepdim=True) / (mesh - centre).norm(dim=(1, 2), keepdim=True)
+    return dataclasses.replace(geometry, mesh_px=(mesh - centre) * scale + to_centre)
+
+
+def driving_warnings(warnings: tuple[str, ...], name: str) -> tuple[str, ...]:
+    """The tracker's warnings with the driving picture's name and its own option."""
+    return tuple(f"{name}: {warning.replace('--face', '--driving-face')}" for warning in warnings)
+
+
+def _find_driver(
+    tracker: Tracker, frame: Frame, face: int | None, min_score: float, name: str
+) -> tuple[FaceGeometry, tuple[str, ...]]:
+    try:
+        report = tracker.report(frame, face=face, min_score=min_score)
+    except NoFaceFoundError as error:
+        raise NoFaceFoundError(f"{name}: {error}") from error
+    return report.geometry, driving_warnings(report.warnings, name)

@@ -1,0 +1,133 @@
+"""The reference of a driver's motion: a frame in which the face is at rest, or one made for it."""
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import torch
+
+from reenact.errors import ConfigError, NoFaceFoundError
+from reenact.geometry.morphable import MorphableModel, Pose, load_morphable
+from reenact.media import VideoReader
+from reenact.perception.tracking import Tracker
+from reenact.pipeline.source import to_device
+from reenact.systems.base import MotionMode, Reenactor
+from reenact.types import FaceGeometry, Frame
+
+_LOOKED_AT = 24
+"""Frames of a clip that are tracked ahead to choose from."""
+_SECONDS = 10
+"""They are spread over the beginning of the clip, this long at most..."""
+_MEGAPIXELS = 250
+"""...and no longer than this many million pixels, which take about a second to decode."""
+
+
+def neutralised(geometry: FaceGeometry, model: MorphableModel | None = None) -> FaceGeometry:
+    """The same face without expression, looking straight at the viewer, in the same place and of the same size.
+
+    The reference of a single driving picture: nothing else tells how this person looks at rest.
+    """
+    model = load_morphable() if model is None else model.to(geometry.mesh_px.device)
+    with torch.inference_mode():
+        fit = model.fit(geometry.mesh_px)
+        straight = torch.eye(3).to(geometry.mesh_px).expand(len(geometry), 3, 3)
+        pose = Pose(rotation=straight, scale=fit.pose.scale, translation_px=fit.pose.translation_px)
+        at_rest = fit.pose.invert(geometry.mesh_px) - model.expression_offset(fit.expression)
+        return FaceGeometry(
+            mesh_px=pose.apply(at_rest),
+            blendshapes=torch.zeros_like(geometry.blendshapes),
+            rotation=straight,
+            action_units=torch.zeros_like(geometry.action_units),
+            score=geometry.score,
+        )
+
+
+def find_reference(
+    reader: VideoReader,
+    *,
+    system: Reenactor[Any, Any, Any],
+    tracker: Tracker,
+    mode: MotionMode,
+    face: int | None = None,
+    min_score: float = 0.5,
+    should_stop: Callable[[], None] = lambda: None,
+) -> FaceGeometry | None:
+    """The neutral frame of a clip, chosen from frames spread over its beginning.
+
+    Relative motion starts from the frame with the weakest expression and the most frontal pose. Absolute motion uses
+    the reference for place and size alone: there it is the frame whose face stands nearest to where it is most of the
+    time, so that the result stays around the source's place.
+
+    Args:
+        reader: of the driving clip.
+        system: compares expressions.
+        tracker: finds the faces.
+        mode: what the reference is for.
+        face: number of the face, from the largest, 1.
+        min_score: certainty that it is a face.
+        should_stop: called for every frame; raises to end the work.
+
+    Returns:
+        f = 1, frame pixels; None if no face was found there.
+    """
+    info = reader.info
+    limit = min(_SECONDS * info.fps, _MEGAPIXELS * 1e6 / (info.width * info.height), info.frame_count or 10**9)
+    step = max(int(limit) // _LOOKED_AT, 1)
+    found: list[FaceGeometry] = []
+    for index, frame in enumerate(reader):
+        should_stop()
+        if index >= max(limit, 1):
+            break
+        if index % step == 0:
+            geometry = _next_face(tracker, frame, found[-1] if found else None, face=face, min_score=min_score)
+            found.extend([] if geometry is None else [geometry])
+    if not found:
+        return None
+    if mode == "relative":
+        faces = to_device(FaceGeometry.cat(found), next(system.parameters()).device)
+        with torch.inference_mode():
+            return found[system.find_neutral(system.read_motion(None, faces))]
+    return found[most_usual_place(FaceGeometry.cat(found))]
+
+
+def track_frame(
+    reader: VideoReader, number: int, *, tracker: Tracker, face: int | None, min_score: float
+) -> FaceGeometry:
+    """The face in one frame of a clip, from 0.
+
+    Raises:
+        ConfigError: the clip has no such frame.
+        NoFaceFoundError: there is no usable face in it.
+    """
+    count = 0
+    for index, frame in enumerate(reader):
+        count = index + 1
+        if index == number:
+            try:
+                return tracker.track(frame, face=face, min_score=min_score)
+            except NoFaceFoundError as error:
+                raise NoFaceFoundError(f"Neutral frame {number} of {reader.path}: {error}") from error
+    raise ConfigError(
+        f"Neutral frame {number} was asked for, but {reader.path} has only {count} frames (0 to {count - 1})."
+    )
+
+
+def most_usual_place(faces: FaceGeometry) -> int:
+    """The face whose centre and size are nearest to the median of all."""
+    points = faces.mesh_px[..., :2].double().cpu().numpy()
+    size = np.sqrt(np.prod(points.max(1) - points.min(1), axis=1))
+    place = np.column_stack([points.mean(1) / np.median(size), np.log(size)])
+    return int(np.linalg.norm(place - np.median(place, axis=0), axis=1).argmin())
+
+
+def _next_face(
+    tracker: Tracker, frame: Frame, previous: FaceGeometry | None, *, face: int | None, min_score: float
+) -> FaceGeometry | None:
+    if previous is not None:
+        followed = tracker.follow(frame, previous)
+        if float(followed.score[0]) >= min_score:
+            return followed
+    try:
+        return tracker.track(frame, face=face, min_score=min_score)
+    except NoFaceFoundError:
+        return None

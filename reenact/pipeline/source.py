@@ -1,0 +1,126 @@
+"""The source: its face found, cut out and encoded once, however often it is used."""
+
+import collections
+import dataclasses
+import hashlib
+import pathlib
+import threading
+from typing import Any
+
+import torch
+
+from reenact.errors import NoFaceFoundError
+from reenact.media import Picture, read_image
+from reenact.perception.tracking import Tracker
+from reenact.pipeline.crop import LARGEST_PX, SMALLEST_PX, cut_face
+from reenact.systems.base import Reenactor
+from reenact.types import FaceGeometry, FaceImage, Frame
+
+PictureLike = Frame | Picture | str | pathlib.Path
+"""A decoded picture, or the name of a file."""
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Source:
+    """A source, ready to be driven."""
+
+    frame: Frame
+    image: FaceImage
+    """The crop at its own size, on the system's device."""
+    geometry: FaceGeometry
+    """Of the face, f = 1, frame pixels."""
+    identity: Any
+    """What the system keeps of it."""
+    warnings: tuple[str, ...]
+
+    @property
+    def crop_px(self) -> int:
+        """Side of the crop, and of every result drawn from it."""
+        return self.image.rgb.shape[-1]
+
+
+def prepare_source(
+    frame: Frame,
+    *,
+    system: Reenactor[Any, Any, Any],
+    tracker: Tracker,
+    face: int | None = None,
+    min_score: float = 0.5,
+    smallest_px: int = SMALLEST_PX,
+    largest_px: int = LARGEST_PX,
+    name: str = "the source",
+) -> Source:
+    """Find the face, cut it out at its own size, encode it.
+
+    Args:
+        frame: the picture.
+        system: encodes it.
+        tracker: finds it.
+        face: number of the face, from the largest, 1; the largest if None.
+        min_score: certainty that it is a face.
+        smallest_px: see `cut_face`.
+        largest_px: see `cut_face`.
+        name: of the picture, for errors and warnings.
+
+    Raises:
+        NoFaceFoundError: no usable face.
+    """
+    try:
+        found = tracker.report(frame, face=face, min_score=min_score)
+    except NoFaceFoundError as error:
+        raise NoFaceFoundError(f"{name}: {error}") from error
+    image, geometry = cut_face(
+        frame, found.geometry, system.crop, native=True, smallest_px=smallest_px, largest_px=largest_px
+    )
+    device = next(system.parameters()).device
+    image = FaceImage(rgb=image.rgb.to(device), crop_from_frame=image.crop_from_frame)
+    with torch.inference_mode():
+        identity = system.encode_identity(image, to_device(geometry, device))
+    return Source(
+        frame=frame,
+        image=image,
+        geometry=found.geometry,
+        identity=identity,
+        warnings=tuple(f"{name}: {warning}" for warning in found.warnings),
+    )
+
+
+class SourceCache:
+    """The sources used last, by their content; may be shared between threads."""
+
+    def __init__(self, capacity: int = 4) -> None:
+        self._capacity = capacity
+        self._sources: collections.OrderedDict[tuple[Any, ...], Source] = collections.OrderedDict()
+        self._lock = threading.Lock()
+
+    def get(self, frame: Frame, **options: Any) -> Source:
+        """`prepare_source` of these arguments, or what it gave the last time."""
+        system, tracker = options["system"], options["tracker"]
+        others = tuple(sorted((key, value) for key, value in options.items() if key not in ("system", "tracker")))
+        content = hashlib.blake2b(frame.tobytes(), digest_size=16).digest()
+        key = (content, frame.shape, id(system), id(tracker), others)
+        with self._lock:
+            if key in self._sources:
+                self._sources.move_to_end(key)
+                return self._sources[key]
+        source = prepare_source(frame, **options)
+        with self._lock:
+            self._sources[key] = source
+            while len(self._sources) > self._capacity:
+                self._sources.popitem(last=False)
+        return source
+
+
+def open_picture(picture: PictureLike, what: str) -> tuple[Picture, str]:
+    """The pixels, and the name to use in messages: the file's, or "the source picture" and the like."""
+    if isinstance(picture, Picture):
+        return picture, f"the {what} picture"
+    if isinstance(picture, (str, pathlib.Path)):
+        return read_image(picture), str(picture)
+    return Picture(rgb=picture, alpha=None), f"the {what} picture"
+
+
+def to_device(geometry: FaceGeometry, device: torch.device) -> FaceGeometry:
+    """The same on a device."""
+    fields = dataclasses.fields(geometry)
+    return FaceGeometry(**{field.name: getattr(geometry, field.name).to(device) for field in fields})

@@ -1,0 +1,246 @@
+"""A photo driven by a clip, frame after frame: memory does not grow with the clip's length.
+
+decode ──▶ track ──▶ read_motion, retarget, render (in batches) ──▶ paste back ──▶ encode
+"""
+
+import dataclasses
+import itertools
+import pathlib
+from collections.abc import Callable, Iterable, Iterator
+from fractions import Fraction
+from typing import Literal, TypeVar
+
+from reenact.errors import ConfigError, NoFaceFoundError
+from reenact.hub.loading import TrackerKind
+from reenact.media import VideoReader, VideoWriter, check_output
+from reenact.media.video_writer import VIDEO_SUFFIXES
+from reenact.perception.video import VideoTracker
+from reenact.pipeline.animate import Animator
+from reenact.pipeline.compare import SideBySide, size_of
+from reenact.pipeline.crop import LARGEST_PX, SMALLEST_PX
+from reenact.pipeline.engine import Engine, load_engine
+from reenact.pipeline.image import driving_warnings
+from reenact.pipeline.neutral import find_reference, track_frame
+from reenact.pipeline.progress import COMMENT, Progress, ShouldStop, checkpoint, frame_ranges, never, no_progress
+from reenact.pipeline.source import PictureLike, open_picture
+from reenact.systems.base import MotionMode
+from reenact.types import FaceGeometry, Frame
+
+OnMissingFace = Literal["hold", "skip", "stop"]
+"""For driving frames without a face. hold: the last result again, before the first face the source itself. skip: the
+frame is left out, and the sound with it, which would no longer fit. stop: an error that names the frame."""
+
+Item = TypeVar("Item")
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class VideoResult:
+    """What `reenact_video` made."""
+
+    path: pathlib.Path
+    width: int
+    height: int
+    fps: Fraction
+    frame_count: int
+    missing: tuple[int, ...]
+    """Driving frames in which no face was found."""
+    warnings: tuple[str, ...]
+    """One line each, for the user."""
+
+
+def reenact_video(
+    source: PictureLike,
+    driving: str | pathlib.Path,
+    out: str | pathlib.Path,
+    *,
+    system: str | Engine = "correspondence",
+    mode: MotionMode = "absolute",
+    neutral_frame: int | None = None,
+    paste_back: bool = True,
+    side_by_side: bool = False,
+    on_missing_face: OnMissingFace = "hold",
+    smoothing: bool = True,
+    face: int | None = None,
+    driving_face: int | None = None,
+    min_face_score: float = 0.5,
+    max_crop_px: int = LARGEST_PX,
+    tracker: TrackerKind = "own",
+    device: str = "auto",
+    overwrite: bool = False,
+    progress: Progress = no_progress,
+    should_stop: ShouldStop = never,
+) -> VideoResult:
+    """Give the source face the motion of a clip, with the clip's rate and sound.
+
+    Args:
+        source: the picture to redraw.
+        driving: the clip whose motion is taken.
+        out: .mp4, .mov, .mkv or .gif; it appears complete or not at all.
+        system: a system's id, or an engine loaded before (then `tracker` and `device` are the engine's).
+        mode: "absolute" takes pose and expression as they are; "relative" adds what changed since the neutral frame
+            to the source's own. In both, the head is displaced and grows as the driver's since the neutral frame.
+        neutral_frame: number of that frame, from 0; chosen from the clip's beginning if None (`find_reference`).
+        paste_back: results are whole source pictures; else only the square around the face.
+        side_by_side: results show driving, source and result beside each other.
+        on_missing_face: see `OnMissingFace`.
+        smoothing: filter the tracker's jitter.
+        face: which of several faces of the source, from the largest, 1; the largest if None.
+        driving_face: likewise in the clip's first frame with a face.
+        min_face_score: certainty from which on something is a face.
+        max_crop_px: larger faces are redrawn at this side, to save time and memory.
+        tracker: "own", "fan" or "mediapipe".
+        device: "auto", "cpu", "cuda", "cuda:N" or "mps".
+        overwrite: whether an existing file may be replaced.
+        progress: told of every batch.
+        should_stop: asked before every frame; True ends the work with `StoppedError`, and nothing is left behind.
+
+    Raises:
+        ReenactError: one of its children, with a text for the user.
+    """
+    out = pathlib.Path(out)
+    check_output(out, overwrite=overwrite, suffixes=VIDEO_SUFFIXES)
+    if neutral_frame is not None and neutral_frame < 0:
+        raise ConfigError(f"Neutral frame {neutral_frame} was asked for; frames are numbered from 0.")
+    check = checkpoint(should_stop)
+    source_picture, source_name = open_picture(source, "source")
+    with VideoReader(driving) as reader:
+        engine = system if isinstance(system, Engine) else load_engine(system, tracker=tracker, device=device)
+        check()
+        prepared = engine.sources.get(
+            source_picture.rgb,
+            system=engine.system,
+            tracker=engine.tracker,
+            face=face,
+            min_score=min_face_score,
+            smallest_px=SMALLEST_PX if paste_back else engine.system.crop.network_px,
+            largest_px=max_crop_px,
+            name=source_name,
+        )
+        if neutral_frame is None:
+            neutral = find_reference(
+                reader,
+                system=engine.system,
+                tracker=engine.tracker,
+                mode=mode,
+                face=driving_face,
+                min_score=min_face_score,
+                should_stop=check,
+            )
+        else:
+            neutral = track_frame(
+                reader, neutral_frame, tracker=engine.tracker, face=driving_face, min_score=min_face_score
+            )
+        animator = Animator(prepared, neutral, system=engine.system, mode=mode, paste_back=paste_back)
+        following = VideoTracker(
+            engine.tracker, float(reader.info.fps), smoothing, face=driving_face, min_score=min_face_score
+        )
+        tracked = track_clip(reader, following, stop_without_face=on_missing_face == "stop", check=check)
+        sizes = (reader.info.width, reader.info.height), size_of(animator.still), size_of(animator.still)
+        layout = SideBySide(*sizes) if side_by_side else None
+        width, height = layout.size if layout is not None else size_of(animator.still)
+        writer = VideoWriter(
+            out,
+            width=width,
+            height=height,
+            fps=reader.info.fps,
+            audio_from=None if on_missing_face == "skip" else driving,
+            overwrite=overwrite,
+            comment=COMMENT,
+        )
+        missing: list[int] = []
+        done, last = 0, animator.still
+        with writer:
+            for batch in in_batches(tracked, animator.batch):
+                results = iter(animator.draw_found([each.geometry for each in batch]))
+                for each in batch:
+                    result = next(results)
+                    if result is None:
+                        missing.append(each.index)
+                        if on_missing_face == "skip":
+                            continue
+                    last = last if result is None else result
+                    writer.write(last if layout is None else layout(each.frame, animator.still, last))
+                done += len(batch)
+                progress(done, max(reader.info.frame_count, done), "frames")
+            if len(missing) == done:
+                raise NoFaceFoundError(f"No face in any of the {done} frames of {driving}. {following.reason}".strip())
+        warnings = (
+            prepared.warnings
+            + driving_warnings(following.warnings, str(driving))
+            + tuple(clip_warnings(reader, driving, missing, on_missing_face))
+        )
+        return VideoResult(
+            path=out,
+            width=width,
+            height=height,
+            fps=reader.info.fps,
+            frame_count=writer.frame_count,
+            missing=tuple(missing),
+            warnings=warnings,
+        )
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class TrackedFrame:
+    """A frame of a clip and the face in it."""
+
+    index: int
+    frame: Frame
+    geometry: FaceGeometry | None
+    """f = 1, frame pixels; None where no face was found."""
+
+
+def track_clip(
+    reader: VideoReader,
+    tracker: VideoTracker,
+    *,
+    stop_without_face: bool = False,
+    check: Callable[[], None] = lambda: None,
+) -> Iterator[TrackedFrame]:
+    """Follow the face through a clip.
+
+    Args:
+        reader: of the clip.
+        tracker: of this clip alone.
+        stop_without_face: end with an error at the first frame without a face.
+        check: called before every frame; raises to end the work.
+
+    Raises:
+        NoFaceFoundError: a frame without a face, where that is to be an error.
+    """
+    for index, frame in enumerate(reader):
+        check()
+        geometry = tracker.update(frame)
+        if geometry is None and stop_without_face:
+            raise NoFaceFoundError(
+                f"Frame {index} of {reader.path}: {tracker.reason or 'No face found.'} "
+                "Or let such frames be held or skipped (--on-missing-face hold)."
+            )
+        yield TrackedFrame(index=index, frame=frame, geometry=geometry)
+
+
+def in_batches(items: Iterable[Item], size: int) -> Iterator[list[Item]]:
+    """Lists of `size` items; the last may be shorter."""
+    iterator = iter(items)
+    while batch := list(itertools.islice(iterator, size)):
+        yield batch
+
+
+def clip_warnings(
+    reader: VideoReader, driving: str | pathlib.Path, missing: list[int], on_missing_face: OnMissingFace
+) -> Iterator[str]:
+    """What the user should know of the driving clip once it has been read."""
+    if missing:
+        done = "left out" if on_missing_face == "skip" else "the result before was held"
+        count = "1 frame" if len(missing) == 1 else f"{len(missing)} frames"
+        yield f"{driving}: no face in {count} ({frame_ranges(missing)}); {done}."
+    if on_missing_face == "skip" and reader.info.has_audio:
+        yield f"{driving}: its sound was left out, because frames without a face are skipped."
+    yield from damage_warnings(reader)
+
+
+def damage_warnings(reader: VideoReader) -> Iterator[str]:
+    """The frames of a clip that could not be decoded, once it has been read."""
+    if reader.damaged:
+        frames = [frame for first, end in reader.damaged for frame in range(first, end)]
+        yield f"{reader.path}: frames {frame_ranges(frames)} are damaged; the picture before was held."
