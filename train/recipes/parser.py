@@ -183,4 +183,6 @@ def build(train: FaceData, val: FaceData, arguments: Any) -> tuple[ParserTask, L
     cv2.setNumThreads(1)
     task = ParserTask(train, val, ParserConfig(), ParserTaskConfig())
     start_from(task.networks, arguments.init)
-    return task, LoopConfig(steps=1200, batch_size=32, learning_rate=2e-3, clip_norm=5.0, warmup_steps=100, validate_every=600)
+    return task, LoopConfig(
+        steps=1200, batch_size=32, learning_rate=2e-3, clip_norm=5.0, warmup_steps=100, validate_every=600
+    )
