@@ -5,6 +5,7 @@ Runs under ``accelerate launch -m train RECIPE`` on one CPU, one GPU or many; th
 
 import dataclasses
 import json
+import math
 import pathlib
 import platform
 import shutil
@@ -205,7 +206,7 @@ def _warmed_ema(decay: float) -> Callable[[list[torch.Tensor], list[torch.Tensor
 def _learning_rate_factor(step: int, config: LoopConfig) -> float:
     warmup = min(1.0, (step + 1) / max(config.warmup_steps, 1))
     progress = min(step / max(config.steps, 1), 1.0)
-    return warmup * (0.02 + 0.98 * 0.5 * (1 + np.cos(np.pi * progress)))
+    return warmup * (0.02 + 0.98 * 0.5 * (1 + math.cos(math.pi * progress)))
 
 
 def _require_finite(losses: Losses, step: int) -> None:

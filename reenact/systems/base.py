@@ -10,7 +10,7 @@
 
 import abc
 import dataclasses
-from typing import Generic, Literal, TypeVar
+from typing import Any, Generic, Literal, TypeVar
 
 from jaxtyping import Float
 from torch import Tensor, nn
@@ -47,6 +47,17 @@ class Reenactor(nn.Module, abc.ABC, Generic[Identity, Motion, Driven]):
     """Its id in `reenact.systems.SYSTEMS`."""
     crop: CropSpec
     """How source and driving crops are cut."""
+    networks: nn.Module
+    """The trained part: what a checkpoint holds."""
+
+    @classmethod
+    @abc.abstractmethod
+    def from_config(cls, network: dict[str, Any]) -> "Reenactor[Any, Any, Any]":
+        """Untrained, with the sizes of a ``config.json``'s "network" section."""
+
+    @abc.abstractmethod
+    def prepare(self) -> None:
+        """Make the loaded networks fast (folded norms, memory layout); called once, before the first verb."""
 
     @abc.abstractmethod
     def encode_identity(self, image: FaceImage, geometry: FaceGeometry) -> Identity:

@@ -36,6 +36,8 @@ class Arguments:
     """Steps between validations, instead of the recipe's."""
     init: pathlib.Path | None = None
     """Exported weights to start from."""
+    side: int | None = None
+    """Side of the training crops, where the recipe offers several."""
     threads: int = 0
     """CPU threads; 0 lets torch choose."""
 
@@ -48,7 +50,10 @@ def main(argv: list[str] | None = None) -> int:
     recipe = importlib.import_module(f"train.recipes.{arguments.recipe}")
     train = load_faces(arguments.data, "train", arguments.cache)
     val = load_faces(arguments.data, "val", arguments.cache)
-    task, loop = recipe.build(train, val, arguments)
+    built = recipe.build(train, val, arguments)
+    if built is None:  # learned in closed form
+        return 0
+    task, loop = built
     changes = {
         name: getattr(arguments, name)
         for name in ("steps", "batch_size", "learning_rate", "validate_every")

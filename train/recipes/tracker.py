@@ -136,7 +136,7 @@ class TrackerTask:
         turn = (outputs.rotation - batch["rotation"]).square().sum((1, 2))
         return {
             "mesh": 10 * ((distance * weight).mean(1) * per_face).sum(),
-            "blendshapes": 2 * (blend.mean(1) * per_face).sum(),
+            "blendshapes": 5 * (blend.mean(1) * per_face).sum(),
             "rotation": 2 * (turn * per_face).sum(),
             "score": 0.2 * nn.functional.binary_cross_entropy_with_logits(outputs.score_logit, real),
         }

@@ -1,0 +1,1 @@
+"""Shape of faces: morphable model, rasteriser, landmarks, flow between two meshes."""

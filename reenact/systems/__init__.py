@@ -1,0 +1,11 @@
+"""The reenactment systems, each in its own folder behind the four verbs of `reenact.systems.base`."""
+
+from typing import Any
+
+from reenact.systems.base import Reenactor
+from reenact.systems.correspondence.reenactor import CorrespondenceReenactor
+
+SYSTEMS: dict[str, type[Reenactor[Any, Any, Any]]] = {
+    "correspondence": CorrespondenceReenactor,
+}
+"""Every system by its id; the id stands in the ``config.json`` of its checkpoints."""

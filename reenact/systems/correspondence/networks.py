@@ -1,0 +1,251 @@
+"""Networks of "High-Fidelity Face Reenactment via Identity-Matched Correspondence Learning" (TOMM 2023), sections 3.2-3.3,
+in the form of the project's DESIGN.md, decision 5.
+
+    source rgb + PNCC ─▶ SourceEncoder ─▶ s1 s2 s3                       (1/4 1/8 1/16; once per source)
+    source PNCC (+ s3) ─▶ E ─▶ keys ──┐
+    target PNCC (+ t3) ─▶ E ─▶ queries┴▶ correlation ─▶ soft correspondence at 1/16 ─▶ first residual of the flow
+    target maps, source warped by mesh flow ─▶ TargetEncoder ─▶ t1 t2 t3
+    decoder 1/16 ─▶ 1/4: at each level the source features, warped by the flow so far and gated by visibility, modulate
+    the target's (feature transformation); each level refines the flow; the last gives matte and colour as well.
+
+The flow is a residual on the mesh flow, which is known at 1/2 of the crop's side. The networks begin at 1/4, where wide
+layers are cheap on a CPU; colour and matte reach the full side by pixel shuffle.
+"""
+
+from typing import NamedTuple
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+from torch.nn import functional
+
+from reenact.ops.warp import identity_grid, resize, warp
+from reenact.systems.correspondence.config import CorrespondenceConfig
+
+SOURCE_MAPS = 6
+"""Channels of `FaceMaps.stacked`."""
+TARGET_MAPS = 12
+"""Target maps 6, mesh flow 2, visibility 1, source colours warped by the mesh flow 3."""
+
+
+class SourceFeatures(NamedTuple):
+    """What is kept of a source."""
+
+    levels: tuple[Tensor, Tensor, Tensor]
+    """(f, widths[i], s / 2^(i+2), ...)."""
+    keys: Float[Tensor, "f n k"]
+    """Unit features of the source's places at 1/16, row by row."""
+
+
+class DrawnFace(NamedTuple):
+    """The networks' answer, at the network's side unless said otherwise."""
+
+    displacement: Float[Tensor, "f 2 h w"]
+    """Refined flow to the source in half-sides, at half the network's side."""
+    matte: Float[Tensor, "f 3 s s"]
+    """Shares that sum to 1: warped source, untouched source, generated colour."""
+    colour: Float[Tensor, "f 3 s s"]
+    """Generated RGB in [0, 1]."""
+    matched: Float[Tensor, "f 2 m m"]
+    """Flow of the soft correspondence alone, at 1/16: supervised by the mesh flow where that is known."""
+
+
+def conv_norm(inputs: int, outputs: int, stride: int = 1) -> nn.Sequential:
+    """3x3 convolution, batch norm, SiLU. Batch norm folds into the convolution for inference."""
+    return nn.Sequential(
+        nn.Conv2d(inputs, outputs, 3, stride=stride, padding=1, bias=False), nn.BatchNorm2d(outputs), nn.SiLU()
+    )
+
+
+class ResidualBlock(nn.Module):
+    """x + conv(act(norm(conv(x))))."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.first = conv_norm(channels, channels)
+        self.second = nn.Conv2d(channels, channels, 3, padding=1)
+        nn.init.zeros_(self.second.weight)
+        nn.init.zeros_(self.second.bias)
+
+    def forward(self, x: Float[Tensor, "f c h w"]) -> Float[Tensor, "f c h w"]:
+        return x + self.second(self.first(x))
+
+
+class Pyramid(nn.Module):
+    """Features at 1/4, 1/8 and 1/16 of the crop's side from an input at 1/4."""
+
+    def __init__(self, inputs: int, widths: tuple[int, int, int]) -> None:
+        super().__init__()
+        self.first = nn.Sequential(conv_norm(inputs, widths[0]), ResidualBlock(widths[0]))
+        self.second = nn.Sequential(conv_norm(widths[0], widths[1], stride=2), ResidualBlock(widths[1]))
+        self.third = nn.Sequential(conv_norm(widths[1], widths[2], stride=2), ResidualBlock(widths[2]))
+
+    def forward(self, x: Float[Tensor, "f c h w"]) -> tuple[Tensor, Tensor, Tensor]:
+        first = self.first(x)
+        second = self.second(first)
+        return first, second, self.third(second)
+
+
+class MatchEncoder(nn.Module):
+    """E: PNCC and parts at 1/4 -> unit features at 1/16. Shared by source and target; each adds its own appearance."""
+
+    def __init__(self, width: int, appearance: int) -> None:
+        super().__init__()
+        self.maps = nn.Sequential(
+            conv_norm(4 * (SOURCE_MAPS + 2), width, stride=2), conv_norm(width, width, stride=2)
+        )
+        self.appearance = nn.Conv2d(appearance, width, 1)
+        self.to_feature = nn.Conv2d(width, width, 1)
+
+    def forward(
+        self, maps: Float[Tensor, "f 6 h w"], appearance: Float[Tensor, "f a i j"]
+    ) -> Float[Tensor, "f n k"]:
+        place = identity_grid(*maps.shape[-2:], like=maps).expand(len(maps), -1, -1, -1)
+        x = functional.pixel_unshuffle(torch.cat([maps, place], 1), 2)
+        feature = self.to_feature(self.maps(x) + self.appearance(appearance))
+        return functional.normalize(feature.flatten(2).transpose(1, 2).float(), dim=-1)
+
+
+class FeatureTransformation(nn.Module):
+    """Target features modulated by warped source features: h (1 + gate gamma) + gate beta.
+
+    The gate closes where the source does not show the place (geometry-aware skip connection).
+    """
+
+    def __init__(self, channels: int, source: int) -> None:
+        super().__init__()
+        self.gate = nn.Conv2d(channels + 1, 1, 1)
+        self.scale_shift = nn.Conv2d(source, 2 * channels, 3, padding=1)
+
+    def forward(
+        self, h: Float[Tensor, "f c h w"], source: Float[Tensor, "f d h w"], visible: Float[Tensor, "f 1 h w"]
+    ) -> Float[Tensor, "f c h w"]:
+        gate = torch.sigmoid(self.gate(torch.cat([h, visible], 1)))
+        scale, shift = self.scale_shift(source).chunk(2, dim=1)
+        return h * (1 + gate * scale) + gate * shift
+
+
+class DecoderLevel(nn.Module):
+    """Join the coarser level, the target's features and the warped source's; refine the flow."""
+
+    def __init__(self, coarse: int, channels: int, blocks: int) -> None:
+        super().__init__()
+        self.join = conv_norm(coarse + channels, channels)
+        self.transform = FeatureTransformation(channels, channels)
+        self.blocks = nn.Sequential(*(ResidualBlock(channels) for _ in range(blocks)))
+        self.to_flow = nn.Conv2d(channels, 2, 3, padding=1)
+        nn.init.zeros_(self.to_flow.weight)
+        nn.init.zeros_(self.to_flow.bias)
+
+    def forward(
+        self,
+        coarse: Tensor,
+        target: Tensor,
+        source: Tensor,
+        visible: Tensor,
+        mesh_displacement: Tensor,
+        residual: Tensor,
+    ) -> tuple[Tensor, Tensor]:
+        side = target.shape[-1]
+        if coarse.shape[-1] != side:
+            coarse = functional.interpolate(coarse, scale_factor=2, mode="nearest")
+            residual = functional.interpolate(residual, scale_factor=2, mode="bilinear", align_corners=False)
+        h = self.join(torch.cat([coarse, target], 1))
+        warped = warp(source.float(), resize(mesh_displacement, side) + residual).to(h.dtype)
+        h = self.blocks(self.transform(h, warped, resize(visible, side).to(h.dtype)))
+        return h, residual + self.to_flow(h).float() * 0.1
+
+
+class CorrespondenceNetworks(nn.Module):
+    """Source encoder, matcher, target encoder and decoder."""
+
+    def __init__(self, config: CorrespondenceConfig) -> None:
+        super().__init__()
+        self.config = config
+        c1, c2, c3 = config.widths
+        self.source_encoder = Pyramid(4 * (12 + SOURCE_MAPS), config.widths)
+        self.target_encoder = Pyramid(4 * TARGET_MAPS, config.widths)
+        self.matcher = MatchEncoder(config.match_width, c3)
+        self.log_temperature = nn.Parameter(torch.tensor(1.5))
+        self.log_reach = nn.Parameter(torch.tensor(-2.0))
+        self.level3 = DecoderLevel(c3, c3, 2 * config.blocks)
+        self.level2 = DecoderLevel(c3, c2, config.blocks)
+        self.level1 = DecoderLevel(c2, c1, config.blocks)
+        self.to_picture = nn.Conv2d(c1, 16 * 6, 3, padding=1)
+
+    def encode_source(
+        self, rgb: Float[Tensor, "f 3 s s"], maps: Float[Tensor, "f 6 h w"]
+    ) -> SourceFeatures:
+        """Features of a source crop (RGB in [0, 1], the network's side) and its maps at half that side."""
+        x = torch.cat([functional.pixel_unshuffle(rgb * 2 - 1, 2), maps], 1)
+        levels = self.source_encoder(functional.pixel_unshuffle(x, 2))
+        return SourceFeatures(levels=levels, keys=self.matcher(maps, levels[2]))
+
+    def forward(
+        self,
+        source: SourceFeatures,
+        rgb: Float[Tensor, "f 3 s s"],
+        target_maps: Float[Tensor, "f 6 h w"],
+        mesh_displacement: Float[Tensor, "f 2 h w"],
+        visible: Float[Tensor, "f 1 h w"],
+    ) -> DrawnFace:
+        """Draw the target.
+
+        Args:
+            source: of `encode_source`.
+            rgb: the same source crop.
+            target_maps: `FaceMaps.stacked` of the identity-matched target mesh, at half the side.
+            mesh_displacement: flow of `reenact.geometry.flow.mesh_flow`.
+            visible: of the same.
+        """
+        seen = warp(resize(rgb, mesh_displacement.shape[-1]), mesh_displacement)
+        x = torch.cat([target_maps, mesh_displacement * 4, visible, seen * 2 - 1], 1)
+        t1, t2, t3 = self.target_encoder(functional.pixel_unshuffle(x, 2))
+        s1, s2, s3 = source.levels
+        queries = self.matcher(target_maps, t3)
+        residual = self.match(queries, source.keys, mesh_displacement, t3.shape[-1])
+        matched = residual + resize(mesh_displacement, t3.shape[-1])
+        h, residual = self.level3(t3, t3, s3, visible, mesh_displacement, residual)
+        h, residual = self.level2(h, t2, s2, visible, mesh_displacement, residual)
+        h, residual = self.level1(h, t1, s1, visible, mesh_displacement, residual)
+        fine = functional.interpolate(
+            residual, size=mesh_displacement.shape[-2:], mode="bilinear", align_corners=False
+        )
+        picture = functional.pixel_shuffle(self.to_picture(h).float(), 4)
+        bias = picture.new_tensor([2.0, 0.0, -1.0])[:, None, None]
+        return DrawnFace(
+            displacement=mesh_displacement + fine,
+            matte=torch.softmax(picture[:, :3] * 2 + bias, dim=1),
+            colour=torch.sigmoid(picture[:, 3:] * 2),
+            matched=matched,
+        )
+
+    def match(
+        self, queries: Float[Tensor, "f n k"], keys: Float[Tensor, "#f n k"], mesh_displacement: Tensor, side: int
+    ) -> Float[Tensor, "f 2 {side} {side}"]:
+        """Soft correspondence: the mean source place under softmax(correlation * tau - distance^2 / reach^2), as its
+        difference from the mesh flow.
+
+        The distance is to where the mesh flow points: the correlation decides within the reach of that prior, so
+        that places off the mesh (hair, neck) cannot jump across the picture. What a flat correlation would give is
+        subtracted, because near the border the mean of the places in reach lies inwards.
+        """
+        place = identity_grid(side, side, like=mesh_displacement).flatten(1).T
+        prior = resize(mesh_displacement, side).flatten(2).transpose(1, 2) + place
+        distance = prior.square().sum(-1, keepdim=True) - 2 * prior @ place.T + place.square().sum(-1)
+        nearness = -distance * torch.exp(-2 * self.log_reach)
+        correlation = queries @ keys.transpose(1, 2) * self.log_temperature.exp()
+        found = torch.softmax(nearness + correlation, dim=-1) @ place
+        flat = torch.softmax(nearness, dim=-1) @ place
+        return (found - flat).transpose(1, 2).unflatten(2, (side, side))
+
+
+def compose(
+    drawn: DrawnFace, source_rgb: Float[Tensor, "f 3 n n"]
+) -> Float[Tensor, "f 3 n n"]:
+    """The picture at the source crop's own size n: flow and matte upsampled, original pixels warped (bicubic)."""
+    side = source_rgb.shape[-1]
+    displacement, matte = resize(drawn.displacement, side), resize(drawn.matte, side)
+    warped = warp(source_rgb, displacement, "bicubic" if not source_rgb.requires_grad and side > 256 else "bilinear")
+    colour = resize(drawn.colour, side)
+    return (matte[:, :1] * warped + matte[:, 1:2] * source_rgb + matte[:, 2:] * colour).clamp(0, 1)

@@ -1,0 +1,141 @@
+"""The correspondence system behind the four verbs."""
+
+import dataclasses
+from typing import Any
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+from torch.nn.utils.fusion import fuse_conv_bn_eval
+
+from reenact.errors import ConfigError, ShapeError
+from reenact.geometry.flow import draw_face, mesh_flow
+from reenact.geometry.morphable import MorphableModel, load_morphable
+from reenact.ops.warp import resize
+from reenact.systems.base import MotionMode, Reenactor, Rendered
+from reenact.systems.correspondence.config import CorrespondenceConfig
+from reenact.systems.correspondence.motion import (
+    MatchedIdentity,
+    MeshMotion,
+    find_neutral,
+    match_identity,
+    read_mesh_motion,
+    split_identity,
+)
+from reenact.systems.correspondence.networks import CorrespondenceNetworks, SourceFeatures, compose
+from reenact.types import CropSpec, FaceGeometry, FaceImage
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class CorrespondenceIdentity:
+    """A source, encoded once."""
+
+    native_rgb: Float[Tensor, "1 3 n n"]
+    """The source crop at its own size: the pixels that are warped."""
+    rgb: Float[Tensor, "1 3 s s"]
+    """The same at the network's side."""
+    features: SourceFeatures
+    mesh: Float[Tensor, "1 478 3"]
+    """In half-sides of the crop."""
+    matched: MatchedIdentity
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class DrivenMesh:
+    """Identity-matched target meshes."""
+
+    mesh: Float[Tensor, "f 478 3"]
+    """In half-sides of the source crop."""
+
+
+class CorrespondenceReenactor(Reenactor[CorrespondenceIdentity, MeshMotion, DrivenMesh]):
+    """Warps the source along learned correspondences of identity-matched PNCCs, and draws what it does not show."""
+
+    system = "correspondence"
+
+    def __init__(self, config: CorrespondenceConfig, morphable: MorphableModel | None = None) -> None:
+        """Untrained networks of `config`; the embedded morphable model unless another is given."""
+        super().__init__()
+        self.config = config
+        self.crop = config.crop
+        self.networks = CorrespondenceNetworks(config)
+        self.morphable = load_morphable() if morphable is None else morphable
+
+    @classmethod
+    def from_config(cls, network: dict[str, Any]) -> "CorrespondenceReenactor":
+        """Untrained, with the sizes of a ``config.json``'s "network" section.
+
+        Raises:
+            ConfigError: fields that this version does not know.
+        """
+        try:
+            fields = {key: tuple(value) if isinstance(value, list) else value for key, value in network.items()}
+            crop = CropSpec(**fields.pop("crop", {}))
+            return cls(CorrespondenceConfig(crop=crop, **fields))
+        except TypeError as error:
+            raise ConfigError(f"This is no configuration of the correspondence system: {error}.") from error
+
+    def prepare(self) -> None:
+        """Fold batch norms into convolutions and lay the weights out for the CPU; call after loading, before drawing."""
+        self.eval().requires_grad_(False)
+        for module in self.networks.modules():
+            if isinstance(module, nn.Sequential):
+                for i in range(len(module) - 1):
+                    first, second = module[i], module[i + 1]
+                    if isinstance(first, nn.Conv2d) and isinstance(second, nn.BatchNorm2d):
+                        module[i], module[i + 1] = fuse_conv_bn_eval(first, second), nn.Identity()
+        self.networks.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+
+    def encode_identity(self, image: FaceImage, geometry: FaceGeometry) -> CorrespondenceIdentity:
+        if len(image.rgb) != 1 or len(geometry) != 1:
+            raise ShapeError(f"one source frame is encoded at a time, got {len(image.rgb)} and {len(geometry)}")
+        side = image.rgb.shape[-1]
+        mesh = to_half_sides(geometry.mesh_px, side)
+        rgb = resize(image.rgb, self.crop.network_px).clamp(0, 1)
+        maps = draw_face(self.morphable, mesh, self.crop.network_px // 2).stacked
+        return CorrespondenceIdentity(
+            native_rgb=image.rgb,
+            rgb=rgb,
+            features=self.networks.encode_source(rgb, maps),
+            mesh=mesh,
+            matched=split_identity(self.morphable, mesh),
+        )
+
+    def read_motion(self, image: FaceImage | None, geometry: FaceGeometry) -> MeshMotion:
+        return read_mesh_motion(self.morphable, geometry.mesh_px)
+
+    def find_neutral(self, motion: MeshMotion) -> int:
+        return find_neutral(motion)
+
+    def select(self, motion: MeshMotion, frames: slice) -> MeshMotion:
+        return motion[frames]
+
+    def retarget(
+        self, identity: CorrespondenceIdentity, motion: MeshMotion, neutral: MeshMotion, mode: MotionMode
+    ) -> DrivenMesh:
+        return DrivenMesh(mesh=match_identity(self.morphable, identity.matched, motion, neutral, mode))
+
+    def render(self, identity: CorrespondenceIdentity, driven: DrivenMesh) -> Rendered:
+        count = len(driven.mesh)
+        flow = mesh_flow(self.morphable, identity.mesh, driven.mesh, self.crop.network_px // 2)
+        features = SourceFeatures(
+            levels=tuple(level.expand(count, -1, -1, -1) for level in identity.features.levels),  # type: ignore[arg-type]
+            keys=identity.features.keys,
+        )
+        drawn = self.networks(
+            features,
+            identity.rgb.expand(count, -1, -1, -1),
+            flow.target.stacked,
+            flow.displacement,
+            flow.visible,
+        )
+        native = identity.native_rgb.expand(count, -1, -1, -1)
+        rgb = compose(drawn, native)
+        changed = 1 - resize(drawn.matte[:, 1:2], native.shape[-1])
+        return Rendered(rgb=rgb, changed=changed)
+
+
+def to_half_sides(mesh_px: Float[Tensor, "f 478 3"], side: int) -> Float[Tensor, "f 478 3"]:
+    """Crop pixels -> half-sides: x and y from -1 to 1 over the crop, z on the same scale around 0."""
+    scale = 2 / side
+    return mesh_px * scale - mesh_px.new_tensor([1.0, 1.0, 0.0])
