@@ -151,6 +151,6 @@ def action_units_of_expression(expression: Float[Tensor, "f e"], morphable: Morp
     """Action Units, 0 to 1, whose linear basis comes nearest to an expression."""
     basis = morphable.au_basis.flatten(1)
     normal = basis @ basis.T
-    normal = normal + 0.05 * normal.diagonal().mean() * torch.eye(len(basis))
+    normal = normal + 0.3 * normal.diagonal().mean() * torch.eye(len(basis))
     offset = morphable.expression_offset(expression).flatten(1)
     return torch.linalg.solve(normal, basis @ offset.T).T.clamp(0, 1)

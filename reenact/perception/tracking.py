@@ -32,6 +32,8 @@ WEAK_SCORE = 0.1
 _ROLLS_DEG = (0, -45, 45, -90, 90, 180)
 _CERTAIN, _FAIRLY_CERTAIN = 0.8, 0.6
 """Scores after two looks: upright faces reach 0.84 and more, a wrong roll seldom 0.8, a background seldom 0.6."""
+_MOST_TURNED = 4
+"""Faces looked at in each turned picture."""
 _OFF_CENTRE = 0.08
 """Shift of a face in its crop, over the crop's side, beyond which a second crop makes its mesh better."""
 _SHARP_SCALE = 0.75
@@ -106,10 +108,14 @@ class FaceTracker:
         found = self.detector.detect(frame, min_score=min(WEAK_SCORE, min_score))
         best_score = float(found.scores.max(initial=0.0))
         faces = keep(found, found.scores >= min_score)
-        if len(faces) == 0:
-            faces = self._find_turned(frame, min_score)
-        chosen = choose_face(faces, face, best_score=best_score, min_score=min_score)
-        geometry = self._locate(frame, faces.boxes_px[chosen])
+        chosen = choose_face(faces, face, best_score=best_score, min_score=min_score) if len(faces) else 0
+        geometry = self._locate(frame, faces.boxes_px[chosen]) if len(faces) else None
+        certain = _FAIRLY_CERTAIN if geometry is None else float(geometry.score[0])
+        if geometry is None or certain < _CERTAIN:
+            turned = self._find_turned(frame, min_score, certain)
+            if geometry is None or len(turned):
+                chosen = choose_face(turned, face, best_score=best_score, min_score=min_score)
+                faces, geometry = turned, self._locate(frame, turned.boxes_px[chosen])
         warnings = check_face(geometry, frame, min_score=min_score)
         if len(faces) > 1 and face is None:
             warnings = (several_faces_text(faces), *warnings)
@@ -184,16 +190,20 @@ class FaceTracker:
         moved = (second.mesh_px - first.mesh_px)[..., :2].norm(dim=-1).mean(1) / eyes
         return dataclasses.replace(second, score=(second.score - 4 * moved).clamp(min=0))
 
-    def _find_turned(self, frame: Frame, min_score: float) -> Detections:
-        """Faces in a picture that lies on its side or stands on its head, of which the tracker is sure as well."""
+    def _find_turned(self, frame: Frame, min_score: float, certain: float) -> Detections:
+        """Faces in a picture that lies on its side or stands on its head, tracked better than `certain`."""
         height, width = frame.shape[:2]
+        best = Detections(boxes_px=np.zeros((0, 4), np.float32), scores=np.zeros(0, np.float32))
         for quarters in (2, 1, 3):
             found = self.detector.detect(np.ascontiguousarray(np.rot90(frame, quarters)), min_score=min_score)
+            found = keep(found, np.sort(np.argsort(-found.scores)[:_MOST_TURNED]))
             boxes = turn_boxes_back(found.boxes_px, quarters, width=width, height=height)
-            sure = [float(self._look_twice(frame, box, _ROLLS_DEG).score.max()) >= _FAIRLY_CERTAIN for box in boxes]
-            if any(sure):
-                return keep(Detections(boxes_px=boxes, scores=found.scores), np.array(sure))
-        return Detections(boxes_px=np.zeros((0, 4), np.float32), scores=np.zeros(0, np.float32))
+            tracked = np.array([float(self._look_twice(frame, box, (90 * quarters,)).score[0]) for box in boxes])
+            if tracked.max(initial=0.0) > certain:
+                certain = float(tracked.max())
+                sure = tracked > _FAIRLY_CERTAIN
+                best = Detections(boxes_px=boxes[sure], scores=found.scores[sure])
+        return best
 
 
 def cut_crop(
