@@ -1,0 +1,1 @@
+"""Scripts of one idea each, and the pictures and motions of the page."""

@@ -1,0 +1,220 @@
+"""A driving actor who is nobody: the morphable model's mean face, painted and shaded, with hair, neck and eyes."""
+
+import dataclasses
+
+import cv2
+import numpy as np
+import torch
+from jaxtyping import Float
+
+from reenact.geometry.landmarks import (
+    FACE_OVAL,
+    INNER_LIP_RING,
+    LEFT_EYE_RING,
+    LEFT_IRIS,
+    RIGHT_EYE_RING,
+    RIGHT_IRIS,
+)
+from reenact.geometry.morphable import MorphableModel, Pose
+from reenact.geometry.rasterise import rasterise
+from reenact.types import Frame
+
+OUTER_LIP_RING = (61, 185, 40, 39, 37, 0, 267, 269, 270, 409, 291, 375, 321, 405, 314, 17, 84, 181, 91, 146)
+RIGHT_BROW_RING = (70, 63, 105, 66, 107, 55, 65, 52, 53, 46)
+LEFT_BROW_RING = (300, 293, 334, 296, 336, 285, 295, 282, 283, 276)
+RIGHT_UPPER_LID = (33, 246, 161, 160, 159, 158, 157, 173, 133)
+LEFT_UPPER_LID = (263, 466, 388, 387, 386, 385, 384, 398, 362)
+NOSTRILS = ((98, 97, 2), (327, 326, 2))
+CHEEKS = (50, 280)
+SMOOTH = 4
+"""The picture is drawn this many times larger, then shrunk."""
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Looks:
+    """Colours, RGB 0 to 255."""
+
+    skin: tuple[int, int, int] = (224, 178, 150)
+    lips: tuple[int, int, int] = (188, 98, 94)
+    hair: tuple[int, int, int] = (62, 42, 32)
+    iris: tuple[int, int, int] = (86, 110, 92)
+    shirt: tuple[int, int, int] = (70, 96, 130)
+    wall: tuple[int, int, int] = (176, 182, 186)
+
+
+class Actor:
+    """Draws a mesh as a person."""
+
+    def __init__(self, model: MorphableModel, looks: Looks, *, side_px: int) -> None:
+        self._model, self._looks, self._side = model, looks, side_px
+        size = side_px * SMOOTH
+        self._noise = np.random.default_rng(0).normal(0, 1, (side_px, side_px, 1)).astype(np.float32)
+        down = np.linspace(1.06, 0.86, size, dtype=np.float32)[:, None, None]
+        self._wall = np.broadcast_to(np.array(looks.wall, np.float32) * down, (size, size, 3))
+
+    def draw(self, shape: Float[torch.Tensor, "478 3"], pose: Pose) -> Frame:
+        """A picture.
+
+        Args:
+            shape: of the face, head coordinates.
+            pose: one head, pixels of the picture.
+        """
+        large = Pose(rotation=pose.rotation, scale=pose.scale * SMOOTH, translation_px=pose.translation_px * SMOOTH)
+        mesh = large.apply(shape[None])
+        self._mesh = mesh[0].double().numpy()
+        self._unit = float(large.scale[0])
+        canvas = self._wall.copy()
+        self._draw_body(canvas, large)
+        self._draw_face(canvas, mesh)
+        small = cv2.resize(canvas, (self._side, self._side), interpolation=cv2.INTER_AREA)
+        small = cv2.GaussianBlur(small, (0, 0), 0.5) + 1.5 * self._noise
+        return np.round(small.clip(0, 255)).astype(np.uint8)
+
+    def _draw_body(self, canvas: np.ndarray, pose: Pose) -> None:
+        """Shoulders stay where they are, the neck follows a little, hair and ears turn with the head."""
+        side, unit, looks = self._side * SMOOTH, self._unit, self._looks
+        centre = self._project(pose, (0, -0.1, -0.5))
+        foot = np.array([side / 2, centre[1] + 2.15 * unit])
+        shoulders = (round(foot[0]), round(foot[1] + 0.62 * unit))
+        self._ellipse(canvas, shoulders, (1.75 * unit, 0.95 * unit), looks.shirt)
+        chin = self._project(pose, (0, -0.6, -0.55))
+        half = 0.47 * unit
+        neck = np.array([chin - (half, 0), chin + (half, 0), foot + (1.1 * half, 0), foot - (1.1 * half, 0)])
+        self._polygon(canvas, neck, _times(looks.skin, 0.72), blur=0.03)
+        self._ellipse(canvas, foot, (0.52 * unit, 0.2 * unit), _times(looks.skin, 0.72))
+        roll = np.degrees(np.arctan2(*(self._project(pose, (0, -1, 0)) - self._project(pose, (0, 0, 0)))))
+        self._ellipse(canvas, self._project(pose, (0, 0.42, -0.62)), (0.98 * unit, 1.1 * unit), looks.hair, -roll)
+        for x in (-1, 1):
+            self._ellipse(
+                canvas, self._project(pose, (0.86 * x, 0.06, -0.72)), (0.11 * unit, 0.23 * unit), _times(looks.skin, 0.82)
+            )
+
+    def _draw_face(self, canvas: np.ndarray, mesh: torch.Tensor) -> None:
+        side, looks = self._side * SMOOTH, self._looks
+        paint = np.empty_like(canvas)
+        paint[:] = looks.skin
+        self._paint(paint)
+        # the forehead ends before the hair does
+        raster = rasterise(mesh.float(), self._model.triangles, side, side)
+        normals = _vertex_normals(mesh[0].double(), self._model.triangles)
+        shade = raster.interpolate(_light(normals)[None, :, None].float(), self._model.triangles)[0, 0].numpy()
+        covered = raster.covered[0].numpy().astype(np.float32)
+        shade = cv2.GaussianBlur(np.where(covered > 0, shade, 0.8).astype(np.float32), (0, 0), 0.035 * self._unit)
+        soft = cv2.GaussianBlur(cv2.erode(covered, np.ones((3, 3)), iterations=SMOOTH), (0, 0), 0.012 * self._unit)
+        face = paint * shade[..., None]
+        canvas += soft[..., None] * (face - canvas)
+        fringe = self._points(FACE_OVAL)
+        top = fringe[np.r_[-9:0, 0:10]]
+        inner = top + (self._points((1,)) - top) * np.linspace(0.02, 0.02, len(top))[:, None]
+        middle = len(top) // 2
+        inner[middle - 5 : middle + 6] += (self._points((1,)) - inner[middle - 5 : middle + 6]) * 0.13
+        outer = top + (top - self._points((1,))) * 0.22
+        self._polygon(canvas, np.concatenate([outer, inner[::-1]]), looks.hair, blur=0.03)
+
+    def _paint(self, paint: np.ndarray) -> None:
+        """Everything on the skin, before it is shaded."""
+        looks = self._looks
+        for cheek in CHEEKS:
+            self._ellipse(paint, self._mesh[cheek, :2], (0.2 * self._unit,) * 2, (226, 160, 138), blur=0.1)
+        self._polygon(paint, self._points(OUTER_LIP_RING), looks.lips, blur=0.012)
+        self._draw_mouth(paint)
+        for nostril in NOSTRILS:
+            place = self._points(nostril).mean(0)
+            self._ellipse(paint, place, (0.05 * self._unit, 0.025 * self._unit), _times(looks.skin, 0.4), blur=0.012)
+        for ring, iris, lid in (
+            (RIGHT_EYE_RING, RIGHT_IRIS, RIGHT_UPPER_LID),
+            (LEFT_EYE_RING, LEFT_IRIS, LEFT_UPPER_LID),
+        ):
+            self._draw_eye(paint, ring, iris, lid)
+        for brow in (RIGHT_BROW_RING, LEFT_BROW_RING):
+            self._polygon(paint, self._points(brow), _times(looks.hair, 1.1), blur=0.014)
+
+    def _draw_mouth(self, paint: np.ndarray) -> None:
+        ring = self._points(INNER_LIP_RING)
+        inside = paint.copy()
+        self._polygon(inside, ring, (78, 26, 30))
+        upper = ring[:11]
+        teeth = np.concatenate([upper, (upper + (0, 0.1 * self._unit))[::-1]])
+        self._polygon(inside, teeth, (226, 220, 210), blur=0.008)
+        mask = self._mask(ring, blur=0.006)
+        paint += mask[..., None] * (inside - paint)
+        cv2.polylines(
+            paint, [_fixed(ring)], True, _times(self._looks.lips, 0.55), max(round(0.014 * self._unit), 1)
+        )
+
+    def _draw_eye(
+        self, paint: np.ndarray, ring: tuple[int, ...], iris: tuple[int, ...], lid: tuple[int, ...]
+    ) -> None:
+        inside = np.empty_like(paint)
+        inside[:] = (238, 234, 230)
+        points = self._points(iris)
+        radius = max(float(np.linalg.norm(points[1:] - points[0], axis=1).max()), 0.1 * self._unit)
+        self._ellipse(inside, points[0], (radius, radius), _times(self._looks.iris, 0.6), blur=0.008)
+        self._ellipse(inside, points[0], (0.82 * radius,) * 2, self._looks.iris, blur=0.008)
+        self._ellipse(inside, points[0], (0.42 * radius,) * 2, (14, 12, 12), blur=0.005)
+        self._ellipse(inside, points[0] - 0.3 * radius, (0.16 * radius,) * 2, (255, 255, 255))
+        mask = self._mask(self._points(ring), blur=0.006)
+        paint += mask[..., None] * (inside - paint)
+        thick = max(round(0.03 * self._unit), 1)
+        cv2.polylines(paint, [_fixed(self._points(lid))], False, (48, 32, 28), thick)
+        crease = self._points(lid)[1:-1] - (0, 0.06 * self._unit)
+        cv2.polylines(
+            paint, [_fixed(crease)], False, _times(self._looks.skin, 0.72), max(thick // 2, 1)
+        )
+
+    def _points(self, indices: tuple[int, ...]) -> np.ndarray:
+        return self._mesh[list(indices), :2]
+
+    def _project(self, pose: Pose, head: tuple[float, float, float]) -> np.ndarray:
+        return pose.apply(torch.tensor(head)[None, None].expand(1, 478, 3))[0, 0, :2].double().numpy()
+
+    def _mask(self, points: np.ndarray, *, blur: float) -> np.ndarray:
+        mask = np.zeros((self._side * SMOOTH,) * 2, np.float32)
+        cv2.fillPoly(mask, [_fixed(points)], 1.0)
+        return cv2.GaussianBlur(mask, (0, 0), max(blur * self._unit, 0.3))
+
+    def _polygon(
+        self, canvas: np.ndarray, points: np.ndarray, colour: tuple[int, int, int], *, blur: float = 0.01
+    ) -> None:
+        mask = self._mask(points, blur=blur)[..., None]
+        canvas += mask * (np.array(colour, np.float32) - canvas)
+
+    def _ellipse(
+        self,
+        canvas: np.ndarray,
+        centre: np.ndarray | tuple[float, float],
+        half: tuple[float, float],
+        colour: tuple[int, int, int],
+        turned_deg: float = 0.0,
+        *,
+        blur: float = 0.02,
+    ) -> None:
+        angle = np.linspace(0, 2 * np.pi, 64, endpoint=False)
+        turn = np.radians(turned_deg)
+        ring = np.stack([half[0] * np.cos(angle), half[1] * np.sin(angle)], 1)
+        ring = ring @ np.array([[np.cos(turn), np.sin(turn)], [-np.sin(turn), np.cos(turn)]])
+        self._polygon(canvas, ring + np.asarray(centre), colour, blur=blur)
+
+
+def _vertex_normals(mesh: torch.Tensor, triangles: torch.Tensor) -> torch.Tensor:
+    """Unit normals, pixel axes: towards the viewer is negative z."""
+    a, b, c = mesh[triangles].unbind(1)
+    faces = torch.linalg.cross(b - a, c - a)
+    normals = torch.zeros_like(mesh).index_add_(0, triangles.flatten(), faces.repeat_interleave(3, 0))
+    normals = normals / normals.norm(dim=1, keepdim=True).clamp(min=1e-9)
+    return torch.where(normals[:, 2].mean() > 0, -normals, normals)
+
+
+def _light(normals: torch.Tensor) -> torch.Tensor:
+    """Brightness under a lamp above to the left, and light from all around."""
+    lamp = torch.tensor([-0.45, -0.55, -0.7], dtype=normals.dtype)
+    lambert = (normals @ (lamp / lamp.norm())).clamp(min=0)
+    return 0.52 + 0.5 * lambert + 0.06 * (-normals[:, 2]).clamp(min=0)
+
+
+def _fixed(points: np.ndarray) -> np.ndarray:
+    return np.round(points).astype(np.int32)[None]
+
+
+def _times(colour: tuple[int, int, int], factor: float) -> tuple[int, int, int]:
+    return (round(colour[0] * factor), round(colour[1] * factor), round(colour[2] * factor))

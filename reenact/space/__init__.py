@@ -1,0 +1,1 @@
+"""The page: one file per tab, over the functions of `reenact.pipeline`. No tensor code, no logic of its own."""

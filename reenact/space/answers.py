@@ -1,0 +1,104 @@
+"""What a visitor gets to read and to download: errors and notes in the page's words, results in files of their own."""
+
+import contextlib
+import html
+import logging
+import pathlib
+import re
+import secrets
+import shutil
+from collections.abc import Iterator, Mapping, Sequence
+
+import gradio as gr
+from gradio.utils import get_upload_folder
+
+from reenact.errors import ReenactError
+
+SOURCE_FACE, DRIVING_FACE = "Face in the source", "Face in the driving"
+MISSING_FACE = "Frames without a face"
+"""Labels of options that messages point to."""
+
+_IN_WORDS = (
+    (r"--on-missing-face (\w+)", rf"option “{MISSING_FACE}”: \1"),
+    (r"--driving-face", f"option “{DRIVING_FACE}”"),
+    (r"--face", f"option “{SOURCE_FACE}”"),
+)
+_RESULTS = "results"
+_LOG = logging.getLogger(__name__)
+
+
+@contextlib.contextmanager
+def told(names: Mapping[str, str]) -> Iterator[None]:
+    """Turn what goes wrong inside the block into a message for the visitor, never a traceback.
+
+    Args:
+        names: of files on this server, what to call each of them.
+
+    Raises:
+        gr.Error: in place of any exception.
+    """
+    try:
+        yield
+    except gr.Error:
+        raise
+    except ReenactError as error:
+        raise message(in_page_words(str(error), names)) from error
+    except Exception as error:
+        number = secrets.token_hex(3)
+        _LOG.exception("Unexpected error %s", number)
+        raise message(
+            f"The program made a mistake; it is not your picture's fault. The server's log has it as {number}."
+        ) from error
+
+
+def message(text: str) -> gr.Error:
+    """An error to raise; stays until it is closed, for it says what to do."""
+    return gr.Error(html.escape(text, quote=False), duration=None, print_exception=False)
+
+
+def in_page_words(text: str, names: Mapping[str, str]) -> str:
+    """A message of the package, without paths of this server and options of the command line.
+
+    Args:
+        text: the message.
+        names: as in `told`.
+    """
+    for path, name in names.items():
+        text = text.replace(path, name)
+    for option, words in _IN_WORDS:
+        text = re.sub(option, words, text)
+    return text[:1].upper() + text[1:]
+
+
+def notes(done: str, warnings: Sequence[str], names: Mapping[str, str]) -> str:
+    """What was done, then one line for each warning.
+
+    Args:
+        done: a sentence.
+        warnings: of the package.
+        names: as in `told`.
+    """
+    return "\n".join([done, *(f"Note: {in_page_words(warning, names)}" for warning in warnings)])
+
+
+@contextlib.contextmanager
+def result_folder() -> Iterator[pathlib.Path]:
+    """A new folder in the page's cache, which is emptied by age; removed at once if the block fails."""
+    folder = pathlib.Path(get_upload_folder()) / _RESULTS / secrets.token_hex(8)
+    folder.mkdir(parents=True)
+    try:
+        yield folder
+    except BaseException:
+        shutil.rmtree(folder, ignore_errors=True)
+        raise
+
+
+def result_name(source: str, suffix: str) -> str:
+    """A file name that tells where a result came from: "anna.jpg" gives "anna-reenacted.png".
+
+    Args:
+        source: path of the source picture.
+        suffix: of the result, with the dot.
+    """
+    stem = re.sub(r"[^\w.-]+", "-", pathlib.Path(source).stem).strip("-.")[:60]
+    return f"{stem or 'face'}-reenacted{suffix}"

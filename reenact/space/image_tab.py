@@ -1,0 +1,126 @@
+"""Image tab: a portrait driven by another picture."""
+
+import pathlib
+import time
+from typing import Literal
+
+import gradio as gr
+
+from reenact.space import examples
+from reenact.space.answers import message, notes, result_folder, result_name, told
+from reenact.space.inputs import PictureFile, face_numbers, motion_choice, paste_choice, system_choice
+from reenact.space.models import Models
+
+
+class ImageTab:
+    """Its handler, and the models it works with."""
+
+    def __init__(self, models: Models) -> None:
+        self._models = models
+
+    def reenact_image(
+        self,
+        source: str | None,
+        driving: str | None,
+        motion: Literal["absolute", "relative"] = "absolute",
+        paste_back: bool = True,
+        source_face: float | None = None,
+        driving_face: float | None = None,
+        system: str = "correspondence",
+    ) -> tuple[str, tuple[str, str], str]:
+        """Give the face of one picture the pose and expression of another.
+
+        Args:
+            source: Picture of the face to redraw.
+            driving: Picture whose pose and expression are taken.
+            motion: "absolute" takes pose and expression as they are, "relative" adds what differs from the driving
+                face at rest to the source's own.
+            paste_back: Whether to give back the whole source picture; else only the square around the face.
+            source_face: Which of several faces of the source, 1 is the largest; the largest if empty.
+            driving_face: Likewise in the driving picture.
+            system: Which system draws.
+
+        Returns:
+            The result as a PNG file; source and result for comparing; notes.
+        """
+        if source is None:
+            raise message("There is no source picture yet: give one, or click an example.")
+        if driving is None:
+            raise message("There is no driving picture yet: give one, or click an example.")
+        names = {driving: "the driving picture", source: "the source picture"}
+        with told(names), result_folder() as folder:
+            from reenact.media import write_image
+            from reenact.pipeline import reenact_image
+            from reenact.pipeline.progress import COMMENT
+
+            engine = self._models.engine(system)
+            begun = time.perf_counter()
+            result = reenact_image(
+                pathlib.Path(source),
+                pathlib.Path(driving),
+                system=engine,
+                mode=motion,
+                paste_back=paste_back,
+                face=_whole(source_face),
+                driving_face=_whole(driving_face),
+            )
+            seconds = time.perf_counter() - begun
+            out, before = folder / result_name(source, ".png"), folder / "source.png"
+            write_image(out, result.rgb, alpha=result.alpha, comment=COMMENT)
+            write_image(before, result.source, alpha=result.alpha)
+        height, width = result.rgb.shape[:2]
+        done = f"Done in {seconds:.1f} s: {width} × {height} pixels."
+        return str(out), (str(before), str(out)), notes(done, result.warnings, names)
+
+    def build(self) -> None:
+        """Lay the tab out and connect it; inside a `gr.Tab`."""
+        with gr.Row(equal_height=False):
+            with gr.Column(scale=5):
+                with gr.Row():
+                    source, driving = PictureFile("Source picture"), PictureFile("Driving picture")
+                run = gr.Button("Reenact", variant="primary", size="lg")
+                with gr.Accordion("Options", open=False):
+                    motion, paste_back = motion_choice(), paste_choice()
+                    source_face, driving_face = face_numbers()
+                    system = system_choice()
+            with gr.Column(scale=4):
+                comparison = gr.ImageSlider(
+                    label="Before and after", format="png", interactive=False, buttons=["fullscreen"], height=400
+                )
+                text = gr.Textbox(label="Notes", interactive=False, lines=1, max_lines=6)
+                file = gr.DownloadButton("Download the result (PNG)", interactive=False)
+        shown = gr.Examples(
+            examples.pairs(examples.driving_pictures()),
+            [source, driving],
+            cache_examples=False,
+            label="Examples: click one to try it",
+            api_visibility="private",
+            api_name="load_image_example",
+        )
+        ran = run.click(
+            self.reenact_image,
+            [source, driving, motion, paste_back, source_face, driving_face, system],
+            [file, comparison, text],
+            api_name="reenact_image",
+            show_progress_on=comparison,
+            concurrency_id="image",
+            concurrency_limit=1,
+        )
+        ran.success(_enabled, outputs=file, queue=False, show_progress="hidden", api_visibility="private")
+        clicked = shown.load_input_event.success(
+            self.reenact_image,
+            [source, driving, motion, paste_back, source_face, driving_face, system],
+            [file, comparison, text],
+            api_visibility="private",
+            show_progress_on=comparison,
+            concurrency_id="image",
+        )
+        clicked.success(_enabled, outputs=file, queue=False, show_progress="hidden", api_visibility="private")
+
+
+def _whole(number: float | None) -> int | None:
+    return None if number is None else int(number)
+
+
+def _enabled() -> gr.DownloadButton:
+    return gr.DownloadButton(interactive=True)

@@ -1,0 +1,57 @@
+"""The whole page, and how it is launched."""
+
+from typing import Any
+
+import gradio as gr
+
+from reenact.space.about import ABOUT, INTRODUCTION
+from reenact.space.image_tab import ImageTab
+from reenact.space.models import Models
+from reenact.space.runs import Runs
+from reenact.space.video_tab import VideoTab
+
+_DELETE_EVERY_S, _DELETE_AFTER_S = 1800, 3600
+
+_CSS = """
+.gradio-container { max-width: 1280px !important; margin: 0 auto !important; }
+"""
+
+
+def build_page(models: Models) -> gr.Blocks:
+    """Both tabs; nothing is loaded by building it.
+
+    Args:
+        models: gives the handlers their engines.
+    """
+    runs = Runs()
+    with gr.Blocks(
+        title="Reenact",
+        analytics_enabled=False,
+        delete_cache=(_DELETE_EVERY_S, _DELETE_AFTER_S),
+    ) as page:
+        gr.Markdown(INTRODUCTION)
+        with gr.Tabs():
+            with gr.Tab("Image"):
+                ImageTab(models).build()
+            with gr.Tab("Video"):
+                VideoTab(models, runs).build()
+            with gr.Tab("About"):
+                gr.Markdown(ABOUT)
+        page.unload(runs.stop)
+    page.queue(max_size=20)
+    return page
+
+
+def launch_options() -> dict[str, Any]:
+    """Arguments of ``launch``: nothing is kept, nothing is fetched from elsewhere."""
+    fonts = ("ui-sans-serif", "system-ui", "sans-serif")
+    return {
+        "theme": gr.themes.Soft(font=fonts, font_mono=("ui-monospace", "Consolas", "monospace")),
+        "css": _CSS,
+        "max_file_size": "200mb",
+        "run_history": False,
+        "footer_links": ["api"],
+        "ssr_mode": False,
+        "share": False,
+        "enable_monitoring": False,
+    }

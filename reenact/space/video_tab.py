@@ -1,0 +1,204 @@
+"""Video tab: a portrait driven by a clip."""
+
+import pathlib
+import time
+from collections.abc import Callable
+from typing import Literal
+
+import gradio as gr
+
+from reenact.space import examples
+from reenact.space.answers import MISSING_FACE, message, notes, result_folder, result_name, told
+from reenact.space.inputs import PictureFile, face_numbers, motion_choice, paste_choice, system_choice
+from reenact.space.models import Models
+from reenact.space.runs import Runs
+
+_MISSING = [("Hold the last result", "hold"), ("Skip them", "skip"), ("Stop with an error", "stop")]
+
+
+class VideoTab:
+    """Its handlers, the models they work with and the runs that can be stopped."""
+
+    def __init__(self, models: Models, runs: Runs) -> None:
+        self._models = models
+        self._runs = runs
+
+    def reenact_video(
+        self,
+        source: str | None,
+        driving: str | None,
+        motion: Literal["absolute", "relative"] = "absolute",
+        smoothing: bool = True,
+        on_missing_face: Literal["hold", "skip", "stop"] = "hold",
+        side_by_side: bool = False,
+        paste_back: bool = True,
+        source_face: float | None = None,
+        driving_face: float | None = None,
+        system: str = "correspondence",
+        progress: gr.Progress = gr.Progress(),  # noqa: B008 - gradio finds it by its default
+        request: gr.Request | None = None,
+    ) -> tuple[str, str, str]:
+        """Give the face of a picture the motion of a clip, with the clip's rate and sound.
+
+        Args:
+            source: Picture of the face to redraw.
+            driving: Clip whose motion is taken.
+            motion: "absolute" takes pose and expression as they are, "relative" adds what changes since the driver's
+                neutral frame to the source's own.
+            smoothing: Whether to filter the tracker's jitter.
+            on_missing_face: For driving frames without a face: "hold" the last result, "skip" them and the sound, or
+                "stop" with an error.
+            side_by_side: Whether to show driving clip, source and result beside each other.
+            paste_back: Whether to give back the whole source picture; else only the square around the face.
+            source_face: Which of several faces of the source, 1 is the largest; the largest if empty.
+            driving_face: Likewise in the clip's first frame with a face.
+            system: Which system draws.
+            progress: Shown while it runs.
+            request: Tells visitors apart, so that `/stop` ends their own runs alone.
+
+        Returns:
+            The result as an MP4 file; the same for playing; notes.
+        """
+        if source is None:
+            raise message("There is no source picture yet: give one, or click an example.")
+        if driving is None:
+            raise message("There is no driving clip yet: give one, or click an example.")
+        names = {driving: "the driving clip", source: "the source picture"}
+        with self._runs.started(request) as should_stop, told(names), result_folder() as folder:
+            progress(0, desc="Getting ready")
+            from reenact.pipeline import reenact_video
+
+            engine = self._models.engine(system)
+            progress(0, desc="Looking at source and clip")
+            clock = Clock()
+            result = reenact_video(
+                pathlib.Path(source),
+                driving,
+                folder / result_name(source, ".mp4"),
+                system=engine,
+                mode=motion,
+                paste_back=paste_back,
+                side_by_side=side_by_side,
+                on_missing_face=on_missing_face,
+                smoothing=smoothing,
+                face=_whole(source_face),
+                driving_face=_whole(driving_face),
+                progress=lambda done, total, stage: progress((done, total), desc=clock.text(done, total), unit=stage),
+                should_stop=should_stop,
+            )
+        done = (
+            f"Done in {clock.seconds():.1f} s: {result.frame_count} frames at {float(result.fps):.4g} a second, "
+            f"{result.width} × {result.height} pixels."
+        )
+        return str(result.path), str(result.path), notes(done, result.warnings, names)
+
+    def stop(self, request: gr.Request | None = None) -> str:
+        """End the video that is being made; nothing is left of it.
+
+        Args:
+            request: Tells visitors apart.
+
+        Returns:
+            What was done.
+        """
+        return "Stopped; nothing was written." if self._runs.stop(request) else "Nothing is running."
+
+    def build(self) -> None:
+        """Lay the tab out and connect it; inside a `gr.Tab`."""
+        with gr.Row(equal_height=False):
+            with gr.Column(scale=5):
+                with gr.Row():
+                    source = PictureFile("Source picture")
+                    driving = gr.Video(
+                        label="Driving clip",
+                        sources=["upload", "webcam"],
+                        webcam_options=gr.WebcamOptions(mirror=False),
+                        include_audio=True,
+                        buttons=[],
+                        height=300,
+                    )
+                with gr.Row():
+                    run = gr.Button("Reenact the clip", variant="primary", size="lg", scale=3)
+                    stop = gr.Button("Stop", variant="stop", size="lg", scale=1, min_width=80)
+                with gr.Accordion("Options", open=False):
+                    motion = motion_choice()
+                    on_missing_face = gr.Radio(_MISSING, value="hold", label=MISSING_FACE)
+                    with gr.Row():
+                        smoothing = gr.Checkbox(value=True, label="Smoothing", info="Filter the tracker's jitter.")
+                        side_by_side = gr.Checkbox(
+                            value=False, label="Side by side", info="Show driving clip, source and result."
+                        )
+                        paste_back = paste_choice()
+                    source_face, driving_face = face_numbers()
+                    system = system_choice()
+            with gr.Column(scale=4):
+                preview = gr.Video(
+                    label="Result", interactive=False, autoplay=True, loop=True, buttons=[], height=400
+                )
+                text = gr.Textbox(label="Notes", interactive=False, lines=1, max_lines=6)
+                file = gr.DownloadButton("Download the result (MP4)", interactive=False)
+        shown = gr.Examples(
+            examples.pairs(examples.driving_clips()),
+            [source, driving],
+            cache_examples=False,
+            label="Examples: click one to try it",
+            api_visibility="private",
+            api_name="load_video_example",
+        )
+        options = [motion, smoothing, on_missing_face, side_by_side, paste_back, source_face, driving_face, system]
+        ran = run.click(
+            self.reenact_video,
+            [source, driving, *options],
+            [file, preview, text],
+            api_name="reenact_video",
+            show_progress_on=preview,
+            concurrency_id="video",
+            concurrency_limit=1,
+        )
+        ran.success(_enabled, outputs=file, queue=False, show_progress="hidden", api_visibility="private")
+        clicked = shown.load_input_event.success(
+            self.reenact_video,
+            [source, driving, *options],
+            [file, preview, text],
+            api_visibility="private",
+            show_progress_on=preview,
+            concurrency_id="video",
+        )
+        clicked.success(_enabled, outputs=file, queue=False, show_progress="hidden", api_visibility="private")
+        stop.click(self.stop, outputs=text, cancels=[ran, clicked], queue=False, api_name="stop")
+
+
+class Clock:
+    """How far a run is, in words."""
+
+    def __init__(self, now: Callable[[], float] = time.perf_counter) -> None:
+        """Started.
+
+        Args:
+            now: seconds on some clock.
+        """
+        self._now = now
+        self._begun = now()
+        self._first: tuple[float, int] | None = None
+
+    def seconds(self) -> float:
+        """Since the start."""
+        return self._now() - self._begun
+
+    def text(self, done: int, total: int) -> str:
+        """Time left, from the rate since the first report: what came before it happens only once."""
+        if self._first is None:
+            self._first = self._now(), done
+        begun, before = self._first
+        if done <= before or total <= done:
+            return "Drawing"
+        left_s = (self._now() - begun) / (done - before) * (total - done)
+        return f"Drawing, {left_s / 60:.0f} min left" if left_s >= 90 else f"Drawing, {max(left_s, 1):.0f} s left"
+
+
+def _whole(number: float | None) -> int | None:
+    return None if number is None else int(number)
+
+
+def _enabled() -> gr.DownloadButton:
+    return gr.DownloadButton(interactive=True)
