@@ -1,0 +1,1 @@
+"""Pixels -> FaceGeometry: detector, tracker, parser, identity encoder, and adapters of other trackers."""

@@ -6,20 +6,25 @@ import pathlib
 import pytest
 import torch
 from safetensors.torch import save_file
-from torch import Tensor, nn
+from torch import nn
 
 from reenact.errors import CheckpointError, ConfigError, MissingDependencyError
 from reenact.hub import checkpoint, loading
 
 
-class SmallSystem(nn.Linear):
+class SmallSystem(nn.Module):
     """Stands for a system: it only has to be made from a checkpoint."""
 
+    def __init__(self, inputs: int) -> None:
+        super().__init__()
+        self.networks = nn.Linear(inputs, 1)
+
     @classmethod
-    def from_checkpoint(cls, config: dict[str, int], weights: dict[str, Tensor]) -> "SmallSystem":
-        system = cls(config["inputs"], 1)
-        checkpoint.load_weights(system, weights, where="test")
-        return system
+    def from_config(cls, network: dict[str, int]) -> "SmallSystem":
+        return cls(**network)
+
+    def prepare(self) -> None:
+        self.eval().requires_grad_(False)
 
 
 @pytest.fixture
@@ -29,7 +34,7 @@ def folder(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> pathlib.P
     folder = tmp_path / "one"
     folder.mkdir()
     save_file({"weight": torch.ones(1, 3).half(), "bias": torch.zeros(1).half()}, folder / "model.safetensors")
-    (folder / "config.json").write_text(json.dumps({"format_version": 1, "model": "small", "inputs": 3}))
+    (folder / "config.json").write_text(json.dumps({"format_version": 1, "model": "small", "network": {"inputs": 3}}))
     return folder
 
 
@@ -37,7 +42,7 @@ def test_a_system_is_loaded_by_name_ready_to_render(folder: pathlib.Path) -> Non
     system = loading.load("one")
     assert isinstance(system, SmallSystem)
     assert not system.training and not any(value.requires_grad for value in system.parameters())
-    assert system.weight.dtype == torch.float32 and system.weight.sum() == 3
+    assert system.networks.weight.dtype == torch.float32 and system.networks.weight.sum() == 3
 
 
 def test_a_network_that_is_no_system_is_refused(folder: pathlib.Path) -> None:

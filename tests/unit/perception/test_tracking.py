@@ -11,6 +11,8 @@ from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
 from reenact.errors import NoFaceFoundError
+from reenact.hub.checkpoint import embedded_names
+from reenact.hub.loading import load_tracker
 from reenact.perception.crop import square_crop, tracker_crop
 from reenact.perception.detector import Detections, Detector
 from reenact.perception.tracker import TrackerConfig, TrackerNetwork, TrackerOutput
@@ -245,3 +247,11 @@ def test_the_aligned_crop_of_a_mesh_levels_its_eyes() -> None:
     matrix = tracker_crop(mesh, 128)
     eyes = mesh[[33, 263], :2] @ matrix[:2, :2].T + matrix[:2, 2]
     assert abs(eyes[0, 1] - eyes[1, 1]) < 1e-6
+
+
+def test_the_embedded_tracker_finds_no_face_in_a_plain_picture() -> None:
+    for name in ("tracker", "detector"):
+        if f"perception/{name}" not in embedded_names():
+            pytest.skip(f"the embedded weights perception/{name} are not there")
+    with pytest.raises(NoFaceFoundError, match="No face found"):
+        load_tracker("own").track(np.full((240, 320, 3), 120, np.uint8))
