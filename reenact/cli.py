@@ -12,7 +12,7 @@ import re
 import sys
 import tempfile
 from collections.abc import Iterator, Sequence
-from typing import IO, TYPE_CHECKING, Annotated, Literal
+from typing import IO, TYPE_CHECKING, Annotated, Any, Literal
 
 import tyro
 from tyro.conf import OmitSubcommandPrefixes, Positional, arg, subcommand
@@ -260,15 +260,20 @@ def parse(arguments: Sequence[str]) -> Image | Video | Track | None:
 
 
 def plain_complaint(box: str) -> str:
-    """The first paragraph in tyro's framed message, as one line."""
+    """The first paragraph in tyro's framed message, as one line.
+
+    The frame is a box with the title in its upper border or, on terminals without such signs, dashes under the title.
+    """
     words: list[str] = []
+    inside = False
     for line in re.sub(r"\x1b\[[0-9;]*m", "", box).splitlines():
-        if line.startswith(("╭", "╰")):
-            continue
         text = line.strip("│ ")
-        if not text or text.startswith("─"):
+        if not inside:
+            inside = text.startswith("╭") or (bool(text) and not text.strip("-"))
+        elif not text.strip("─-") or text.startswith("╰"):
             break
-        words.append(text)
+        else:
+            words.append(text)
     return " ".join(words).rstrip(".") + ". See reenact --help."
 
 
@@ -276,7 +281,7 @@ class _Bar:
     """A progress bar with rate and time left, shown once a run has taken two seconds."""
 
     def __init__(self) -> None:
-        self._bar: "tqdm[None] | None" = None
+        self._bar: "tqdm[Any] | None" = None
 
     def __enter__(self) -> "_Bar":
         return self

@@ -39,7 +39,8 @@ class Animator:
             mode: how the motion is taken over.
             paste_back: results are whole source pictures; else crops.
         """
-        self._source, self._system, self._mode = source, system, mode
+        self._source, self._system = source, system
+        self._mode: MotionMode = mode
         self._device = next(system.parameters()).device
         self._neutral = None if neutral is None else self._read(neutral)
         crop_from_frame = source.image.crop_from_frame[0].cpu()

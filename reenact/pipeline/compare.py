@@ -2,6 +2,7 @@
 
 import cv2
 import numpy as np
+from jaxtyping import UInt8
 
 from reenact.types import Frame
 
@@ -24,7 +25,7 @@ class SideBySide:
         """Width and height of the whole."""
         return sum(self._widths), self._height
 
-    def __call__(self, *pictures: Frame) -> Frame:
+    def __call__(self, *pictures: UInt8[np.ndarray, "_ _ 3"]) -> UInt8[np.ndarray, "_ _ 3"]:
         """Of the sizes promised; one that is the same array as in the last call is not scaled anew."""
         parts: list[Frame] = []
         for index, (picture, width) in enumerate(zip(pictures, self._widths, strict=True)):
@@ -34,7 +35,7 @@ class SideBySide:
             parts.append(kept[1])
         return np.concatenate(parts, axis=1)
 
-    def _scaled(self, picture: Frame, width: int) -> Frame:
+    def _scaled(self, picture: UInt8[np.ndarray, "_ _ 3"], width: int) -> UInt8[np.ndarray, "_ _ 3"]:
         if picture.shape[:2] == (self._height, width):
             return picture
         shrinks = picture.shape[0] > self._height

@@ -23,10 +23,10 @@ class ImageResult:
     """What `reenact_image` gives back."""
 
     rgb: Frame
-    """The result: the whole source picture, or the crop."""
+    """The result: the whole source picture or the crop, beside others if asked for."""
     alpha: UInt8[np.ndarray, "height width"] | None
     """The source's transparency, where it has one and the result has its size."""
-    source: Frame
+    source: UInt8[np.ndarray, "_ _ 3"]
     """The source, framed as the result is; for comparing the two."""
     warnings: tuple[str, ...]
     """One line each, for the user."""

@@ -107,9 +107,7 @@ def track_frame(
                 return tracker.track(frame, face=face, min_score=min_score)
             except NoFaceFoundError as error:
                 raise NoFaceFoundError(f"Neutral frame {number} of {reader.path}: {error}") from error
-    raise ConfigError(
-        f"Neutral frame {number} was asked for, but {reader.path} has only {count} frames (0 to {count - 1})."
-    )
+    raise ConfigError(f"Neutral frame {number} was asked for, but {reader.path} ends with frame {count - 1}.")
 
 
 def most_usual_place(faces: FaceGeometry) -> int:

@@ -7,7 +7,9 @@ import pathlib
 import threading
 from typing import Any
 
+import numpy as np
 import torch
+from jaxtyping import UInt8
 
 from reenact.errors import NoFaceFoundError
 from reenact.media import Picture, read_image
@@ -16,7 +18,7 @@ from reenact.pipeline.crop import LARGEST_PX, SMALLEST_PX, cut_face
 from reenact.systems.base import Reenactor
 from reenact.types import FaceGeometry, FaceImage, Frame
 
-PictureLike = Frame | Picture | str | pathlib.Path
+PictureLike = UInt8[np.ndarray, "_ _ 3"] | Picture | str | pathlib.Path
 """A decoded picture, or the name of a file."""
 
 

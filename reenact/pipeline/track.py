@@ -3,7 +3,7 @@
 import json
 import pathlib
 from collections.abc import Iterator
-from typing import IO, Any
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 
@@ -16,13 +16,23 @@ from reenact.pipeline.progress import Progress, ShouldStop, checkpoint, frame_ra
 from reenact.pipeline.video import damage_warnings, track_clip
 from reenact.types import ACTION_UNITS, FaceGeometry, head_angles_rad
 
+
+@runtime_checkable
+class TextFile(Protocol):
+    """Whatever takes text."""
+
+    def write(self, text: str, /) -> object:
+        """Append."""
+        ...
+
+
 FACS_MAXIMUM = 5.0
 """Intensity that stands for 1 inside the program."""
 
 
 def write_tracks(
     path: str | pathlib.Path,
-    file: IO[str],
+    file: TextFile,
     *,
     tracker: Tracker,
     smoothing: bool = True,
@@ -120,7 +130,7 @@ def _head(path: str | pathlib.Path, *, width: int, height: int, fps: float | Non
     }
 
 
-def _write(file: IO[str], head: dict[str, Any], frames: Iterator[dict[str, Any]]) -> None:
+def _write(file: TextFile, head: dict[str, Any], frames: Iterator[dict[str, Any]]) -> None:
     """The object, with frames written as they come: memory does not grow with their number."""
     file.write(json.dumps(head, ensure_ascii=False)[:-1] + ', "frames": [')
     for index, frame in enumerate(frames):

@@ -1,0 +1,82 @@
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+import torch
+
+from reenact.pipeline.paste import PasteBack, fade_to_border, soft_matte
+from reenact.types import Frame
+
+
+def place(left: int, top: int, scale: float = 1.0) -> torch.Tensor:
+    return torch.tensor([[scale, 0, -left * scale], [0, scale, -top * scale], [0, 0, 1]])
+
+
+def test_nothing_changed_gives_the_source_bit_for_bit(picture: Callable[..., Frame]) -> None:
+    frame = picture(None)
+    noise = np.random.default_rng(1).integers(0, 255, (100, 100, 3), np.uint8)
+    result = PasteBack(frame, place(50, 60), 100)(noise, np.zeros((100, 100), np.float32))
+    assert np.array_equal(result, frame)
+
+
+def test_redrawn_middle_is_the_result_and_beside_the_crop_is_the_source(picture: Callable[..., Frame]) -> None:
+    frame = picture(None)
+    kept = frame.copy()
+    red = np.zeros((100, 100, 3), np.uint8) + np.array([255, 0, 0], np.uint8)
+    result = PasteBack(frame, place(50, 60), 100)(red, np.ones((100, 100), np.float32))
+    assert (result[80:140, 70:130] == (255, 0, 0)).all()
+    outside = np.ones(frame.shape[:2], bool)
+    outside[60:160, 50:150] = False
+    assert np.array_equal(result[outside], frame[outside])
+    assert np.array_equal(frame, kept)
+
+
+def test_there_is_no_seam() -> None:
+    """From one pixel to the next the result comes in by less than a quarter."""
+    grey = np.zeros((240, 320, 3), np.uint8)
+    result = PasteBack(grey, place(50, 60), 100)(grey[:100, :100] + 255, np.ones((100, 100), np.float32))
+    assert np.abs(np.diff(result[110, :, 0].astype(int))).max() < 64
+    assert result[110, 100, 0] == 255
+
+
+def test_untouched_part_of_a_crop_stays_the_source(picture: Callable[..., Frame]) -> None:
+    frame = picture(None)
+    changed = np.zeros((100, 100), np.float32)
+    changed[40:60, 40:60] = 1
+    result = PasteBack(frame, place(50, 60), 100)(np.zeros((100, 100, 3), np.uint8), changed)
+    assert (result[100:120, 90:110] == 0).all()
+    assert np.array_equal(result[60:90], frame[60:90])
+
+
+def test_borders_outside_the_picture_do_not_fade() -> None:
+    fade = fade_to_border(50, -10, 20, width=100, height=70)
+    assert fade[25, 0] == 1  # left of the picture
+    assert fade[0, 25] == 0  # inside it
+    assert fade[-1, 25] == 1  # ends with it
+
+
+def test_crop_that_reaches_over_the_picture(picture: Callable[..., Frame]) -> None:
+    frame = picture(None)
+    result = PasteBack(frame, place(-30, -40), 100)(np.zeros((100, 100, 3), np.uint8), np.ones((100, 100), np.float32))
+    assert (result[:50, :60] == 0).all()
+    assert np.array_equal(result[60:], frame[60:])
+
+
+@pytest.mark.parametrize("scale", [0.5, 2.0])
+def test_resampled_crop_returns_to_its_place(scale: float, picture: Callable[..., Frame]) -> None:
+    frame = picture(None)
+    size = round(100 * scale)
+    result = PasteBack(frame, place(50, 60, scale), size)(
+        np.zeros((size, size, 3), np.uint8), np.ones((size, size), np.float32)
+    )
+    assert (result[80:140, 70:130] == 0).all()
+    assert np.array_equal(result[160:], frame[160:])
+
+
+def test_matte_covers_all_that_was_redrawn_and_ignores_traces() -> None:
+    changed = np.full((96, 96), 0.01, np.float32)
+    changed[30:50, 30:50] = 0.5
+    matte = soft_matte(changed)
+    assert (matte[30:50, 30:50] == 1).all()
+    assert matte[:20].max() == 0
+    assert 0 < matte[40, 27] <= 1

@@ -1,0 +1,121 @@
+import pathlib
+from collections.abc import Callable, Sequence
+from fractions import Fraction
+
+import numpy as np
+import pytest
+
+from reenact.errors import ConfigError, NoFaceFoundError, OutputError, StoppedError
+from reenact.media import VideoReader
+from reenact.pipeline import Engine, VideoResult, reenact_video
+from reenact.types import Frame
+
+Clip = Callable[[Sequence[tuple[int, int, int] | None]], pathlib.Path]
+STILL = (160, 120, 60)
+
+
+def greys(path: pathlib.Path) -> list[int]:
+    """Grey level of the redrawn face in each frame; 0 where it is the source's own pixels."""
+    with VideoReader(path) as reader:
+        middles = [frame[115:125, 155:165].reshape(-1, 3).astype(float) for frame in reader]
+    return [round(middle.mean()) if np.ptp(middle) < 12 else 0 for middle in middles]
+
+
+def run(engine: Engine, picture: Callable[..., Frame], driving: pathlib.Path, **options: object) -> VideoResult:
+    return reenact_video(picture(STILL), driving, driving.with_name("out.mp4"), system=engine, **options)
+
+
+def test_every_frame_is_drawn_relative_to_the_reference(
+    engine: Engine, picture: Callable[..., Frame], clip: Clip
+) -> None:
+    xs = [160, 160, 160, 190, 130]
+    driving = clip([(x, 120, 80) for x in xs])
+    result = run(engine, picture, driving, smoothing=False, neutral_frame=0)
+    assert (result.width, result.height, result.fps, result.frame_count) == (320, 240, Fraction(25), 5)
+    assert greys(result.path) == pytest.approx([128, 128, 128, 158, 98], abs=4)
+    assert result.missing == ()
+
+
+def test_batches_are_full_and_the_order_is_kept(engine: Engine, picture: Callable[..., Frame], clip: Clip) -> None:
+    driving = clip([(140 + 2 * i, 120, 80) for i in range(19)])
+    result = run(engine, picture, driving, smoothing=False, neutral_frame=0)
+    assert engine.system.batches == [8, 8, 3]
+    assert greys(result.path) == pytest.approx([128 + 2 * i for i in range(19)], abs=4)
+
+
+def test_hold_repeats_the_last_result_and_begins_with_the_source(
+    engine: Engine, picture: Callable[..., Frame], clip: Clip
+) -> None:
+    driving = clip([None, (160, 120, 80), (190, 120, 80), None, None, (160, 120, 80)])
+    result = run(engine, picture, driving, smoothing=False, neutral_frame=1)
+    shown = greys(result.path)
+    with VideoReader(result.path) as reader:
+        first = next(iter(reader))
+    assert np.abs(first.astype(int) - picture(STILL)).mean() < 6
+    assert shown[1:] == pytest.approx([128, 158, 158, 158, 128], abs=4)
+    assert result.missing == (0, 3, 4)
+    assert "no face in 3 frames (0, 3 to 4); the result before was held" in result.warnings[-1]
+
+
+def test_skip_leaves_frames_out(engine: Engine, picture: Callable[..., Frame], clip: Clip) -> None:
+    driving = clip([None, (160, 120, 80), None, (190, 120, 80)])
+    result = run(engine, picture, driving, smoothing=False, neutral_frame=1, on_missing_face="skip")
+    assert result.frame_count == 2
+    assert greys(result.path) == pytest.approx([128, 158], abs=4)
+
+
+def test_stop_names_the_frame_and_leaves_nothing(engine: Engine, picture: Callable[..., Frame], clip: Clip) -> None:
+    driving = clip([(160, 120, 80), (160, 120, 80), None])
+    with pytest.raises(NoFaceFoundError, match=r"^Frame 2 of .*driving\.mp4: No face"):
+        run(engine, picture, driving, on_missing_face="stop")
+    assert [path.name for path in driving.parent.iterdir()] == ["driving.mp4"]
+
+
+@pytest.mark.parametrize("policy", ["hold", "skip"])
+def test_no_face_in_the_whole_clip_is_an_error(
+    policy: str, engine: Engine, picture: Callable[..., Frame], clip: Clip
+) -> None:
+    driving = clip([None] * 3)
+    with pytest.raises(NoFaceFoundError, match=r"No face in any of the 3 frames of .*driving\.mp4"):
+        run(engine, picture, driving, on_missing_face=policy)
+    assert [path.name for path in driving.parent.iterdir()] == ["driving.mp4"]
+
+
+def test_stopping_leaves_nothing(engine: Engine, picture: Callable[..., Frame], clip: Clip) -> None:
+    driving = clip([(160, 120, 80)] * 30)
+    done: list[int] = []
+    with pytest.raises(StoppedError):
+        run(engine, picture, driving, progress=lambda i, _total, _stage: done.append(i), should_stop=lambda: bool(done))
+    assert done == [8]
+    assert [path.name for path in driving.parent.iterdir()] == ["driving.mp4"]
+
+
+def test_progress_ends_with_all_frames(engine: Engine, picture: Callable[..., Frame], clip: Clip) -> None:
+    told: list[tuple[int, int, str]] = []
+    run(engine, picture, clip([(160, 120, 80)] * 20), progress=lambda *state: told.append(state))
+    assert told == [(8, 20, "frames"), (16, 20, "frames"), (20, 20, "frames")]
+
+
+def test_side_by_side_and_crop_only(engine: Engine, picture: Callable[..., Frame], clip: Clip) -> None:
+    result = run(engine, picture, clip([(160, 120, 80)] * 3), side_by_side=True, paste_back=False)
+    assert (result.width, result.height) == (341 + 256 + 256, 256)
+    with VideoReader(result.path) as reader:
+        assert next(iter(reader)).shape == (256, 854, 3)  # H.264 has even sizes
+
+
+def test_without_a_reference_ahead_the_first_face_is_it(
+    engine: Engine, picture: Callable[..., Frame], clip: Clip, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("reenact.pipeline.video.find_reference", lambda *_, **__: None)
+    result = run(engine, picture, clip([None, (180, 120, 80), (190, 120, 80)]), smoothing=False)
+    assert engine.system.neutrals == pytest.approx([180], abs=2)
+    assert greys(result.path)[1:] == pytest.approx([128, 138], abs=6)
+
+
+def test_bad_settings_are_refused_before_any_work(engine: Engine, picture: Callable[..., Frame], clip: Clip) -> None:
+    driving = clip([(160, 120, 80)])
+    with pytest.raises(OutputError, match="exists already"):
+        reenact_video(picture(STILL), driving, driving, system=engine)
+    with pytest.raises(ConfigError, match="numbered from 0"):
+        run(engine, picture, driving, neutral_frame=-1)
+    assert engine.system.encoded == 0
