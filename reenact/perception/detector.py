@@ -51,8 +51,12 @@ class DetectorConfig:
     """Long side of a second try, for larger pictures in which nothing was found."""
     max_enlargement: float = 2.0
     """Small pictures are enlarged by no more than this."""
-    min_score: float = 0.5
+    min_score: float = 0.55
     """Detections below it are dropped; chosen on validation pictures without a face."""
+    small_face_px: float = 40.0
+    """Faces smaller than this in the picture are too small to reenact, and are reported only when they are certain."""
+    small_min_score: float = 0.7
+    """What they must score instead: most false alarms are small."""
     nms_iou: float = 0.35
     """Of two boxes that overlap more than this, the less certain one is dropped."""
 
@@ -204,7 +208,7 @@ class Detector:
 
         Args:
             frame: RGB picture of any size.
-            min_score: replaces the config's threshold.
+            min_score: replaces both of the config's thresholds.
         """
         threshold = self.config.min_score if min_score is None else min_score
         long_side = max(frame.shape[:2])
@@ -212,6 +216,10 @@ class Detector:
         boxes, scores = self._scan(frame, (scale, scale / COARSE_FACTOR), threshold)
         if len(scores) == 0 and long_side > self.config.scan_px:
             boxes, scores = self._scan(frame, (min(self.config.rescan_px / long_side, 1.0),), threshold)
+        if min_score is None:
+            small = (boxes[:, 2:] - boxes[:, :2]).amax(-1) < self.config.small_face_px
+            certain = scores >= torch.where(small, self.config.small_min_score, threshold)
+            boxes, scores = boxes[certain], scores[certain]
         order = (boxes[:, 2:] - boxes[:, :2]).prod(-1).argsort(descending=True, stable=True)
         return Detections(boxes_px=boxes[order].cpu().numpy(), scores=scores[order].cpu().numpy())
 

@@ -90,15 +90,14 @@ class DetectorTask:
     def validate(self, networks: nn.Module, device: torch.device) -> dict[str, float]:
         assert isinstance(networks, DetectorNetwork)
         detector = Detector(networks, device)
-        threshold = self.network_config.min_score
-        figures = recall_on_portraits(detector, self.val, threshold)
-        figures |= recall_on_canvases(detector, self.val, threshold)
-        figures |= recall_on_scenes(detector, self.val_composer, self.config.val_scenes, threshold)
-        return figures | false_alarms(detector, self.val_faceless, threshold)
+        figures = recall_on_portraits(detector, self.val)
+        figures |= recall_on_canvases(detector, self.val)
+        figures |= recall_on_scenes(detector, self.val_composer, self.config.val_scenes)
+        return figures | false_alarms(detector, self.val_faceless)
 
     def draw_samples(self, networks: nn.Module, device: torch.device) -> np.ndarray:
         assert isinstance(networks, DetectorNetwork)
-        return draw_detections(Detector(networks, device), self.val_composer, self.network_config.min_score)
+        return draw_detections(Detector(networks, device), self.val_composer)
 
     def export(self, networks: nn.Module, folder: pathlib.Path, facts: dict[str, Any]) -> None:
         write_model(networks, folder, {"model": "detector", "network": dataclasses.asdict(self.network_config)}, facts)
@@ -166,12 +165,12 @@ def portrait_rows(data: FaceData) -> np.ndarray:
     return np.concatenate([np.flatnonzero(data.is_still), firsts])
 
 
-def recall_on_portraits(detector: Detector, data: FaceData, threshold: float) -> dict[str, float]:
+def recall_on_portraits(detector: Detector, data: FaceData) -> dict[str, float]:
     """Faces found in the pictures of the set as they are, and how much detections beside the face there are."""
     rows = portrait_rows(data)
     found, extra, ious = 0, 0, []
     for row in rows:
-        detections = detector.detect(np.asarray(data.rgb[row]), min_score=threshold)
+        detections = detector.detect(np.asarray(data.rgb[row]))
         box = mesh_box(data.mesh_px[row])
         found += is_found(detections, box)
         extra += sum(not is_found(_only(detections, i), box, 0.2) for i in range(len(detections)))
@@ -180,8 +179,7 @@ def recall_on_portraits(detector: Detector, data: FaceData, threshold: float) ->
             ious.append(float(iou.max()))
     turned = np.flatnonzero(np.abs(data.yaw_deg) >= 30)
     turned_found = sum(
-        is_found(detector.detect(np.asarray(data.rgb[row]), min_score=threshold), mesh_box(data.mesh_px[row]))
-        for row in turned
+        is_found(detector.detect(np.asarray(data.rgb[row])), mesh_box(data.mesh_px[row])) for row in turned
     )
     return {
         "portraits": len(rows),
@@ -197,7 +195,7 @@ def _only(detections: Detections, i: int) -> Detections:
     return Detections(boxes_px=detections.boxes_px[i : i + 1], scores=detections.scores[i : i + 1])
 
 
-def recall_on_canvases(detector: Detector, data: FaceData, threshold: float) -> dict[str, float]:
+def recall_on_canvases(detector: Detector, data: FaceData) -> dict[str, float]:
     """Each still somewhere in a 1280 x 720 picture of one colour, its face 40 to 300 px high."""
     rng = np.random.default_rng(3)
     rows = portrait_rows(data)
@@ -213,11 +211,11 @@ def recall_on_canvases(detector: Detector, data: FaceData, threshold: float) -> 
         x, y = int(rng.integers(1280 - side + 1)), int(rng.integers(720 - side + 1))
         canvas[y : y + side, x : x + side] = random_quality(small, rng)
         placed = box * scale + np.array([x, y, x, y], np.float32)
-        found += is_found(detector.detect(canvas, min_score=threshold), placed.astype(np.float32))
+        found += is_found(detector.detect(canvas), placed.astype(np.float32))
     return {"canvas_recall": found / len(rows)}
 
 
-def recall_on_scenes(detector: Detector, composer: SceneComposer, count: int, threshold: float) -> dict[str, float]:
+def recall_on_scenes(detector: Detector, composer: SceneComposer, count: int) -> dict[str, float]:
     """Faces found in composed pictures of 640 px, by their size, and false alarms per picture."""
     bins = {"10_20": (10, 20), "20_40": (20, 40), "40_up": (40, np.inf)}
     found = dict.fromkeys(bins, 0)
@@ -225,7 +223,7 @@ def recall_on_scenes(detector: Detector, composer: SceneComposer, count: int, th
     alarms = 0
     for i in range(count):
         scene = composer.compose(np.random.default_rng([7, i]))
-        detections = detector.detect(scene.rgb, min_score=threshold)
+        detections = detector.detect(scene.rgb)
         for box, certain in zip(scene.boxes, scene.certain, strict=True):
             side = float((box[2:] - box[:2]).max())
             for name, (low, high) in bins.items():
@@ -244,20 +242,20 @@ def faceless_pictures(backgrounds: list[np.ndarray]) -> list[np.ndarray]:
     return [*backgrounds, *patterns, *read_bundled(BUNDLED_VAL)]
 
 
-def false_alarms(detector: Detector, backgrounds: list[np.ndarray], threshold: float) -> dict[str, float]:
+def false_alarms(detector: Detector, backgrounds: list[np.ndarray]) -> dict[str, float]:
     """Share of faceless pictures in which something was found."""
     pictures = faceless_pictures(backgrounds)
-    wrong = [len(detector.detect(picture, min_score=threshold)) > 0 for picture in pictures]
+    wrong = [len(detector.detect(picture)) > 0 for picture in pictures]
     return {"faceless_pictures": len(pictures), "faceless_alarm_share": float(np.mean(wrong))}
 
 
-def draw_detections(detector: Detector, composer: SceneComposer, threshold: float) -> np.ndarray:
+def draw_detections(detector: Detector, composer: SceneComposer) -> np.ndarray:
     """Scenes with what was found (green) over what is there (red)."""
     tiles = []
     for i in range(9):
         scene = composer.compose(np.random.default_rng([8, i]))
         tile = scene.rgb.copy()
-        detections = detector.detect(scene.rgb, min_score=threshold)
+        detections = detector.detect(scene.rgb)
         for boxes, colour in ((scene.boxes, (255, 0, 0)), (detections.boxes_px, (0, 255, 0))):
             for x0, y0, x1, y1 in boxes.round().astype(int).tolist():
                 cv2.rectangle(tile, (x0, y0), (x1, y1), colour, 1)

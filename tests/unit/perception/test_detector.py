@@ -29,8 +29,13 @@ def eager_network() -> DetectorNetwork:
     network = small_network()
     for head in network.heads:
         torch.nn.init.normal_(head[-1].weight, std=0.5)
-        torch.nn.init.zeros_(head[-1].bias)
-    return network
+        torch.nn.init.constant_(head[-1].bias[:1], 0.8)  # scores around 0.7
+    for module in network.modules():
+        if isinstance(module, torch.nn.BatchNorm2d):
+            module.momentum = 1.0
+    with torch.no_grad():  # noise then spreads over the whole range of each channel
+        network.train()(torch.rand(4, 3, 128, 128))
+    return network.eval()
 
 
 def random_boxes(count: int, seed: int) -> torch.Tensor:
@@ -122,6 +127,16 @@ def test_a_higher_threshold_finds_no_more():
     assert len(everything) > 0
     assert len(some) <= len(everything)
     assert (some.scores >= 0.6).all()
+
+
+def test_faces_too_small_to_reenact_must_be_certain():
+    frame = np.random.default_rng(4).integers(0, 256, (128, 128, 3), dtype=np.uint8)
+    detector = Detector(eager_network())
+    everything, sure = detector.detect(frame, min_score=SMALL.min_score), detector.detect(frame)
+    small = np.max(everything.boxes_px[:, 2:] - everything.boxes_px[:, :2], axis=1) < SMALL.small_face_px
+    expected = everything.scores[~small | (everything.scores >= SMALL.small_min_score)]
+    assert (small & (everything.scores < SMALL.small_min_score)).any(), "nothing to drop: the test says nothing"
+    assert np.array_equal(sure.scores, expected)
 
 
 def test_nothing_found_gives_empty_arrays():

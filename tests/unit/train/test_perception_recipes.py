@@ -212,7 +212,7 @@ def test_validation_reports_finite_figures_and_export_writes_a_pair(faces: FaceD
             figures = task.validate(task.networks, torch.device("cpu"))
             assert all(np.isfinite(value) for value in figures.values())
         else:
-            composed = detector.recall_on_scenes(detector.Detector(task.networks), task.val_composer, 2, 0.5)
+            composed = detector.recall_on_scenes(detector.Detector(task.networks), task.val_composer, 2)
             assert 0 <= composed["scenes_recall_40_up"] <= 1
     task.export(task.networks, tmp_path, {"steps": 1})
     assert (tmp_path / "config.json").is_file()
