@@ -1,0 +1,282 @@
+"""Bad input at the command line: one clear line on stderr, exit code 2, no traceback, nothing left behind."""
+
+import json
+import pathlib
+import resource
+import shutil
+from collections.abc import Callable
+
+import av
+import cv2
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from safetensors.torch import load_file, save_file
+
+from reenact import cli
+from reenact.media import write_image
+from tests.e2e.conftest import write_clip
+
+pytestmark = pytest.mark.usefixtures("weights")
+
+Refused = Callable[..., str]
+
+
+@pytest.fixture
+def refused(tmp_path: pathlib.Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Refused:
+    """Runs a command and gives back its one line."""
+    monkeypatch.setenv("REENACT_TRACEBACK", "1")
+
+    def run(*arguments: object) -> str:
+        before = {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*")}
+        assert cli.main([str(argument) for argument in arguments]) == 2
+        out, err = capsys.readouterr()
+        assert out == ""
+        assert err.count("\n") == 1
+        assert err.startswith("reenact: ")
+        assert {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*")} == before
+        return err
+
+    return run
+
+
+def canvas(astronaut: np.ndarray, side: int) -> np.ndarray:
+    """The portrait, `side` px wide, in the middle of a grey picture."""
+    picture = np.full((600, 800, 3), 128, np.uint8)
+    picture[100 : 100 + side, 300 : 300 + side] = cv2.resize(astronaut, (side, side), interpolation=cv2.INTER_AREA)
+    return picture
+
+
+@pytest.mark.parametrize("role", ["source", "driving"])
+def test_no_face(role: str, refused: Refused, material: pathlib.Path, tmp_path: pathlib.Path) -> None:
+    nobody = tmp_path / "nobody.png"
+    write_image(nobody, np.full((300, 400, 3), 128, np.uint8))
+    pictures = {"source": material / "source.png", "driving": material / "driving.png"} | {role: nobody}
+    line = refused("image", pictures["source"], pictures["driving"], "-o", tmp_path / "out.png")
+    assert f"{nobody}: No face found (best score" in line
+    assert refused("track", nobody, "--json", tmp_path / "out.json").startswith(f"reenact: {nobody}: No face")
+
+
+def test_no_face_in_a_clip(refused: Refused, material: pathlib.Path, tmp_path: pathlib.Path) -> None:
+    clip = write_clip(tmp_path / "nobody.mp4", [np.full((240, 320, 3), 128, np.uint8)] * 4)
+    line = refused("video", material / "source.png", clip, "-o", tmp_path / "out.mp4")
+    assert f"No face in any of the 4 frames of {clip}" in line
+    assert "any of the 4 frames" in refused("track", clip, "--json", tmp_path / "out.json")
+
+
+def test_small_face(refused: Refused, material: pathlib.Path, astronaut: np.ndarray, tmp_path: pathlib.Path) -> None:
+    write_image(tmp_path / "far.png", canvas(astronaut, 130))  # a face of 28 px
+    line = refused("image", tmp_path / "far.png", material / "driving.png", "-o", tmp_path / "out.png")
+    assert "px large, need 40 px" in line or "No face found" in line
+
+
+def test_cut_face(refused: Refused, material: pathlib.Path, astronaut: np.ndarray, tmp_path: pathlib.Path) -> None:
+    write_image(tmp_path / "cut.png", astronaut[:, 215:])
+    line = refused("image", tmp_path / "cut.png", material / "driving.png", "-o", tmp_path / "out.png")
+    assert "cut by the border" in line or "No face found" in line
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "text"),
+    [
+        ("missing.png", None, "There is no file"),
+        ("empty.png", b"", "is empty"),
+        ("text.png", b"This is a letter, not a portrait.\n" * 20, "holds text, not a picture"),
+        ("noise.png", bytes(range(256)) * 8, "is not a picture of a known format"),
+    ],
+)
+def test_file_that_is_no_picture(
+    name: str, content: bytes | None, text: str, refused: Refused, material: pathlib.Path, tmp_path: pathlib.Path
+) -> None:
+    path = tmp_path / name
+    if content is not None:
+        path.write_bytes(content)
+    assert text in refused("image", path, material / "driving.png", "-o", tmp_path / "out.png")
+    assert str(path) in refused("image", material / "source.png", path, "-o", tmp_path / "out.png")
+
+
+def test_truncated_picture(refused: Refused, material: pathlib.Path, tmp_path: pathlib.Path) -> None:
+    path = tmp_path / "half.png"
+    path.write_bytes((material / "source.png").read_bytes()[:60_000])
+    assert "truncated" in refused("image", path, material / "driving.png", "-o", tmp_path / "out.png")
+
+
+def test_huge_picture(refused: Refused, material: pathlib.Path, tmp_path: pathlib.Path) -> None:
+    path = tmp_path / "huge.png"
+    Image.new("1", (20_000, 20_000)).save(path)
+    assert "too large" in refused("image", path, material / "driving.png", "-o", tmp_path / "out.png")
+
+
+def test_picture_and_clip_in_each_others_place(
+    refused: Refused, material: pathlib.Path, tmp_path: pathlib.Path
+) -> None:
+    video, image = ("video", material / "source.png"), ("image", material / "source.png")
+    assert "is a picture (PNG)" in refused(*video, material / "driving.png", "-o", tmp_path / "out.mp4")
+    assert "is a video" in refused(*image, material / "driving.mp4", "-o", tmp_path / "out.png")
+    disguised = tmp_path / "clip.png"
+    shutil.copy(material / "driving.mp4", disguised)
+    assert "is a video" in refused(*image, disguised, "-o", tmp_path / "out.png")
+
+
+def test_clip_without_a_frame(refused: Refused, material: pathlib.Path, tmp_path: pathlib.Path) -> None:
+    path = tmp_path / "nothing.mp4"
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("libx264", rate=25)
+        stream.width, stream.height, stream.pix_fmt = 64, 48, "yuv420p"
+        container.start_encoding()
+    assert str(path) in refused("video", material / "source.png", path, "-o", tmp_path / "out.mp4")
+
+
+def test_truncated_clip(refused: Refused, material: pathlib.Path, tmp_path: pathlib.Path) -> None:
+    path = tmp_path / "half.mp4"
+    content = (material / "driving.mp4").read_bytes()
+    path.write_bytes(content[: len(content) // 2])  # its index stands at the end
+    assert "truncated?" in refused("video", material / "source.png", path, "-o", tmp_path / "out.mp4")
+
+
+def test_clip_of_sound_only(refused: Refused, material: pathlib.Path, tmp_path: pathlib.Path) -> None:
+    path = tmp_path / "song.wav"
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("pcm_s16le", rate=44100, layout="mono")
+        block = av.AudioFrame.from_ndarray(np.zeros((1, 4410), np.int16), format="s16", layout="mono")
+        block.sample_rate = 44100
+        container.mux(stream.encode(block))
+        container.mux(stream.encode())
+    assert "holds only sound" in refused("video", material / "source.png", path, "-o", tmp_path / "out.mp4")
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("there.mp4", "exists already"),
+        ("folder.mp4", "is a folder"),
+        ("nowhere/out.mp4", "does not exist"),
+        ("out.avi", "'.avi'; use one of"),
+        ("out", "no suffix"),
+    ],
+)
+def test_place_that_cannot_be_written_to(
+    name: str, text: str, refused: Refused, material: pathlib.Path, tmp_path: pathlib.Path
+) -> None:
+    (tmp_path / "there.mp4").write_bytes(b"precious")
+    (tmp_path / "folder.mp4").mkdir()
+    line = refused("video", material / "source.png", material / "driving.mp4", "-o", tmp_path / name)
+    assert text in line
+    assert (tmp_path / "there.mp4").read_bytes() == b"precious"
+
+
+def test_read_only_folder(refused: Refused, material: pathlib.Path) -> None:
+    # /proc refuses new files even to the administrator
+    assert "Cannot write /proc/out.png" in refused(
+        "image", material / "source.png", material / "driving.png", "-o", "/proc/out.png"
+    )
+
+
+@pytest.mark.parametrize(("command", "suffix"), [("image", ".png"), ("video", ".mp4"), ("track", ".json")])
+def test_full_disk(command: str, suffix: str, refused: Refused, material: pathlib.Path, tmp_path: pathlib.Path) -> None:
+    """A limit on the size of files stands for it: the system reports both in the same place."""
+    driving = material / ("driving.mp4" if command != "image" else "driving.png")
+    out = tmp_path / f"out{suffix}"
+    arguments = ("track", driving, "--json", out) if command == "track" else (command, material / "source.png", driving)
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (9_000, hard))
+    try:
+        line = refused(*arguments, *(() if command == "track" else ("-o", out)))
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert f"No space left while writing {out}" in line
+
+
+@pytest.fixture
+def broken_checkpoint(weights: dict[str, pathlib.Path], tmp_path: pathlib.Path) -> Callable[..., pathlib.Path]:
+    """Copies the embedded system and changes its weights."""
+
+    def copy(change: Callable[[dict[str, torch.Tensor]], None]) -> pathlib.Path:
+        folder = tmp_path / "mine"
+        shutil.copytree(weights["correspondence"], folder)
+        tensors = load_file(folder / "model.safetensors")
+        change(tensors)
+        save_file(tensors, folder / "model.safetensors")
+        return folder
+
+    return copy
+
+
+def drop_first(tensors: dict[str, torch.Tensor]) -> None:
+    del tensors[sorted(tensors)[0]]
+
+
+def add_one(tensors: dict[str, torch.Tensor]) -> None:
+    tensors["brand.new"] = torch.zeros(3)
+
+
+def reshape_first(tensors: dict[str, torch.Tensor]) -> None:
+    tensors[sorted(tensors)[0]] = torch.zeros(1, 2, 3)
+
+
+def spoil_first(tensors: dict[str, torch.Tensor]) -> None:
+    name = sorted(name for name, value in tensors.items() if value.is_floating_point())[0]
+    tensors[name] = torch.full_like(tensors[name], float("nan"))
+
+
+@pytest.mark.parametrize(
+    ("change", "text"),
+    [
+        (drop_first, "1 missing ("),
+        (add_one, "1 extra (brand.new)"),
+        (reshape_first, "is 1x2x3, needs "),
+        (spoil_first, "has NaN or infinite weights in "),
+    ],
+)
+def test_checkpoint_with_wrong_weights(
+    change: Callable[[dict[str, torch.Tensor]], None],
+    text: str,
+    broken_checkpoint: Callable[..., pathlib.Path],
+    refused: Refused,
+    material: pathlib.Path,
+    tmp_path: pathlib.Path,
+) -> None:
+    folder = broken_checkpoint(change)
+    pictures = (material / "source.png", material / "driving.png")
+    line = refused("image", *pictures, "-o", tmp_path / "out.png", "--checkpoint", folder)
+    assert text in line
+    assert str(folder) in line
+
+
+def test_pickle_is_refused_by_name(refused: Refused, material: pathlib.Path, tmp_path: pathlib.Path) -> None:
+    path = tmp_path / "model.pth"
+    torch.save({"a": torch.zeros(1)}, path)
+    line = refused(
+        *("image", material / "source.png", material / "driving.png", "-o", tmp_path / "out.png"),
+        *("--checkpoint", path),
+    )
+    assert f"{path} is a pickle, which can run code when opened" in line
+
+
+def test_checkpoint_of_another_kind(
+    refused: Refused, material: pathlib.Path, weights: dict[str, pathlib.Path], tmp_path: pathlib.Path
+) -> None:
+    arguments = ("image", material / "source.png", material / "driving.png", "-o", tmp_path / "out.png")
+    line = refused(*arguments, "--checkpoint", weights["perception/tracker"])
+    assert "holds a 'tracker' model, which is no reenactment system" in line
+    assert "No checkpoint is called 'nobody'" in refused(*arguments, "--system", "nobody")
+    config = json.loads((weights["correspondence"] / "config.json").read_text())
+    assert config["model"] == "correspondence"
+
+
+@pytest.mark.parametrize(
+    ("options", "text"),
+    [
+        (("--device", "abacus"), "No device is called 'abacus'"),
+        (("--min-face-score", "7"), "a certainty from 0 to 1"),
+        (("--max-crop", "3"), "64 or more"),
+        (("--neutral-frame", "99"), "ends with frame 11"),
+        (("--neutral-frame", "-1"), "numbered from 0"),
+    ],
+)
+def test_settings_out_of_range(
+    options: tuple[str, ...], text: str, refused: Refused, material: pathlib.Path, tmp_path: pathlib.Path
+) -> None:
+    line = refused("video", material / "source.png", material / "driving.mp4", "-o", tmp_path / "out.mp4", *options)
+    assert text in line
