@@ -26,7 +26,9 @@ RIGHT_UPPER_LID = (33, 246, 161, 160, 159, 158, 157, 173, 133)
 LEFT_UPPER_LID = (263, 466, 388, 387, 386, 385, 384, 398, 362)
 NOSTRILS = ((98, 97, 2), (327, 326, 2))
 CHEEKS = (50, 280)
-SMOOTH = 4
+NECK = (0.0, -1.3, -1.0)
+"""What the head turns around, head coordinates."""
+SMOOTH = 2
 """The picture is drawn this many times larger, then shrunk."""
 
 
@@ -71,12 +73,11 @@ class Actor:
         return np.round(small.clip(0, 255)).astype(np.uint8)
 
     def _draw_body(self, canvas: np.ndarray, pose: Pose) -> None:
-        """Shoulders stay where they are, the neck follows a little, hair and ears turn with the head."""
-        side, unit, looks = self._side * SMOOTH, self._unit, self._looks
-        centre = self._project(pose, (0, -0.1, -0.5))
-        foot = np.array([side / 2, centre[1] + 2.15 * unit])
-        shoulders = (round(foot[0]), round(foot[1] + 0.62 * unit))
-        self._ellipse(canvas, shoulders, (1.75 * unit, 0.95 * unit), looks.shirt)
+        """Shoulders stay where they are, hair and ears turn with the head, the neck joins them."""
+        unit, looks = self._unit, self._looks
+        foot = self._project(pose, NECK) + (0, 0.1 * unit)
+        shoulders = foot + (0, 0.8 * unit)
+        self._ellipse(canvas, shoulders, (1.8 * unit, 0.92 * unit), looks.shirt)
         chin = self._project(pose, (0, -0.6, -0.55))
         half = 0.47 * unit
         neck = np.array([chin - (half, 0), chin + (half, 0), foot + (1.1 * half, 0), foot - (1.1 * half, 0)])
@@ -136,11 +137,8 @@ class Actor:
         upper = ring[:11]
         teeth = np.concatenate([upper, (upper + (0, 0.1 * self._unit))[::-1]])
         self._polygon(inside, teeth, (226, 220, 210), blur=0.008)
-        mask = self._mask(ring, blur=0.006)
-        paint += mask[..., None] * (inside - paint)
-        cv2.polylines(
-            paint, [_fixed(ring)], True, _times(self._looks.lips, 0.55), max(round(0.014 * self._unit), 1)
-        )
+        self._blend(paint, inside, ring, blur=0.006)
+        self._line(paint, upper, _times(self._looks.lips, 0.55), width=0.022)
 
     def _draw_eye(
         self, paint: np.ndarray, ring: tuple[int, ...], iris: tuple[int, ...], lid: tuple[int, ...]
@@ -153,31 +151,43 @@ class Actor:
         self._ellipse(inside, points[0], (0.82 * radius,) * 2, self._looks.iris, blur=0.008)
         self._ellipse(inside, points[0], (0.42 * radius,) * 2, (14, 12, 12), blur=0.005)
         self._ellipse(inside, points[0] - 0.3 * radius, (0.16 * radius,) * 2, (255, 255, 255))
-        mask = self._mask(self._points(ring), blur=0.006)
-        paint += mask[..., None] * (inside - paint)
-        thick = max(round(0.03 * self._unit), 1)
-        cv2.polylines(paint, [_fixed(self._points(lid))], False, (48, 32, 28), thick)
+        self._blend(paint, inside, self._points(ring), blur=0.006)
+        self._line(paint, self._points(lid), (48, 32, 28), width=0.045)
         crease = self._points(lid)[1:-1] - (0, 0.06 * self._unit)
-        cv2.polylines(
-            paint, [_fixed(crease)], False, _times(self._looks.skin, 0.72), max(thick // 2, 1)
-        )
+        self._line(paint, crease, _times(self._looks.skin, 0.72), width=0.025)
 
     def _points(self, indices: tuple[int, ...]) -> np.ndarray:
         return self._mesh[list(indices), :2]
 
     def _project(self, pose: Pose, head: tuple[float, float, float]) -> np.ndarray:
-        return pose.apply(torch.tensor(head)[None, None].expand(1, 478, 3))[0, 0, :2].double().numpy()
+        return pose.apply(torch.tensor(head, dtype=torch.float32)[None, None].expand(1, 478, 3))[0, 0, :2].double().numpy()
 
-    def _mask(self, points: np.ndarray, *, blur: float) -> np.ndarray:
-        mask = np.zeros((self._side * SMOOTH,) * 2, np.float32)
-        cv2.fillPoly(mask, [_fixed(points)], 1.0)
-        return cv2.GaussianBlur(mask, (0, 0), max(blur * self._unit, 0.3))
+    def _blend(self, canvas: np.ndarray, other: np.ndarray, points: np.ndarray, *, blur: float) -> None:
+        """Put `other`, a picture or a colour, inside a polygon of `canvas`; its edge is as soft as `blur` head units."""
+        sigma = max(blur * self._unit, 0.4)
+        low = np.floor(points.min(0) - 3 * sigma - 1).astype(int).clip(0, canvas.shape[0])
+        high = np.ceil(points.max(0) + 3 * sigma + 2).astype(int).clip(0, canvas.shape[0])
+        if (high <= low).any():
+            return
+        part = np.s_[low[1] : high[1], low[0] : high[0]]
+        mask = np.zeros((high[1] - low[1], high[0] - low[0]), np.uint8)
+        corners = np.round((points - low - 0.5) * 16).astype(np.int32)
+        cv2.fillPoly(mask, [corners], 255, cv2.LINE_AA, shift=4)
+        soft = cv2.GaussianBlur(mask.astype(np.float32) / 255, (0, 0), sigma)[..., None]
+        inside = other[part] if other.ndim == 3 else other
+        canvas[part] += soft * (inside - canvas[part])
 
     def _polygon(
         self, canvas: np.ndarray, points: np.ndarray, colour: tuple[int, int, int], *, blur: float = 0.01
     ) -> None:
-        mask = self._mask(points, blur=blur)[..., None]
-        canvas += mask * (np.array(colour, np.float32) - canvas)
+        self._blend(canvas, np.array(colour, np.float32), points, blur=blur)
+
+    def _line(self, canvas: np.ndarray, points: np.ndarray, colour: tuple[int, int, int], *, width: float) -> None:
+        """An open line, `width` head units wide in its middle and pointed at its ends."""
+        along = np.gradient(points, axis=0)
+        across = np.stack([-along[:, 1], along[:, 0]], 1) / np.linalg.norm(along, axis=1, keepdims=True).clip(1e-6)
+        half = 0.5 * width * self._unit * np.sin(np.linspace(0.15, np.pi - 0.15, len(points)))[:, None] * across
+        self._polygon(canvas, np.concatenate([points + half, (points - half)[::-1]]), colour, blur=0.006)
 
     def _ellipse(
         self,
@@ -210,10 +220,6 @@ def _light(normals: torch.Tensor) -> torch.Tensor:
     lamp = torch.tensor([-0.45, -0.55, -0.7], dtype=normals.dtype)
     lambert = (normals @ (lamp / lamp.norm())).clamp(min=0)
     return 0.52 + 0.5 * lambert + 0.06 * (-normals[:, 2]).clamp(min=0)
-
-
-def _fixed(points: np.ndarray) -> np.ndarray:
-    return np.round(points).astype(np.int32)[None]
 
 
 def _times(colour: tuple[int, int, int], factor: float) -> tuple[int, int, int]:

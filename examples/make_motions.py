@@ -18,7 +18,7 @@ import numpy as np
 import torch
 from jaxtyping import Float
 
-from examples.actor import Actor, Looks
+from examples.actor import NECK, Actor, Looks
 from reenact.geometry.morphable import MorphableModel, Pose, load_morphable
 from reenact.media import VideoWriter, read_image, write_image
 from reenact.pipeline import load_engine
@@ -29,8 +29,6 @@ from reenact.types import ACTION_UNITS, FaceGeometry, Frame
 HERE = pathlib.Path(__file__).resolve().parent
 SIDE_PX = 256
 ANGLES = ("pitch_deg", "yaw_deg", "roll_deg")
-NECK = (0.0, -1.3, -1.0)
-"""What the head turns around, head coordinates."""
 
 
 class Motion:
@@ -96,8 +94,8 @@ def draw_actor(motion: Motion, model: MorphableModel) -> list[Frame]:
     actor = Actor(model, Looks(), side_px=SIDE_PX)
     rest = Pose(
         rotation=torch.eye(3)[None],
-        scale=torch.tensor([0.262 * SIDE_PX]),
-        translation_px=torch.tensor([[0.5 * SIDE_PX, 0.47 * SIDE_PX, 0.0]]),
+        scale=torch.tensor([0.29 * SIDE_PX]),
+        translation_px=torch.tensor([[0.5 * SIDE_PX, 0.5 * SIDE_PX, 0.0]]),
     )
     poses = turned(rest, motion.angles_rad())
     shapes = model.mean + motion.offset(model)

@@ -8,7 +8,7 @@ import gradio as gr
 
 from reenact.space import examples
 from reenact.space.answers import message, notes, result_folder, result_name, told
-from reenact.space.inputs import PictureFile, face_numbers, motion_choice, paste_choice, system_choice
+from reenact.space.inputs import face_numbers, motion_choice, paste_choice, picture_input, system_choice
 from reenact.space.models import Models
 
 
@@ -77,7 +77,7 @@ class ImageTab:
         with gr.Row(equal_height=False):
             with gr.Column(scale=5):
                 with gr.Row():
-                    source, driving = PictureFile("Source picture"), PictureFile("Driving picture")
+                    source, driving = picture_input("Source picture"), picture_input("Driving picture")
                 run = gr.Button("Reenact", variant="primary", size="lg")
                 with gr.Accordion("Options", open=False):
                     motion, paste_back = motion_choice(), paste_choice()

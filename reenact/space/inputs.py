@@ -1,7 +1,5 @@
 """The parts that both tabs ask for."""
 
-from typing import Any
-
 import gradio as gr
 from gradio.data_classes import ImageData
 
@@ -12,32 +10,32 @@ MOTIONS = [("As the driver does it", "absolute"), ("Added to the source's own", 
 MOTION_INFO = "Take pose and expression over as they are, or add only what differs from the driver's face at rest."
 
 
-class PictureFile(gr.Image):
-    """A picture input that hands over the file as it was given, so that the package reads it by its own rules.
+def picture_input(label: str) -> gr.Image:
+    """An upload, a webcam shot or a pasted picture.
 
-    gradio would decode it first, and fail without a word on what is no picture.
+    It hands over the file as it was given, so that the package reads it by its own rules: gradio would decode it first,
+    and fail without a word on what is no picture.
     """
+    picture = gr.Image(
+        label=label,
+        type="filepath",
+        sources=["upload", "webcam", "clipboard"],
+        webcam_options=gr.WebcamOptions(mirror=False),
+        image_mode=None,
+        format="png",
+        buttons=["fullscreen"],
+        height=300,
+    )
+    decode = picture.preprocess
 
-    is_template = True  # the browser shows it as its base class
-
-    def __init__(self, label: str, **options: Any) -> None:
-        super().__init__(
-            label=label,
-            type="filepath",
-            sources=["upload", "webcam", "clipboard"],
-            webcam_options=gr.WebcamOptions(mirror=False),
-            image_mode=None,
-            format="png",
-            buttons=["fullscreen"],
-            height=300,
-            **options,
-        )
-
-    def preprocess(self, payload: ImageData | None) -> str | None:
-        """The file's path."""
+    def path_of(payload: ImageData | None) -> str | None:
         if payload is not None and payload.path is not None:
             return payload.path
-        return super().preprocess(payload)  # pyright: ignore[reportReturnType]
+        return str(decode(payload)) if payload is not None else None
+
+    # on the instance: gradio writes a stub file beside every module that derives from its components
+    picture.preprocess = path_of
+    return picture
 
 
 def motion_choice() -> gr.Radio:

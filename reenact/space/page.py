@@ -1,5 +1,6 @@
 """The whole page, and how it is launched."""
 
+from collections.abc import Callable
 from typing import Any
 
 import gradio as gr
@@ -27,6 +28,7 @@ def build_page(models: Models) -> gr.Blocks:
     with gr.Blocks(
         title="Reenact",
         analytics_enabled=False,
+        fill_width=True,
         delete_cache=(_DELETE_EVERY_S, _DELETE_AFTER_S),
     ) as page:
         gr.Markdown(INTRODUCTION)
@@ -37,9 +39,17 @@ def build_page(models: Models) -> gr.Blocks:
                 VideoTab(models, runs).build()
             with gr.Tab("About"):
                 gr.Markdown(ABOUT)
-        page.unload(runs.stop)
+        page.unload(_stopper(runs))
     page.queue(max_size=20)
     return page
+
+
+def _stopper(runs: Runs) -> Callable[[gr.Request], None]:
+    def stop(request: gr.Request) -> None:
+        """Nobody waits for what a closed page was making."""
+        runs.stop(request)
+
+    return stop
 
 
 def launch_options() -> dict[str, Any]:

@@ -9,7 +9,7 @@ import gradio as gr
 
 from reenact.space import examples
 from reenact.space.answers import MISSING_FACE, message, notes, result_folder, result_name, told
-from reenact.space.inputs import PictureFile, face_numbers, motion_choice, paste_choice, system_choice
+from reenact.space.inputs import face_numbers, motion_choice, paste_choice, picture_input, system_choice
 from reenact.space.models import Models
 from reenact.space.runs import Runs
 
@@ -108,7 +108,7 @@ class VideoTab:
         with gr.Row(equal_height=False):
             with gr.Column(scale=5):
                 with gr.Row():
-                    source = PictureFile("Source picture")
+                    source = picture_input("Source picture")
                     driving = gr.Video(
                         label="Driving clip",
                         sources=["upload", "webcam"],

@@ -1,0 +1,120 @@
+"""What a visitor does: give pictures, run, see the result, take it home."""
+
+import pathlib
+import re
+from typing import Any
+
+import numpy as np
+import pytest
+
+from reenact.media import VideoReader, read_image
+
+pytestmark = [pytest.mark.browser, pytest.mark.slow]
+
+
+def panel(tab: Any, name: str) -> Any:
+    """The open tab's own part of the page."""
+    tab.get_by_role("tab", name=name).click()
+    return tab.get_by_role("tabpanel").filter(visible=True)
+
+
+def give(part: Any, label: str, path: pathlib.Path) -> None:
+    """Choose a file for the input of that label, and wait until it is shown."""
+    block = part.locator(".block").filter(has=part.page.get_by_test_id("block-label").filter(has_text=label))
+    block.locator("input[type=file]").set_input_files(path)
+    block.locator("img, video").first.wait_for()
+
+
+def notes(part: Any) -> Any:
+    return part.get_by_label("Notes")
+
+
+def wait_for_result(part: Any) -> None:
+    part.page.wait_for_function(
+        "box => box.value.startsWith('Done in')", arg=notes(part).element_handle(), timeout=120_000
+    )
+
+
+def download(part: Any, name: str, folder: pathlib.Path) -> pathlib.Path:
+    # a link once there is something to download, a dead button before
+    button = part.get_by_role("link", name=name).or_(part.get_by_role("button", name=name)).first
+    with part.page.expect_download() as caught:
+        button.click()
+    path = folder / caught.value.suggested_filename
+    caught.value.save_as(path)
+    return path
+
+
+def test_visitor_sees_what_it_is_and_what_to_do(tab: Any) -> None:
+    tab.get_by_role("heading", name="Reenact").wait_for()
+    part = panel(tab, "Image")
+    part.get_by_role("button", name="Reenact", exact=True).wait_for()
+    assert tab.title() == "Reenact"
+    panel(tab, "About").get_by_text("What is kept.").wait_for()
+
+
+def test_run_without_pictures_asks_for_them(tab: Any) -> None:
+    part = panel(tab, "Image")
+    part.get_by_role("button", name="Reenact", exact=True).click()
+    tab.get_by_text("There is no source picture yet").wait_for()
+
+
+@pytest.mark.usefixtures("weights")
+def test_picture_changes_and_can_be_downloaded(tab: Any, material: pathlib.Path, tmp_path: pathlib.Path) -> None:
+    part = panel(tab, "Image")
+    give(part, "Source picture", material / "source.png")
+    give(part, "Driving picture", material / "driving.png")
+    part.get_by_role("button", name="Reenact", exact=True).click()
+    wait_for_result(part)
+    shown = part.locator(".block").filter(has=tab.get_by_test_id("block-label").filter(has_text="Before and after"))
+    shown.locator("img").nth(1).wait_for()
+    before, after = (shown.locator("img").nth(i).get_attribute("src") for i in (0, 1))
+    assert before != after
+    file = download(part, "Download the result (PNG)", tmp_path)
+    source, result = read_image(material / "source.png").rgb, read_image(file).rgb
+    assert file.name == "source-reenacted.png"
+    assert result.shape == source.shape
+    assert np.abs(result[60:180, 170:280].astype(int) - source[60:180, 170:280]).mean() > 4
+
+
+@pytest.mark.usefixtures("weights")
+def test_picture_without_a_face_gets_a_message(tab: Any, material: pathlib.Path, wall: pathlib.Path) -> None:
+    part = panel(tab, "Image")
+    give(part, "Source picture", wall)
+    give(part, "Driving picture", material / "driving.png")
+    part.get_by_role("button", name="Reenact", exact=True).click()
+    tab.get_by_text(re.compile("The source picture: No face found")).wait_for()
+
+
+@pytest.mark.usefixtures("weights")
+def test_example_runs_when_clicked(tab: Any) -> None:
+    part = panel(tab, "Image")
+    part.get_by_role("button", name=re.compile("astronaut|Image")).first.wait_for()
+    part.locator(".gallery-item, tr.tr-body").first.click()
+    wait_for_result(part)
+
+
+@pytest.mark.usefixtures("weights")
+def test_clip_is_played_and_can_be_downloaded(tab: Any, material: pathlib.Path, tmp_path: pathlib.Path) -> None:
+    part = panel(tab, "Video")
+    give(part, "Source picture", material / "source.png")
+    give(part, "Driving clip", material / "driving.mp4")
+    part.get_by_role("button", name="Reenact the clip").click()
+    wait_for_result(part)
+    shown = part.locator(".block").filter(has=tab.get_by_test_id("block-label").filter(has_text="Result"))
+    player = shown.locator("video").first
+    player.wait_for()
+    tab.wait_for_function("video => video.readyState >= 2 && video.videoWidth === 512", arg=player.element_handle())
+    file = download(part, "Download the result (MP4)", tmp_path)
+    with VideoReader(file) as reader:
+        assert len(list(reader)) == 12
+        assert reader.info.fps == 25
+
+
+@pytest.mark.usefixtures("weights")
+def test_clip_for_a_faceless_picture_gets_a_message(tab: Any, material: pathlib.Path, wall: pathlib.Path) -> None:
+    part = panel(tab, "Video")
+    give(part, "Source picture", wall)
+    give(part, "Driving clip", material / "driving.mp4")
+    part.get_by_role("button", name="Reenact the clip").click()
+    tab.get_by_text(re.compile("The source picture: No face found")).wait_for()

@@ -1,0 +1,74 @@
+import logging
+import pathlib
+
+import gradio as gr
+import pytest
+
+from reenact.errors import NoFaceFoundError
+from reenact.space.answers import in_page_words, notes, result_folder, result_name, told
+
+
+def test_error_of_the_package_becomes_one_line_without_server_paths() -> None:
+    with pytest.raises(gr.Error) as caught, told({"/tmp/x/ab/me.png": "the source picture"}):
+        raise NoFaceFoundError("/tmp/x/ab/me.png: No face found; give another.")
+    assert caught.value.message == "The source picture: No face found; give another."
+    assert not caught.value.print_exception
+
+
+def test_markup_in_a_message_is_not_markup() -> None:
+    with pytest.raises(gr.Error) as caught, told({}):
+        raise NoFaceFoundError("<img src=x onerror=alert(1)>: No face.")
+    assert "<" not in caught.value.message
+
+
+def test_mistake_of_the_program_is_logged_and_told_without_details(caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level(logging.ERROR), pytest.raises(gr.Error) as caught, told({}):
+        raise ZeroDivisionError("secret")
+    number = caught.value.message.split()[-1].rstrip(".")
+    assert "secret" not in caught.value.message
+    assert number in caplog.records[0].getMessage()
+    assert caplog.records[0].exc_info is not None
+
+
+def test_message_of_the_page_itself_passes() -> None:
+    with pytest.raises(gr.Error, match="mine"), told({}):
+        raise gr.Error("mine")
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("2 faces found; choose another (--face).", "2 faces found; choose another (option “Face in the source”)."),
+        ("2 faces (--driving-face).", "2 faces (option “Face in the driving”)."),
+        ("Held (--on-missing-face hold).", "Held (option “Frames without a face”: hold)."),
+    ],
+)
+def test_options_of_the_command_line_are_called_as_on_the_page(text: str, words: str) -> None:
+    assert in_page_words(text, {}) == words
+
+
+def test_notes_are_one_line_each() -> None:
+    assert notes("Done.", ["a/b.png: one", "two"], {"a/b.png": "the clip"}) == "Done.\nNote: The clip: one\nNote: Two"
+
+
+def test_folder_of_a_failed_run_is_removed(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("GRADIO_TEMP_DIR", str(tmp_path))
+    with result_folder() as folder:
+        (folder / "kept.png").write_bytes(b"1")
+    with pytest.raises(KeyboardInterrupt), result_folder() as failed:
+        (failed / "gone.png").write_bytes(b"1")
+        raise KeyboardInterrupt
+    assert [path.name for path in tmp_path.rglob("*.png")] == ["kept.png"]
+    assert not failed.exists()
+
+
+@pytest.mark.parametrize(
+    ("source", "name"),
+    [
+        ("/tmp/a/anna.jpg", "anna-reenacted.png"),
+        ("/tmp/a/me & you (1).webp", "me-you-1-reenacted.png"),
+        ("/tmp/a/..png", "face-reenacted.png"),
+    ],
+)
+def test_result_is_named_after_its_source(source: str, name: str) -> None:
+    assert result_name(source, ".png") == name
