@@ -50,6 +50,8 @@ class LoopConfig:
     """Of the weights that are validated and shipped."""
     mixed_precision: str = "bf16"
     """"no", "fp16" or "bf16"; bf16 about doubles the speed of recent CPUs."""
+    compile: bool = False
+    """Compile networks and losses (torch.compile): minutes of start-up for 1.3 to 2 times the speed."""
     seed: int = 0
     """Batch k is a function of seed and k alone, so that a resumed run sees the batches of an unbroken one."""
     log_every: int = 50
@@ -129,6 +131,9 @@ def run(task: Task, config: LoopConfig, out: pathlib.Path, *, command: str) -> d
     schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: _learning_rate_factor(step, config))
     ema = AveragedModel(networks, multi_avg_fn=_warmed_ema(config.ema_decay), use_buffers=True)
     counter = StepCounter()
+    compute_losses = torch.compile(task.compute_losses) if config.compile else task.compute_losses
+    if config.compile:
+        networks.compile()
     networks, optimizer = accelerator.prepare(networks, optimizer)
     critic_optimizer = None
     if critic is not None:
@@ -151,7 +156,7 @@ def run(task: Task, config: LoopConfig, out: pathlib.Path, *, command: str) -> d
         outputs = networks(*task.inputs(batch))
         if critic is not None:
             critic.requires_grad_(False)
-        losses = task.compute_losses(outputs, batch, critic)
+        losses = compute_losses(outputs, batch, critic)
         _require_finite(losses, counter.step)
         accelerator.backward(torch.stack(list(losses.values())).sum())
         grad_norm = accelerator.clip_grad_norm_(networks.parameters(), config.clip_norm)

@@ -63,6 +63,7 @@ def mesh_flow(
     """Flow from every pixel of the target picture to the source picture.
 
     Args:
+        model: triangles and colours of the meshes.
         source: source mesh in half-sides, one for all or one a frame.
         target: target meshes in half-sides.
         side: side of the maps in pixels.
@@ -83,9 +84,7 @@ def mesh_flow(
     )
 
 
-def source_visibility(
-    model: MorphableModel, source: Float[Tensor, "f 478 3"], side: int
-) -> Float[Tensor, "f 478"]:
+def source_visibility(model: MorphableModel, source: Float[Tensor, "f 478 3"], side: int) -> Float[Tensor, "f 478"]:
     """1 for each vertex that the picture shows."""
     pixels = _to_pixels(source, side)
     raster = rasterise(pixels, model.triangles, side, side)

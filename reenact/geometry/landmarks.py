@@ -14,9 +14,7 @@ RIGHT_EYE, LEFT_EYE = (33, 160, 158, 133, 153, 144), (362, 385, 387, 263, 373, 3
 OUTER_LIPS = (61, 39, 37, 0, 267, 269, 291, 405, 314, 17, 84, 181)
 INNER_LIPS = (78, 82, 13, 312, 308, 317, 14, 87)
 
-LANDMARKS_68 = (
-    JAW + RIGHT_BROW + LEFT_BROW + NOSE_BRIDGE + NOSE_BASE + RIGHT_EYE + LEFT_EYE + OUTER_LIPS + INNER_LIPS
-)
+LANDMARKS_68 = JAW + RIGHT_BROW + LEFT_BROW + NOSE_BRIDGE + NOSE_BASE + RIGHT_EYE + LEFT_EYE + OUTER_LIPS + INNER_LIPS
 """Mesh index of each iBUG landmark, in iBUG order."""
 
 RIGHT_EYE_OUTER, LEFT_EYE_OUTER = 33, 263
@@ -27,15 +25,35 @@ RIGHT_EYE_RING = (33, 7, 163, 144, 145, 153, 154, 155, 133, 173, 157, 158, 159, 
 LEFT_EYE_RING = (362, 382, 381, 380, 374, 373, 390, 249, 263, 466, 388, 387, 386, 385, 384, 398)
 RIGHT_IRIS, LEFT_IRIS = (468, 469, 470, 471, 472), (473, 474, 475, 476, 477)
 """Centre, then four points of the rim."""
-FACE_OVAL = (
-    (10, 338, 297, 332, 284, 251, 389, 356, 454, 323, 361, 288, 397, 365, 379, 378, 400, 377)
-    + (152, 148, 176, 149, 150, 136, 172, 58, 132, 93, 234, 127, 162, 21, 54, 103, 67, 109)
+FACE_OVAL = (10, 338, 297, 332, 284, 251, 389, 356, 454, 323, 361, 288, 397, 365, 379, 378, 400, 377) + (
+    152,
+    148,
+    176,
+    149,
+    150,
+    136,
+    172,
+    58,
+    132,
+    93,
+    234,
+    127,
+    162,
+    21,
+    54,
+    103,
+    67,
+    109,
 )
 
 EDGES_68 = tuple(
     [(i, i + 1) for i in range(16)]
     + [(i, i + 1) for start, stop in ((17, 21), (22, 26), (27, 30), (31, 35)) for i in range(start, stop)]
-    + [(start + i, start + (i + 1) % count) for start, count in ((36, 6), (42, 6), (48, 12), (60, 8)) for i in range(count)]
+    + [
+        (start + i, start + (i + 1) % count)
+        for start, count in ((36, 6), (42, 6), (48, 12), (60, 8))
+        for i in range(count)
+    ]
 )
 """Pairs of landmarks joined by a line in edge maps."""
 

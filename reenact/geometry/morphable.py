@@ -112,15 +112,20 @@ class MorphableModel(nn.Module):
         """Pose by weighted Procrustes, coefficients by regularised least squares, in turns."""
         if mesh_px.shape[1:] != (478, 3):
             raise ShapeError(f"a mesh has 478 x 3 numbers, got {tuple(mesh_px.shape[1:])}")
-        shape = self.mean.expand_as(mesh_px)
-        identities = self.identity_basis.shape[0]
-        for _ in range(rounds):
-            pose = align(mesh_px, shape, self.rigid_weight)
-            unposed = pose.invert(mesh_px)
-            coefficients = (unposed - self.mean).flatten(1) @ self.solver.T
-            identity, expression = coefficients[:, :identities], coefficients[:, identities:]
-            shape = self.identity_shape(identity) + self.expression_offset(expression)
-        return Fit(pose=pose, identity=identity, expression=expression, residual=unposed - shape)
+        fit = self._fit_to(mesh_px, self.mean.expand_as(mesh_px))
+        for _ in range(rounds - 1):
+            shape = self.identity_shape(fit.identity) + self.expression_offset(fit.expression)
+            fit = self._fit_to(mesh_px, shape)
+        return fit
+
+    def _fit_to(self, mesh_px: Tensor, shape: Tensor) -> Fit:
+        """One round: pose against `shape`, then coefficients."""
+        pose = align(mesh_px, shape, self.rigid_weight)
+        unposed = pose.invert(mesh_px)
+        coefficients = (unposed - self.mean).flatten(1) @ self.solver.T
+        identity, expression = coefficients.split([len(self.identity_basis), len(self.expression_basis)], dim=1)
+        explained = self.identity_shape(identity) + self.expression_offset(expression)
+        return Fit(pose=pose, identity=identity, expression=expression, residual=unposed - explained)
 
     def assemble(
         self,
@@ -134,9 +139,7 @@ class MorphableModel(nn.Module):
         return pose.apply(shape if residual is None else shape + residual)
 
 
-def align(
-    mesh_px: Float[Tensor, "f 478 3"], shape: Float[Tensor, "#f 478 3"], weight: Float[Tensor, "478"]
-) -> Pose:
+def align(mesh_px: Float[Tensor, "f 478 3"], shape: Float[Tensor, "#f 478 3"], weight: Float[Tensor, "478"]) -> Pose:
     """Similarity that carries `shape` (head coordinates) onto `mesh_px`, least squares (Umeyama, 1991, eq. 40-43)."""
     axes = mesh_px.new_tensor(_PIXEL_AXES)
     target = mesh_px * axes
@@ -165,5 +168,7 @@ def load_morphable(folder: pathlib.Path | None = None) -> MorphableModel:
         expressions=len(weights["expression_basis"]),
         triangles=len(weights["triangles"]),
     )
-    model.load_state_dict({name: value.float() if value.is_floating_point() else value for name, value in weights.items()})
+    model.load_state_dict(
+        {name: value.float() if value.is_floating_point() else value for name, value in weights.items()}
+    )
     return model.requires_grad_(False).eval()

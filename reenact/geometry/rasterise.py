@@ -41,15 +41,15 @@ class Raster:
         return mixed.transpose(1, 2).reshape(batch, -1, height, width)
 
 
-def rasterise(
-    vertices_px: Float[Tensor, "b n 3"], triangles: Int[Tensor, "m 3"], height: int, width: int
-) -> Raster:
+def rasterise(vertices_px: Float[Tensor, "b n 3"], triangles: Int[Tensor, "m 3"], height: int, width: int) -> Raster:
     """Nearest front-facing triangle at every pixel centre.
 
     Args:
         vertices_px: x right, y down, smaller z nearer. Triangles face the viewer when their corners run clockwise on
             screen; others are culled.
         triangles: corner indices.
+        height: rows of the picture.
+        width: columns of the picture.
     """
     batch, count = vertices_px.shape[0], triangles.shape[0]
     fixed = torch.round(vertices_px.double() * SUBPIXELS).long()
@@ -94,9 +94,7 @@ def rasterise(
     weights = torch.zeros(batch * height * width, 3, device=fixed.device, dtype=vertices_px.dtype)
     weights[where[won]] = (edges[won].double() / area[won, None].double()).to(vertices_px.dtype)
     index = torch.where(nearest == empty, -1, nearest % count)
-    return Raster(
-        triangle=index.reshape(batch, height, width), weights=weights.reshape(batch, height, width, 3)
-    )
+    return Raster(triangle=index.reshape(batch, height, width), weights=weights.reshape(batch, height, width, 3))
 
 
 def rasterise_slowly(
@@ -145,7 +143,7 @@ def vertex_visibility(
 
     Outside the raster's picture nothing hides a vertex.
     """
-    batch, height, width = raster.triangle.shape
+    height, width = raster.triangle.shape[1:]
     depth = raster.interpolate(vertices_px[..., 2:], triangles)[:, 0]
     column = vertices_px[..., 0].floor().long()
     row = vertices_px[..., 1].floor().long()

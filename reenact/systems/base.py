@@ -47,7 +47,7 @@ class Reenactor(nn.Module, abc.ABC, Generic[Identity, Motion, Driven]):
     """Its id in `reenact.systems.SYSTEMS`."""
     crop: CropSpec
     """How source and driving crops are cut."""
-    networks: nn.Module
+    networks: Any  # an nn.Module of the system's own class
     """The trained part: what a checkpoint holds."""
 
     @classmethod

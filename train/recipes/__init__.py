@@ -36,8 +36,12 @@ class Arguments:
     """Steps between validations, instead of the recipe's."""
     init: pathlib.Path | None = None
     """Exported weights to start from."""
+    compile: bool | None = None
+    """Compile networks and losses, instead of the recipe's choice."""
     side: int | None = None
     """Side of the training crops, where the recipe offers several."""
+    own_meshes: bool = False
+    """Take half of the meshes from the embedded tracker instead of the labels, where the recipe uses meshes."""
     threads: int = 0
     """CPU threads; 0 lets torch choose."""
 
@@ -56,7 +60,7 @@ def main(argv: list[str] | None = None) -> int:
     task, loop = built
     changes = {
         name: getattr(arguments, name)
-        for name in ("steps", "batch_size", "learning_rate", "validate_every")
+        for name in ("steps", "batch_size", "learning_rate", "validate_every", "compile")
         if getattr(arguments, name) is not None
     }
     run(task, dataclasses.replace(loop, **changes), arguments.out, command=" ".join(["-m train", *sys.argv[1:]]))

@@ -16,12 +16,12 @@ from reenact.ops.warp import resize, warp
 from reenact.systems.correspondence.config import PRESETS, CorrespondenceConfig
 from reenact.systems.correspondence.motion import match_identity, read_mesh_motion, split_identity
 from reenact.systems.correspondence.networks import CorrespondenceNetworks, DrawnFace, compose
-from reenact.types import CropSpec
 from train.augment import warp_crop
 from train.data import FaceData
 from train.export import start_from, write_model
 from train.loop import Batch, LoopConfig, Losses
 from train.mirror import mirror_of_mesh
+from train.own_labels import with_own_meshes
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -54,13 +54,22 @@ class PairModel(nn.Module):
 
 
 class CorrespondenceTask:
-    """Pairs of frames of one clip; meshes from the labels, driven exactly as at inference."""
+    """Pairs of frames of one clip, driven exactly as at inference.
+
+    Meshes come from the labels and, if `own` is given, for half of the pairs from the project's own tracker.
+    """
 
     def __init__(
-        self, train: FaceData, val: FaceData, network: CorrespondenceConfig, config: CorrespondenceTaskConfig
+        self,
+        train: FaceData,
+        val: FaceData,
+        network: CorrespondenceConfig,
+        config: CorrespondenceTaskConfig,
+        own: FaceData | None = None,
     ) -> None:
         self.train, self.val, self.network_config, self.config = train, val, network, config
         self.networks = PairModel(network)
+        self.own = own
         self.critic = None
         self.model = load_morphable()
         self.mirror = mirror_of_mesh(train)
@@ -107,9 +116,10 @@ class CorrespondenceTask:
         light = np.exp(rng.normal(0, 0.15, 3)) * np.exp(rng.normal(0, 0.15))
         gamma = np.exp(rng.normal(0, 0.15))
         table = np.clip(255 * (np.arange(256)[:, None] / 255) ** gamma * light, 0, 255).astype(np.uint8)
+        labelled = self.own if self.own is not None and rng.random() < 0.5 else data
         pictures, meshes = [], []
         for row in (i, j):
-            rgb, mesh = data.rgb[row], data.mesh_px[row].astype(np.float64)
+            rgb, mesh = data.rgb[row], labelled.mesh_px[row].astype(np.float64)
             if side < 256:
                 rgb = cv2.GaussianBlur(rgb, (0, 0), 0.5 * (256 / side) ** 0.5)
             crop = warp_crop(rgb, matrix, side, cv2.BORDER_REFLECT_101)
@@ -132,7 +142,10 @@ class CorrespondenceTask:
         batch["source_maps"] = draw_face(model, batch["source_mesh"], half).stacked
         batch["target_maps"] = flow.target.stacked
         batch["mesh_displacement"], batch["visible"] = flow.displacement, flow.visible
-        return {key: value.contiguous(memory_format=torch.channels_last) if value.ndim == 4 else value for key, value in batch.items()}
+        return {
+            key: value.contiguous(memory_format=torch.channels_last) if value.ndim == 4 else value
+            for key, value in batch.items()
+        }
 
     def inputs(self, batch: Batch) -> tuple[torch.Tensor, ...]:
         names = ("source", "source_maps", "source", "target_maps", "mesh_displacement", "visible")
@@ -195,7 +208,9 @@ class CorrespondenceTask:
         batches, side = [], self.config.side
         for first, last in self.val.clip_ranges:
             rows = np.linspace(first, last - 1, per_clip + 1).round().astype(int)[1:]
-            resized = [cv2.resize(self.val.rgb[row], (side, side), interpolation=cv2.INTER_AREA) for row in (first, *rows)]
+            resized = [
+                cv2.resize(self.val.rgb[row], (side, side), interpolation=cv2.INTER_AREA) for row in (first, *rows)
+            ]
             meshes = (self.val.mesh_px[[first, *rows]] / 128 - [1, 1, 0]).astype(np.float32)
             pictures = _to_tensor(resized).to(device)
             mesh = torch.from_numpy(meshes).to(device)
@@ -265,6 +280,7 @@ def build(train: FaceData, val: FaceData, arguments: Any) -> tuple[Correspondenc
     side = arguments.side or 256
     preset = PRESETS["tiny"]
     config = CorrespondenceTaskConfig(side=side)
-    task = CorrespondenceTask(train, val, preset, config)
+    own = with_own_meshes(train, arguments.cache, "train") if arguments.own_meshes else None
+    task = CorrespondenceTask(train, val, preset, config, own)
     start_from(task.networks.net, arguments.init)
-    return task, LoopConfig(steps=20000, batch_size=8, learning_rate=1e-3, validate_every=1000, clip_norm=1.0)
+    return task, LoopConfig(steps=20000, batch_size=8, learning_rate=1e-3, validate_every=1000, save_every=250, clip_norm=1.0)

@@ -60,7 +60,9 @@ def learn(data: FaceData, config: MorphableConfig) -> MorphableModel:
     # every face also mirrored: a symmetric model
     mirrored = meshes[:, mirror] * [-1, 1, 1]
     meshes = np.concatenate([meshes, mirrored])
-    blendshapes = np.concatenate([data.blendshapes[rows], data.blendshapes[rows][:, MIRROR_BLENDSHAPES]]).astype(np.float64)
+    blendshapes = np.concatenate([data.blendshapes[rows], data.blendshapes[rows][:, MIRROR_BLENDSHAPES]]).astype(
+        np.float64
+    )
     people = np.concatenate([data.person[rows], data.person[rows] + data.person.max() + 1])
     turned = np.abs(np.concatenate([data.yaw_deg[rows]] * 2)) > 35
     meshes, blendshapes, people = meshes[~turned], blendshapes[~turned], people[~turned]
@@ -86,26 +88,24 @@ def learn(data: FaceData, config: MorphableConfig) -> MorphableModel:
     neutral_of_person = _mean_by(neutral, people)
     present = np.flatnonzero(count)
     new_mean = neutral_of_person[present].mean(0)
-    identity_basis, identity_values = _pca(neutral_of_person[present] - new_mean, np.ones(len(present)), config.identities)
+    identity_basis = _pca(neutral_of_person[present] - new_mean, np.ones(len(present)), config.identities)
     movement = unposed - neutral_of_person[people]
     single = ~several
     movement[single] = blendshapes[single] @ effect  # one picture tells nothing of what else this person does
-    expression_basis, expression_values = _pca(movement, balance, config.expressions, centre=False)
+    expression_basis = _pca(movement, balance, config.expressions, centre=False)
     new_mean = new_mean.reshape(478, 3)
 
-    units = read_action_units(torch.from_numpy(blendshapes).float(), torch.from_numpy(unposed).float().unflatten(1, (478, 3))).numpy()
+    units = read_action_units(
+        torch.from_numpy(blendshapes).float(), torch.from_numpy(unposed).float().unflatten(1, (478, 3))
+    ).numpy()
     units = units.astype(np.float64)
-    au_effect = _regress_within_person(
-        movement[several], units[several], people[several], balance[several]
-    )
+    au_effect = _regress_within_person(movement[several], units[several], people[several], balance[several])
     bases = np.concatenate([identity_basis, expression_basis])  # rows already scaled to one standard deviation
     solver = np.linalg.solve(bases @ bases.T + config.noise**2 * np.eye(len(bases)), bases)
 
     opened = blendshapes[:, BLENDSHAPE_NAMES.index("jawOpen")] > 0.3
     triangles, parts = triangulate(unposed[opened].mean(0).reshape(478, 3) if opened.sum() > 20 else new_mean)
-    model = MorphableModel(
-        identities=config.identities, expressions=config.expressions, triangles=len(triangles)
-    )
+    model = MorphableModel(identities=config.identities, expressions=config.expressions, triangles=len(triangles))
     values = {
         "mean": new_mean,
         "identity_basis": identity_basis.reshape(-1, 478, 3),
@@ -210,12 +210,12 @@ def _mean_by(values: np.ndarray, group: np.ndarray) -> np.ndarray:
     return total / np.maximum(np.bincount(group, minlength=group.max() + 1), 1)[:, None]
 
 
-def _pca(rows: np.ndarray, weight: np.ndarray, keep: int, centre: bool = True) -> tuple[np.ndarray, np.ndarray]:
-    """(keep, d) principal axes, each as long as its standard deviation, and those deviations."""
+def _pca(rows: np.ndarray, weight: np.ndarray, keep: int, centre: bool = True) -> np.ndarray:
+    """(keep, d) principal axes, each as long as its standard deviation."""
     weight = weight / weight.sum()
     if centre:
         rows = rows - weight @ rows
     covariance = (rows * weight[:, None]).T @ rows
     values, vectors = np.linalg.eigh(covariance)
     deviation = np.sqrt(np.maximum(values[::-1][:keep], 1e-12))
-    return vectors[:, ::-1][:, :keep].T * deviation[:, None], deviation
+    return vectors[:, ::-1][:, :keep].T * deviation[:, None]

@@ -70,8 +70,9 @@ def match_identity(
     """Target meshes: the source's neutral shape, moved as the driver moves; same unit as the identity's mesh.
 
     Only the *change* of the driver's shape since `neutral` is carried over (measured: 0.2 px instead of 1.0 px of mesh
-    error at 256 in self-reenactment), never the shape itself. The head is displaced and scaled as the driver's since `neutral`, in proportion to its size. When the rotation is
-    taken over as it stands (absolute), the head turns on the neck from the source's pose to the driver's neutral one.
+    error at 256 in self-reenactment), never the shape itself. The head is displaced and scaled as the driver's since
+    `neutral`, in proportion to its size. When the rotation is taken over as it stands (absolute), the head turns on
+    the neck from the source's pose to the driver's neutral one.
     """
     growth = motion.pose.scale / neutral.pose.scale
     own = identity.pose
@@ -87,8 +88,6 @@ def match_identity(
         neck = own.translation_px.new_tensor(_NECK)
         axes = neck.new_tensor((1.0, -1.0, -1.0))
         pivot = ((own.rotation - neutral.pose.rotation) @ neck) * axes * own.scale[:, None]
-    pose = Pose(
-        rotation=rotation, scale=own.scale * growth, translation_px=own.translation_px + pivot + moved
-    )
+    pose = Pose(rotation=rotation, scale=own.scale * growth, translation_px=own.translation_px + pivot + moved)
     drift = model.identity_offset(motion.shape - neutral.shape)
     return pose.apply(identity.neutral + drift + model.expression_offset(expression))

@@ -1,5 +1,7 @@
-"""Networks of "High-Fidelity Face Reenactment via Identity-Matched Correspondence Learning" (TOMM 2023), sections 3.2-3.3,
-in the form of the project's DESIGN.md, decision 5.
+"""Networks of the correspondence system.
+
+"High-Fidelity Face Reenactment via Identity-Matched Correspondence Learning" (TOMM 2023), sections 3.2 and 3.3, in the
+form of the project's DESIGN.md, decision 5.
 
     source rgb + PNCC ─▶ SourceEncoder ─▶ s1 s2 s3                       (1/4 1/8 1/16; once per source)
     source PNCC (+ s3) ─▶ E ─▶ keys ──┐
@@ -57,15 +59,21 @@ def conv_norm(inputs: int, outputs: int, stride: int = 1) -> nn.Sequential:
     )
 
 
+def zero_conv(inputs: int, outputs: int) -> nn.Conv2d:
+    """3x3 convolution that starts at zero: what it is added to begins unchanged."""
+    conv = nn.Conv2d(inputs, outputs, 3, padding=1)
+    for parameter in conv.parameters():
+        nn.init.zeros_(parameter)
+    return conv
+
+
 class ResidualBlock(nn.Module):
     """x + conv(act(norm(conv(x))))."""
 
     def __init__(self, channels: int) -> None:
         super().__init__()
         self.first = conv_norm(channels, channels)
-        self.second = nn.Conv2d(channels, channels, 3, padding=1)
-        nn.init.zeros_(self.second.weight)
-        nn.init.zeros_(self.second.bias)
+        self.second = zero_conv(channels, channels)
 
     def forward(self, x: Float[Tensor, "f c h w"]) -> Float[Tensor, "f c h w"]:
         return x + self.second(self.first(x))
@@ -91,15 +99,11 @@ class MatchEncoder(nn.Module):
 
     def __init__(self, width: int, appearance: int) -> None:
         super().__init__()
-        self.maps = nn.Sequential(
-            conv_norm(4 * (SOURCE_MAPS + 2), width, stride=2), conv_norm(width, width, stride=2)
-        )
+        self.maps = nn.Sequential(conv_norm(4 * (SOURCE_MAPS + 2), width, stride=2), conv_norm(width, width, stride=2))
         self.appearance = nn.Conv2d(appearance, width, 1)
         self.to_feature = nn.Conv2d(width, width, 1)
 
-    def forward(
-        self, maps: Float[Tensor, "f 6 h w"], appearance: Float[Tensor, "f a i j"]
-    ) -> Float[Tensor, "f n k"]:
+    def forward(self, maps: Float[Tensor, "f 6 h w"], appearance: Float[Tensor, "f a i j"]) -> Float[Tensor, "f n k"]:
         place = identity_grid(*maps.shape[-2:], like=maps).expand(len(maps), -1, -1, -1)
         x = functional.pixel_unshuffle(torch.cat([maps, place], 1), 2)
         feature = self.to_feature(self.maps(x) + self.appearance(appearance))
@@ -133,9 +137,7 @@ class DecoderLevel(nn.Module):
         self.join = conv_norm(coarse + channels, channels)
         self.transform = FeatureTransformation(channels, channels)
         self.blocks = nn.Sequential(*(ResidualBlock(channels) for _ in range(blocks)))
-        self.to_flow = nn.Conv2d(channels, 2, 3, padding=1)
-        nn.init.zeros_(self.to_flow.weight)
-        nn.init.zeros_(self.to_flow.bias)
+        self.to_flow = zero_conv(channels, 2)
 
     def forward(
         self,
@@ -173,9 +175,7 @@ class CorrespondenceNetworks(nn.Module):
         self.level1 = DecoderLevel(c2, c1, config.blocks)
         self.to_picture = nn.Conv2d(c1, 16 * 6, 3, padding=1)
 
-    def encode_source(
-        self, rgb: Float[Tensor, "f 3 s s"], maps: Float[Tensor, "f 6 h w"]
-    ) -> SourceFeatures:
+    def encode_source(self, rgb: Float[Tensor, "f 3 s s"], maps: Float[Tensor, "f 6 h w"]) -> SourceFeatures:
         """Features of a source crop (RGB in [0, 1], the network's side) and its maps at half that side."""
         x = torch.cat([functional.pixel_unshuffle(rgb * 2 - 1, 2), maps], 1)
         levels = self.source_encoder(functional.pixel_unshuffle(x, 2))
@@ -208,9 +208,7 @@ class CorrespondenceNetworks(nn.Module):
         h, residual = self.level3(t3, t3, s3, visible, mesh_displacement, residual)
         h, residual = self.level2(h, t2, s2, visible, mesh_displacement, residual)
         h, residual = self.level1(h, t1, s1, visible, mesh_displacement, residual)
-        fine = functional.interpolate(
-            residual, size=mesh_displacement.shape[-2:], mode="bilinear", align_corners=False
-        )
+        fine = functional.interpolate(residual, size=mesh_displacement.shape[-2:], mode="bilinear", align_corners=False)
         picture = functional.pixel_shuffle(self.to_picture(h).float(), 4)
         bias = picture.new_tensor([2.0, 0.0, -1.0])[:, None, None]
         return DrawnFace(
@@ -223,10 +221,9 @@ class CorrespondenceNetworks(nn.Module):
     def match(
         self, queries: Float[Tensor, "f n k"], keys: Float[Tensor, "#f n k"], mesh_displacement: Tensor, side: int
     ) -> Float[Tensor, "f 2 {side} {side}"]:
-        """Soft correspondence: the mean source place under softmax(correlation * tau - distance^2 / reach^2), as its
-        difference from the mesh flow.
+        """Soft correspondence, as its difference from the mesh flow.
 
-        The distance is to where the mesh flow points: the correlation decides within the reach of that prior, so
+        It is the mean source place under softmax(correlation * tau - distance^2 / reach^2). The distance is to where the mesh flow points: the correlation decides within the reach of that prior, so
         that places off the mesh (hair, neck) cannot jump across the picture. What a flat correlation would give is
         subtracted, because near the border the mean of the places in reach lies inwards.
         """
@@ -240,9 +237,7 @@ class CorrespondenceNetworks(nn.Module):
         return (found - flat).transpose(1, 2).unflatten(2, (side, side))
 
 
-def compose(
-    drawn: DrawnFace, source_rgb: Float[Tensor, "f 3 n n"]
-) -> Float[Tensor, "f 3 n n"]:
+def compose(drawn: DrawnFace, source_rgb: Float[Tensor, "f 3 n n"]) -> Float[Tensor, "f 3 n n"]:
     """The picture at the source crop's own size n: flow and matte upsampled, original pixels warped (bicubic)."""
     side = source_rgb.shape[-1]
     displacement, matte = resize(drawn.displacement, side), resize(drawn.matte, side)

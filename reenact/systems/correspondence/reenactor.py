@@ -58,7 +58,7 @@ class CorrespondenceReenactor(Reenactor[CorrespondenceIdentity, MeshMotion, Driv
         super().__init__()
         self.config = config
         self.crop = config.crop
-        self.networks = CorrespondenceNetworks(config)
+        self.networks: CorrespondenceNetworks = CorrespondenceNetworks(config)
         self.morphable = load_morphable() if morphable is None else morphable
 
     @classmethod
@@ -69,14 +69,15 @@ class CorrespondenceReenactor(Reenactor[CorrespondenceIdentity, MeshMotion, Driv
             ConfigError: fields that this version does not know.
         """
         try:
-            fields = {key: tuple(value) if isinstance(value, list) else value for key, value in network.items()}
+            fields = dict(network)
             crop = CropSpec(**fields.pop("crop", {}))
-            return cls(CorrespondenceConfig(crop=crop, **fields))
-        except TypeError as error:
+            widths = tuple(fields.pop("widths"))
+            return cls(CorrespondenceConfig(crop=crop, widths=widths, **fields))
+        except (TypeError, KeyError) as error:
             raise ConfigError(f"This is no configuration of the correspondence system: {error}.") from error
 
     def prepare(self) -> None:
-        """Fold batch norms into convolutions and lay the weights out for the CPU; call after loading, before drawing."""
+        """Fold batch norms into convolutions and lay the weights out for the CPU; call once, after loading."""
         self.eval().requires_grad_(False)
         for module in self.networks.modules():
             if isinstance(module, nn.Sequential):
@@ -84,7 +85,7 @@ class CorrespondenceReenactor(Reenactor[CorrespondenceIdentity, MeshMotion, Driv
                     first, second = module[i], module[i + 1]
                     if isinstance(first, nn.Conv2d) and isinstance(second, nn.BatchNorm2d):
                         module[i], module[i + 1] = fuse_conv_bn_eval(first, second), nn.Identity()
-        self.networks.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self.networks = self.networks.to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue, reportArgumentType]
 
     def encode_identity(self, image: FaceImage, geometry: FaceGeometry) -> CorrespondenceIdentity:
         if len(image.rgb) != 1 or len(geometry) != 1:
