@@ -87,7 +87,10 @@ class Actor:
         self._ellipse(canvas, self._project(pose, (0, 0.42, -0.62)), (0.98 * unit, 1.1 * unit), looks.hair, -roll)
         for x in (-1, 1):
             self._ellipse(
-                canvas, self._project(pose, (0.86 * x, 0.06, -0.72)), (0.11 * unit, 0.23 * unit), _times(looks.skin, 0.82)
+                canvas,
+                self._project(pose, (0.86 * x, 0.06, -0.72)),
+                (0.11 * unit, 0.23 * unit),
+                _times(looks.skin, 0.82),
             )
 
     def _draw_face(self, canvas: np.ndarray, mesh: torch.Tensor) -> None:
@@ -140,9 +143,7 @@ class Actor:
         self._blend(paint, inside, ring, blur=0.006)
         self._line(paint, upper, _times(self._looks.lips, 0.55), width=0.022)
 
-    def _draw_eye(
-        self, paint: np.ndarray, ring: tuple[int, ...], iris: tuple[int, ...], lid: tuple[int, ...]
-    ) -> None:
+    def _draw_eye(self, paint: np.ndarray, ring: tuple[int, ...], iris: tuple[int, ...], lid: tuple[int, ...]) -> None:
         inside = np.empty_like(paint)
         inside[:] = (238, 234, 230)
         points = self._points(iris)
@@ -160,10 +161,12 @@ class Actor:
         return self._mesh[list(indices), :2]
 
     def _project(self, pose: Pose, head: tuple[float, float, float]) -> np.ndarray:
-        return pose.apply(torch.tensor(head, dtype=torch.float32)[None, None].expand(1, 478, 3))[0, 0, :2].double().numpy()
+        return (
+            pose.apply(torch.tensor(head, dtype=torch.float32)[None, None].expand(1, 478, 3))[0, 0, :2].double().numpy()
+        )
 
     def _blend(self, canvas: np.ndarray, other: np.ndarray, points: np.ndarray, *, blur: float) -> None:
-        """Put `other`, a picture or a colour, inside a polygon of `canvas`; its edge is as soft as `blur` head units."""
+        """Put `other`, a picture or a colour, inside a polygon of `canvas`; its edge is `blur` head units soft."""
         sigma = max(blur * self._unit, 0.4)
         low = np.floor(points.min(0) - 3 * sigma - 1).astype(int).clip(0, canvas.shape[0])
         high = np.ceil(points.max(0) + 3 * sigma + 2).astype(int).clip(0, canvas.shape[0])

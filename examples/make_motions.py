@@ -84,9 +84,7 @@ def turned(pose: Pose, angles_rad: Float[torch.Tensor, "f 3"]) -> Pose:
     rotation = turn @ pose.rotation
     axes = torch.tensor((1.0, -1.0, -1.0))
     stays = ((pose.rotation - rotation) @ torch.tensor(NECK)) * axes * pose.scale[:, None]
-    return Pose(
-        rotation=rotation, scale=pose.scale.expand(len(turn)), translation_px=pose.translation_px + stays
-    )
+    return Pose(rotation=rotation, scale=pose.scale.expand(len(turn)), translation_px=pose.translation_px + stays)
 
 
 def draw_actor(motion: Motion, model: MorphableModel) -> list[Frame]:
