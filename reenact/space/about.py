@@ -7,11 +7,12 @@ Use pictures of yourself, or of people who agreed to it.
 """
 
 ABOUT = """
-**What it does.** A *source* is redrawn with the pose and expression of a *driving* picture or clip. Who it is, its hair,
-clothes and background stay. The networks run on this server; they are small, were trained by this project, and their
-model cards say on what.
+**What it does.** A *source* is redrawn with the pose and expression of a *driving* picture or clip. Who it is, its
+hair, clothes and background stay. The networks run on this server; they are small, were trained by this project, and
+their model cards say on what.
 
 **What it is for.** Films, games, teaching, research, animating portraits of your own.
+
 **What it is not for.** Showing real people saying or doing what they did not, without their consent; passing a result
 off as a recording; getting past an identity check. Say that a result is synthetic when you show it: result files carry
 that remark in their metadata.
@@ -22,7 +23,7 @@ them, and are deleted within an hour and a half. No history, no statistics, no t
 **What works well.** A face of 100 pixels or more, well lit, turned by less than about 45 degrees in source and driving.
 Teeth, the far side of strong turns, and hair that the source does not show are guesses.
 
-**From a program.** The link *Use via API* below shows how to call this page with `gradio_client`; the same functions are
-`reenact image` and `reenact video` on the command line. To show the page inside another, use an `iframe` with
-`allow="camera; microphone; autoplay; clipboard-write"`; without it the webcam stays off.
+**From a program.** The link *Use via API* below shows how to call this page with `gradio_client`; the same
+functions are `reenact image` and `reenact video` on the command line. To show the page inside another, use an `iframe`
+with `allow="camera; microphone; autoplay; clipboard-write"`; without it the webcam stays off.
 """

@@ -8,7 +8,16 @@ import gradio as gr
 
 from reenact.space import examples
 from reenact.space.answers import message, notes, result_folder, result_name, told
-from reenact.space.inputs import face_numbers, motion_choice, paste_choice, picture_input, system_choice
+from reenact.space.inputs import (
+    allow_download,
+    example_choice,
+    face_numbers,
+    motion_choice,
+    paste_choice,
+    picture_input,
+    system_choice,
+    whole,
+)
 from reenact.space.models import Models
 
 
@@ -61,8 +70,8 @@ class ImageTab:
                 system=engine,
                 mode=motion,
                 paste_back=paste_back,
-                face=_whole(source_face),
-                driving_face=_whole(driving_face),
+                face=whole(source_face),
+                driving_face=whole(driving_face),
             )
             seconds = time.perf_counter() - begun
             out, before = folder / result_name(source, ".png"), folder / "source.png"
@@ -83,44 +92,23 @@ class ImageTab:
                     motion, paste_back = motion_choice(), paste_choice()
                     source_face, driving_face = face_numbers()
                     system = system_choice()
+                example = example_choice(examples.pairs(examples.driving_pictures()), [source, driving])
             with gr.Column(scale=4):
                 comparison = gr.ImageSlider(
                     label="Before and after", format="png", interactive=False, buttons=["fullscreen"], height=400
                 )
                 text = gr.Textbox(label="Notes", interactive=False, lines=1, max_lines=6)
                 file = gr.DownloadButton("Download the result (PNG)", interactive=False)
-        shown = gr.Examples(
-            examples.pairs(examples.driving_pictures()),
-            [source, driving],
-            cache_examples=False,
-            label="Examples: click one to try it",
-            api_visibility="private",
-            api_name="load_image_example",
-        )
-        ran = run.click(
-            self.reenact_image,
-            [source, driving, motion, paste_back, source_face, driving_face, system],
-            [file, comparison, text],
-            api_name="reenact_image",
-            show_progress_on=comparison,
-            concurrency_id="image",
-            concurrency_limit=1,
-        )
-        ran.success(_enabled, outputs=file, queue=False, show_progress="hidden", api_visibility="private")
-        clicked = shown.load_input_event.success(
-            self.reenact_image,
-            [source, driving, motion, paste_back, source_face, driving_face, system],
-            [file, comparison, text],
-            api_visibility="private",
-            show_progress_on=comparison,
-            concurrency_id="image",
-        )
-        clicked.success(_enabled, outputs=file, queue=False, show_progress="hidden", api_visibility="private")
-
-
-def _whole(number: float | None) -> int | None:
-    return None if number is None else int(number)
-
-
-def _enabled() -> gr.DownloadButton:
-    return gr.DownloadButton(interactive=True)
+        options = [motion, paste_back, source_face, driving_face, system]
+        for trigger, name in ((run.click, "reenact_image"), (example, None)):
+            ran = trigger(
+                self.reenact_image,
+                [source, driving, *options],
+                [file, comparison, text],
+                api_name=name,
+                api_visibility="public" if name else "private",
+                show_progress_on=comparison,
+                concurrency_id="image",
+                concurrency_limit=1,
+            )
+            allow_download(ran, file)

@@ -1,7 +1,11 @@
-"""The parts that both tabs ask for."""
+"""The parts that both tabs have."""
+
+from collections.abc import Callable
 
 import gradio as gr
+from gradio.components import Component
 from gradio.data_classes import ImageData
+from gradio.events import Dependency
 
 from reenact.space.answers import DRIVING_FACE, SOURCE_FACE
 from reenact.space.models import SYSTEM_NAMES
@@ -46,7 +50,12 @@ def motion_choice() -> gr.Radio:
 def face_number(label: str) -> gr.Number:
     """Which of several faces."""
     return gr.Number(
-        value=None, minimum=1, precision=0, label=label, info="1 is the largest; empty takes the largest.", min_width=120
+        value=None,
+        minimum=1,
+        precision=0,
+        label=label,
+        info="1 is the largest; empty takes the largest.",
+        min_width=120,
     )
 
 
@@ -67,3 +76,38 @@ def paste_choice() -> gr.Checkbox:
     return gr.Checkbox(
         value=True, label="Paste back", info="Give the whole source picture back; else only the square around the face."
     )
+
+
+def example_choice(rows: list[list[str]], inputs: list[Component]) -> Callable[..., Dependency]:
+    """Pictures or clips to click.
+
+    Args:
+        rows: of source and driving.
+        inputs: likewise.
+
+    Returns:
+        Attaches what shall happen once one was clicked and stands in the inputs.
+    """
+    shown = gr.Examples(
+        rows,
+        inputs,
+        cache_examples=False,
+        visible_columns=[1],
+        label="Examples: click one, and an astronaut does it",
+        api_visibility="private",
+    )
+    return shown.load_input_event.success
+
+
+def allow_download(ran: Dependency, button: gr.DownloadButton) -> None:
+    """Make the button work once a run has succeeded."""
+    ran.success(_enabled, outputs=button, queue=False, show_progress="hidden", api_visibility="private")
+
+
+def whole(number: float | None) -> int | None:
+    """The browser sends whole numbers as it likes."""
+    return None if number is None else int(number)
+
+
+def _enabled() -> gr.DownloadButton:
+    return gr.DownloadButton(interactive=True)

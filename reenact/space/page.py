@@ -14,7 +14,7 @@ from reenact.space.video_tab import VideoTab
 _DELETE_EVERY_S, _DELETE_AFTER_S = 1800, 3600
 
 _CSS = """
-.gradio-container { max-width: 1280px !important; margin: 0 auto !important; }
+.gradio-container { width: 100%; max-width: 1280px !important; margin: 0 auto !important; }
 """
 
 

@@ -6,10 +6,20 @@ from collections.abc import Callable
 from typing import Literal
 
 import gradio as gr
+from gradio.events import Dependency
 
 from reenact.space import examples
 from reenact.space.answers import MISSING_FACE, message, notes, result_folder, result_name, told
-from reenact.space.inputs import face_numbers, motion_choice, paste_choice, picture_input, system_choice
+from reenact.space.inputs import (
+    allow_download,
+    example_choice,
+    face_numbers,
+    motion_choice,
+    paste_choice,
+    picture_input,
+    system_choice,
+    whole,
+)
 from reenact.space.models import Models
 from reenact.space.runs import Runs
 
@@ -81,8 +91,8 @@ class VideoTab:
                 side_by_side=side_by_side,
                 on_missing_face=on_missing_face,
                 smoothing=smoothing,
-                face=_whole(source_face),
-                driving_face=_whole(driving_face),
+                face=whole(source_face),
+                driving_face=whole(driving_face),
                 progress=lambda done, total, stage: progress((done, total), desc=clock.text(done, total), unit=stage),
                 should_stop=should_stop,
             )
@@ -131,41 +141,27 @@ class VideoTab:
                         paste_back = paste_choice()
                     source_face, driving_face = face_numbers()
                     system = system_choice()
+                example = example_choice(examples.pairs(examples.driving_clips()), [source, driving])
             with gr.Column(scale=4):
-                preview = gr.Video(
-                    label="Result", interactive=False, autoplay=True, loop=True, buttons=[], height=400
-                )
+                preview = gr.Video(label="Result", interactive=False, autoplay=True, loop=True, buttons=[], height=400)
                 text = gr.Textbox(label="Notes", interactive=False, lines=1, max_lines=6)
                 file = gr.DownloadButton("Download the result (MP4)", interactive=False)
-        shown = gr.Examples(
-            examples.pairs(examples.driving_clips()),
-            [source, driving],
-            cache_examples=False,
-            label="Examples: click one to try it",
-            api_visibility="private",
-            api_name="load_video_example",
-        )
         options = [motion, smoothing, on_missing_face, side_by_side, paste_back, source_face, driving_face, system]
-        ran = run.click(
-            self.reenact_video,
-            [source, driving, *options],
-            [file, preview, text],
-            api_name="reenact_video",
-            show_progress_on=preview,
-            concurrency_id="video",
-            concurrency_limit=1,
-        )
-        ran.success(_enabled, outputs=file, queue=False, show_progress="hidden", api_visibility="private")
-        clicked = shown.load_input_event.success(
-            self.reenact_video,
-            [source, driving, *options],
-            [file, preview, text],
-            api_visibility="private",
-            show_progress_on=preview,
-            concurrency_id="video",
-        )
-        clicked.success(_enabled, outputs=file, queue=False, show_progress="hidden", api_visibility="private")
-        stop.click(self.stop, outputs=text, cancels=[ran, clicked], queue=False, api_name="stop")
+        runs: list[Dependency] = []
+        for trigger, name in ((run.click, "reenact_video"), (example, None)):
+            ran = trigger(
+                self.reenact_video,
+                [source, driving, *options],
+                [file, preview, text],
+                api_name=name,
+                api_visibility="public" if name else "private",
+                show_progress_on=preview,
+                concurrency_id="video",
+                concurrency_limit=1,
+            )
+            allow_download(ran, file)
+            runs.append(ran)
+        stop.click(self.stop, outputs=text, cancels=runs, queue=False, api_name="stop")
 
 
 class Clock:
@@ -194,11 +190,3 @@ class Clock:
             return "Drawing"
         left_s = (self._now() - begun) / (done - before) * (total - done)
         return f"Drawing, {left_s / 60:.0f} min left" if left_s >= 90 else f"Drawing, {max(left_s, 1):.0f} s left"
-
-
-def _whole(number: float | None) -> int | None:
-    return None if number is None else int(number)
-
-
-def _enabled() -> gr.DownloadButton:
-    return gr.DownloadButton(interactive=True)

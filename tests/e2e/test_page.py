@@ -51,7 +51,6 @@ def given(path: pathlib.Path) -> Any:
     return gradio_client.handle_file(str(path))
 
 
-
 def test_endpoints_and_their_parameters_are_stable(client: Any) -> None:
     named = client.view_api(return_format="dict", print_info=False)["named_endpoints"]
     seen = {

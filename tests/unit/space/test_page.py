@@ -24,7 +24,9 @@ def labels(page: gr.Blocks) -> list[str]:
 
 
 def test_inputs_are_labelled(page: gr.Blocks) -> None:
-    assert {"Source picture", "Driving picture", "Driving clip", "Before and after", "Result", "Notes"} <= {*labels(page)}
+    assert {"Source picture", "Driving picture", "Driving clip", "Before and after", "Result", "Notes"} <= {
+        *labels(page)
+    }
 
 
 def test_pictures_come_from_files_webcam_and_clipboard(page: gr.Blocks) -> None:
