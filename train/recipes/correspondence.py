@@ -170,6 +170,7 @@ class CorrespondenceTask:
             "scales": 4 * multi_scale_l1(difference),
             "gradient": 2 * (weight_full[..., 1:, 1:] * gradient_l1(difference)).mean(),
             "warped": 1 * (weight * warped.abs()).mean(),
+            "warped_coarse": 2 * coarse_warp_l1(source, target, outputs.displacement),
             "colour": 1.5 * (weight * colour.abs()).mean(),
             "prior": 0.5 * (prior_error * face).mean(),
             "match": 0.5 * (match_error * resize(face, small)).mean(),
@@ -261,6 +262,16 @@ def multi_scale_l1(difference: torch.Tensor) -> torch.Tensor:
     for _ in range(3):
         pooled = functional.avg_pool2d(pooled, 2)
         terms.append(pooled.abs().mean())
+    return torch.stack(terms).mean()
+
+
+def coarse_warp_l1(source: torch.Tensor, target: torch.Tensor, displacement: torch.Tensor) -> torch.Tensor:
+    """Mean L1 of the warped source at 1/8 and 1/16 of the side: blurred pictures guide a flow that is far off."""
+    terms = []
+    small_source, small_target = functional.avg_pool2d(source, 4), functional.avg_pool2d(target, 4)
+    for _ in range(2):
+        small_source, small_target = functional.avg_pool2d(small_source, 2), functional.avg_pool2d(small_target, 2)
+        terms.append((warp(small_source, resize(displacement, small_source.shape[-1])) - small_target).abs().mean())
     return torch.stack(terms).mean()
 
 
