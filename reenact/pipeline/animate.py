@@ -60,16 +60,24 @@ class Animator:
         results = iter(self.draw(FaceGeometry.cat(found)) if found else [])
         return [None if geometry is None else next(results) for geometry in driving]
 
-    @torch.inference_mode()
     def render(self, driving: FaceGeometry) -> Rendered:
         """The result crops."""
+        return self.draw_driven(self.drive(driving))
+
+    @torch.inference_mode()
+    def drive(self, driving: FaceGeometry) -> Any:
+        """The motion, fitted to the source: what the system's `retarget` gives."""
         if len(driving) == 0:
             raise ShapeError("at least one driving frame is drawn at a time, got none")
-        identity, motion = self._source.identity, self._read(driving)
+        motion = self._read(driving)
         if self._neutral is None:
             self._neutral = self._system.select(motion, slice(0, 1))
-        driven = self._system.retarget(identity, motion, self._neutral, self._mode)
-        return self._system.render(identity, driven)
+        return self._system.retarget(self._source.identity, motion, self._neutral, self._mode)
+
+    @torch.inference_mode()
+    def draw_driven(self, driven: Any) -> Rendered:
+        """The result crops of a motion that `drive` has fitted."""
+        return self._system.render(self._source.identity, driven)
 
     @torch.inference_mode()
     def finish(self, rendered: Rendered) -> list[Frame]:

@@ -1,0 +1,1 @@
+"""Programs that measure speed and quality, print a table and write JSON."""
