@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping, Sequence
 import gradio as gr
 from gradio.utils import get_upload_folder
 
-from reenact.errors import ReenactError
+from reenact.errors import ReenactError, StoppedError
 
 SOURCE_FACE, DRIVING_FACE = "Face in the source", "Face in the driving"
 MISSING_FACE = "Frames without a face"
@@ -41,6 +41,9 @@ def told(names: Mapping[str, str]) -> Iterator[None]:
         yield
     except gr.Error:
         raise
+    except StoppedError as error:
+        # who pressed Stop knows; only a program that called needs to be told
+        raise gr.Error(str(error), visible=False, print_exception=False) from error
     except ReenactError as error:
         raise message(in_page_words(str(error), names)) from error
     except Exception as error:

@@ -33,6 +33,15 @@ def pairs(driving: list[str]) -> list[list[str]]:
     return [[sources[i % len(sources)], each] for i, each in enumerate(driving)] if sources else []
 
 
+def motion_names(rows: list[list[str]]) -> list[str]:
+    """What each row's driver does: "Smile" for "actor-smile.mp4".
+
+    Args:
+        rows: of `pairs`.
+    """
+    return [pathlib.Path(driving).stem.rpartition("-")[2].capitalize() for _, driving in rows]
+
+
 def _listed(pattern: str) -> list[str]:
     def place(path: pathlib.Path) -> tuple[int, str]:
         motion = path.stem.rpartition("-")[2]

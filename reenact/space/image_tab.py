@@ -95,7 +95,7 @@ class ImageTab:
                 example = example_choice(examples.pairs(examples.driving_pictures()), [source, driving])
             with gr.Column(scale=4):
                 comparison = gr.ImageSlider(
-                    label="Before and after", format="png", interactive=False, buttons=["fullscreen"], height=400
+                    label="Before and after", format="png", interactive=False, buttons=["fullscreen"], max_height=520
                 )
                 text = gr.Textbox(label="Notes", interactive=False, lines=1, max_lines=6)
                 file = gr.DownloadButton("Download the result (PNG)", interactive=False)

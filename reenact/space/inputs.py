@@ -78,12 +78,15 @@ def paste_choice() -> gr.Checkbox:
     )
 
 
-def example_choice(rows: list[list[str]], inputs: list[Component]) -> Callable[..., Dependency]:
+def example_choice(
+    rows: list[list[str]], inputs: list[Component], *, labels: list[str] | None = None
+) -> Callable[..., Dependency]:
     """Pictures or clips to click.
 
     Args:
         rows: of source and driving.
         inputs: likewise.
+        labels: shown in place of small pictures.
 
     Returns:
         Attaches what shall happen once one was clicked and stands in the inputs.
@@ -93,6 +96,7 @@ def example_choice(rows: list[list[str]], inputs: list[Component]) -> Callable[.
         inputs,
         cache_examples=False,
         visible_columns=[1],
+        example_labels=labels,
         label="Examples: click one, and an astronaut does it",
         api_visibility="private",
     )

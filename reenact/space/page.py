@@ -15,6 +15,7 @@ _DELETE_EVERY_S, _DELETE_AFTER_S = 1800, 3600
 
 _CSS = """
 .gradio-container { width: 100%; max-width: 1280px !important; margin: 0 auto !important; }
+.driving-clip video { max-height: 258px; object-fit: contain; }
 """
 
 

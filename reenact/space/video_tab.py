@@ -126,6 +126,7 @@ class VideoTab:
                         include_audio=True,
                         buttons=[],
                         height=300,
+                        elem_classes="driving-clip",
                     )
                 with gr.Row():
                     run = gr.Button("Reenact the clip", variant="primary", size="lg", scale=3)
@@ -141,7 +142,8 @@ class VideoTab:
                         paste_back = paste_choice()
                     source_face, driving_face = face_numbers()
                     system = system_choice()
-                example = example_choice(examples.pairs(examples.driving_clips()), [source, driving])
+                rows = examples.pairs(examples.driving_clips())
+                example = example_choice(rows, [source, driving], labels=examples.motion_names(rows))
             with gr.Column(scale=4):
                 preview = gr.Video(label="Result", interactive=False, autoplay=True, loop=True, buttons=[], height=400)
                 text = gr.Textbox(label="Notes", interactive=False, lines=1, max_lines=6)

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from reenact.media import VideoReader, read_image
+from tests.e2e.conftest import swayed, write_clip
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
 
@@ -36,8 +37,7 @@ def wait_for_result(part: Any) -> None:
 
 
 def download(part: Any, name: str, folder: pathlib.Path) -> pathlib.Path:
-    # a link once there is something to download, a dead button before
-    button = part.get_by_role("link", name=name).or_(part.get_by_role("button", name=name)).first
+    button = part.get_by_role("button", name=name)
     with part.page.expect_download() as caught:
         button.click()
     path = folder / caught.value.suggested_filename
@@ -89,8 +89,7 @@ def test_picture_without_a_face_gets_a_message(tab: Any, material: pathlib.Path,
 @pytest.mark.usefixtures("weights")
 def test_example_runs_when_clicked(tab: Any) -> None:
     part = panel(tab, "Image")
-    part.get_by_role("button", name=re.compile("astronaut|Image")).first.wait_for()
-    part.locator(".gallery-item, tr.tr-body").first.click()
+    part.locator(".gallery-item").first.click()
     wait_for_result(part)
 
 
@@ -118,3 +117,16 @@ def test_clip_for_a_faceless_picture_gets_a_message(tab: Any, material: pathlib.
     give(part, "Driving clip", material / "driving.mp4")
     part.get_by_role("button", name="Reenact the clip").click()
     tab.get_by_text(re.compile("The source picture: No face found")).wait_for()
+
+
+@pytest.mark.usefixtures("weights")
+def test_stop_ends_a_clip_without_alarm(tab: Any, material: pathlib.Path, tmp_path: pathlib.Path) -> None:
+    frames = [swayed(read_image(material / "source.png").rgb, 3 * np.sin(i / 9), 0) for i in range(50)] * 12
+    part = panel(tab, "Video")
+    give(part, "Source picture", material / "source.png")
+    give(part, "Driving clip", write_clip(tmp_path / "long.mp4", frames))
+    part.get_by_role("button", name="Reenact the clip").click()
+    part.get_by_text(re.compile("Drawing")).first.wait_for()
+    part.get_by_role("button", name="Stop").click()
+    tab.wait_for_function("box => box.value.startsWith('Stopped')", arg=notes(part).element_handle())
+    assert tab.get_by_test_id("toast-body").count() == 0

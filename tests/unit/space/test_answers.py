@@ -4,7 +4,7 @@ import pathlib
 import gradio as gr
 import pytest
 
-from reenact.errors import NoFaceFoundError
+from reenact.errors import NoFaceFoundError, StoppedError
 from reenact.space.answers import in_page_words, notes, result_folder, result_name, told
 
 
@@ -13,6 +13,12 @@ def test_error_of_the_package_becomes_one_line_without_server_paths() -> None:
         raise NoFaceFoundError("/tmp/x/ab/me.png: No face found; give another.")
     assert caught.value.message == "The source picture: No face found; give another."
     assert not caught.value.print_exception
+
+
+def test_who_stopped_a_run_gets_no_alarm() -> None:
+    with pytest.raises(gr.Error, match="Stopped") as caught, told({}):
+        raise StoppedError("Stopped; nothing was written.")
+    assert not caught.value.visible
 
 
 def test_markup_in_a_message_is_not_markup() -> None:
