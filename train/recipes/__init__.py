@@ -42,6 +42,8 @@ class Arguments:
     """Side of the training crops, where the recipe offers several."""
     own_meshes: bool = False
     """Take half of the meshes from the embedded tracker instead of the labels, where the recipe uses meshes."""
+    teacher: pathlib.Path | None = None
+    """Network whose embeddings the recipe `identity` learns (ONNX), to label blended faces as well."""
     threads: int = 0
     """CPU threads; 0 lets torch choose."""
 

@@ -1,4 +1,9 @@
-"""Recipe: the identity encoder, a student of the embeddings that label the set."""
+"""Recipe: the identity encoder, a student of the embeddings that label the set.
+
+The set holds few people for this. Where the teacher itself is at hand (``--teacher FILE.onnx``), it labels faces that
+are nobody's: blends of two people and stretched faces, as many as the run asks for (Beyer et al., "Knowledge
+distillation: a good teacher is patient and consistent", 2022).
+"""
 
 import dataclasses
 import pathlib
@@ -30,6 +35,10 @@ class IdentityTaskConfig:
     """Of that softmax."""
     shift_px: float = 1.5
     """Standard deviation of the crop's misplacement, as landmarks err."""
+    blended: float = 0.6
+    """Share of crops that are blends of two people, where the teacher is at hand."""
+    stretch: float = 0.08
+    """Standard deviation of the log stretch of these crops, across and along a random direction."""
 
 
 class IdentityTask:
@@ -37,29 +46,49 @@ class IdentityTask:
 
     critic = None
 
-    def __init__(self, train: FaceData, val: FaceData, network: IdentityConfig, config: IdentityTaskConfig) -> None:
+    def __init__(
+        self,
+        train: FaceData,
+        val: FaceData,
+        network: IdentityConfig,
+        config: IdentityTaskConfig,
+        teacher: "Teacher | None" = None,
+    ) -> None:
         self.train, self.val, self.network_config, self.config = train, val, network, config
+        self.teacher = teacher
         self.networks = IdentityNetwork(network)
         self.cumulative = np.cumsum(person_weights(train))
 
     def sample_batch(self, rng: np.random.Generator, size: int, device: torch.device) -> Batch:
         rows = np.searchsorted(self.cumulative, rng.random(size)).clip(max=len(self.train) - 1)
-        crops = np.stack([self._crop(int(row), rng) for row in rows])
+        embedding, person = self.train.embedding[rows].astype(np.float32), self.train.person[rows].astype(np.int64)
+        if self.teacher is None:
+            crops = np.stack([self._degraded(self._crop(int(row), rng, stretch=0.0), rng) for row in rows])
+        else:
+            clean = [self._crop(int(row), rng, stretch=self.config.stretch) for row in rows]
+            for i in np.flatnonzero(rng.random(size) < self.config.blended):
+                clean[i] = blend(clean[i], clean[int(rng.integers(size))], rng)
+                person[i] = -1 - i  # nobody's
+            embedding = self.teacher(np.stack(clean))
+            crops = np.stack([self._degraded(crop, rng) for crop in clean])
         rgb = torch.from_numpy(crops).to(device).permute(0, 3, 1, 2).float() / 255
         return {
             "crop": rgb.contiguous(memory_format=torch.channels_last),
-            "embedding": torch.from_numpy(self.train.embedding[rows].astype(np.float32)).to(device),
-            "person": torch.from_numpy(self.train.person[rows].astype(np.int64)).to(device),
+            "embedding": torch.from_numpy(embedding).to(device),
+            "person": torch.from_numpy(person).to(device),
         }
 
-    def _crop(self, row: int, rng: np.random.Generator) -> np.ndarray:
+    def _crop(self, row: int, rng: np.random.Generator, *, stretch: float) -> np.ndarray:
         middle = np.full(2, IDENTITY_CROP_PX / 2)
         shift = np.clip(rng.normal(0, self.config.shift_px, 2), -4, 4)
         zoom = np.exp(np.clip(rng.normal(0, 0.02), -0.05, 0.05))
         jitter = square_crop(middle + shift, IDENTITY_CROP_PX * zoom, rng.normal(0, 0.02), IDENTITY_CROP_PX)
+        if stretch:
+            jitter = stretched(middle, rng.normal(0, stretch, 2), rng.uniform(0, np.pi)) @ jitter
         crop = aligned_crop(self.train, row, jitter)
-        if rng.random() < 0.5:
-            crop = np.ascontiguousarray(crop[:, ::-1])
+        return np.ascontiguousarray(crop[:, ::-1]) if rng.random() < 0.5 else crop
+
+    def _degraded(self, crop: np.ndarray, rng: np.random.Generator) -> np.ndarray:
         if rng.random() < 0.5:
             crop = random_colour(crop, rng)
         if rng.random() < 0.05:
@@ -94,6 +123,43 @@ class IdentityTask:
 
     def export(self, networks: nn.Module, folder: pathlib.Path, facts: dict[str, Any]) -> None:
         write_model(networks, folder, {"model": "identity", "network": dataclasses.asdict(self.network_config)}, facts)
+
+
+class Teacher:
+    """The network whose embeddings label the set: crops (b, 112, 112, 3) uint8 -> (b, 256) float32, unit length."""
+
+    def __init__(self, path: pathlib.Path) -> None:
+        import onnxruntime  # only for this; the labels of the set do without
+
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads = torch.get_num_threads()
+        self.session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+        self.input_name = self.session.get_inputs()[0].name
+
+    def __call__(self, crops: np.ndarray) -> np.ndarray:
+        planes = crops.transpose(0, 3, 1, 2).astype(np.float32)
+        # one by one: the network is small enough that a batch of them leaves the cache
+        parts = [self.session.run(None, {self.input_name: planes[i : i + 1]})[0] for i in range(len(planes))]
+        return np.concatenate(parts).astype(np.float32)
+
+
+def blend(first: np.ndarray, second: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """A mixture of two aligned crops, or one with a part of the other (upper or lower face) faded in."""
+    share = np.full((first.shape[0], 1, 1), rng.uniform(0.2, 0.8), np.float32)
+    if rng.random() < 0.4:
+        rows = np.arange(first.shape[0], dtype=np.float32)[:, None, None]
+        share = 1 / (1 + np.exp(-(rows - rng.uniform(35, 85)) / rng.uniform(2, 10) * rng.choice([-1, 1])))
+    return (first * share + second * (1 - share)).astype(np.uint8)
+
+
+def stretched(centre: np.ndarray, log_scales: np.ndarray, angle_rad: float) -> np.ndarray:
+    """3x3: stretched about `centre`, by one factor along `angle_rad` and by another across."""
+    c, s = np.cos(angle_rad), np.sin(angle_rad)
+    turn = np.array([[c, -s], [s, c]])
+    matrix = np.eye(3)
+    matrix[:2, :2] = turn @ np.diag(np.exp(np.clip(log_scales, -0.2, 0.2))) @ turn.T
+    matrix[:2, 2] = centre - matrix[:2, :2] @ centre
+    return matrix
 
 
 def aligned_crop(data: FaceData, row: int, jitter: np.ndarray | None = None) -> np.ndarray:
@@ -171,6 +237,7 @@ def draw_nearest(student: np.ndarray, data: FaceData) -> np.ndarray:
 def build(train: FaceData, val: FaceData, arguments: Any) -> tuple[IdentityTask, LoopConfig]:
     """The embedded identity encoder: about 1.6 M parameters."""
     cv2.setNumThreads(1)
-    task = IdentityTask(train, val, IdentityConfig(), IdentityTaskConfig())
+    teacher = None if arguments.teacher is None else Teacher(arguments.teacher)
+    task = IdentityTask(train, val, IdentityConfig(), IdentityTaskConfig(), teacher)
     start_from(task.networks, arguments.init)
-    return task, LoopConfig(steps=1000, batch_size=64, learning_rate=2e-3, clip_norm=5.0, validate_every=500)
+    return task, LoopConfig(steps=1800, batch_size=64, learning_rate=2e-3, clip_norm=5.0, validate_every=900)

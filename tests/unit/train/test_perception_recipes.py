@@ -183,6 +183,40 @@ def test_verification_figures_of_known_scores():
     assert identity.equal_error_rate(np.array([0.1, 0.9]), np.array([0.1, 0.9])) == pytest.approx(0.5, abs=0.26)
 
 
+def test_with_a_teacher_at_hand_blends_are_labelled_by_it(faces: FaceData):
+    seen: list[np.ndarray] = []
+
+    def teacher(crops: np.ndarray) -> np.ndarray:
+        seen.append(crops)
+        flat = crops.reshape(len(crops), -1)[:, :256].astype(np.float32) + 1
+        return flat / np.linalg.norm(flat, axis=1, keepdims=True)
+
+    task = identity.IdentityTask(
+        faces, faces, IdentityConfig(widths=(4, 8, 8, 8), blocks=(1, 1, 1)), identity.IdentityTaskConfig(), teacher
+    )
+    batch = task.sample_batch(np.random.default_rng(0), 8, torch.device("cpu"))
+    assert seen[0].shape == (8, 112, 112, 3)
+    assert torch.allclose(batch["embedding"], torch.from_numpy(teacher(seen[0])))
+    assert (batch["person"] < 0).any()
+    assert (batch["person"] >= 0).any()
+
+
+def test_blend_lies_between_its_faces():
+    dark, bright = np.full((112, 112, 3), 20, np.uint8), np.full((112, 112, 3), 200, np.uint8)
+    for seed in range(10):
+        mixed = identity.blend(dark, bright, np.random.default_rng(seed))
+        assert mixed.min() >= 19
+        assert mixed.max() <= 200
+
+
+def test_stretching_keeps_the_centre_and_by_nothing_changes_nothing():
+    centre = np.array([56.0, 56.0])
+    matrix = identity.stretched(centre, np.array([0.1, -0.1]), 0.7)
+    assert np.allclose(matrix @ [56, 56, 1], [56, 56, 1])
+    assert np.linalg.det(matrix) == pytest.approx(1)
+    assert np.allclose(identity.stretched(centre, np.zeros(2), 0.3), np.eye(3))
+
+
 def test_dice_loss_is_small_when_right_and_ignores_the_unlabelled():
     label = torch.randint(0, 5, (2, 8, 8), generator=torch.Generator().manual_seed(0))
     right = nn.functional.one_hot(label, 5).permute(0, 3, 1, 2) * 20.0
@@ -221,6 +255,6 @@ def test_validation_reports_finite_figures_and_export_writes_a_pair(faces: FaceD
 
 def test_build_gives_the_shipped_sizes(faces: FaceData):
     for recipe in (identity, parser):
-        task, loop = recipe.build(faces, faces, types.SimpleNamespace(init=None))
+        task, loop = recipe.build(faces, faces, types.SimpleNamespace(init=None, teacher=None))
         assert loop.steps > 500
         assert isinstance(task.networks, nn.Module)
