@@ -81,7 +81,7 @@ def paste_choice() -> gr.Checkbox:
 def example_choice(
     rows: list[list[str]], inputs: list[Component], *, labels: list[str] | None = None
 ) -> Callable[..., Dependency]:
-    """Pictures or clips to click.
+    """Pictures or clips to click; like `gr.Examples`, which would put new components in the place of the inputs.
 
     Args:
         rows: of source and driving.
@@ -91,16 +91,20 @@ def example_choice(
     Returns:
         Attaches what shall happen once one was clicked and stands in the inputs.
     """
-    shown = gr.Examples(
-        rows,
-        inputs,
-        cache_examples=False,
-        visible_columns=[1],
-        example_labels=labels,
+
+    def load(index: int) -> list[str]:
+        return rows[index]
+
+    shown = gr.Dataset(
+        components=[inputs[1].get_block_name()],
+        samples=[[driving] for _, driving in rows],
+        sample_labels=labels,
+        type="index",
         label="Examples: click one, and an astronaut does it",
-        api_visibility="private",
+        headers=["Driving"],
+        visible=bool(rows),
     )
-    return shown.load_input_event.success
+    return shown.click(load, shown, inputs, show_progress="hidden", queue=False, api_visibility="private").success
 
 
 def allow_download(ran: Dependency, button: gr.DownloadButton) -> None:

@@ -5,6 +5,7 @@ from typing import Any
 
 import gradio as gr
 
+from reenact.space import examples
 from reenact.space.about import ABOUT, INTRODUCTION
 from reenact.space.image_tab import ImageTab
 from reenact.space.models import Models
@@ -60,6 +61,7 @@ def launch_options() -> dict[str, Any]:
         "theme": gr.themes.Soft(font=fonts, font_mono=("ui-monospace", "Consolas", "monospace")),
         "css": _CSS,
         "max_file_size": "200mb",
+        "allowed_paths": [str(examples.FOLDER / "portraits"), str(examples.FOLDER / "driving")],
         "run_history": False,
         "footer_links": ["api"],
         "ssr_mode": False,

@@ -10,7 +10,11 @@ import pytest
 from reenact.media import VideoReader, read_image
 from tests.e2e.conftest import swayed, write_clip
 
-pytestmark = [pytest.mark.browser, pytest.mark.slow]
+pytestmark = [
+    pytest.mark.browser,
+    pytest.mark.slow,
+    pytest.mark.filterwarnings("ignore:'future.no_silent_downcasting' is deprecated"),  # gradio asks pandas for it
+]
 
 
 def panel(tab: Any, name: str) -> Any:
@@ -19,11 +23,11 @@ def panel(tab: Any, name: str) -> Any:
     return tab.get_by_role("tabpanel").filter(visible=True)
 
 
-def give(part: Any, label: str, path: pathlib.Path) -> None:
-    """Choose a file for the input of that label, and wait until it is shown."""
+def give(part: Any, label: str, path: pathlib.Path, *, shown: bool = True) -> None:
+    """Choose a file for the input of that label, and wait until it is there."""
     block = part.locator(".block").filter(has=part.page.get_by_test_id("block-label").filter(has_text=label))
     block.locator("input[type=file]").set_input_files(path)
-    block.locator("img, video").first.wait_for()
+    block.locator("img, video").first.wait_for(state="visible" if shown else "attached")
 
 
 def notes(part: Any) -> Any:
@@ -91,6 +95,18 @@ def test_example_runs_when_clicked(tab: Any) -> None:
     part = panel(tab, "Image")
     part.locator(".gallery-item").first.click()
     wait_for_result(part)
+
+
+@pytest.mark.usefixtures("weights")
+def test_text_named_png_gets_a_message_even_after_an_example(tab: Any, tmp_path: pathlib.Path) -> None:
+    (tmp_path / "letter.png").write_text("To whom it may concern")
+    part = panel(tab, "Image")
+    part.locator(".gallery-item").first.click()
+    wait_for_result(part)
+    part.get_by_role("button", name="Remove Image").first.click()
+    give(part, "Source picture", tmp_path / "letter.png", shown=False)
+    part.get_by_role("button", name="Reenact", exact=True).click()
+    tab.get_by_text(re.compile("The source picture holds text, not a picture")).wait_for()
 
 
 @pytest.mark.usefixtures("weights")

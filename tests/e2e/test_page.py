@@ -14,6 +14,10 @@ from tests.page_server import left_over, served_page
 
 gradio_client = pytest.importorskip("gradio_client", reason="gradio_client is not installed")
 
+pytestmark = pytest.mark.filterwarnings(
+    "ignore:'future.no_silent_downcasting' is deprecated"
+)  # gradio asks pandas for it
+
 ENDPOINTS = {
     "/reenact_image": (
         ["source", "driving", "motion", "paste_back", "source_face", "driving_face", "system"],
