@@ -1,6 +1,8 @@
 """The page as it is built, without serving it."""
 
 import pathlib
+import subprocess
+import sys
 from typing import Any
 
 import gradio as gr
@@ -63,3 +65,10 @@ def test_examples_are_the_projects_own() -> None:
         assert {pathlib.Path(path).stem.rpartition("-")[2] for path in listed} <= motions
         assert {pathlib.Path(path).suffix for path in listed} == {suffix}
         assert all(len(row) == 2 for row in examples.pairs(listed))
+
+
+def test_page_is_built_before_the_networks_are_imported() -> None:
+    """They take seconds, which the visitor's browser can use."""
+    code = "import sys, app; sys.exit('torch' in sys.modules)"
+    repository = pathlib.Path(__file__).resolve().parents[3]
+    assert subprocess.run([sys.executable, "-c", code], cwd=repository, check=False).returncode == 0
