@@ -218,7 +218,7 @@ def _require_finite(losses: Losses, step: int) -> None:
     for name, value in losses.items():
         if not torch.isfinite(value).all():
             raise FloatingPointError(
-                f"loss term {name} is {float(value)} at step {step}; resume with a lower learning rate"
+                f"loss term {name} is {float(value.detach())} at step {step}; resume with a lower learning rate"
             )
 
 

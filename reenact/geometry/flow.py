@@ -13,11 +13,17 @@ from torch.nn import functional
 
 from reenact.geometry.landmarks import FACE_OVAL
 from reenact.geometry.morphable import MorphableModel
-from reenact.geometry.rasterise import rasterise, vertex_visibility
+from reenact.geometry.rasterise import rasterise, vertex_facing, vertex_visibility
 from reenact.ops.warp import identity_grid
 
 PARTS = 3
 """Channels of a part map: skin, mouth opening, eye opening."""
+
+_GRAZING = 0.1
+"""Cosine between a surface and the line of sight up to which it counts as turned away."""
+
+_DEPTH_SLACK = 0.1
+"""Depth, in face heights, that a point may lie behind the nearest surface: meshes touch themselves at lids and lips."""
 
 _RIM_GRID_PX = 32
 _FADE_FACES = 0.2
@@ -89,7 +95,8 @@ def source_visibility(model: MorphableModel, source: Float[Tensor, "f 478 3"], s
     pixels = _to_pixels(source, side)
     raster = rasterise(pixels, model.triangles, side, side)
     height = pixels[..., 1].amax(1) - pixels[..., 1].amin(1)
-    return vertex_visibility(pixels, model.triangles, raster, tolerance_px=0.03 * float(height.mean()))
+    in_front = vertex_visibility(pixels, model.triangles, raster, tolerance_px=_DEPTH_SLACK * float(height.mean()))
+    return in_front * (vertex_facing(pixels, model.triangles) > _GRAZING)
 
 
 def carry_rim(

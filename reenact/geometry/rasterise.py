@@ -133,6 +133,16 @@ def _ceil_div(a: Tensor, b: int) -> Tensor:
     return -((-a).div(b, rounding_mode="floor"))
 
 
+def vertex_facing(vertices_px: Float[Tensor, "b n 3"], triangles: Int[Tensor, "m 3"]) -> Float[Tensor, "b n"]:
+    """Cosine between each vertex's normal (area-weighted mean of its triangles') and the direction to the viewer."""
+    a, b, c = vertices_px[:, triangles].unbind(2)
+    normals = torch.linalg.cross(b - a, c - a)
+    summed = torch.zeros_like(vertices_px)
+    for corner in range(3):
+        summed = summed.index_add(1, triangles[:, corner], normals)
+    return torch.nn.functional.normalize(summed, dim=-1)[..., 2]
+
+
 def vertex_visibility(
     vertices_px: Float[Tensor, "b n 3"],
     triangles: Int[Tensor, "m 3"],

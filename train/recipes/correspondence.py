@@ -32,7 +32,7 @@ class CorrespondenceTaskConfig:
     """Side of the training crops; the networks accept any multiple of 16."""
     same_frame_share: float = 0.08
     """Pairs of a picture with itself, from stills: a face that does not move must stay as it is."""
-    detail_weight: float = 4.0
+    detail_weight: float = 10.0
     """Of mouth and eye openings and their rim, over the background."""
     face_weight: float = 1.25
     """Of the face, over the background."""
@@ -294,4 +294,6 @@ def build(train: FaceData, val: FaceData, arguments: Any) -> tuple[Correspondenc
     own = with_own_meshes(train, arguments.cache, "train") if arguments.own_meshes else None
     task = CorrespondenceTask(train, val, preset, config, own)
     start_from(task.networks.net, arguments.init)
-    return task, LoopConfig(steps=20000, batch_size=8, learning_rate=1e-3, validate_every=1000, save_every=250, clip_norm=1.0)
+    return task, LoopConfig(
+        steps=20000, batch_size=8, learning_rate=1e-3, validate_every=1000, save_every=250, clip_norm=1.0
+    )

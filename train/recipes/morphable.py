@@ -1,6 +1,7 @@
 """Recipe: the morphable model, learned in closed form from labelled meshes (no loop)."""
 
 import dataclasses
+import itertools
 import pathlib
 from typing import Any
 
@@ -154,7 +155,7 @@ def triangulate(shape: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     triangles = used[Delaunay(flat[used]).simplices]
     a, b, c = (flat[triangles[:, k]] for k in range(3))
     area = (b[:, 0] - a[:, 0]) * (c[:, 1] - a[:, 1]) - (b[:, 1] - a[:, 1]) * (c[:, 0] - a[:, 0])
-    oval = np.isin(triangles, FACE_OVAL).all(1)
+    oval = np.array([_spans_the_rim(triangle) for triangle in triangles])
     longest = np.max([np.linalg.norm(a - b, axis=1), np.linalg.norm(b - c, axis=1), np.linalg.norm(c - a, axis=1)], 0)
     keep = ~oval & (np.abs(area) > 0.01 * longest**2)  # slivers along the rim
     triangles, area = triangles[keep], area[keep]
@@ -165,6 +166,13 @@ def triangulate(shape: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     eyes = list(RIGHT_EYE_RING) + list(LEFT_EYE_RING) + list(range(468, 478))
     part[np.isin(triangles, eyes).all(1)] = EYE_OPENING
     return triangles.astype(np.int64), part
+
+
+def _spans_the_rim(triangle: np.ndarray) -> bool:
+    """Two corners on the face oval that are no neighbours there: a sliver outside the face, unfolded by a turn."""
+    places = sorted(FACE_OVAL.index(int(corner)) for corner in triangle if int(corner) in FACE_OVAL)
+    gaps = [(b - a) % len(FACE_OVAL) for a, b in itertools.combinations(places, 2)]
+    return any(min(gap, len(FACE_OVAL) - gap) > 1 for gap in gaps)
 
 
 def measure(model: MorphableModel, data: FaceData) -> dict[str, float]:

@@ -223,9 +223,10 @@ class CorrespondenceNetworks(nn.Module):
     ) -> Float[Tensor, "f 2 {side} {side}"]:
         """Soft correspondence, as its difference from the mesh flow.
 
-        It is the mean source place under softmax(correlation * tau - distance^2 / reach^2). The distance is to where the mesh flow points: the correlation decides within the reach of that prior, so
-        that places off the mesh (hair, neck) cannot jump across the picture. What a flat correlation would give is
-        subtracted, because near the border the mean of the places in reach lies inwards.
+        It is the mean source place under softmax(correlation * tau - distance^2 / reach^2). The distance is to where
+        the mesh flow points: the correlation decides within the reach of that prior, so that places off the mesh (hair,
+        neck) cannot jump across the picture. What a flat correlation would give is subtracted, because near the border
+        the mean of the places in reach lies inwards.
         """
         place = identity_grid(side, side, like=mesh_displacement).flatten(1).T
         prior = resize(mesh_displacement, side).flatten(2).transpose(1, 2) + place
