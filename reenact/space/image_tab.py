@@ -10,13 +10,13 @@ from reenact.space import examples
 from reenact.space.answers import message, notes, result_folder, result_name, told
 from reenact.space.inputs import (
     allow_download,
+    chosen_face,
     example_choice,
     face_numbers,
     motion_choice,
     paste_choice,
     picture_input,
     system_choice,
-    whole,
 )
 from reenact.space.models import Models
 
@@ -33,8 +33,8 @@ class ImageTab:
         driving: str | None,
         motion: Literal["absolute", "relative"] = "absolute",
         paste_back: bool = True,
-        source_face: float | None = None,
-        driving_face: float | None = None,
+        source_face: int = 0,
+        driving_face: int = 0,
         system: str = "correspondence",
     ) -> tuple[str, tuple[str, str], str]:
         """Give the face of one picture the pose and expression of another.
@@ -45,7 +45,7 @@ class ImageTab:
             motion: "absolute" takes pose and expression as they are, "relative" adds what differs from the driving
                 face at rest to the source's own.
             paste_back: Whether to give back the whole source picture; else only the square around the face.
-            source_face: Which of several faces of the source, 1 is the largest; the largest if empty.
+            source_face: Which of several faces of the source, 1 is the largest; 0 takes the largest.
             driving_face: Likewise in the driving picture.
             system: Which system draws.
 
@@ -70,8 +70,8 @@ class ImageTab:
                 system=engine,
                 mode=motion,
                 paste_back=paste_back,
-                face=whole(source_face),
-                driving_face=whole(driving_face),
+                face=chosen_face(source_face),
+                driving_face=chosen_face(driving_face),
             )
             seconds = time.perf_counter() - begun
             out, before = folder / result_name(source, ".png"), folder / "source.png"

@@ -48,13 +48,13 @@ def motion_choice() -> gr.Radio:
 
 
 def face_number(label: str) -> gr.Number:
-    """Which of several faces."""
+    """Which of several faces; 0 in place of nothing, which the browser would turn into 0."""
     return gr.Number(
-        value=None,
-        minimum=1,
+        value=0,
+        minimum=0,
         precision=0,
         label=label,
-        info="1 is the largest; empty takes the largest.",
+        info="1 is the largest, 2 the next; 0 takes the largest.",
         min_width=120,
     )
 
@@ -112,9 +112,9 @@ def allow_download(ran: Dependency, button: gr.DownloadButton) -> None:
     ran.success(_enabled, outputs=button, queue=False, show_progress="hidden", api_visibility="private")
 
 
-def whole(number: float | None) -> int | None:
-    """The browser sends whole numbers as it likes."""
-    return None if number is None else int(number)
+def chosen_face(number: int) -> int | None:
+    """The number of a face, from 1, or None if none was chosen."""
+    return number or None
 
 
 def _enabled() -> gr.DownloadButton:

@@ -3,22 +3,21 @@
 import pathlib
 import time
 from collections.abc import Callable
-from typing import Literal
+from typing import Any, Literal
 
 import gradio as gr
-from gradio.events import Dependency
 
 from reenact.space import examples
 from reenact.space.answers import MISSING_FACE, message, notes, result_folder, result_name, told
 from reenact.space.inputs import (
     allow_download,
+    chosen_face,
     example_choice,
     face_numbers,
     motion_choice,
     paste_choice,
     picture_input,
     system_choice,
-    whole,
 )
 from reenact.space.models import Models
 from reenact.space.runs import Runs
@@ -42,8 +41,8 @@ class VideoTab:
         on_missing_face: Literal["hold", "skip", "stop"] = "hold",
         side_by_side: bool = False,
         paste_back: bool = True,
-        source_face: float | None = None,
-        driving_face: float | None = None,
+        source_face: int = 0,
+        driving_face: int = 0,
         system: str = "correspondence",
         progress: gr.Progress = gr.Progress(),  # noqa: B008 - gradio finds it by its default
         request: gr.Request | None = None,
@@ -60,7 +59,7 @@ class VideoTab:
                 "stop" with an error.
             side_by_side: Whether to show driving clip, source and result beside each other.
             paste_back: Whether to give back the whole source picture; else only the square around the face.
-            source_face: Which of several faces of the source, 1 is the largest; the largest if empty.
+            source_face: Which of several faces of the source, 1 is the largest; 0 takes the largest.
             driving_face: Likewise in the clip's first frame with a face.
             system: Which system draws.
             progress: Shown while it runs.
@@ -81,6 +80,10 @@ class VideoTab:
             engine = self._models.engine(system)
             progress(0, desc="Looking at source and clip")
             clock = Clock()
+
+            def show(done: int, total: int, stage: str) -> None:
+                progress((done, total), desc=clock.text(done, total), unit=stage)
+
             result = reenact_video(
                 pathlib.Path(source),
                 driving,
@@ -91,9 +94,9 @@ class VideoTab:
                 side_by_side=side_by_side,
                 on_missing_face=on_missing_face,
                 smoothing=smoothing,
-                face=whole(source_face),
-                driving_face=whole(driving_face),
-                progress=lambda done, total, stage: progress((done, total), desc=clock.text(done, total), unit=stage),
+                face=chosen_face(source_face),
+                driving_face=chosen_face(driving_face),
+                progress=show,
                 should_stop=should_stop,
             )
         done = (
@@ -149,7 +152,7 @@ class VideoTab:
                 text = gr.Textbox(label="Notes", interactive=False, lines=1, max_lines=6)
                 file = gr.DownloadButton("Download the result (MP4)", interactive=False)
         options = [motion, smoothing, on_missing_face, side_by_side, paste_back, source_face, driving_face, system]
-        runs: list[Dependency] = []
+        runs: list[Any] = []
         for trigger, name in ((run.click, "reenact_video"), (example, None)):
             ran = trigger(
                 self.reenact_video,

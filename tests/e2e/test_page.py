@@ -157,6 +157,11 @@ class TestWithWeights:
         assert "option “Face in the source”" in text
         assert "--" not in text
 
+    def test_face_that_is_not_there_is_counted(self, client: Any, material: pathlib.Path) -> None:
+        pictures = given(material / "source.png"), given(material / "driving.png")
+        with pytest.raises(gradio_client.exceptions.AppError, match="Face 2 was asked for, but"):
+            client.predict(*pictures, source_face=2, api_name="/reenact_image")
+
     def test_stop_ends_the_work_and_leaves_nothing(
         self, client: Any, astronaut: np.ndarray, material: pathlib.Path, tmp_path: pathlib.Path, cache: pathlib.Path
     ) -> None:
