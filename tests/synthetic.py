@@ -1,0 +1,103 @@
+"""Made-up faces for tests: the morphable model posed as one likes, painted so that the paint moves with the mesh."""
+
+import math
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from reenact.geometry.morphable import MorphableModel, Pose
+from reenact.geometry.rasterise import rasterise
+from reenact.types import FaceGeometry, FaceImage
+from train.data import FaceData
+
+
+def rotation_of(pitch_deg: float = 0, yaw_deg: float = 0, roll_deg: float = 0) -> Tensor:
+    """(3, 3) camera_from_head with these head angles: Ry(yaw) Rx(pitch) Rz(roll)."""
+    (sp, cp), (sy, cy), (sr, cr) = (
+        (math.sin(math.radians(angle)), math.cos(math.radians(angle))) for angle in (pitch_deg, yaw_deg, roll_deg)
+    )
+    about_y = torch.tensor([[cy, 0, sy], [0, 1, 0], [-sy, 0, cy]])
+    about_x = torch.tensor([[1, 0, 0], [0, cp, -sp], [0, sp, cp]])
+    about_z = torch.tensor([[cr, -sr, 0], [sr, cr, 0], [0, 0, 1]])
+    return about_y @ about_x @ about_z
+
+
+def pose_of(rotations: list[Tensor], *, scale: float, centre: tuple[float, float]) -> Pose:
+    """Heads of one size at one place."""
+    return Pose(
+        rotation=torch.stack(rotations),
+        scale=torch.full((len(rotations),), float(scale)),
+        translation_px=torch.tensor([[*centre, 0.0]]).expand(len(rotations), -1).contiguous(),
+    )
+
+
+def random_coefficients(rng: np.random.Generator, frames: int, size: int, spread: float = 0.5) -> Tensor:
+    """(frames, size) normal numbers of the given standard deviation."""
+    return torch.from_numpy(rng.normal(0, spread, (frames, size)).astype(np.float32))
+
+
+def random_clip(model: MorphableModel, rng: np.random.Generator, frames: int, side: int) -> tuple[Tensor, Tensor]:
+    """(frames, 478, 3) meshes in the pixels of a crop of `side` and their (frames, 3, 3) rotations: one person."""
+    rotations = [rotation_of(*rng.normal(0, (6, 14, 4))) for _ in range(frames)]
+    identity = random_coefficients(rng, 1, len(model.identity_basis)).expand(frames, -1)
+    expression = random_coefficients(rng, frames, len(model.expression_basis))
+    pose = pose_of(rotations, scale=0.27 * side, centre=(0.5 * side, 0.53 * side))
+    return model.assemble(identity, expression, pose), pose.rotation
+
+
+def paint(model: MorphableModel, mesh_px: Tensor, side: int) -> Tensor:
+    """(f, 3, side, side) RGB in [0, 1]: a gradient, and on it the mesh with rings and stripes that keep to its skin."""
+    raster = rasterise(mesh_px, model.triangles, side, side)
+    place = raster.interpolate(model.colours.expand(len(mesh_px), -1, -1).contiguous(), model.triangles)
+    x, y, z = place.unbind(1)
+    stripes = torch.stack([0.5 + 0.4 * torch.sin(18 * x), 0.5 + 0.4 * torch.cos(14 * y), 0.3 + 0.6 * z], dim=1)
+    ramp = torch.linspace(0, 1, side)
+    ground = torch.stack([ramp.expand(side, -1), ramp[:, None].expand(-1, side), torch.full((side, side), 0.4)])
+    return torch.where(raster.covered[:, None], stripes, 0.2 + 0.5 * ground).clamp(0, 1)
+
+
+def face_geometry(mesh_px: Tensor, rotation: Tensor) -> FaceGeometry:
+    """Well tracked faces without blendshapes or Action Units."""
+    frames = len(mesh_px)
+    return FaceGeometry(
+        mesh_px=mesh_px,
+        blendshapes=torch.zeros(frames, 52),
+        rotation=rotation,
+        action_units=torch.zeros(frames, 17),
+        score=torch.ones(frames),
+    )
+
+
+def painted_clip(
+    model: MorphableModel, rng: np.random.Generator, frames: int, side: int
+) -> tuple[FaceImage, FaceGeometry]:
+    """Crops of one made-up person with their geometry."""
+    mesh, rotation = random_clip(model, rng, frames, side)
+    image = FaceImage(rgb=paint(model, mesh, side), crop_from_frame=torch.eye(3).expand(frames, -1, -1))
+    return image, face_geometry(mesh, rotation)
+
+
+def face_set(
+    model: MorphableModel, rng: np.random.Generator, clips: int = 2, frames: int = 3, stills: int = 3
+) -> FaceData:
+    """A labelled set in memory: `clips` of `frames` each, then `stills`, every one of another person."""
+    lengths = [frames] * clips + [1] * stills
+    parts = [random_clip(model, rng, length, 256) for length in lengths]
+    mesh, rotation = (torch.cat(values) for values in zip(*parts, strict=True))
+    person = np.repeat(np.arange(len(lengths)), lengths)
+    count = len(mesh)
+    pictures = [paint(model, one[None], 256)[0].permute(1, 2, 0) for one in mesh]
+    embedding = rng.normal(size=(count, 256)).astype(np.float32)
+    return FaceData(
+        rgb=(torch.stack(pictures) * 255).round().byte().numpy(),
+        mesh_px=mesh.numpy(),
+        blendshapes=rng.uniform(0, 1, (count, 52)).astype(np.float32),
+        rotation=rotation.numpy(),
+        embedding=embedding / np.linalg.norm(embedding, axis=1, keepdims=True),
+        parsing=np.zeros((count, 128, 128), np.uint8),
+        has_parsing=np.ones(count, bool),
+        person=person,
+        clip=np.where(person < clips, person, -1),
+        names=tuple(str(i) for i in range(count)),
+    )

@@ -1,0 +1,164 @@
+"""The correspondence system's config and networks."""
+
+import dataclasses
+
+import pytest
+import torch
+
+from reenact.errors import ConfigError
+from reenact.systems.correspondence.config import PRESETS, CorrespondenceConfig
+from reenact.systems.correspondence.networks import (
+    CorrespondenceNetworks,
+    DrawnFace,
+    FeatureTransformation,
+    ResidualBlock,
+    compose,
+)
+from reenact.types import CropSpec
+
+SMALL = CorrespondenceConfig(widths=(8, 12, 16), match_width=8)
+
+
+def shaken(config: CorrespondenceConfig = SMALL) -> CorrespondenceNetworks:
+    """Untrained, but with nothing left at zero."""
+    torch.manual_seed(1)
+    networks = CorrespondenceNetworks(config)
+    for value in networks.parameters():
+        value.data += 0.05 * torch.randn_like(value)
+    return networks.eval().requires_grad_(False)
+
+
+def inputs(frames: int, side: int) -> tuple[torch.Tensor, ...]:
+    """rgb, source maps, target maps, mesh displacement, visible."""
+    half = side // 2
+    rgb, maps = torch.rand(frames, 3, side, side), torch.rand(frames, 6, half, half)
+    return rgb, maps, maps.flip(-1), 0.1 * torch.randn(frames, 2, half, half), torch.rand(frames, 1, half, half).round()
+
+
+def draw(networks: CorrespondenceNetworks, *given: torch.Tensor) -> DrawnFace:
+    rgb, source_maps, *rest = given
+    return networks(networks.encode_source(rgb, source_maps), rgb, *rest)
+
+
+@pytest.mark.parametrize("side", [64, 128, 256])
+def test_shapes_and_ranges_at_every_side(side: int) -> None:
+    drawn = draw(shaken(), *inputs(1, side))
+    assert drawn.displacement.shape == (1, 2, side // 2, side // 2)
+    assert drawn.matte.shape == drawn.colour.shape == (1, 3, side, side)
+    assert drawn.matched.shape == (1, 2, side // 16, side // 16)
+    torch.testing.assert_close(drawn.matte.sum(1), torch.ones(1, side, side))
+    assert drawn.matte.min() >= 0
+    assert drawn.colour.min() >= 0
+    assert drawn.colour.max() <= 1
+    assert all(bool(torch.isfinite(value).all()) for value in drawn)
+
+
+def test_a_batch_is_its_frames_one_by_one() -> None:
+    networks, given = shaken(), inputs(3, 64)
+    together = draw(networks, *given)
+    for i in range(3):
+        alone = draw(networks, *(value[i : i + 1] for value in given))
+        for one, all_of_them in zip(alone, together, strict=True):
+            torch.testing.assert_close(one, all_of_them[i : i + 1], atol=1e-5, rtol=1e-4)
+
+
+def test_untrained_networks_start_from_the_mesh_flow() -> None:
+    """The levels' flow heads are zero at first: only the soft correspondence moves the flow, within its reach."""
+    networks = CorrespondenceNetworks(SMALL).eval()
+    given = inputs(1, 128)
+    drawn = draw(networks, *given)
+    assert (drawn.displacement - given[3]).abs().max() < 2 * networks.log_reach.exp()
+
+
+def test_equal_keys_and_queries_find_nothing_new() -> None:
+    """A flat correlation leaves the prior as it is, up to the border too."""
+    networks = shaken()
+    flat = torch.full((1, 64, 8), 8**-0.5)
+    assert networks.match(flat, flat, 0.2 * torch.randn(1, 2, 64, 64), 8).abs().max() < 1e-5
+
+
+def test_the_correspondence_follows_a_clear_match() -> None:
+    """Keys that are the queries moved by one cell draw the flow towards that cell."""
+    networks = shaken()
+    networks.log_temperature.fill_(3.0)
+    networks.log_reach.fill_(-1.0)
+    features = torch.nn.functional.normalize(torch.randn(1, 8, 8, 32), dim=-1)
+    keys = features.roll(1, dims=2)  # what the target has at column x lies in the source at x + 1
+    moved = networks.match(features.flatten(1, 2), keys.flatten(1, 2), torch.zeros(1, 2, 64, 64), 8)
+    middle = moved[0, :, 2:6, 2:6]
+    assert middle[0].mean().item() == pytest.approx(0.25, abs=0.08)
+    assert middle[1].abs().mean() < 0.08
+
+
+@pytest.mark.parametrize("native", [64, 100, 64 * 5])
+def test_an_untouched_matte_returns_the_source(native: int) -> None:
+    source = torch.rand(2, 3, native, native)
+    matte = torch.zeros(2, 3, 64, 64)
+    matte[:, 1] = 1
+    drawn = DrawnFace(
+        displacement=torch.zeros(2, 2, 32, 32),
+        matte=matte,
+        colour=torch.rand(2, 3, 64, 64),
+        matched=torch.zeros(2, 2, 4, 4),
+    )
+    torch.testing.assert_close(compose(drawn, source), source, atol=1e-6, rtol=0)
+
+
+@pytest.mark.parametrize("native", [64, 300])
+def test_a_still_warp_returns_the_source_and_colour_is_taken_where_asked(native: int) -> None:
+    source = torch.rand(1, 3, native, native)
+    matte = torch.zeros(1, 3, 64, 64)
+    matte[:, 0, :32], matte[:, 2, 32:] = 1, 1
+    drawn = DrawnFace(
+        displacement=torch.zeros(1, 2, 32, 32),
+        matte=matte,
+        colour=torch.full((1, 3, 64, 64), 0.25),
+        matched=torch.zeros(1, 2, 4, 4),
+    )
+    result = compose(drawn, source)
+    edge = native // 2
+    above, below = slice(0, edge - native // 32), slice(edge + native // 32, None)
+    torch.testing.assert_close(result[:, :, above], source[:, :, above], atol=1e-4, rtol=0)
+    torch.testing.assert_close(result[:, :, below], torch.full_like(result[:, :, below], 0.25), atol=1e-5, rtol=0)
+
+
+def test_a_closed_gate_keeps_the_targets_features() -> None:
+    block = FeatureTransformation(4, 6)
+    torch.nn.init.constant_(block.gate.bias, -50.0)
+    h = torch.randn(1, 4, 8, 8)
+    torch.testing.assert_close(block(h, torch.randn(1, 6, 8, 8), torch.zeros(1, 1, 8, 8)), h)
+
+
+def test_residual_blocks_begin_as_the_identity() -> None:
+    x = torch.randn(2, 5, 6, 6)
+    assert torch.equal(ResidualBlock(5)(x), x)
+
+
+def test_every_weight_learns() -> None:
+    networks = shaken().train().requires_grad_(True)
+    drawn = draw(networks, *inputs(2, 64))
+    sum(value.square().mean() for value in drawn).backward()
+    silent = [name for name, value in networks.named_parameters() if value.grad is None or not value.grad.any()]
+    assert silent == []
+
+
+def test_the_tiny_preset_is_small_enough_to_ship() -> None:
+    count = sum(value.numel() for value in CorrespondenceNetworks(PRESETS["tiny"]).parameters())
+    assert count <= 4e6
+    assert 2 * count <= 8e6, "bytes in half precision"
+
+
+def test_the_presets_share_their_crop() -> None:
+    assert set(PRESETS) == {"tiny", "paper"}
+    assert {dataclasses.astuple(config.crop) for config in PRESETS.values()} == {dataclasses.astuple(CropSpec())}
+
+
+def test_a_side_that_cannot_be_halved_is_refused_in_words() -> None:
+    with pytest.raises(ConfigError, match="network_px is halved four times; 200 is no multiple of 16"):
+        CorrespondenceConfig(crop=CropSpec(network_px=200))
+
+
+@pytest.mark.parametrize("wrong", [{"widths": (8, 0, 8)}, {"blocks": 0}, {"match_width": -1}])
+def test_empty_layers_are_refused_in_words(wrong: dict[str, object]) -> None:
+    with pytest.raises(ConfigError, match="each must be 1 or more"):
+        CorrespondenceConfig(**wrong)
