@@ -1,0 +1,160 @@
+"""The labelled set, read from a folder that the test writes."""
+
+import csv
+import pathlib
+
+import cv2
+import numpy as np
+import pytest
+
+from train.data import FaceData, load_faces
+
+FRAMES = 3
+COLOURS = {"a": (200, 60, 40), "b": (40, 160, 220), "s": (90, 200, 90), "t": (120, 120, 30)}
+"""RGB of each made-up clip or still."""
+
+
+def write_table(path: pathlib.Path, rows: list[dict[str, object]]) -> None:
+    with path.open("w", newline="") as file:
+        table = csv.DictWriter(file, fieldnames=list(rows[0]))
+        table.writeheader()
+        table.writerows(rows)
+
+
+def plain(colour: tuple[int, int, int]) -> np.ndarray:
+    """(256, 256, 3) BGR, as OpenCV writes it."""
+    return np.full((256, 256, 3), colour[::-1], np.uint8)
+
+
+def labels_of(rng: np.random.Generator, count: int) -> dict[str, np.ndarray]:
+    pose = np.zeros((count, 4, 4), np.float16)
+    pose[:, :3, :3] = 2.5 * np.eye(3)
+    pose[:, 3, 3] = 1
+    embedding = rng.normal(size=(count, 256))
+    return {
+        "blendshapes": rng.integers(0, 256, (count, 52), dtype=np.uint8),
+        "pose": pose,
+        "embedding": (embedding / np.linalg.norm(embedding, axis=1, keepdims=True)).astype(np.float16),
+    }
+
+
+def write_clip(root: pathlib.Path, name: str, mesh_16: np.ndarray, rng: np.random.Generator) -> None:
+    writer = cv2.VideoWriter(str(root / "clips" / f"{name}.mp4"), cv2.VideoWriter_fourcc(*"mp4v"), 12.5, (256, 256))
+    for _ in range(FRAMES):
+        writer.write(plain(COLOURS[name]))
+    writer.release()
+    differences = np.concatenate([mesh_16[:1], np.diff(mesh_16, axis=0)]).astype(np.int16)
+    parsing = rng.integers(0, 5, ((FRAMES + 1) // 2, 128, 128), dtype=np.uint8)
+    np.savez(root / "clips" / f"{name}.npz", mesh_d16=differences, parsing=parsing, **labels_of(rng, FRAMES))
+
+
+@pytest.fixture
+def written(tmp_path: pathlib.Path) -> tuple[pathlib.Path, dict[str, np.ndarray]]:
+    """The folder, and the meshes that were put in: clip a and still s train, clip b and still t validate."""
+    rng = np.random.default_rng(0)
+    root = tmp_path / "set"
+    (root / "clips").mkdir(parents=True)
+    (root / "stills").mkdir()
+    meshes = {name: rng.integers(0, 4096, (FRAMES, 478, 3)) for name in ("a", "b")}
+    for name, mesh in meshes.items():
+        write_clip(root, name, mesh, rng)
+    clip = {"frames": FRAMES, "fps": "25/2"}
+    write_table(
+        root / "clips.csv",
+        [
+            {"clip": "a", "person": "p1", "split": "train", **clip},
+            {"clip": "b", "person": "p2", "split": "val", **clip},
+        ],
+    )
+    for name in ("s", "t"):
+        cv2.imwrite(str(root / "stills" / f"{name}.jpg"), plain(COLOURS[name]))
+    meshes["stills"] = rng.integers(0, 4096, (2, 478, 3))
+    names = np.array(["t", "s"])  # in another order than the table
+    parsing = rng.integers(0, 5, (2, 128, 128), dtype=np.uint8)
+    mesh_16 = meshes["stills"].astype(np.int16)
+    np.savez(root / "stills.npz", name=names, mesh_16=mesh_16, parsing=parsing, **labels_of(rng, 2))
+    write_table(
+        root / "stills.csv",
+        [
+            {"still": "s", "person": "p0", "split": "train", "synthetic": 1},
+            {"still": "t", "person": "p2", "split": "val", "synthetic": 0},
+        ],
+    )
+    return root, meshes
+
+
+def test_a_split_is_read_row_by_row(
+    written: tuple[pathlib.Path, dict[str, np.ndarray]], tmp_path: pathlib.Path
+) -> None:
+    root, meshes = written
+    data = load_faces(root, "train", tmp_path / "cache")
+    assert isinstance(data, FaceData)
+    assert len(data) == FRAMES + 1
+    assert data.names == ("a:0", "a:1", "a:2", "s")
+    assert data.rgb.shape == (4, 256, 256, 3)
+    for row, name in enumerate("aaas"):
+        assert np.abs(data.rgb[row, 100, 100].astype(int) - COLOURS[name]).max() < 12, name
+    np.testing.assert_allclose(data.mesh_px[:3], meshes["a"] / 16)
+    np.testing.assert_allclose(data.mesh_px[3], meshes["stills"][1] / 16)
+    np.testing.assert_allclose(data.rotation, np.broadcast_to(np.eye(3), (4, 3, 3)), atol=1e-6)
+    assert data.blendshapes.min() >= 0
+    assert data.blendshapes.max() <= 1
+    np.testing.assert_allclose(np.linalg.norm(data.embedding, axis=1), 1, atol=2e-3)
+    assert data.has_parsing.tolist() == [True, False, True, True]
+    assert data.person.tolist() == [1, 1, 1, 0]
+    assert data.clip_ranges == [(0, 3)]
+    assert data.is_still.tolist() == [False, False, False, True]
+    np.testing.assert_allclose(data.yaw_deg, 0, atol=1e-4)
+
+
+def test_splits_do_not_mix(written: tuple[pathlib.Path, dict[str, np.ndarray]], tmp_path: pathlib.Path) -> None:
+    root, meshes = written
+    data = load_faces(root, "val", tmp_path / "cache")
+    assert data.names == ("b:0", "b:1", "b:2", "t")
+    assert set(data.person.tolist()) == {0}
+    np.testing.assert_allclose(data.mesh_px[3], meshes["stills"][0] / 16)
+
+
+def test_decoded_once_it_is_mapped_from_then_on(
+    written: tuple[pathlib.Path, dict[str, np.ndarray]], tmp_path: pathlib.Path
+) -> None:
+    root, _ = written
+    first = load_faces(root, "train", tmp_path / "cache")
+    (root / "clips" / "a.mp4").unlink()
+    again = load_faces(root, "train", tmp_path / "cache")
+    assert isinstance(again.rgb, np.memmap)
+    assert np.array_equal(first.rgb, again.rgb)
+
+
+def test_a_copy_that_was_broken_off_is_made_anew(
+    written: tuple[pathlib.Path, dict[str, np.ndarray]], tmp_path: pathlib.Path
+) -> None:
+    root, _ = written
+    load_faces(root, "train", tmp_path / "cache")
+    (folder,) = (tmp_path / "cache").iterdir()
+    (folder / "done").unlink()
+    (folder / "mesh_px.npy").write_bytes(b"half")
+    assert len(load_faces(root, "train", tmp_path / "cache")) == 4
+
+
+@pytest.mark.parametrize("name", ["clips.csv", "stills.csv", "stills.npz"])
+def test_a_missing_file_is_named(
+    written: tuple[pathlib.Path, dict[str, np.ndarray]], tmp_path: pathlib.Path, name: str
+) -> None:
+    root, _ = written
+    (root / name).unlink()
+    with pytest.raises(
+        FileNotFoundError, match=rf"{name} is missing; give --data a folder laid out as docs/data.md says"
+    ):
+        load_faces(root, "train", tmp_path / "cache")
+
+
+def test_pictures_without_labels_are_named(
+    written: tuple[pathlib.Path, dict[str, np.ndarray]], tmp_path: pathlib.Path
+) -> None:
+    root, _ = written
+    labels = dict(np.load(root / "clips" / "a.npz"))
+    labels["mesh_d16"] = labels["mesh_d16"][:2]
+    np.savez(root / "clips" / "a.npz", **labels)
+    with pytest.raises(ValueError, match=r"a\.mp4 has 3 frames, its labels 2"):
+        load_faces(root, "train", tmp_path / "cache")
