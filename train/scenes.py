@@ -156,7 +156,7 @@ class SceneComposer:
         crop, mesh = np.asarray(self.data.rgb[row]), self.data.mesh_px[row][:, :2].astype(np.float64)
         alpha = self._alpha(row, mesh, rng)
         if rng.random() < 0.1:
-            crop = random_occluder(crop, cv2.resize(self._one_background(64, rng), (CROP_PX, CROP_PX)), rng)
+            crop = self._occluded(crop, mesh, rng)
         if rng.random() < 0.3:
             crop = random_colour(crop, rng)
         if rng.random() < 0.5:
@@ -189,6 +189,14 @@ class SceneComposer:
         place = rgb[y0:y1, x0:x1]
         place[:] = (place + cover[..., None] * (patch.astype(np.float32) - place)).astype(np.uint8)
         return box, cover, (int(x0), int(y0))
+
+    def _occluded(self, crop: np.ndarray, mesh: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+        """Something in front of the crop, unless it would hide too much of the face."""
+        covered = random_occluder(crop, cv2.resize(self._one_background(64, rng), (CROP_PX, CROP_PX)), rng)
+        x0, y0 = np.floor(mesh.min(0)).astype(int).clip(0, CROP_PX - 2)
+        x1, y1 = np.ceil(mesh.max(0)).astype(int).clip(2, CROP_PX)
+        hidden = (covered != crop).any(-1)[y0:y1, x0:x1].mean()
+        return covered if hidden < 1 - HIDDEN_BELOW else crop
 
     def _alpha(self, row: int, mesh: np.ndarray, rng: np.random.Generator) -> np.ndarray:
         """(256, 256) in [0, 1]: the person cut out, a feathered ellipse around the head, or the whole crop."""

@@ -38,7 +38,7 @@ class DetectorTaskConfig:
     """Side of a training scene; faces up to four fifths of it."""
     centre_cells: float = 0.75
     """Cells whose centre is nearer than this many strides to the face's centre, in x and y, answer for it."""
-    focal_alpha: float = 0.3
+    focal_alpha: float = 0.25
     """Weight of faces against background in the focal loss."""
     focal_gamma: float = 2.0
     """Its focus on what is still wrong (Lin et al., 2017, eq. 5)."""
@@ -272,5 +272,5 @@ def build(train: FaceData, val: FaceData, arguments: Any) -> tuple[DetectorTask,
     task = DetectorTask(train, val, DetectorConfig(), DetectorTaskConfig())
     start_from(task.networks, arguments.init)
     return task, LoopConfig(
-        steps=1900, batch_size=16, learning_rate=2e-3, clip_norm=5.0, warmup_steps=100, validate_every=950
+        steps=2400, batch_size=16, learning_rate=2e-3, clip_norm=5.0, warmup_steps=100, validate_every=1200
     )
