@@ -12,10 +12,10 @@ FORMAT_VERSION = 1
 
 
 def write_model(networks: nn.Module, folder: pathlib.Path, config: dict[str, Any], facts: dict[str, Any]) -> None:
-    """Write ``model.safetensors`` (floats as fp16) and ``config.json`` into `folder`."""
+    """Write ``model.safetensors`` (fp16, statistics of norms fp32) and ``config.json`` into `folder`."""
     folder.mkdir(parents=True, exist_ok=True)
     weights = {
-        name: (value.half() if value.is_floating_point() else value).detach().cpu().contiguous()
+        name: as_shipped(name, value).detach().cpu().contiguous()
         for name, value in networks.state_dict().items()
         if not name.endswith("num_batches_tracked")
     }
@@ -23,6 +23,13 @@ def write_model(networks: nn.Module, folder: pathlib.Path, config: dict[str, Any
     (folder / "model.safetensors.tmp").rename(folder / "model.safetensors")
     text = json.dumps({"format_version": FORMAT_VERSION} | config | {"training": facts}, indent=2)
     (folder / "config.json").write_text(text + "\n")
+
+
+def as_shipped(name: str, value: torch.Tensor) -> torch.Tensor:
+    """Half precision, but for the running statistics of norms: a variance may exceed 65,504."""
+    if not value.is_floating_point() or name.endswith(("running_mean", "running_var")):
+        return value
+    return value.half()
 
 
 def count_parameters(networks: nn.Module) -> int:
@@ -33,9 +40,8 @@ def count_parameters(networks: nn.Module) -> int:
 def as_loaded(networks: nn.Module) -> nn.Module:
     """Round weights in place to what the exported file holds, so that validation measures what ships."""
     with torch.no_grad():
-        for value in networks.state_dict().values():
-            if value.is_floating_point():
-                value.copy_(value.half().float())
+        for name, value in networks.state_dict().items():
+            value.copy_(as_shipped(name, value).to(value.dtype))
     return networks
 
 

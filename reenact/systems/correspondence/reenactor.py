@@ -25,6 +25,9 @@ from reenact.systems.correspondence.motion import (
 from reenact.systems.correspondence.networks import CorrespondenceNetworks, SourceFeatures, compose
 from reenact.types import CropSpec, FaceGeometry, FaceImage
 
+_MOVING_PX = 1.0
+"""Largest movement of a mesh point, in pixels of the network's crop, from which on the drawing counts fully."""
+
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class CorrespondenceIdentity:
@@ -130,10 +133,27 @@ class CorrespondenceReenactor(Reenactor[CorrespondenceIdentity, MeshMotion, Driv
             flow.displacement,
             flow.visible,
         )
+        drawn = drawn._replace(matte=keep_still(drawn.matte, identity.mesh, driven.mesh, self.crop.network_px))
         native = identity.native_rgb.expand(count, -1, -1, -1)
         rgb = compose(drawn, native)
         changed = 1 - resize(drawn.matte[:, 1:2], native.shape[-1])
         return Rendered(rgb=rgb, changed=changed)
+
+
+def keep_still(
+    matte: Float[Tensor, "f 3 s s"],
+    source: Float[Tensor, "1 478 3"],
+    target: Float[Tensor, "f 478 3"],
+    network_px: int,
+) -> Float[Tensor, "f 3 s s"]:
+    """Hand the picture back to the untouched source where no point of the mesh moves by a pixel of the crop.
+
+    A face that does not move is then the source itself, bit for bit, and one that begins to move fades in.
+    """
+    moved_px = (target - source)[..., :2].norm(dim=-1).amax(dim=1) * (network_px / 2)
+    share = (moved_px / _MOVING_PX).clamp(0, 1)[:, None, None, None]
+    untouched = matte.new_tensor([0.0, 1.0, 0.0])[:, None, None]
+    return matte * share + untouched * (1 - share)
 
 
 def to_half_sides(mesh_px: Float[Tensor, "f 478 3"], side: int) -> Float[Tensor, "f 478 3"]:
