@@ -1,4 +1,5 @@
 PYTHON ?= python
+DATA ?= data
 
 .PHONY: setup check check-format check-lint check-types check-imports test golden bench
 
@@ -26,6 +27,6 @@ test: ## the whole suite
 golden: ## write the committed outputs of tests/golden anew; look at the difference before committing
 	REENACT_WRITE_GOLDEN=1 $(PYTHON) -m pytest tests/golden
 
-bench: ## speed; and quality, where the labelled data folder is at hand
+bench: ## speed; and quality on the labelled data folder: `make bench DATA=...`
 	$(PYTHON) -m benchmarks.speed
-	$(PYTHON) -m benchmarks.quality
+	$(PYTHON) -m benchmarks.quality --data $(DATA)

@@ -131,7 +131,11 @@ def _decode_split(root: pathlib.Path, split: str, folder: pathlib.Path) -> None:
     all_labels = {key: labels[key] for key in ("mesh_16", "blendshapes", "pose", "embedding", "parsing")}
     for still in stills:
         i = where.get(still["still"], where.get(still["still"] + ".jpg"))
-        picture = cv2.imread(str(root / "stills" / f"{still['still']}.jpg"), cv2.IMREAD_COLOR)
+        path = root / "stills" / f"{still['still']}.jpg"
+        picture = cv2.imread(str(path), cv2.IMREAD_COLOR)
+        if i is None or picture is None:
+            fault = "has no labels in stills.npz" if i is None else "is missing or no picture"
+            raise ValueError(f"{path} {fault}; mend it or take its row out of stills.csv")
         rgb[row] = cv2.cvtColor(picture, cv2.COLOR_BGR2RGB)
         mesh[row] = all_labels["mesh_16"][i] / 16
         blendshapes[row] = all_labels["blendshapes"][i] / 255

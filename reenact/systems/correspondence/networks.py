@@ -1,7 +1,7 @@
 """Networks of the correspondence system.
 
-"High-Fidelity Face Reenactment via Identity-Matched Correspondence Learning" (TOMM 2023), sections 3.2 and 3.3, in the
-form of the project's DESIGN.md, decision 5.
+After "High-Fidelity Face Reenactment via Identity-Matched Correspondence Learning" (TOMM 2023): its abstract names the
+parts, their equations are this project's (DESIGN.md, decision 5).
 
     source rgb + PNCC ─▶ SourceEncoder ─▶ s1 s2 s3                       (1/4 1/8 1/16; once per source)
     source PNCC (+ s3) ─▶ E ─▶ keys ──┐
