@@ -1,9 +1,12 @@
+import cv2
 import numpy as np
 import pytest
+import skimage.data
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
+from reenact.hub.loading import load_detector
 from reenact.perception.detector import (
     STRIDES,
     Detector,
@@ -166,3 +169,39 @@ def test_folding_batch_norms_changes_no_prediction():
     assert torch.allclose(plain.boxes, folded.boxes, atol=1e-3)
     assert torch.allclose(plain.score_logit, folded.score_logit, atol=1e-4)
     assert any(isinstance(module, torch.nn.BatchNorm2d) for module in network.modules()), "the caller's network stays"
+
+
+@pytest.fixture(scope="module")
+def embedded_detector() -> Detector:
+    return load_detector()
+
+
+ASTRONAUT_BOX = np.array([178, 72, 270, 174])
+"""Forehead to chin of the one face in scikit-image's astronaut, by eye."""
+
+
+def overlap_with(boxes: np.ndarray, box: np.ndarray) -> float:
+    iou, _ = box_overlaps(torch.from_numpy(boxes), torch.from_numpy(np.asarray(box, np.float32))[None])
+    return float(iou.max()) if len(boxes) else 0.0
+
+
+@pytest.mark.parametrize("side", [250, 512, 1500])
+def test_embedded_weights_find_the_astronaut_at_any_size(embedded_detector: Detector, side: int):
+    frame = cv2.resize(skimage.data.astronaut(), (side, side), interpolation=cv2.INTER_AREA)
+    found = embedded_detector.detect(frame)
+    assert len(found) == 1
+    assert overlap_with(found.boxes_px, ASTRONAUT_BOX * side / 512) > 0.7
+
+
+def test_embedded_weights_find_a_small_face_in_a_wide_picture(embedded_detector: Detector):
+    frame = np.full((1080, 1920, 3), 120, np.uint8)
+    frame[300:520, 1400:1620] = cv2.resize(skimage.data.astronaut(), (220, 220), interpolation=cv2.INTER_AREA)
+    found = embedded_detector.detect(frame)
+    assert overlap_with(found.boxes_px, ASTRONAUT_BOX * 220 / 512 + [1400, 300, 1400, 300]) > 0.5
+
+
+@pytest.mark.parametrize("name", ["coffee", "rocket", "brick"])
+def test_embedded_weights_find_no_face_where_there_is_none(embedded_detector: Detector, name: str):
+    frame = getattr(skimage.data, name)()
+    found = embedded_detector.detect(frame if frame.ndim == 3 else np.repeat(frame[..., None], 3, axis=2))
+    assert len(found) == 0

@@ -1,7 +1,10 @@
+import cv2
 import pytest
+import skimage.data
 import torch
 
-from reenact.perception.parser import PARSER_CLASSES, ParserConfig, ParserNetwork
+from reenact.hub.loading import load_parser
+from reenact.perception.parser import PARSER_CLASSES, PARSER_CROP_PX, ParserConfig, ParserNetwork
 
 SMALL = ParserConfig(widths=(4, 8, 8, 8), decoder=(8, 8, 4), blocks=(1, 1, 1))
 
@@ -41,3 +44,17 @@ def test_a_change_in_one_corner_leaves_the_far_corner_alone_without_depth():
 def test_default_network_fits_its_budget():
     network = ParserNetwork(ParserConfig())
     assert 500_000 < sum(value.numel() for value in network.parameters()) < 1_000_000
+
+
+def test_embedded_weights_know_the_astronauts_face_hair_and_surroundings():
+    crop = skimage.data.astronaut()[20:220, 124:324]  # about twice the face
+    small = cv2.resize(crop, (PARSER_CROP_PX, PARSER_CROP_PX), interpolation=cv2.INTER_AREA)
+    with torch.no_grad():
+        logits = load_parser()(torch.from_numpy(small).permute(2, 0, 1)[None].float() / 255)
+    classes = logits.argmax(1)[0]
+    face, hair, clothes = (PARSER_CLASSES.index(name) for name in ("face", "hair", "clothes"))
+    assert classes[32, 32] == face
+    shares = torch.bincount(classes.flatten(), minlength=5) / classes.numel()
+    assert 0.1 < shares[face] < 0.4
+    assert shares[hair] > 0.03
+    assert shares[clothes] > 0.03
