@@ -14,7 +14,7 @@ The flow is a residual on the mesh flow, which is known at 1/2 of the crop's sid
 layers are cheap on a CPU; colour and matte reach the full side by pixel shuffle.
 """
 
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 import torch
 from jaxtyping import Float
@@ -28,6 +28,10 @@ SOURCE_MAPS = 6
 """Channels of `FaceMaps.stacked`."""
 TARGET_MAPS = 12
 """Target maps 6, mesh flow 2, visibility 1, source colours warped by the mesh flow 3."""
+
+
+_DECISION = 1.5
+"""Exponent of `decide`."""
 
 
 class SourceFeatures(NamedTuple):
@@ -238,10 +242,28 @@ class CorrespondenceNetworks(nn.Module):
         return (found - flat).transpose(1, 2).unflatten(2, (side, side))
 
 
-def compose(drawn: DrawnFace, source_rgb: Float[Tensor, "f 3 n n"]) -> Float[Tensor, "f 3 n n"]:
-    """The picture at the source crop's own size n: flow and matte upsampled, original pixels warped (bicubic)."""
+def compose(
+    drawn: DrawnFace, source_rgb: Float[Tensor, "f 3 n n"], mode: Literal["bilinear", "bicubic"] = "bilinear"
+) -> Float[Tensor, "f 3 n n"]:
+    """The picture at the source crop's own size n: flow and matte upsampled, original pixels warped.
+
+    Args:
+        drawn: flow, matte and colour.
+        source_rgb: the source crop at its own size.
+        mode: how pixels are read between pixels; bilinear trains, bicubic keeps detail.
+    """
     side = source_rgb.shape[-1]
-    displacement, matte = resize(drawn.displacement, side), resize(drawn.matte, side)
-    warped = warp(source_rgb, displacement, "bicubic" if not source_rgb.requires_grad and side > 256 else "bilinear")
+    matte = resize(drawn.matte, side)
+    warped = warp(source_rgb, resize(drawn.displacement, side), mode)
     colour = resize(drawn.colour, side)
     return (matte[:, :1] * warped + matte[:, 1:2] * source_rgb + matte[:, 2:] * colour).clamp(0, 1)
+
+
+def decide(matte: Float[Tensor, "f 3 s s"]) -> Float[Tensor, "f 3 s s"]:
+    """Lean each pixel further to its largest share: mixing shifted pictures blurs.
+
+    Measured on validation people, bicubic warping, as the Laplacian energy of the visible face over the true frame's:
+    0.80 without, 0.92 with the exponent of 1.5, for 0.1 dB of PSNR (bilinear warping alone: 0.54).
+    """
+    leaning = matte**_DECISION
+    return leaning / leaning.sum(dim=1, keepdim=True)

@@ -22,7 +22,7 @@ from reenact.systems.correspondence.motion import (
     read_mesh_motion,
     split_identity,
 )
-from reenact.systems.correspondence.networks import CorrespondenceNetworks, SourceFeatures, compose
+from reenact.systems.correspondence.networks import CorrespondenceNetworks, SourceFeatures, compose, decide
 from reenact.types import CropSpec, FaceGeometry, FaceImage
 
 _MOVING_PX = 1.0
@@ -133,9 +133,10 @@ class CorrespondenceReenactor(Reenactor[CorrespondenceIdentity, MeshMotion, Driv
             flow.displacement,
             flow.visible,
         )
-        drawn = drawn._replace(matte=keep_still(drawn.matte, identity.mesh, driven.mesh, self.crop.network_px))
+        matte = keep_still(decide(drawn.matte), identity.mesh, driven.mesh, self.crop.network_px)
+        drawn = drawn._replace(matte=matte)
         native = identity.native_rgb.expand(count, -1, -1, -1)
-        rgb = compose(drawn, native)
+        rgb = compose(drawn, native, "bicubic")
         changed = 1 - resize(drawn.matte[:, 1:2], native.shape[-1])
         return Rendered(rgb=rgb, changed=changed)
 
