@@ -11,7 +11,7 @@ from jaxtyping import Float
 from torch import Tensor
 from torch.nn import functional
 
-from reenact.geometry.landmarks import FACE_OVAL
+from reenact.geometry.landmarks import FACE_OVAL, LANDMARKS_68
 from reenact.geometry.morphable import MorphableModel
 from reenact.geometry.rasterise import rasterise, vertex_facing, vertex_visibility
 from reenact.ops.warp import identity_grid
@@ -97,6 +97,19 @@ def source_visibility(model: MorphableModel, source: Float[Tensor, "f 478 3"], s
     height = pixels[..., 1].amax(1) - pixels[..., 1].amin(1)
     in_front = vertex_visibility(pixels, model.triangles, raster, tolerance_px=_DEPTH_SLACK * float(height.mean()))
     return in_front * (vertex_facing(pixels, model.triangles) > _GRAZING)
+
+
+def landmark_visibility(
+    model: MorphableModel, mesh: Float[Tensor, "f 478 3"], side: int = 128
+) -> Float[Tensor, "f 68"]:
+    """1 for each of the 68 iBUG landmarks that the picture shows, 0 for those that the head hides.
+
+    Args:
+        model: triangles of the mesh.
+        mesh: in half-sides.
+        side: pixels of the picture in which depths are compared.
+    """
+    return source_visibility(model, mesh, side)[:, list(LANDMARKS_68)]
 
 
 def carry_rim(

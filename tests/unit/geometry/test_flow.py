@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from reenact.geometry.flow import carry_rim, draw_face, mesh_flow, source_visibility
+from reenact.geometry.flow import carry_rim, draw_face, landmark_visibility, mesh_flow, source_visibility
 from reenact.geometry.landmarks import LEFT_EYE_RING, RIGHT_EYE_RING
 from reenact.geometry.morphable import MorphableModel, load_morphable
 from reenact.ops.warp import warp
@@ -140,3 +140,16 @@ def test_one_source_serves_many_targets_and_a_batch_is_its_frames(model: Morphab
         torch.testing.assert_close(alone.displacement, together.displacement[i : i + 1], atol=1e-5, rtol=0)
         torch.testing.assert_close(alone.visible, together.visible[i : i + 1])
         assert torch.equal(alone.target.pncc, together.target.pncc[i : i + 1])
+
+
+def test_a_turned_head_hides_the_far_half_of_the_68_landmarks(model: MorphableModel) -> None:
+    """At 60 degrees to the person's left, the jaw's far end and the outer corner of the far eye are hidden."""
+    turned = posed(model, (0, 60, 0))
+    frontal = landmark_visibility(model, posed(model, (0, 0, 0)))
+    seen = landmark_visibility(model, turned)
+    assert seen.shape == (1, 68)
+    right, left = (0, 1, 2, 36), (14, 15, 16, 45)
+    x = turned[0, [36, 45], 2]
+    far, near = (right, left) if x[0] > x[1] else (left, right)
+    assert seen[0, list(far)].sum() == 0 and seen[0, near[-1]] == 1
+    assert frontal[0, 17:].mean() > 0.95
