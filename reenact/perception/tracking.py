@@ -112,7 +112,7 @@ class FaceTracker:
         chosen = choose_face(faces, face, best_score=best_score, min_score=min_score) if len(faces) else 0
         geometry = self._locate(frame, faces.boxes_px[chosen]) if len(faces) else None
         certain = 0.0 if geometry is None else float(geometry.score[0])
-        if certain < _UPRIGHT_CERTAIN:
+        if geometry is None or certain < _UPRIGHT_CERTAIN:
             turned = self._find_turned(frame, min_score, max(certain, _LYING_CERTAIN))
             if geometry is None or len(turned):
                 chosen = choose_face(turned, face, best_score=best_score, min_score=min_score)
