@@ -32,11 +32,6 @@ def as_shipped(name: str, value: torch.Tensor) -> torch.Tensor:
     return value.half()
 
 
-def count_parameters(networks: nn.Module) -> int:
-    """Trainable numbers in `networks`."""
-    return sum(value.numel() for value in networks.parameters() if value.requires_grad)
-
-
 def as_loaded(networks: nn.Module) -> nn.Module:
     """Round weights in place to what the exported file holds, so that validation measures what ships."""
     with torch.no_grad():

@@ -3,6 +3,7 @@
 Runs under ``accelerate launch -m train RECIPE`` on one CPU, one GPU or many; the same command resumes.
 """
 
+import copy
 import dataclasses
 import json
 import math
@@ -22,6 +23,8 @@ from accelerate.utils import set_seed
 from torch import nn
 from torch.optim.swa_utils import AveragedModel
 
+from train.export import as_loaded
+
 Batch = dict[str, torch.Tensor]
 Losses = dict[str, torch.Tensor]
 
@@ -31,7 +34,7 @@ class LoopConfig:
     """How long and how fast; what is learned is the task's affair."""
 
     steps: int
-    """Optimiser steps in the whole run."""
+    """Optimiser steps in the whole run; 0 measures the weights it starts from."""
     batch_size: int
     """Samples per step and process."""
     learning_rate: float = 1e-3
@@ -189,6 +192,9 @@ def run(task: Task, config: LoopConfig, out: pathlib.Path, *, command: str) -> d
             _log(accelerator, out, {"step": counter.step, "validation": figures})
         if counter.step % config.save_every == 0 or counter.step == config.steps:
             _save_checkpoint(accelerator, out, counter.step)
+    if config.steps == 0 and accelerator.is_main_process:  # only measure the weights that the task starts from
+        figures = _validate_and_export(task, ema.module, out, 0, config, device, command)
+        _log(accelerator, out, {"step": 0, "validation": figures})
     accelerator.end_training()
     return figures
 
@@ -231,7 +237,7 @@ def _validate_and_export(
     device: torch.device,
     command: str,
 ) -> dict[str, float]:
-    networks.eval()
+    networks = as_loaded(copy.deepcopy(networks)).eval()  # the figures are those of the file
     with torch.no_grad():
         figures = {name: round(float(value), 5) for name, value in task.validate(networks, device).items()}
         picture = task.draw_samples(networks, device)

@@ -29,6 +29,10 @@ _MOVING_PX = 1.0
 """Largest movement of a mesh point, in pixels of the network's crop, from which on the drawing counts fully."""
 
 
+_ROUNDING_PX = 0.01
+"""Movement up to which a mesh is the same but for rounding."""
+
+
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class CorrespondenceIdentity:
     """A source, encoded once."""
@@ -152,6 +156,7 @@ def keep_still(
     A face that does not move is then the source itself, bit for bit, and one that begins to move fades in.
     """
     moved_px = (target - source)[..., :2].norm(dim=-1).amax(dim=1) * (network_px / 2)
+    moved_px = moved_px * (moved_px > _ROUNDING_PX)
     share = (moved_px / _MOVING_PX).clamp(0, 1)[:, None, None, None]
     untouched = matte.new_tensor([0.0, 1.0, 0.0])[:, None, None]
     return matte * share + untouched * (1 - share)

@@ -9,7 +9,7 @@ from safetensors.torch import load_file
 from torch import nn
 
 from reenact.hub.checkpoint import load_weights, read_checkpoint
-from train.export import as_loaded, count_parameters, start_from, write_model
+from train.export import as_loaded, start_from, write_model
 
 
 def network(seed: int = 0) -> nn.Sequential:
@@ -57,13 +57,6 @@ def test_a_run_may_start_from_exported_weights(tmp_path: pathlib.Path) -> None:
     torch.testing.assert_close(other[0].weight, network(0)[0].weight, rtol=1e-3, atol=1e-6)
     start_from(untouched, None)
     assert torch.equal(untouched[0].weight, network(1)[0].weight)
-
-
-def test_parameters_are_counted() -> None:
-    layers = nn.Linear(3, 2)
-    assert count_parameters(layers) == 8
-    layers.bias.requires_grad_(False)
-    assert count_parameters(layers) == 6
 
 
 def test_weights_of_another_shape_do_not_start_a_run(tmp_path: pathlib.Path) -> None:
