@@ -19,11 +19,13 @@ class PatchDiscriminator(nn.Module):
     """Convolutions of stride 2, then one logit per patch (Isola et al., 2017)."""
 
     def __init__(self, inputs: int, *, width: int = 64, layers: int = 3, norm: Norm = "instance") -> None:
-        """Args:
-        inputs: channels of the picture, conditions included.
-        width: channels after the first layer; doubled by each further one, up to 8 times as many.
-        layers: halvings; 3 judge patches of 70 x 70 pixels, as in the paper's 256 px setting.
-        norm: "instance" as published, "spectral" for hinge losses on small batches, or "none".
+        """Draw up the layers.
+
+        Args:
+            inputs: channels of the picture, conditions included.
+            width: channels after the first layer; doubled by each further one, up to 8 times as many.
+            layers: halvings; 3 judge patches of 54 x 54 pixels.
+            norm: "instance" as published, "spectral" for hinge losses on small batches, or "none".
         """
         super().__init__()
         widths = [width * min(2**i, 8) for i in range(layers + 1)]

@@ -23,6 +23,7 @@ from torch.nn import functional
 
 from reenact.ops.warp import identity_grid, resize, warp
 from reenact.systems.correspondence.config import CorrespondenceConfig
+from reenact.systems.layers import ResidualBlock, conv_norm, zero_conv
 
 SOURCE_MAPS = 6
 """Channels of `FaceMaps.stacked`."""
@@ -54,33 +55,6 @@ class DrawnFace(NamedTuple):
     """Generated RGB in [0, 1]."""
     matched: Float[Tensor, "f 2 m m"]
     """Flow of the soft correspondence alone, at 1/16: supervised by the mesh flow where that is known."""
-
-
-def conv_norm(inputs: int, outputs: int, stride: int = 1) -> nn.Sequential:
-    """3x3 convolution, batch norm, SiLU. Batch norm folds into the convolution for inference."""
-    return nn.Sequential(
-        nn.Conv2d(inputs, outputs, 3, stride=stride, padding=1, bias=False), nn.BatchNorm2d(outputs), nn.SiLU()
-    )
-
-
-def zero_conv(inputs: int, outputs: int) -> nn.Conv2d:
-    """3x3 convolution that starts at zero: what it is added to begins unchanged."""
-    conv = nn.Conv2d(inputs, outputs, 3, padding=1)
-    for parameter in conv.parameters():
-        nn.init.zeros_(parameter)
-    return conv
-
-
-class ResidualBlock(nn.Module):
-    """x + conv(act(norm(conv(x))))."""
-
-    def __init__(self, channels: int) -> None:
-        super().__init__()
-        self.first = conv_norm(channels, channels)
-        self.second = zero_conv(channels, channels)
-
-    def forward(self, x: Float[Tensor, "f c h w"]) -> Float[Tensor, "f c h w"]:
-        return x + self.second(self.first(x))
 
 
 class Pyramid(nn.Module):
