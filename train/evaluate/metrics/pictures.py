@@ -1,0 +1,54 @@
+"""How far a result is from the real picture, pixel by pixel."""
+
+from jaxtyping import Float
+from torch import Tensor
+
+from reenact.errors import MissingDependencyError
+
+PSNR_CAP_DB = 100.0
+"""Given for pictures that agree to 1e-5 of the range, whose PSNR grows without end."""
+
+
+def l1(result: Float[Tensor, "n 3 h w"], target: Float[Tensor, "n 3 h w"]) -> Float[Tensor, "n"]:
+    """Mean absolute difference, 0 to 1."""
+    return (result - target).abs().mean(dim=(1, 2, 3))
+
+
+def mse(result: Float[Tensor, "n 3 h w"], target: Float[Tensor, "n 3 h w"]) -> Float[Tensor, "n"]:
+    """Mean squared difference, 0 to 1."""
+    return (result - target).square().mean(dim=(1, 2, 3))
+
+
+def psnr_db(result: Float[Tensor, "n 3 h w"], target: Float[Tensor, "n 3 h w"]) -> Float[Tensor, "n"]:
+    """Peak signal-to-noise ratio, ``-10 log10(MSE)``, of each picture; at most `PSNR_CAP_DB`.
+
+    Raises:
+        MissingDependencyError: torchmetrics is not installed.
+    """
+    try:
+        from torchmetrics.functional.image import peak_signal_noise_ratio
+    except ImportError as error:
+        raise _torchmetrics_missing("PSNR") from error
+    ratio = peak_signal_noise_ratio(result, target, data_range=1.0, reduction="none", dim=(1, 2, 3))
+    return ratio.clamp(max=PSNR_CAP_DB)
+
+
+def ssim(result: Float[Tensor, "n 3 h w"], target: Float[Tensor, "n 3 h w"]) -> Float[Tensor, "n"]:
+    """Structural similarity (Wang et al., 2004), 1 for equal pictures: a Gaussian window of 11 px, sigma 1.5, on RGB.
+
+    Raises:
+        MissingDependencyError: torchmetrics is not installed.
+    """
+    try:
+        from torchmetrics.functional.image import structural_similarity_index_measure
+    except ImportError as error:
+        raise _torchmetrics_missing("SSIM") from error
+    value = structural_similarity_index_measure(result, target, sigma=1.5, data_range=1.0, reduction="none")
+    assert isinstance(value, Tensor)
+    return value.reshape(len(result))
+
+
+def _torchmetrics_missing(metric: str) -> MissingDependencyError:
+    return MissingDependencyError(
+        f'{metric} comes from torchmetrics, which is not installed; install it with: pip install -e ".[train]"'
+    )
