@@ -25,6 +25,12 @@ class Arguments:
     """Run folder: log, checkpoints, samples, exported weights. Used again, it resumes."""
     cache: pathlib.Path = pathlib.Path("runs/cache")
     """Where decoded pictures are kept."""
+    preset: str | None = None
+    """Sizes of the networks, where the recipe offers several: "paper" or "tiny"."""
+    stream: bool = False
+    """Read the shards of a prepared set window by window, from a folder, http(s):// or hf://, instead of decoding all."""
+    resident: bool = False
+    """Keep the pictures on the device and cut crops there, where the recipe offers it."""
     loop: Annotated[LoopConfig | None, tyro.conf.Suppress] = None
     steps: int | None = None
     """Optimiser steps, instead of the recipe's."""
