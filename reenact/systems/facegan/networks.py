@@ -1,0 +1,283 @@
+"""Networks of FACEGAN: "Facial Attribute Controllable rEenactment GAN" (Tripathy, Kannala, Rahtu; WACV 2021).
+
+    landmarks l_s, motion AU_d ──▶ L_T ──▶ l_t = l_s + delta                                 section 3.1
+    source I_s, landmark map H_t ──▶ G_r ──▶ I_fr, S_fr (background, face, hair)             section 3.2
+    I'_fr (I_fr without background), I_b (I_s without head) ──▶ G_b ──▶ I_c, M               section 3.3
+    I_r = M I_c + (1 - M) I_b                                                                equation 9
+
+Two choices go beyond the paper (`FaceganConfig`). With `source_warp`, G_r sees the source warped along source -> target
+landmarks (`rig.py`), takes the source's features along the same way, and mixes warped pixels with drawn ones. With
+`keep_face`, G_b takes the face's pixels over from I_fr; it is also given the head's and the hole's masks.
+"""
+
+from typing import Literal, NamedTuple
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+from torch.nn import functional
+
+from reenact.geometry.landmarks import gaussian_maps
+from reenact.ops.warp import resize, warp
+from reenact.systems.facegan.config import FaceganConfig
+from reenact.systems.facegan.landmarks import POINTS
+from reenact.systems.layers import Encoder, UNet, conv_norm, zero_conv
+
+SEGMENTS = ("background", "face", "hair")
+"""Order of S_fr. Ears, neck and clothes are background: the mixer draws them, as in the paper's figure 4."""
+
+WARP_MAPS = 9
+"""Maps of the target at half the crop's side, beside H_t: mesh flow 2, visibility 1, parts 3, warped source 3."""
+
+_SIGMA_SHARE = 1.5 / 128
+"""Width of the landmarks' Gaussians, as a share of the picture's side."""
+
+
+class LandmarkTransformer(nn.Module):
+    """L_T: fully connected; normalised landmarks and motion -> how the landmarks move."""
+
+    def __init__(self, config: FaceganConfig) -> None:
+        super().__init__()
+        self.anchored = config.anchored
+        width = config.transformer_width
+        self.enter = nn.Linear(2 * POINTS + config.motion_length, width)
+        self.hidden = nn.ModuleList(nn.Linear(width, width) for _ in range(config.transformer_layers - 1))
+        self.leave = nn.Linear(width, 2 * POINTS)
+        nn.init.zeros_(self.leave.weight)
+        nn.init.zeros_(self.leave.bias)
+
+    def forward(
+        self,
+        landmarks: Float[Tensor, "f 68 2"],
+        motion: Float[Tensor, "f m"],
+        own_motion: Float[Tensor, "f m"],
+    ) -> Float[Tensor, "f 68 2"]:
+        """delta l_s, of `normalise_landmarks`.
+
+        Args:
+            landmarks: of the source, normalised.
+            motion: wanted (`motion_vector`).
+            own_motion: what the source itself does; read only if anchored. Where both agree, delta is zero.
+        """
+        if not self.anchored:
+            return self.predict(landmarks, motion)
+        wanted, own = self.predict(landmarks.repeat(2, 1, 1), torch.cat([motion, own_motion])).chunk(2)
+        return wanted - own
+
+    def predict(self, landmarks: Float[Tensor, "f 68 2"], motion: Float[Tensor, "f m"]) -> Float[Tensor, "f 68 2"]:
+        x = functional.silu(self.enter(torch.cat([landmarks.flatten(1), motion], 1)))
+        for layer in self.hidden:
+            x = x + functional.silu(layer(x))
+        return self.leave(x).unflatten(1, (POINTS, 2))
+
+
+class TargetMaps(NamedTuple):
+    """What G_r is told of the target."""
+
+    heat: Float[Tensor, "f 1 h w"]
+    """H_t, of `landmark_map`: at the crop's side, with `source_warp` at half of it."""
+    displacement: Float[Tensor, "f 2 h w"] | None
+    """Flow of `reenact.geometry.flow.mesh_flow` from the source's to the rigged mesh; None without `source_warp`."""
+    visible: Float[Tensor, "f 1 h w"] | None
+    parts: Float[Tensor, "f 3 h w"] | None
+
+
+class DrawnFace(NamedTuple):
+    """G_r's answer."""
+
+    colour: Float[Tensor, "f 3 s s"]
+    """Drawn RGB in [0, 1]; without `source_warp` it is I_fr."""
+    segments: Float[Tensor, "f 3 s s"]
+    """Logits of `SEGMENTS`."""
+    displacement: Float[Tensor, "f 2 h w"] | None
+    """Refined flow to the source in half-sides, at half the side."""
+    matte: Float[Tensor, "f 1 s s"] | None
+    """Share of the warped source; the rest is drawn."""
+
+    @property
+    def foreground(self) -> Float[Tensor, "f 1 s s"]:
+        """Probability of face or hair: what is left once the background is removed."""
+        return 1 - torch.softmax(self.segments.float(), 1)[:, :1]
+
+
+class FaceReenactor(nn.Module):
+    """G_r: draws the source's head where the landmarks want it."""
+
+    def __init__(self, config: FaceganConfig) -> None:
+        super().__init__()
+        self.source_warp, self.reduction = config.source_warp, config.reduction
+        widths, folded = config.widths, config.reduction**2
+        self.source_encoder = None
+        if config.source_warp:
+            self.source_encoder = Encoder(3 * folded, widths, norm=config.norm)
+            self.to_flow = nn.ModuleList(zero_conv(width, 2) for width in widths)
+            inputs = (1 + WARP_MAPS) * folded // 4
+        else:
+            inputs = 4 * folded
+        self.unet = UNet(inputs, widths, blocks=config.blocks, beside=config.source_warp, norm=config.norm)
+        self.to_picture = nn.Conv2d(widths[0], folded * (4 if config.source_warp else 3), 3, padding=1)
+        self.to_segments = nn.Sequential(
+            conv_norm(widths[0], widths[0] // 2, norm=config.norm), nn.Conv2d(widths[0] // 2, folded * 3, 3, padding=1)
+        )
+
+    def encode_source(self, rgb: Float[Tensor, "f 3 s s"]) -> list[Tensor] | None:
+        """Features of a source crop (RGB in [0, 1]), once per source; None without `source_warp`."""
+        if self.source_encoder is None:
+            return None
+        return self.source_encoder(functional.pixel_unshuffle(rgb * 2 - 1, self.reduction))
+
+    def forward(self, features: list[Tensor] | None, rgb: Float[Tensor, "#f 3 s s"], target: TargetMaps) -> DrawnFace:
+        """Draw the target.
+
+        Args:
+            features: of `encode_source`.
+            rgb: the same source crop.
+            target: where the head shall be.
+        """
+        if features is None:
+            rgb = rgb.expand(len(target.heat), -1, -1, -1)
+            h = self.unet(functional.pixel_unshuffle(torch.cat([rgb * 2 - 1, target.heat], 1), self.reduction))
+            picture = functional.pixel_shuffle(self.to_picture(h).float(), self.reduction)
+            return DrawnFace(torch.sigmoid(picture * 2), self._segments(h), None, None)
+        assert target.displacement is not None
+        h, residual = self._decode(features, rgb, target, target.displacement)
+        picture = functional.pixel_shuffle(self.to_picture(h).float(), self.reduction)
+        fine = functional.interpolate(
+            residual, size=target.displacement.shape[-2:], mode="bilinear", align_corners=False
+        )
+        return DrawnFace(
+            colour=torch.sigmoid(picture[:, :3] * 2),
+            segments=self._segments(h),
+            displacement=target.displacement + fine,
+            matte=torch.sigmoid(picture[:, 3:] * 2 + 2),
+        )
+
+    def _decode(
+        self, features: list[Tensor], rgb: Tensor, target: TargetMaps, displacement: Tensor
+    ) -> tuple[Tensor, Tensor]:
+        """Decoder with warped source features at each level; each level refines the flow they are taken along."""
+        assert target.visible is not None and target.parts is not None
+        half, frames = displacement.shape[-1], len(displacement)
+        seen = warp(resize(rgb, half).expand(frames, -1, -1, -1), displacement)
+        x = torch.cat([target.heat, displacement * 4, target.visible, target.parts, seen * 2 - 1], 1)
+        levels = self.unet.encoder(functional.pixel_unshuffle(x, self.reduction // 2))
+        h, residual = None, None
+        for level in reversed(range(len(levels))):
+            side = levels[level].shape[-1]
+            flow = resize(displacement, side)
+            if residual is not None:
+                residual = functional.interpolate(residual, scale_factor=2, mode="bilinear", align_corners=False)
+                flow = flow + residual
+            beside = warp(features[level].float().expand(frames, -1, -1, -1), flow).to(levels[level].dtype)
+            h = self.unet.decode(level, h, levels[level], beside)
+            step = self.to_flow[level](h).float() * 0.1
+            residual = step if residual is None else residual + step
+        assert h is not None and residual is not None
+        return h, residual
+
+    def _segments(self, h: Tensor) -> Float[Tensor, "f 3 s s"]:
+        return functional.pixel_shuffle(self.to_segments(h).float(), self.reduction)
+
+
+class MixedPicture(NamedTuple):
+    """G_b's answer."""
+
+    colour: Float[Tensor, "f 3 s s"]
+    """Drawn RGB in [0, 1]."""
+    mask: Float[Tensor, "f 1 s s"]
+    """M: 0 keeps the background's pixel."""
+    kept: Float[Tensor, "f 1 s s"] | None
+    """Share of I_fr in I_c, the rest is drawn; None without `keep_face`."""
+
+
+class BackgroundMixer(nn.Module):
+    """G_b: joins the reenacted head with a background."""
+
+    def __init__(self, config: FaceganConfig) -> None:
+        super().__init__()
+        self.keep_face, self.reduction = config.keep_face, config.reduction
+        folded, widths = config.reduction**2, config.mixer_widths
+        inputs, outputs = (8, 5) if config.keep_face else (6, 4)
+        self.unet = UNet(inputs * folded, widths, blocks=config.blocks, norm=config.norm)
+        self.to_picture = nn.Conv2d(widths[0], outputs * folded, 3, padding=1)
+
+    def forward(
+        self,
+        face: Float[Tensor, "f 3 s s"],
+        foreground: Float[Tensor, "f 1 s s"],
+        background: Float[Tensor, "f 3 s s"],
+        hole: Float[Tensor, "f 1 s s"],
+    ) -> MixedPicture:
+        """Join them.
+
+        Args:
+            face: I_fr, RGB in [0, 1].
+            foreground: its share of face and hair.
+            background: I_b, RGB in [0, 1]; what its hole shows is not looked at.
+            hole: 1 where the source's face and hair were removed.
+        """
+        background = background * (1 - hole)
+        parts = [face * foreground, background]
+        if self.keep_face:
+            parts = [face, foreground, background, hole]
+        x = functional.pixel_unshuffle(torch.cat(parts, 1) * 2 - 1, self.reduction)
+        picture = functional.pixel_shuffle(self.to_picture(self.unet(x)).float(), self.reduction)
+        logits = picture[:, 3:4] * 2
+        if not self.keep_face:
+            return MixedPicture(torch.sigmoid(picture[:, :3] * 2), torch.sigmoid(logits), None)
+        # begins as plain pasting: the head from I_fr, the hole drawn, all else the background
+        covered = torch.maximum(foreground, hole)
+        return MixedPicture(
+            colour=torch.sigmoid(picture[:, :3] * 2),
+            mask=torch.sigmoid(logits + 8 * covered - 4),
+            kept=torch.sigmoid(picture[:, 4:] * 2 + 8 * foreground - 4),
+        )
+
+
+class FaceganNetworks(nn.Module):
+    """All three modules, as they ship."""
+
+    def __init__(self, config: FaceganConfig) -> None:
+        super().__init__()
+        self.config = config
+        self.transformer = LandmarkTransformer(config)
+        self.reenactor = FaceReenactor(config)
+        self.mixer = BackgroundMixer(config)
+
+
+def landmark_map(landmarks: Float[Tensor, "f 68 2"], side: int) -> Float[Tensor, "f 1 {side} {side}"]:
+    """H_t: a Gaussian at each landmark (half-sides), the largest where several overlap (section 3.2)."""
+    points_px = (landmarks + 1) * (side / 2)
+    return gaussian_maps(points_px, side, side, _SIGMA_SHARE * side).amax(1, keepdim=True)
+
+
+def compose_face(
+    drawn: DrawnFace, source_rgb: Float[Tensor, "#f 3 n n"], mode: Literal["bilinear", "bicubic"] = "bilinear"
+) -> Float[Tensor, "f 3 n n"]:
+    """I_fr at the source crop's own size n.
+
+    Args:
+        drawn: of `FaceReenactor`.
+        source_rgb: the source crop at its own size: with `source_warp`, its own pixels are warped.
+        mode: how pixels are read between pixels; bilinear trains, bicubic keeps detail.
+    """
+    side = source_rgb.shape[-1]
+    colour = resize(drawn.colour, side)
+    if drawn.displacement is None or drawn.matte is None:
+        return colour
+    source = source_rgb.expand(len(colour), -1, -1, -1)
+    warped = warp(source, resize(drawn.displacement, side), mode)
+    matte = resize(drawn.matte, side)
+    return (matte * warped + (1 - matte) * colour).clamp(0, 1)
+
+
+def mix(
+    mixed: MixedPicture, face: Float[Tensor, "f 3 n n"], background: Float[Tensor, "#f 3 n n"]
+) -> Float[Tensor, "f 3 n n"]:
+    """I_r = M I_c + (1 - M) I_b (equation 9), at the side of `face`."""
+    side = face.shape[-1]
+    colour, mask = resize(mixed.colour, side), resize(mixed.mask, side)
+    if mixed.kept is not None:
+        kept = resize(mixed.kept, side)
+        colour = kept * face + (1 - kept) * colour
+    return (mask * colour + (1 - mask) * background).clamp(0, 1)

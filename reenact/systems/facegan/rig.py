@@ -1,0 +1,83 @@
+"""From landmarks to a dense motion: the source's mesh is moved until it lies under the wanted landmarks.
+
+    source mesh ── fit ──▶ shape in head axes ── wanted pose ──▶ landmarks ── difference to the wanted ones
+                                                                     │
+           expression coefficients (ridge) ◀── least squares ────────┘── what they leave: spread over near points
+
+What moves nothing moves nothing: the source's own landmarks and pose give back the source's mesh.
+"""
+
+import dataclasses
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from reenact.geometry.landmarks import LANDMARKS_68
+from reenact.geometry.morphable import MorphableModel, Pose
+
+_NOISE = 0.012
+"""Expected error of a landmark, eye distances: strength of the prior on expressions, as when the model was learned."""
+
+_REACH = 0.12
+"""Distance, eye distances, over which a landmark's unexplained movement carries neighbouring points along."""
+
+_PIXEL_AXES = (1.0, -1.0, -1.0)
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class RiggedFace:
+    """A source mesh, taken apart."""
+
+    shape: Float[Tensor, "#f 478 3"]
+    """Head axes and unit, with the source's expression in it."""
+    pose: Pose
+
+
+class LandmarkRig(nn.Module):
+    """The morphable model, and how far each landmark reaches."""
+
+    basis: Tensor
+    spread: Tensor
+
+    def __init__(self, model: MorphableModel) -> None:
+        super().__init__()
+        self.model = model
+        at = list(LANDMARKS_68)
+        self.register_buffer("basis", model.expression_basis[:, at], persistent=False)
+        to_all, among = (
+            torch.exp(-torch.cdist(points, model.mean[at]).square() / (2 * _REACH**2))
+            for points in (model.mean, model.mean[at])
+        )
+        self.register_buffer("spread", to_all @ torch.linalg.inv(among + 0.05 * torch.eye(len(at))), persistent=False)
+
+    def take_apart(self, mesh: Float[Tensor, "f 478 3"]) -> RiggedFace:
+        """Pose and shape of a source mesh of any unit."""
+        pose = self.model.fit(mesh).pose
+        return RiggedFace(shape=pose.invert(mesh), pose=pose)
+
+    def move(self, face: RiggedFace, landmarks: Float[Tensor, "f 68 2"], pose: Pose) -> Float[Tensor, "f 478 3"]:
+        """The mesh under `landmarks`.
+
+        Args:
+            face: of `take_apart`.
+            landmarks: where they shall lie, in the unit of `pose`.
+            pose: where and how the head shall stand.
+        """
+        at, axes = list(LANDMARKS_68), landmarks.new_tensor(_PIXEL_AXES)
+        shape = face.shape.expand(len(landmarks), -1, -1)
+        missing = self._missing(shape, landmarks, pose)
+        turned = torch.einsum("enc,fdc->fnde", self.basis, pose.rotation[:, :2] * axes[:2, None])
+        jacobian = turned.flatten(1, 2)
+        normal = jacobian.transpose(1, 2) @ jacobian
+        normal = normal + _NOISE**2 * torch.eye(normal.shape[-1]).to(normal)
+        change = torch.linalg.solve(normal, (jacobian.transpose(1, 2) @ missing.flatten(1)[..., None])[..., 0])
+        shape = shape + self.model.expression_offset(change)
+        mesh = pose.apply(shape)
+        left = landmarks - mesh[:, at, :2]
+        return torch.cat([mesh[..., :2] + self.spread @ left, mesh[..., 2:]], -1)
+
+    @staticmethod
+    def _missing(shape: Tensor, landmarks: Tensor, pose: Pose) -> Float[Tensor, "f 68 2"]:
+        """What separates the posed shape's landmarks from the wanted ones, eye distances."""
+        return (landmarks - pose.apply(shape)[:, list(LANDMARKS_68), :2]) / pose.scale[:, None, None]
