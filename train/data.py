@@ -1,7 +1,8 @@
-"""The labelled face set as arrays in memory: every frame decoded once, then sampled at random.
+"""A face set as arrays in memory: every frame decoded once, then sampled at random.
 
-The set is a folder with `clips.csv`, `clips/`, `stills.csv`, `stills.npz` and `stills/` (docs/data.md). Decoding
-thousands of frames takes a minute, so the result is kept as plain ``.npy`` files beside the run and memory-mapped.
+A set is a folder with tables (`clips.csv`, `clips/`, `stills.csv`, `stills.npz`, `stills/`) or a prepared one, with
+`index.json` and shards, near or far (docs/data.md). Decoding thousands of frames takes a while, so the result is kept
+as plain ``.npy`` files beside the run and memory-mapped.
 """
 
 import csv
@@ -9,12 +10,17 @@ import dataclasses
 import functools
 import hashlib
 import pathlib
+from collections.abc import Callable, Iterator
 
-import cv2
 import numpy as np
+from filelock import FileLock
 
-CROP_PX = 256
-"""Side of every picture of the set."""
+from reenact.errors import UnsupportedInputError
+from train.face_table import CROP_PX, FaceTable, decode_clip
+from train.prepared import read_shards
+from train.sources import is_remote, open_source
+
+__all__ = ["CROP_PX", "PARSING_CLASSES", "FaceData", "load_faces", "read_labelled"]
 
 PARSING_CLASSES = ("background", "face", "hair", "clothes", "skin")
 
@@ -69,118 +75,105 @@ class FaceData:
         return np.degrees(np.arctan2(self.rotation[:, 0, 2], self.rotation[:, 2, 2]))
 
 
-def load_faces(root: pathlib.Path, split: str, cache: pathlib.Path) -> FaceData:
-    """Open one split ("train" or "val"), decoding it into `cache` the first time.
+def load_faces(
+    root: pathlib.Path | str, split: str, cache: pathlib.Path, shard_cache_gb: float | None = None
+) -> FaceData:
+    """Open one split, decoding it into `cache` the first time.
+
+    Args:
+        root: a labelled or a prepared folder, or the http(s):// or hf:// address of a prepared one.
+        split: "train" or "val"; prepared sets may have "test" as well.
+        cache: folder for decoded pictures and fetched shards.
+        shard_cache_gb: fetched shards beyond this are deleted, oldest first; None keeps all.
 
     Raises:
-        FileNotFoundError: `root` is not such a set; the text names the file that is missing.
+        FileNotFoundError: `root` is no set; the text names the file that is missing.
+        UnsupportedInputError: a prepared set is damaged, of a newer version, cannot be fetched or lacks the split.
+        ValueError: pictures and labels of a labelled folder do not match.
     """
+    if is_remote(root) or (pathlib.Path(root) / "index.json").is_file():
+        source = open_source(root, cache, shard_cache_gb)
+        entries = source.read_index().of_split(split, source.where)
+        key = _key("".join(entry.sha256 for entry in entries).encode())
+        return _decoded(cache / f"{split}-{key}", lambda rgb_path: read_shards(source, entries, rgb_path))
+    root = pathlib.Path(root)
+    _require_labelled(root)
+    key = _key((root / "clips.csv").read_bytes() + (root / "stills.csv").read_bytes())
+    return _decoded(cache / f"{split}-{key}", lambda rgb_path: read_labelled(root, split, rgb_path))
+
+
+def _require_labelled(root: pathlib.Path) -> None:
+    if (root / "shards").is_dir():
+        raise UnsupportedInputError(f"{root} has shards but no index.json; run train.prepare on it to the end")
     for name in ("clips.csv", "stills.csv", "stills.npz"):
         if not (root / name).is_file():
             raise FileNotFoundError(f"{root / name} is missing; give --data a folder laid out as docs/data.md says")
-    key = hashlib.sha256((root / "clips.csv").read_bytes() + (root / "stills.csv").read_bytes()).hexdigest()[:12]
-    folder = cache / f"{split}-{key}"
-    if not (folder / "done").exists():
-        _decode_split(root, split, folder)
-    names = tuple((folder / "names.txt").read_text().split("\n"))
+
+
+def _key(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()[:12]
+
+
+def _decoded(folder: pathlib.Path, decode: Callable[[pathlib.Path], FaceTable]) -> FaceData:
+    """The arrays in `folder`, mapped; one process decodes them, others on the same disk wait for it."""
+    folder.mkdir(parents=True, exist_ok=True)
+    with FileLock(folder / "lock"):
+        if not (folder / "done").exists():
+            table = decode(folder / "rgb.npy")
+            for name, array in table.finish().items():
+                if name != "rgb":
+                    np.save(folder / f"{name}.npy", array)
+            (folder / "names.txt").write_text("\n".join(table.names))
+            (folder / "done").touch()
     arrays = {
         field.name: np.load(folder / f"{field.name}.npy", mmap_mode="r")
         for field in dataclasses.fields(FaceData)
         if field.name != "names"
     }
-    return FaceData(names=names, **arrays)
+    return FaceData(names=tuple((folder / "names.txt").read_text().split("\n")), **arrays)
 
 
-def _decode_split(root: pathlib.Path, split: str, folder: pathlib.Path) -> None:
-    folder.mkdir(parents=True, exist_ok=True)
-    clips = [row for row in _read_csv(root / "clips.csv") if row["split"] == split]
-    stills = [row for row in _read_csv(root / "stills.csv") if row["split"] == split]
-    count = sum(int(row["frames"]) for row in clips) + len(stills)
-    people = {name: i for i, name in enumerate(sorted({row["person"] for row in clips + stills}))}
-    rgb = np.lib.format.open_memmap(folder / "rgb.npy", mode="w+", dtype=np.uint8, shape=(count, CROP_PX, CROP_PX, 3))
-    mesh = np.zeros((count, 478, 3), np.float32)
-    blendshapes = np.zeros((count, 52), np.float32)
-    rotation = np.zeros((count, 3, 3), np.float32)
-    embedding = np.zeros((count, 256), np.float32)
-    parsing = np.zeros((count, 128, 128), np.uint8)
-    has_parsing = np.zeros(count, bool)
-    person = np.zeros(count, np.int64)
-    clip_index = np.full(count, -1, np.int64)
-    names = []
-    row = 0
-    for i, clip in enumerate(clips):
-        labels = np.load(root / "clips" / f"{clip['clip']}.npz")
-        frames = _decode_clip(root / "clips" / f"{clip['clip']}.mp4")
-        count_frames = len(labels["mesh_d16"])
-        if len(frames) != count_frames:
-            raise ValueError(f"{clip['clip']}.mp4 has {len(frames)} frames, its labels {count_frames}")
-        span = slice(row, row + count_frames)
-        rgb[span] = frames
-        mesh[span] = np.cumsum(labels["mesh_d16"], axis=0, dtype=np.int32) / 16
-        blendshapes[span] = labels["blendshapes"] / 255
-        rotation[span] = _rotation_of(labels["pose"])
-        embedding[span] = labels["embedding"]
-        parsing[row : row + count_frames : 2] = labels["parsing"]
-        has_parsing[row : row + count_frames : 2] = True
-        person[span] = people[clip["person"]]
-        clip_index[span] = i
-        names += [f"{clip['clip']}:{j}" for j in range(count_frames)]
-        row += count_frames
-    labels = np.load(root / "stills.npz")
-    where = {str(name): i for i, name in enumerate(labels["name"])}
-    all_labels = {key: labels[key] for key in ("mesh_16", "blendshapes", "pose", "embedding", "parsing")}
-    for still in stills:
-        i = where.get(still["still"], where.get(still["still"] + ".jpg"))
-        path = root / "stills" / f"{still['still']}.jpg"
-        picture = cv2.imread(str(path), cv2.IMREAD_COLOR)
-        if i is None or picture is None:
-            fault = "has no labels in stills.npz" if i is None else "is missing or no picture"
-            raise ValueError(f"{path} {fault}; mend it or take its row out of stills.csv")
-        rgb[row] = cv2.cvtColor(picture, cv2.COLOR_BGR2RGB)
-        mesh[row] = all_labels["mesh_16"][i] / 16
-        blendshapes[row] = all_labels["blendshapes"][i] / 255
-        rotation[row] = _rotation_of(all_labels["pose"][i])
-        embedding[row] = all_labels["embedding"][i]
-        parsing[row] = all_labels["parsing"][i]
-        has_parsing[row] = True
-        person[row] = people[still["person"]]
-        names.append(still["still"])
-        row += 1
-    rgb.flush()
-    arrays = {
-        "mesh_px": mesh,
-        "blendshapes": blendshapes,
-        "rotation": rotation,
-        "embedding": embedding,
-        "parsing": parsing,
-        "has_parsing": has_parsing,
-        "person": person,
-        "clip": clip_index,
-    }
-    for name, array in arrays.items():
-        np.save(folder / f"{name}.npy", array)
-    (folder / "names.txt").write_text("\n".join(names))
-    (folder / "done").touch()
+def read_labelled(root: pathlib.Path, split: str, rgb_path: pathlib.Path | None = None) -> FaceTable:
+    """Decode one split of a labelled folder.
+
+    Raises:
+        ValueError: pictures and labels do not match; the text names the file.
+    """
+    clips = [row for row in read_table(root / "clips.csv") if row["split"] == split]
+    stills = [row for row in read_table(root / "stills.csv") if row["split"] == split]
+    table = FaceTable(sum(int(row["frames"]) for row in clips) + len(stills), rgb_path)
+    for row in clips:
+        name = row["clip"]
+        decode = functools.partial(decode_clip, str(root / "clips" / f"{name}.mp4"))
+        with np.load(root / "clips" / f"{name}.npz") as labels:
+            table.add_clip(name, row["person"], labels, decode)
+    for row, labels in zip(stills, still_labels(root, stills), strict=True):
+        path = root / "stills" / f"{row['still']}.jpg"
+        try:
+            table.add_still(row["still"], row["person"], labels, path.read_bytes() if path.is_file() else b"")
+        except ValueError as error:
+            raise ValueError(f"{path} is missing or {error}; mend it or take its row out of stills.csv") from error
+    return table
 
 
-def _read_csv(path: pathlib.Path) -> list[dict[str, str]]:
+def still_labels(root: pathlib.Path, stills: list[dict[str, str]]) -> Iterator[dict[str, np.ndarray]]:
+    """Labels of each row of ``stills.csv``, without their N axis.
+
+    Raises:
+        ValueError: a still has none.
+    """
+    with np.load(root / "stills.npz") as archive:
+        everything = {key: archive[key] for key in archive.files}
+    where = {str(name): i for i, name in enumerate(everything.pop("name"))}
+    for row in stills:
+        i = where.get(row["still"], where.get(row["still"] + ".jpg"))
+        if i is None:
+            path = root / "stills" / f"{row['still']}.jpg"
+            raise ValueError(f"{path} has no labels in stills.npz; mend it or take its row out of stills.csv")
+        yield {key: values[i] for key, values in everything.items()}
+
+
+def read_table(path: pathlib.Path) -> list[dict[str, str]]:
+    """Rows of a table with a header."""
     with path.open(newline="") as file:
         return list(csv.DictReader(file))
-
-
-def _decode_clip(path: pathlib.Path) -> np.ndarray:
-    capture = cv2.VideoCapture(str(path))
-    frames = []
-    while True:
-        ok, bgr = capture.read()
-        if not ok:
-            break
-        frames.append(cv2.cvtColor(bgr, cv2.COLOR_BGR2RGB))
-    capture.release()
-    return np.stack(frames)
-
-
-def _rotation_of(pose: np.ndarray) -> np.ndarray:
-    """Rotation of a (…, 4, 4) facial transformation matrix: its columns, each made unit length."""
-    columns = pose[..., :3, :3].astype(np.float32)
-    return columns / np.linalg.norm(columns, axis=-2, keepdims=True)

@@ -28,6 +28,7 @@ KIND = "reenact-faces"
 
 _BLOCK = 512
 _KEY = re.compile(r"[A-Za-z0-9_\-]{1,80}")
+_FILE = re.compile(r"shards/[A-Za-z0-9_\-]{1,100}\.tar")
 _EXTENSION = re.compile(r"[a-z0-9]{1,12}")
 
 
@@ -290,9 +291,8 @@ def parse_index(content: bytes, where: str) -> Index:
 
 def _entry(found: Mapping[str, Any]) -> ShardEntry:
     entry = ShardEntry(**{field.name: found[field.name] for field in dataclasses.fields(ShardEntry)})
-    parts = pathlib.PurePosixPath(entry.file).parts
-    if not parts or ".." in parts or entry.file.startswith("/") or "\\" in entry.file or ":" in entry.file:
-        raise ValueError(f"shard file {entry.file!r} is not a path below the set's root")
+    if not _FILE.fullmatch(entry.file):
+        raise ValueError(f"shard file {entry.file!r} is not of the form shards/NAME.tar")
     return entry
 
 
