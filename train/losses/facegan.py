@@ -4,7 +4,6 @@ Norms of vectors are means over their numbers, so that weights mean the same for
 paper gives no weights; those of the recipes were chosen on validation people.
 """
 
-import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 from torch.nn import functional

@@ -91,11 +91,16 @@ def picture_features(vgg19: pathlib.Path | None) -> PictureFeatures:
 def perceptual_loss(
     features: PictureFeatures, picture: Float[Tensor, "f 3 h w"], wanted: Float[Tensor, "f 3 h w"]
 ) -> Tensor:
-    """Sum over layers of the mean L1 between features (FACEGAN, equation 6); `wanted` gets no gradient."""
-    with torch.no_grad():
-        target = features(wanted)
+    """Sum over layers of the mean L1 between features (FACEGAN, equation 6); `wanted` gets no gradient.
+
+    The features are computed in bf16, which is exact enough to compare them and half the time on a CPU.
+    """
+    with torch.autocast(picture.device.type, torch.bfloat16):
+        with torch.no_grad():
+            target = features(wanted.contiguous(memory_format=torch.channels_last))
+        found = features(picture.contiguous(memory_format=torch.channels_last))
     terms = [
         weight * functional.l1_loss(a.float(), b.float())
-        for weight, a, b in zip(features.weights, features(picture), target, strict=True)
+        for weight, a, b in zip(features.weights, found, target, strict=True)
     ]
     return torch.stack(terms).sum()
