@@ -97,12 +97,13 @@ def load_faces(
         key = _key("".join(entry.sha256 for entry in entries).encode())
         return _decoded(cache / f"{split}-{key}", lambda rgb_path: read_shards(source, entries, rgb_path))
     root = pathlib.Path(root)
-    _require_labelled(root)
+    require_labelled(root)
     key = _key((root / "clips.csv").read_bytes() + (root / "stills.csv").read_bytes())
     return _decoded(cache / f"{split}-{key}", lambda rgb_path: read_labelled(root, split, rgb_path))
 
 
-def _require_labelled(root: pathlib.Path) -> None:
+def require_labelled(root: pathlib.Path) -> None:
+    """Raise unless `root` is laid out as a labelled folder."""
     if (root / "shards").is_dir():
         raise UnsupportedInputError(f"{root} has shards but no index.json; run train.prepare on it to the end")
     for name in ("clips.csv", "stills.csv", "stills.npz"):

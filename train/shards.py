@@ -327,3 +327,11 @@ def _output_error(path: pathlib.Path, error: OSError) -> OutputError:
     if error.errno == errno.ENOSPC:
         return OutputError(f"the disk is full: {path} could not be written; make room and run the same command again")
     return OutputError(f"{path} cannot be written ({error.strerror or error}); check the folder and its rights")
+
+
+if __name__ == "__main__":
+    import sys
+
+    from train.pack import main
+
+    sys.exit(main())
