@@ -1,4 +1,4 @@
-"""Checkpoint folders: found by name, read strictly, put into networks strictly.
+"""Checkpoint folders: read strictly, put into networks strictly.
 
 A checkpoint is a folder with ``config.json`` (what the network is), ``model.safetensors`` (its weights) and
 ``README.md`` (the model card). Nothing else is ever opened: pickles (.pth, .ckpt, .bin, ...) can run code when
@@ -8,17 +8,15 @@ opened and are refused by name.
 import dataclasses
 import json
 import pathlib
-import re
 from typing import Any, TypeVar, cast
 
-import huggingface_hub
-import huggingface_hub.errors
 import safetensors
 import torch
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from reenact.errors import CheckpointError
+from reenact.hub.remote import one_line
 
 FORMAT_VERSION = 1
 """Of config.json, the newest this program reads."""
@@ -29,7 +27,6 @@ EMBEDDED = pathlib.Path(__file__).resolve().parents[2] / "checkpoints"
 CONFIG_NAME, WEIGHTS_NAME = "config.json", "model.safetensors"
 PICKLE_SUFFIXES = (".pth", ".pt", ".ckpt", ".bin", ".pkl", ".pickle", ".tar")
 _PICKLE_STARTS = (b"PK\x03\x04", b"\x80\x02", b"\x80\x03", b"\x80\x04", b"\x80\x05")
-_HUB_NAME = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*", re.ASCII)
 _LISTED = 5
 
 ConfigClass = TypeVar("ConfigClass")
@@ -47,35 +44,6 @@ class Checkpoint:
     """Finite tensors by name, on the CPU, in the file's precision."""
 
 
-def resolve(name: str | pathlib.Path, revision: str | None = None) -> pathlib.Path:
-    """The folder of a checkpoint: a local folder, else an embedded name, else "owner/name" on the Hub.
-
-    Args:
-        name: a path, a name under ``checkpoints/`` such as "correspondence", or a Hub repository.
-        revision: branch, tag or commit on the Hub; ignored for folders.
-
-    Raises:
-        CheckpointError: nothing by that name, a pickle, or the Hub cannot be reached; the text says what to do.
-    """
-    text = str(name)
-    local = pathlib.Path(name).expanduser()
-    if local.is_dir():
-        return local
-    if local.is_file() or local.suffix.lower() in PICKLE_SUFFIXES:
-        _refuse_file(local)
-    if text in embedded_names():
-        return EMBEDDED / text
-    if isinstance(name, str) and _HUB_NAME.fullmatch(text):
-        return _download(text, revision)
-    known = ", ".join(embedded_names()) or "none are installed"
-    if isinstance(name, pathlib.Path) or "/" in text or "\\" in text or text.startswith((".", "~")):
-        raise CheckpointError(f"No checkpoint folder at {text}; give an existing folder, or one of: {known}.")
-    raise CheckpointError(
-        f"No checkpoint is called {text!r}; the embedded ones are: {known}. "
-        'Or give a folder, or a Hub repository as "owner/name".'
-    )
-
-
 def embedded(name: str) -> pathlib.Path:
     """The folder of a checkpoint that comes with the project, never a local or a Hub one of the same name.
 
@@ -91,12 +59,16 @@ def embedded(name: str) -> pathlib.Path:
 
 
 def embedded_names() -> list[str]:
-    """Names that `resolve` finds under ``checkpoints/``, with "/" between folders."""
+    """Names that `reenact.hub.names.resolve` finds under ``checkpoints/``, with "/" between folders."""
     return sorted(path.parent.relative_to(EMBEDDED).as_posix() for path in EMBEDDED.rglob(CONFIG_NAME))
 
 
-def _refuse_file(path: pathlib.Path) -> None:
-    """Raise: a single file was given where a folder is needed."""
+def refuse_file(path: pathlib.Path) -> None:
+    """A single file was given where a folder is needed.
+
+    Raises:
+        CheckpointError: always; the text says what is wrong with this file.
+    """
     if path.suffix.lower() in PICKLE_SUFFIXES:
         raise CheckpointError(_pickle_text(path))
     if path.suffix.lower() == ".safetensors" or path.name == CONFIG_NAME:
@@ -106,35 +78,6 @@ def _refuse_file(path: pathlib.Path) -> None:
 
 def _pickle_text(path: pathlib.Path) -> str:
     return f"{path} is a pickle, which can run code when opened; give a folder with {CONFIG_NAME} and {WEIGHTS_NAME}."
-
-
-def _download(repo: str, revision: str | None) -> pathlib.Path:
-    """Fetch `repo` into the Hub's cache, or find it there when offline."""
-    where = f"{repo} (revision {revision})" if revision else repo
-    errors = huggingface_hub.errors
-    try:
-        # anything else in the repository, pickles too, is never fetched
-        folder = huggingface_hub.snapshot_download(
-            repo, revision=revision, allow_patterns=[CONFIG_NAME, WEIGHTS_NAME, "README.md"]
-        )
-    except errors.RevisionNotFoundError as error:
-        raise CheckpointError(
-            f"{repo} has no revision {revision!r} on the Hub; check its branches and tags."
-        ) from error
-    except errors.GatedRepoError as error:
-        raise CheckpointError(f"{where} is gated; accept its terms on the Hub and run `hf auth login`.") from error
-    except errors.RepositoryNotFoundError as error:
-        raise CheckpointError(
-            f"No repository {where} on the Hub, or it is private; check the name, or run `hf auth login`."
-        ) from error
-    except (errors.LocalEntryNotFoundError, errors.OfflineModeIsEnabled) as error:
-        raise CheckpointError(
-            f"{where} is not in the local cache and the Hub cannot be reached; go online (and unset HF_HUB_OFFLINE), "
-            f"or run `hf download {repo} --local-dir DIR` elsewhere and give DIR."
-        ) from error
-    except (errors.HfHubHTTPError, errors.HFValidationError, OSError) as error:
-        raise CheckpointError(f"{where} could not be downloaded: {_one_line(error)}; try again later.") from error
-    return pathlib.Path(folder)
 
 
 def read_checkpoint(folder: str | pathlib.Path, *, model: str | None = None) -> Checkpoint:
@@ -149,7 +92,7 @@ def read_checkpoint(folder: str | pathlib.Path, *, model: str | None = None) -> 
     """
     folder = pathlib.Path(folder)
     if folder.is_file() or folder.suffix.lower() in PICKLE_SUFFIXES:
-        _refuse_file(folder)
+        refuse_file(folder)
     if not folder.is_dir():
         raise CheckpointError(f"No checkpoint folder at {folder}; give a folder with {CONFIG_NAME} and {WEIGHTS_NAME}.")
     weights_path = folder / WEIGHTS_NAME
@@ -158,19 +101,28 @@ def read_checkpoint(folder: str | pathlib.Path, *, model: str | None = None) -> 
         if pickles:
             raise CheckpointError(_pickle_text(pickles[0]))
         raise CheckpointError(f"{folder} has no {WEIGHTS_NAME}; download the checkpoint again, or give another folder.")
-    config = _read_config(folder / CONFIG_NAME, model)
+    config = read_config(folder / CONFIG_NAME, model)
     return Checkpoint(folder=folder, config=config, weights=_read_weights(weights_path))
 
 
-def _read_config(path: pathlib.Path, model: str | None) -> dict[str, Any]:
+def read_config(path: pathlib.Path, model: str | None = None) -> dict[str, Any]:
+    """Read and check a ``config.json`` alone.
+
+    Args:
+        path: the file.
+        model: the "model" it has to be; None takes any.
+
+    Raises:
+        CheckpointError: missing, broken, not of this program, newer than it, or of another model.
+    """
     if not path.is_file():
         raise CheckpointError(f"{path.parent} has no {CONFIG_NAME}; the weights cannot be used without it.")
     try:
         config: Any = json.loads(path.read_text(encoding="utf-8"))
     except (json.JSONDecodeError, UnicodeDecodeError) as error:
-        raise CheckpointError(f"{path} is not valid JSON ({_one_line(error)}); download it again.") from error
+        raise CheckpointError(f"{path} is not valid JSON ({one_line(error)}); download it again.") from error
     except OSError as error:
-        raise CheckpointError(f"{path} cannot be read: {_one_line(error)}.") from error
+        raise CheckpointError(f"{path} cannot be read: {one_line(error)}.") from error
     if not isinstance(config, dict):
         raise CheckpointError(f"{path} holds no JSON object; download it again.")
     config = cast(dict[str, Any], config)
@@ -189,13 +141,14 @@ def _read_config(path: pathlib.Path, model: str | None) -> dict[str, Any]:
 def _read_weights(path: pathlib.Path) -> dict[str, Tensor]:
     try:
         with path.open("rb") as file:
-            start = file.read(4)
-        if start.startswith(_PICKLE_STARTS):
+            start = file.read(9)
+        # a safetensors file opens with the length of its header, which may be any bytes, and then the header
+        if start.startswith(_PICKLE_STARTS) and start[8:] != b"{":
             raise CheckpointError(_pickle_text(path))
         weights = load_file(path)
     except (safetensors.SafetensorError, OSError) as error:
         raise CheckpointError(
-            f"{path} is not a whole safetensors file ({_one_line(error)}); download it again."
+            f"{path} is not a whole safetensors file ({one_line(error)}); download it again."
         ) from error
     broken = [
         name for name, value in weights.items() if value.is_floating_point() and not bool(torch.isfinite(value).all())
@@ -232,7 +185,7 @@ def read_network_config(checkpoint: Checkpoint, config_class: type[ConfigClass])
         return config_class(**{name: _as_tuple(value) for name, value in given.items()})
     except (TypeError, ValueError) as error:
         raise CheckpointError(
-            f'"network" in {path} does not fit {config_class.__name__}: {_one_line(error)}.'
+            f'"network" in {path} does not fit {config_class.__name__}: {one_line(error)}.'
         ) from error
 
 
@@ -283,7 +236,3 @@ def _shape(value: Tensor) -> str:
 
 def _listed(names: list[str]) -> str:
     return ", ".join(names[:_LISTED]) + (f", and {len(names) - _LISTED} more" if len(names) > _LISTED else "")
-
-
-def _one_line(error: BaseException) -> str:
-    return " ".join(str(error).split())[:200].rstrip(".") or type(error).__name__

@@ -5,12 +5,14 @@ Each loader imports what it loads, so that one network costs the start-up time o
 
 import os
 import pathlib
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Literal
 
 import torch
 
 from reenact.errors import CheckpointError, ConfigError
-from reenact.hub.checkpoint import embedded, load_weights, read_checkpoint, read_network_config, resolve
+from reenact.hub.checkpoint import Checkpoint, embedded, load_weights, read_checkpoint, read_network_config
+from reenact.hub.names import resolve
 
 if TYPE_CHECKING:
     from reenact.perception.detector import Detector
@@ -81,6 +83,7 @@ def load_tracker(
     device: str | torch.device = "cpu",
     *,
     model_file: str | os.PathLike[str] | None = None,
+    checkpoint: str | pathlib.Path | None = None,
 ) -> "Tracker":
     """A face tracker.
 
@@ -88,6 +91,7 @@ def load_tracker(
         kind: which one.
         device: where its networks run; MediaPipe always runs on the CPU.
         model_file: "mediapipe" only: the ``face_landmarker.task`` file, else REENACT_FACE_LANDMARKER names it.
+        checkpoint: "own" only: folder or Hub repository of the tracker's network; the embedded one if None.
 
     Raises:
         MissingDependencyError: the library or the weights of an adapter are absent.
@@ -106,40 +110,75 @@ def load_tracker(
     from reenact.perception.tracker import TrackerConfig, TrackerNetwork
     from reenact.perception.tracking import FaceTracker
 
-    checkpoint = read_checkpoint(embedded("perception/tracker"), model="tracker")
-    network = TrackerNetwork(read_network_config(checkpoint, TrackerConfig))
-    load_weights(network, checkpoint.weights, where=checkpoint.folder)
+    read = _read("tracker", checkpoint)
+    network = TrackerNetwork(read_network_config(read, TrackerConfig))
+    load_weights(network, read.weights, where=read.folder)
     return FaceTracker(load_detector(device), network, _device(device))
 
 
-def load_detector(device: str | torch.device = "cpu") -> "Detector":
-    """The embedded face detector."""
+def load_detector(device: str | torch.device = "cpu", *, checkpoint: str | pathlib.Path | None = None) -> "Detector":
+    """The face detector: embedded, or from a folder or a Hub repository."""
     from reenact.perception.detector import Detector, DetectorConfig, DetectorNetwork
 
-    checkpoint = read_checkpoint(embedded("perception/detector"), model="detector")
-    network = DetectorNetwork(read_network_config(checkpoint, DetectorConfig))
-    load_weights(network, checkpoint.weights, where=checkpoint.folder)
+    read = _read("detector", checkpoint)
+    network = DetectorNetwork(read_network_config(read, DetectorConfig))
+    load_weights(network, read.weights, where=read.folder)
     return Detector(network.eval().requires_grad_(False), _device(device))
 
 
-def load_identity(device: str | torch.device = "cpu") -> "IdentityNetwork":
-    """The embedded identity encoder."""
+def load_identity(
+    device: str | torch.device = "cpu", *, checkpoint: str | pathlib.Path | None = None
+) -> "IdentityNetwork":
+    """The identity encoder: embedded, or from a folder or a Hub repository."""
     from reenact.perception.identity import IdentityConfig, IdentityNetwork
 
-    checkpoint = read_checkpoint(embedded("perception/identity"), model="identity")
-    network = IdentityNetwork(read_network_config(checkpoint, IdentityConfig))
-    load_weights(network, checkpoint.weights, where=checkpoint.folder)
+    read = _read("identity", checkpoint)
+    network = IdentityNetwork(read_network_config(read, IdentityConfig))
+    load_weights(network, read.weights, where=read.folder)
     return network.to(_device(device)).eval().requires_grad_(False)
 
 
-def load_parser(device: str | torch.device = "cpu") -> "ParserNetwork":
-    """The embedded face parser."""
+def load_parser(device: str | torch.device = "cpu", *, checkpoint: str | pathlib.Path | None = None) -> "ParserNetwork":
+    """The face parser: embedded, or from a folder or a Hub repository."""
     from reenact.perception.parser import ParserConfig, ParserNetwork
 
-    checkpoint = read_checkpoint(embedded("perception/parser"), model="parser")
-    network = ParserNetwork(read_network_config(checkpoint, ParserConfig))
-    load_weights(network, checkpoint.weights, where=checkpoint.folder)
+    read = _read("parser", checkpoint)
+    network = ParserNetwork(read_network_config(read, ParserConfig))
+    load_weights(network, read.weights, where=read.folder)
     return network.to(_device(device)).eval().requires_grad_(False)
+
+
+def check_loadable(folder: pathlib.Path) -> Checkpoint:
+    """Load a checkpoint as its users will, so that a failure shows before it is published.
+
+    Args:
+        folder: of a system, of a perception network, or of another model, whose network is then not tried.
+
+    Returns:
+        What the folder holds.
+
+    Raises:
+        CheckpointError: broken, not finite, or weights that do not fit their configuration.
+    """
+    from reenact.systems import SYSTEMS
+
+    loaders: dict[str, Callable[[], object]] = {
+        "tracker": lambda: load_tracker(checkpoint=folder),
+        "detector": lambda: load_detector(checkpoint=folder),
+        "identity": lambda: load_identity(checkpoint=folder),
+        "parser": lambda: load_parser(checkpoint=folder),
+        **{system: lambda: load(folder) for system in SYSTEMS},
+    }
+    checkpoint = read_checkpoint(folder)
+    if checkpoint.config["model"] in loaders:
+        loaders[checkpoint.config["model"]]()
+    return checkpoint
+
+
+def _read(model: str, checkpoint: str | pathlib.Path | None) -> Checkpoint:
+    """A perception network's checkpoint, the embedded one unless another is named."""
+    folder = embedded(f"perception/{model}") if checkpoint is None else resolve(checkpoint)
+    return read_checkpoint(folder, model=model)
 
 
 def _device(device: str | torch.device) -> torch.device:

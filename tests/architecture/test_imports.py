@@ -14,7 +14,7 @@ FOLDERS = ("reenact", "train", "benchmarks", "examples")
 ONLY_THERE = {
     "gradio": ("reenact/space/", "app.py"),
     "accelerate": ("train/",),
-    "tyro": ("reenact/cli.py", "train/", "benchmarks/", "examples/"),
+    "tyro": ("reenact/cli/", "train/", "benchmarks/", "examples/"),
     "av": ("reenact/media/",),
 }
 """Libraries that one place knows, and nobody else."""

@@ -13,6 +13,7 @@ from torch import nn
 
 from reenact.errors import CheckpointError
 from reenact.hub import checkpoint as subject
+from reenact.hub import names
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -52,7 +53,7 @@ def test_a_folder_written_and_read_gives_the_same_network(tmp_path: pathlib.Path
 def test_a_pickle_is_refused_by_name(tmp_path: pathlib.Path, suffix: str) -> None:
     path = tmp_path / f"weights{suffix}"
     path.write_bytes(b"\x80\x04cposix\nsystem\n.")
-    for call in (subject.resolve, subject.read_checkpoint):
+    for call in (names.resolve, subject.read_checkpoint):
         with pytest.raises(CheckpointError, match=re.escape(str(path)) + " is a pickle, which can run code"):
             call(path)
     (tmp_path / "config.json").write_text('{"format_version": 1, "model": "small"}')
@@ -67,6 +68,17 @@ def test_a_pickle_renamed_to_safetensors_is_refused(tmp_path: pathlib.Path) -> N
         subject.read_checkpoint(folder)
 
 
+def test_a_header_that_begins_like_a_pickle_is_none(tmp_path: pathlib.Path) -> None:
+    """The file opens with the length of its header: 640 is written 80 02."""
+    folder = write(tmp_path / "a")
+    content = (folder / "model.safetensors").read_bytes()
+    length = int.from_bytes(content[:8], "little")
+    padded = content[8 : 8 + length] + b" " * (0x0480 - length)
+    (folder / "model.safetensors").write_bytes(len(padded).to_bytes(8, "little") + padded + content[8 + length :])
+    assert (folder / "model.safetensors").read_bytes().startswith(b"\x80\x04")
+    assert set(subject.read_checkpoint(folder).weights) >= {"0.weight", "2.bias"}
+
+
 def test_missing_parts_are_named(tmp_path: pathlib.Path) -> None:
     with pytest.raises(CheckpointError, match="No checkpoint folder"):
         subject.read_checkpoint(tmp_path / "nowhere")
@@ -77,7 +89,7 @@ def test_missing_parts_are_named(tmp_path: pathlib.Path) -> None:
     with pytest.raises(CheckpointError, match="has no config.json"):
         subject.read_checkpoint(folder)
     with pytest.raises(CheckpointError, match="single file; give its folder"):
-        subject.resolve(folder / "model.safetensors")
+        names.resolve(folder / "model.safetensors")
 
 
 @pytest.mark.parametrize(
@@ -146,34 +158,11 @@ def test_names_resolve_to_folders_first(tmp_path: pathlib.Path, monkeypatch: pyt
     embedded = write(tmp_path / "checkpoints" / "perception" / "small")
     write(tmp_path / "checkpoints" / "large")
     assert subject.embedded_names() == ["large", "perception/small"]
-    assert subject.resolve("perception/small") == embedded
+    assert names.resolve("perception/small") == embedded
     local = write(tmp_path / "perception" / "small")
-    assert subject.resolve("perception/small").resolve() == local
+    assert names.resolve("perception/small").resolve() == local
     with pytest.raises(CheckpointError, match=r"No checkpoint is called 'lagre'.*: large, perception/small"):
-        subject.resolve("lagre")
+        names.resolve("lagre")
     for path in ("./lagre", "../checkpoints/x", "a/b/c", tmp_path / "x"):
         with pytest.raises(CheckpointError, match="No checkpoint folder at"):
-            subject.resolve(path)
-
-
-def test_only_the_three_files_are_asked_of_the_hub(monkeypatch: pytest.MonkeyPatch, tmp_path: pathlib.Path) -> None:
-    asked: dict[str, Any] = {}
-
-    def download(repo: str, **arguments: Any) -> str:
-        asked.update(arguments, repo=repo)
-        return str(tmp_path)
-
-    monkeypatch.setattr(subject.huggingface_hub, "snapshot_download", download)
-    assert subject.resolve("someone/some-model", revision="v1") == tmp_path
-    assert asked == {
-        "repo": "someone/some-model",
-        "revision": "v1",
-        "allow_patterns": ["config.json", "model.safetensors", "README.md"],
-    }
-
-
-def test_the_hub_out_of_reach_is_one_line(monkeypatch: pytest.MonkeyPatch, tmp_path: pathlib.Path) -> None:
-    monkeypatch.setattr(subject.huggingface_hub.constants, "HF_HUB_OFFLINE", True)
-    monkeypatch.setattr(subject.huggingface_hub.constants, "HF_HUB_CACHE", str(tmp_path))
-    with pytest.raises(CheckpointError, match="not in the local cache and the Hub cannot be reached.*hf download"):
-        subject.resolve("someone/some-model")
+            names.resolve(path)

@@ -1,30 +1,16 @@
-"""The command line: ``reenact image``, ``reenact video``, ``reenact track``.
+"""``reenact image``, ``reenact video``, ``reenact track``."""
 
-Everything heavy is imported after the arguments have been read. Exit code 0, or 2 with one line on stderr.
-"""
-
-import contextlib
 import dataclasses
-import io
-import os
 import pathlib
-import re
-import sys
-import tempfile
-from collections.abc import Iterator, Sequence
-from typing import IO, TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
-import tyro
-from tyro.conf import OmitSubcommandPrefixes, Positional, arg, subcommand
+from tyro.conf import Positional, arg
 
-from reenact.errors import ConfigError, ReenactError
+from reenact.cli.output import Bar, json_file, notes, report
+from reenact.errors import ConfigError
 
 if TYPE_CHECKING:
-    from tqdm import tqdm
-
     from reenact.pipeline import Engine
-
-_FAILED = 2
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -40,7 +26,7 @@ class Loading:
     system: str | None = None
     """Which system draws; "correspondence" unless the checkpoint says another."""
     checkpoint: str | None = None
-    """Weights: a folder with config.json and model.safetensors, or owner/name on the Hub."""
+    """Weights: a folder with config.json and model.safetensors, or owner/name or owner/name@revision on the Hub."""
     tracker: Literal["own", "fan", "mediapipe"] = "own"
     """Who finds and measures faces; fan and mediapipe need their own libraries."""
     device: str = "auto"
@@ -106,7 +92,7 @@ class Image(Loading):
         )
         write_image(self.out, result.rgb, alpha=result.alpha, overwrite=self.overwrite, comment=COMMENT)
         height, width = result.rgb.shape[:2]
-        _report(f"{self.out}: {width} x {height} pixels", result.warnings)
+        report(f"{self.out}: {width} x {height} pixels", result.warnings)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -129,7 +115,7 @@ class Video(Loading):
         check_output(self.out, overwrite=self.overwrite, suffixes=VIDEO_SUFFIXES)
         read_image(self.source)
         VideoReader(self.driving).close()
-        with _Bar() as bar:
+        with Bar() as bar:
             result = reenact_video(
                 self.source,
                 self.driving,
@@ -149,7 +135,7 @@ class Video(Loading):
                 progress=bar.show,
             )
         rate, seconds = float(result.fps), float(result.frame_count / result.fps)
-        _report(
+        report(
             f"{result.path}: {result.width} x {result.height} pixels, {rate:g} frames a second, "
             f"{result.frame_count} frames ({seconds:.1f} s)",
             result.warnings,
@@ -188,7 +174,7 @@ class Track:
             check_output(out, overwrite=self.overwrite, suffixes=(".json",))
         kind_of(self.file)
         tracker = load_tracker(self.tracker, select_device(self.device))
-        with _Bar() as bar, _json_file(out, overwrite=self.overwrite) as file:
+        with Bar() as bar, json_file(out, overwrite=self.overwrite) as file:
             count, warnings = write_tracks(
                 self.file,
                 file,
@@ -199,138 +185,6 @@ class Track:
                 progress=bar.show,
             )
         if out is None:
-            _notes(warnings)
+            notes(warnings)
         else:
-            _report(f"{out}: {count} {'frame' if count == 1 else 'frames'}", warnings)
-
-
-Command = (
-    Annotated[Image, subcommand("image")]
-    | Annotated[Video, subcommand("video")]
-    | Annotated[Track, subcommand("track")]
-)
-
-
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Run a command.
-
-    Args:
-        arguments: in place of the program's own.
-
-    Returns:
-        The exit code.
-    """
-    try:
-        command = parse(sys.argv[1:] if arguments is None else arguments)
-        if command is not None:
-            command.run()
-            sys.stdout.flush()
-    except ReenactError as error:
-        return _fail(str(error))
-    except KeyboardInterrupt:
-        return _fail("Stopped; nothing was written.")
-    except BrokenPipeError:
-        # whoever reads the output has gone; Python would complain once more while it exits
-        sys.stdout = io.StringIO()
-        return _FAILED
-    except Exception as error:
-        if os.environ.get("REENACT_TRACEBACK"):
-            raise
-        return _fail(
-            f"A mistake of the program ({type(error).__name__}: {error}); "
-            "set REENACT_TRACEBACK=1, run it again and report what it prints."
-        )
-    return 0
-
-
-def parse(arguments: Sequence[str]) -> Image | Video | Track | None:
-    """The command that the arguments ask for, or None if they asked for help, which has been printed.
-
-    Raises:
-        ConfigError: they cannot be understood.
-    """
-    complaint = io.StringIO()
-    try:
-        with contextlib.redirect_stderr(complaint):
-            return tyro.cli(Command, prog="reenact", args=list(arguments), config=(OmitSubcommandPrefixes,))
-    except SystemExit as error:
-        if not error.code:
-            return None
-        raise ConfigError(plain_complaint(complaint.getvalue())) from error
-
-
-def plain_complaint(box: str) -> str:
-    """The first paragraph in tyro's framed message, as one line.
-
-    The frame is a box with the title in its upper border or, on terminals without such signs, dashes under the title.
-    """
-    words: list[str] = []
-    inside = False
-    for line in re.sub(r"\x1b\[[0-9;]*m", "", box).splitlines():
-        text = line.strip("│ ")
-        if not inside:
-            inside = text.startswith("╭") or (bool(text) and not text.strip("-"))
-        elif not text.strip("─-") or text.startswith("╰"):
-            break
-        else:
-            words.append(text)
-    return " ".join(words).rstrip(".") + ". See reenact --help."
-
-
-class _Bar:
-    """A progress bar with rate and time left, shown once a run has taken two seconds."""
-
-    def __init__(self) -> None:
-        self._bar: "tqdm[Any] | None" = None
-
-    def __enter__(self) -> "_Bar":
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        if self._bar is not None:
-            self._bar.close()
-
-    def show(self, done: int, total: int, stage: str) -> None:
-        """See `reenact.pipeline.progress.Progress`."""
-        if self._bar is None:
-            from tqdm import tqdm
-
-            # a log file gets a line now and then, a terminal a moving bar
-            pause_s = 0.2 if sys.stderr.isatty() else 10
-            self._bar = tqdm(
-                initial=done, total=total, unit=" " + stage, delay=2, mininterval=pause_s, leave=False, file=sys.stderr
-            )
-        else:
-            self._bar.total = total
-            self._bar.update(done - self._bar.n)
-
-
-@contextlib.contextmanager
-def _json_file(path: pathlib.Path | None, *, overwrite: bool) -> Iterator[IO[str]]:
-    """A text file that appears complete or not at all; the standard output likewise gets everything or nothing."""
-    if path is None:
-        with tempfile.TemporaryFile("w+", encoding="utf-8") as file:
-            yield file
-            file.seek(0)
-            for line in file:
-                sys.stdout.write(line)
-        return
-    from reenact.media.output import replacing
-
-    with replacing(path, overwrite=overwrite) as partial, partial.open("w", encoding="utf-8") as file:
-        yield file
-
-
-def _report(line: str, warnings: Sequence[str]) -> None:
-    print(line)
-    _notes(warnings)
-
-
-def _notes(warnings: Sequence[str]) -> None:
-    for warning in warnings:
-        print(f"Note: {warning}", file=sys.stderr)
-
-
-def _fail(text: str) -> int:
-    print("reenact: " + " ".join(text.split()), file=sys.stderr)
-    return _FAILED
+            report(f"{out}: {count} {'frame' if count == 1 else 'frames'}", warnings)
