@@ -166,7 +166,9 @@ class _Handler(BaseHTTPRequestHandler):
         self.answer({"error": error.text, **more}, status=error.status, headers=headers)
 
     def answer(self, value: Any, *, status: int = 200, headers: dict[str, str] | None = None) -> None:
-        self.send(json.dumps(value).encode(), status=status, headers={"Content-Type": "application/json"} | (headers or {}))
+        self.send(
+            json.dumps(value).encode(), status=status, headers={"Content-Type": "application/json"} | (headers or {})
+        )
 
     def send(self, body: bytes, *, status: int = 200, headers: dict[str, str] | None = None) -> None:
         self.send_response(status)
@@ -206,7 +208,12 @@ class _Handler(BaseHTTPRequestHandler):
         access = {"displayName": "test", "role": self.account.role}
         orgs = [{"name": name, "type": "org"} for name in self.account.orgs]
         self.answer(
-            {"type": "user", "name": self.account.name, "orgs": orgs, "auth": {"type": "access_token", "accessToken": access}}
+            {
+                "type": "user",
+                "name": self.account.name,
+                "orgs": orgs,
+                "auth": {"type": "access_token", "accessToken": access},
+            }
         )
 
     @_route("POST", "/api/repos/create")
@@ -227,7 +234,9 @@ class _Handler(BaseHTTPRequestHandler):
             metadata = yaml.safe_load(front[1]) if front else {}
         except yaml.YAMLError as error:
             return self.answer({"errors": [{"message": str(error)}], "warnings": []}, status=400)
-        errors = [{"message": f'"{key}" must be a string'} for key in ("license",) if not isinstance(metadata.get(key), str)]
+        errors = [
+            {"message": f'"{key}" must be a string'} for key in ("license",) if not isinstance(metadata.get(key), str)
+        ]
         warnings = [] if metadata else [{"message": "empty or missing yaml metadata in repo card"}]
         self.answer({"errors": errors, "warnings": warnings}, status=400 if errors else 200)
 
@@ -371,7 +380,11 @@ class _Handler(BaseHTTPRequestHandler):
         else:
             self.server.hub.readable(repo, self.account)
         expires, address = int(time.time()) + 3600, f"{self.server.storage}/storage/cas"
-        headers = {"X-Xet-Cas-Url": address, "X-Xet-Access-Token": f"xet-{kind}", "X-Xet-Token-Expiration": str(expires)}
+        headers = {
+            "X-Xet-Cas-Url": address,
+            "X-Xet-Access-Token": f"xet-{kind}",
+            "X-Xet-Token-Expiration": str(expires),
+        }
         self.answer({"casUrl": address, "accessToken": f"xet-{kind}", "exp": expires}, headers=headers)
 
     def _check_xet(self, kind: str) -> None:

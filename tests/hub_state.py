@@ -42,7 +42,7 @@ class Blob:
         body = self.content
         if self.large:
             body = (
-                "version https://git-lfs.github.com/spec/v1\n" f"oid sha256:{self.sha256}\nsize {len(self.content)}\n"
+                f"version https://git-lfs.github.com/spec/v1\noid sha256:{self.sha256}\nsize {len(self.content)}\n"
             ).encode()
         return hashlib.sha1(b"blob %d\0" % len(body) + body).hexdigest()
 

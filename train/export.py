@@ -1,18 +1,29 @@
-"""Weights for inference: half-precision safetensors and a config beside them."""
+"""Weights for inference: half-precision safetensors, with a config and a model card beside them."""
 
 import json
 import pathlib
 from typing import Any
 
 import torch
-from safetensors.torch import load_file, save_file
+from safetensors.torch import save_file
 from torch import nn
+
+from reenact.errors import CheckpointError
+from reenact.hub.checkpoint import load_weights, read_checkpoint
+from reenact.hub.written_card import card_text, is_handmade
 
 FORMAT_VERSION = 1
 
 
 def write_model(networks: nn.Module, folder: pathlib.Path, config: dict[str, Any], facts: dict[str, Any]) -> None:
-    """Write ``model.safetensors`` (fp16, statistics of norms fp32) and ``config.json`` into `folder`."""
+    """Write ``model.safetensors`` (fp16, statistics of norms fp32), ``config.json`` and ``README.md`` into `folder`.
+
+    Args:
+        networks: whose weights are written.
+        folder: created if need be; a ``README.md`` that somebody wrote or changed is kept.
+        config: "model" and "network" at least.
+        facts: of the training; its "validation" becomes the card's figures.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     weights = {
         name: as_shipped(name, value).detach().cpu().contiguous()
@@ -21,8 +32,13 @@ def write_model(networks: nn.Module, folder: pathlib.Path, config: dict[str, Any
     }
     save_file(weights, folder / "model.safetensors.tmp", metadata={"format": "pt"})
     (folder / "model.safetensors.tmp").rename(folder / "model.safetensors")
-    text = json.dumps({"format_version": FORMAT_VERSION} | config | {"training": facts}, indent=2)
-    (folder / "config.json").write_text(text + "\n")
+    config = {"format_version": FORMAT_VERSION} | config | {"training": facts}
+    (folder / "config.json").write_text(json.dumps(config, indent=2) + "\n")
+    if not is_handmade(folder / "README.md"):
+        parameters = sum(value.numel() for value in weights.values())
+        size_bytes = (folder / "model.safetensors").stat().st_size
+        card = card_text(config, parameters=parameters, size_bytes=size_bytes)
+        (folder / "README.md").write_text(card, encoding="utf-8")
 
 
 def as_shipped(name: str, value: torch.Tensor) -> torch.Tensor:
@@ -41,8 +57,19 @@ def as_loaded(networks: nn.Module) -> nn.Module:
 
 
 def start_from(networks: nn.Module, folder: pathlib.Path | None) -> None:
-    """Load exported weights into `networks` before a run; None leaves them as they are."""
-    if folder is not None:
-        weights = load_file(folder / "model.safetensors")
-        current = networks.state_dict()
-        networks.load_state_dict({name: weights.get(name, value) for name, value in current.items()})
+    """Load exported weights into `networks` before a run; None leaves them as they are.
+
+    What the file lacks keeps its values, what only the file has is left out: a run may begin from a part.
+
+    Raises:
+        CheckpointError: the folder cannot be read, or its weights are of other shapes or of another network.
+    """
+    if folder is None:
+        return
+    weights, wanted = read_checkpoint(folder).weights, networks.state_dict()
+    if not weights.keys() & wanted.keys():
+        raise CheckpointError(
+            f"The weights in {folder} and {type(networks).__name__} have no name in common; "
+            "--init wants the export folder of the same recipe."
+        )
+    load_weights(networks, {name: weights.get(name, value) for name, value in wanted.items()}, where=folder)

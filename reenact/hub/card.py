@@ -16,6 +16,8 @@ from reenact.hub.remote import one_line
 LIBRARY = "reenact"
 LICENCE = "apache-2.0"
 """Of the project; of a card that the program writes, unless another is asked for."""
+MARK = "<!-- Written from config.json. Take this line out to keep what you change. -->"
+"""Stands in a card that the program wrote and may write anew; not in the published one."""
 PLACEHOLDER = "[More Information Needed]"
 """What templates of cards leave open."""
 PICTURE_SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".gif")
@@ -201,7 +203,8 @@ def complete(card: Card, config: dict[str, Any], repo: str) -> str:
     if results:
         metadata |= results
     front = yaml.safe_dump(metadata, sort_keys=False, allow_unicode=True, width=120)
-    return f"---\n{front}---\n{_with_loading(card.text, kind, repo, config['model'])}"
+    text = card.text.replace(f"{MARK}\n\n", "")
+    return f"---\n{front}---\n{_with_loading(text, kind, repo, config['model'])}"
 
 
 def _results(config: dict[str, Any], kind: Kind, task: str | None) -> dict[str, Any]:

@@ -8,13 +8,11 @@ from typing import Any, cast
 import yaml
 
 from reenact.errors import OutputError
-from reenact.hub.card import LIBRARY, LICENCE, kind_of, validation_of
+from reenact.hub.card import LIBRARY, LICENCE, MARK, kind_of, validation_of
 from reenact.hub.checkpoint import CONFIG_NAME, WEIGHTS_NAME, read_checkpoint
 from reenact.hub.figures import table
 from reenact.hub.names import CARD_NAME
-
-MARK = "<!-- Written from config.json. Take this line out to keep what you change. -->"
-"""Stands in a card that may be written anew."""
+from reenact.hub.remote import one_line
 
 _USE = """**Intended use**: research, teaching, and pictures of people who agreed to be shown so.
 **Misuse**: deceiving, harassing, impersonating, identifying or watching people.
@@ -43,19 +41,20 @@ def write_card(folder: pathlib.Path, *, licence: str = LICENCE, overwrite: bool 
     checkpoint = read_checkpoint(folder)
     path = checkpoint.folder / CARD_NAME
     parameters = sum(value.numel() for value in checkpoint.weights.values())
-    text = card_text(
-        checkpoint.config,
-        parameters=parameters,
-        size_bytes=(checkpoint.folder / WEIGHTS_NAME).stat().st_size,
-        licence=licence,
-    )
+    if is_handmade(path) and not overwrite:
+        raise OutputError(f"{path} was written by hand; --overwrite replaces it.")
+    size_bytes = (checkpoint.folder / WEIGHTS_NAME).stat().st_size
+    text = card_text(checkpoint.config, parameters=parameters, size_bytes=size_bytes, licence=licence)
     try:
-        if path.is_file() and not overwrite and MARK not in path.read_text(encoding="utf-8"):
-            raise OutputError(f"{path} was written by hand; --overwrite replaces it.")
         path.write_text(text, encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise OutputError(f"{path} cannot be written: {error}.") from error
+    except OSError as error:
+        raise OutputError(f"{path} cannot be written: {one_line(error)}.") from error
     return path
+
+
+def is_handmade(path: pathlib.Path) -> bool:
+    """Whether there is a card at `path` that somebody wrote or changed."""
+    return path.is_file() and MARK not in path.read_text(encoding="utf-8", errors="replace")
 
 
 def card_text(config: dict[str, Any], *, parameters: int, size_bytes: int, licence: str = LICENCE) -> str:

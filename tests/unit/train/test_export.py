@@ -8,6 +8,7 @@ import torch
 from safetensors.torch import load_file
 from torch import nn
 
+from reenact.errors import CheckpointError
 from reenact.hub.checkpoint import load_weights, read_checkpoint
 from train.export import as_loaded, start_from, write_model
 
@@ -39,7 +40,7 @@ def test_floats_are_halved_whole_numbers_kept_and_counters_left_out(tmp_path: pa
     assert weights["0.weight"].dtype == torch.float16
     assert weights["order"].dtype == torch.int64
     assert set(network().state_dict()) - set(weights) == {"1.num_batches_tracked"}
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["config.json", "model.safetensors"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["README.md", "config.json", "model.safetensors"]
     assert json.loads((tmp_path / "config.json").read_text())["format_version"] == 1
 
 
@@ -61,5 +62,35 @@ def test_a_run_may_start_from_exported_weights(tmp_path: pathlib.Path) -> None:
 
 def test_weights_of_another_shape_do_not_start_a_run(tmp_path: pathlib.Path) -> None:
     write_model(nn.Linear(3, 2), tmp_path, {"model": "toy", "network": {}}, {})
-    with pytest.raises(RuntimeError, match="size mismatch"):
+    with pytest.raises(CheckpointError, match=r"do not fit Linear: 1 mis-shaped \(weight is 2x3, needs 2x4\)"):
         start_from(nn.Linear(4, 2), tmp_path)
+
+
+def test_weights_of_another_network_do_not_start_a_run(tmp_path: pathlib.Path) -> None:
+    write_model(nn.Linear(3, 2), tmp_path, {"model": "toy", "network": {}}, {})
+    with pytest.raises(CheckpointError, match="and Sequential have no name in common"):
+        start_from(network(), tmp_path)
+    with pytest.raises(CheckpointError, match="No checkpoint folder"):
+        start_from(network(), tmp_path / "nowhere")
+
+
+def test_a_run_may_start_from_a_part(tmp_path: pathlib.Path) -> None:
+    whole = network(1)
+    write_model(nn.ModuleDict({"0": whole[0], "9": nn.Linear(1, 1)}), tmp_path, {"model": "toy", "network": {}}, {})
+    other = network(2)
+    last = other[3].weight.clone()
+    start_from(other, tmp_path)
+    torch.testing.assert_close(other[0].weight, whole[0].weight, rtol=1e-3, atol=1e-6)
+    assert torch.equal(other[3].weight, last)
+
+
+def test_a_card_is_written_and_kept_once_somebody_changed_it(tmp_path: pathlib.Path) -> None:
+    facts = {"command": "-m train toy --data /home/me/faces", "validation": {"psnr": 25.0}}
+    write_model(network(), tmp_path, {"model": "toy", "network": {}}, facts)
+    path = tmp_path / "README.md"
+    assert "| PSNR, dB | 25 |" in path.read_text()
+    write_model(network(), tmp_path, {"model": "toy", "network": {}}, facts | {"validation": {"psnr": 26.0}})
+    assert "| PSNR, dB | 26 |" in path.read_text()
+    path.write_text("---\nlicense: mit\n---\n\n# Mine\n")
+    write_model(network(), tmp_path, {"model": "toy", "network": {}}, facts)
+    assert path.read_text().endswith("# Mine\n")
