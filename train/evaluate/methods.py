@@ -1,0 +1,149 @@
+"""What is ranked: systems, and baselines that use no network of theirs."""
+
+import dataclasses
+import pathlib
+from typing import Any, Protocol
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from reenact.geometry.flow import mesh_flow
+from reenact.geometry.morphable import MorphableModel, load_morphable
+from reenact.hub.checkpoint import WEIGHTS_NAME
+from reenact.hub.loading import load
+from reenact.hub.names import resolve
+from reenact.ops.warp import resize, warp
+from reenact.systems.base import MotionMode, Reenactor
+from reenact.systems.correspondence.motion import MatchedIdentity, match_identity, read_mesh_motion, split_identity
+from reenact.systems.correspondence.reenactor import to_half_sides
+from reenact.types import FaceGeometry, FaceImage
+from train.evaluate.perceptual import sha256_of
+
+BATCH = 8
+"""Frames drawn at once."""
+
+
+class Method(Protocol):
+    """Draws frames of a source from a driver's geometry."""
+
+    label: str
+    """Its row in the table."""
+    facts: dict[str, Any]
+    """For the report: kind, and for a system its checkpoint."""
+
+    def encode(self, image: FaceImage, geometry: FaceGeometry) -> Any:
+        """What it keeps of a source, f = 1."""
+        ...
+
+    def draw(
+        self, identity: Any, driving: FaceGeometry, neutral: FaceGeometry, mode: MotionMode
+    ) -> Float[Tensor, "f 3 s s"]:
+        """Results for f driving frames."""
+        ...
+
+
+class SystemMethod:
+    """A reenactment system with its weights, driven as `reenact video` drives it."""
+
+    def __init__(self, name: str, label: str, device: torch.device) -> None:
+        """Load it.
+
+        Raises:
+            CheckpointError: no such system, or weights that cannot be used.
+        """
+        folder = resolve(name)
+        self.label = label
+        self.system: Reenactor[Any, Any, Any] = load(name, device=device)
+        self.facts = {
+            "kind": "system",
+            "system": self.system.system,
+            "checkpoint": name,
+            "sha256": sha256_of(folder / WEIGHTS_NAME),
+        }
+
+    def encode(self, image: FaceImage, geometry: FaceGeometry) -> Any:
+        """See `Method.encode`."""
+        return self.system.encode_identity(image, geometry)
+
+    def draw(
+        self, identity: Any, driving: FaceGeometry, neutral: FaceGeometry, mode: MotionMode
+    ) -> Float[Tensor, "f 3 s s"]:
+        """See `Method.draw`."""
+        motion = self.system.read_motion(None, driving)
+        driven = self.system.retarget(identity, motion, self.system.read_motion(None, neutral), mode)
+        return self.system.render(identity, driven).rgb
+
+
+class CopySource:
+    """The source, whatever the driver does: what a system that does nothing would reach."""
+
+    label = "copy of the source"
+
+    def __init__(self) -> None:
+        self.facts: dict[str, Any] = {"kind": "baseline"}
+
+    def encode(self, image: FaceImage, geometry: FaceGeometry) -> Float[Tensor, "1 3 s s"]:
+        """See `Method.encode`."""
+        return image.rgb
+
+    def draw(
+        self, identity: Float[Tensor, "1 3 s s"], driving: FaceGeometry, neutral: FaceGeometry, mode: MotionMode
+    ) -> Float[Tensor, "f 3 s s"]:
+        """See `Method.draw`."""
+        return identity.expand(len(driving), -1, -1, -1)
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class WarpedSource:
+    """What `MeshWarp` keeps."""
+
+    rgb: Float[Tensor, "1 3 s s"]
+    mesh: Float[Tensor, "1 478 3"]
+    matched: MatchedIdentity
+
+
+class MeshWarp:
+    """The source warped along the analytic flow of its mesh and the identity-matched target mesh; no network."""
+
+    label = "mesh warp"
+
+    def __init__(self, device: torch.device, morphable: MorphableModel | None = None) -> None:
+        self.facts: dict[str, Any] = {"kind": "baseline"}
+        self.model = (load_morphable() if morphable is None else morphable).to(device)
+
+    def encode(self, image: FaceImage, geometry: FaceGeometry) -> WarpedSource:
+        """See `Method.encode`."""
+        mesh = to_half_sides(geometry.mesh_px, image.rgb.shape[-1])
+        return WarpedSource(rgb=image.rgb, mesh=mesh, matched=split_identity(self.model, mesh))
+
+    def draw(
+        self, identity: WarpedSource, driving: FaceGeometry, neutral: FaceGeometry, mode: MotionMode
+    ) -> Float[Tensor, "f 3 s s"]:
+        """See `Method.draw`."""
+        side = identity.rgb.shape[-1]
+        motion = read_mesh_motion(self.model, driving.mesh_px)
+        reference = read_mesh_motion(self.model, neutral.mesh_px)
+        mesh = match_identity(self.model, identity.matched, motion, reference, mode)
+        flow = mesh_flow(self.model, identity.mesh, mesh, side // 2)
+        return warp(identity.rgb.expand(len(driving), -1, -1, -1), resize(flow.displacement, side))
+
+
+def load_methods(systems: tuple[str, ...], *, baselines: bool, device: torch.device) -> list[Method]:
+    """Every row of the table, the systems first.
+
+    Raises:
+        CheckpointError: no such system, or weights that cannot be used.
+    """
+    methods: list[Method] = [
+        SystemMethod(name, label, device) for name, label in zip(systems, labels_of(systems), strict=True)
+    ]
+    return methods + ([CopySource(), MeshWarp(device)] if baselines else [])
+
+
+def labels_of(systems: tuple[str, ...]) -> list[str]:
+    """Short names, each of them only once: the last two parts of a path where those are enough, else the whole."""
+    short = ["/".join(pathlib.PurePath(name).parts[-2:]) or name for name in systems]
+    labels = [part if short.count(part) == 1 else name for part, name in zip(short, systems, strict=True)]
+    counts = [labels[:i].count(label) for i, label in enumerate(labels)]
+    return [f"{label} ({before + 1})" if before else label for label, before in zip(labels, counts, strict=True)]

@@ -1,0 +1,153 @@
+"""Pairs of pictures by name, in a file that others can evaluate as well."""
+
+import dataclasses
+import hashlib
+import json
+import pathlib
+from typing import Any
+
+import numpy as np
+
+from reenact.errors import ConfigError, UnsupportedInputError
+from train.data import FaceData
+from train.evaluate.settings import ProtocolName
+
+FORMAT_VERSION = 1
+KIND = "reenact-pairs"
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Pair:
+    """One picture to redraw with the motion of another; names as in `FaceData.names`."""
+
+    source: str
+    target: str
+    """The driving frame; also the truth, if it is of the source's own clip."""
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Run:
+    """Consecutive frames of one driver, for the temporal jitter."""
+
+    source: str
+    driving: tuple[str, ...]
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Triplet:
+    """Two pictures of one person, and another who does what the second picture shows (FACEGAN, section 5.3)."""
+
+    source: str
+    twin: str
+    driving: str
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class PairSet:
+    """All that a protocol looks at."""
+
+    protocol: ProtocolName
+    split: str
+    seed: int
+    pairs: tuple[Pair, ...]
+    runs: tuple[Run, ...] = ()
+    triplets: tuple[Triplet, ...] = ()
+    found: dict[str, int] = dataclasses.field(default_factory=dict)
+    """What the draw had to choose from."""
+    note: str = ""
+    """What the reader must know of the draw: a fall-back, or fewer pairs than asked for."""
+
+    def names(self) -> list[str]:
+        """Every picture that takes part, once, in order of appearance."""
+        every = [name for pair in self.pairs for name in (pair.source, pair.target)]
+        every += [name for run in self.runs for name in (run.source, *run.driving)]
+        every += [name for three in self.triplets for name in (three.source, three.twin, three.driving)]
+        return list(dict.fromkeys(every))
+
+
+def rows_by_name(data: FaceData) -> dict[str, int]:
+    """Row of every picture."""
+    return {name: row for row, name in enumerate(data.names)}
+
+
+def fingerprint(pairs: PairSet, data: FaceData) -> str:
+    """sha256 over names and labelled meshes of the pictures that take part: another data set gives another one."""
+    rows, digest = rows_by_name(data), hashlib.sha256()
+    for name in pairs.names():
+        mesh_16 = np.round(np.asarray(data.mesh_px[rows[name]], np.float64) * 16).astype("<i4")
+        digest.update(name.encode() + b"\0" + mesh_16.tobytes())
+    return digest.hexdigest()
+
+
+def save_pairs(pairs: PairSet, data: FaceData, path: pathlib.Path) -> None:
+    """Write the file that ``--pairs-file`` reads."""
+    content = {
+        "format_version": FORMAT_VERSION,
+        "kind": KIND,
+        "data_sha256": fingerprint(pairs, data),
+        **dataclasses.asdict(pairs),
+    }
+    path.write_text(json.dumps(content, indent=1) + "\n")
+
+
+def load_pairs(path: pathlib.Path, data: FaceData, *, protocol: ProtocolName, split: str) -> PairSet:
+    """Read a pairs file and see that it belongs to this data.
+
+    Args:
+        path: the file.
+        data: the split it was drawn from.
+        protocol: the one that is asked for.
+        split: name of the split.
+
+    Raises:
+        UnsupportedInputError: no such file, none of this program, or its pictures are not (the same) in this data.
+        ConfigError: it was drawn for another protocol.
+    """
+    content = _read(path)
+    try:
+        pairs = PairSet(
+            protocol=content["protocol"],
+            split=content["split"],
+            seed=content["seed"],
+            pairs=tuple(Pair(**each) for each in content["pairs"]),
+            runs=tuple(Run(source=each["source"], driving=tuple(each["driving"])) for each in content["runs"]),
+            triplets=tuple(Triplet(**each) for each in content["triplets"]),
+            found=content["found"],
+            note=content["note"],
+        )
+        data_sha256 = content["data_sha256"]
+    except (KeyError, TypeError) as error:
+        raise UnsupportedInputError(
+            f"{path} is no whole pairs file ({error}); use the pairs.json that an evaluation wrote."
+        ) from error
+    if pairs.protocol != protocol:
+        raise ConfigError(f"{path} holds pairs of the protocol {pairs.protocol}; give --protocol {pairs.protocol}.")
+    missing = sorted(set(pairs.names()) - set(data.names))
+    if missing:
+        raise UnsupportedInputError(
+            f"{path} names {missing[0]!r}, which split {split!r} of this data set does not hold ({len(missing)} of its "
+            f"{len(pairs.names())} pictures are missing); give --data and --split {pairs.split} it was drawn from."
+        )
+    if fingerprint(pairs, data) != data_sha256:
+        raise UnsupportedInputError(
+            f"{path} was drawn from another data set: its pictures have the same names here, but other labels; "
+            "give the data set it was drawn from, or leave --pairs-file out."
+        )
+    return pairs
+
+
+def _read(path: pathlib.Path) -> dict[str, Any]:
+    try:
+        content = json.loads(path.read_text())
+    except OSError as error:
+        raise UnsupportedInputError(f"The pairs file {path} cannot be read ({error.strerror}).") from error
+    except ValueError as error:
+        raise UnsupportedInputError(f"{path} is no pairs file: it is not JSON ({error}).") from error
+    if not isinstance(content, dict) or content.get("kind") != KIND:
+        raise UnsupportedInputError(f"{path} is no pairs file; use the pairs.json that an evaluation wrote.")
+    if content.get("format_version") != FORMAT_VERSION:
+        raise UnsupportedInputError(
+            f"{path} has format_version {content.get('format_version')}, this program reads {FORMAT_VERSION}; use the "
+            "version of the program that wrote it."
+        )
+    return content

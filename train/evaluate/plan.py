@@ -1,0 +1,129 @@
+"""From a pairs file to work: what has to be tracked, and what has to be drawn."""
+
+import collections
+import dataclasses
+
+from reenact.systems.base import MotionMode
+from reenact.types import FaceGeometry
+from train.data import FaceData
+from train.evaluate.inputs import REFERENCE_SECONDS
+from train.evaluate.jobs import Driver, Job, JobKind, TrackTask
+from train.evaluate.methods import BATCH
+from train.evaluate.pairs import PairSet, rows_by_name
+from train.evaluate.settings import Settings
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Item:
+    """A pair, a run or a triplet, by rows."""
+
+    kind: JobKind
+    source: int
+    driving: tuple[int, ...]
+    twin: int | None = None
+
+
+def list_items(pairs: PairSet, data: FaceData) -> list[Item]:
+    """Everything that is drawn."""
+    rows = rows_by_name(data)
+    items = [Item(kind="pair", source=rows[each.source], driving=(rows[each.target],)) for each in pairs.pairs]
+    items += [
+        Item(kind="run", source=rows[each.source], driving=tuple(rows[name] for name in each.driving))
+        for each in pairs.runs
+    ]
+    return items + [
+        Item(kind="triplet", source=rows[each.source], driving=(rows[each.driving],), twin=rows[each.twin])
+        for each in pairs.triplets
+    ]
+
+
+def plan_tracking(items: list[Item], data: FaceData, settings: Settings) -> dict[int, TrackTask]:
+    """By the first row of a driving clip or still: what is followed, as far as it is needed."""
+    last: dict[int, int] = {}
+    for item in items:
+        for row in item.driving:
+            first = first_row(data, row)
+            last[first] = max(last.get(first, first), row)
+    tasks = {}
+    for first, row in last.items():
+        is_clip = bool(data.clip[first] >= 0)
+        ahead = int(REFERENCE_SECONDS * settings.fps) if is_clip else 1
+        stop = min(max(row + 1, first + ahead), clip_end(data, first))
+        tasks[first] = TrackTask(rows=tuple(range(first, stop)), is_clip=is_clip)
+    return tasks
+
+
+def plan_sources(items: list[Item]) -> dict[int, TrackTask]:
+    """By row: the single pictures that are redrawn."""
+    return {row: TrackTask(rows=(row,), is_clip=False) for row in sorted({item.source for item in items})}
+
+
+def plan_jobs(
+    items: list[Item],
+    data: FaceData,
+    sources: dict[int, Driver],
+    drivers: dict[int, Driver],
+    modes: tuple[MotionMode, ...],
+) -> tuple[list[Job], int]:
+    """Jobs of a few frames each, those of one source one after the other.
+
+    Returns:
+        The jobs, and how many items fell out because no face was found in their source or driving frames.
+    """
+    jobs: list[Job] = []
+    grouped: dict[tuple[int, int, int | None, JobKind], list[int]] = collections.defaultdict(list)
+    lost = 0
+    for item in items:
+        first = first_row(data, item.driving[0])
+        found = drivers[first].geometry
+        if item.source not in sources[item.source].geometry or any(row not in found for row in item.driving):
+            lost += 1
+        elif item.kind == "run":
+            jobs += [_job(item.kind, item.source, item.driving, None, data, sources, drivers, mode) for mode in modes]
+        else:
+            grouped[item.source, first, item.twin, item.kind].extend(item.driving)
+    for (source, _, twin, kind), rows in sorted(grouped.items(), key=lambda entry: entry[0][:2]):
+        for start in range(0, len(rows), BATCH):
+            part = tuple(rows[start : start + BATCH])
+            wanted = modes if kind == "pair" else ("absolute",)
+            jobs += [_job(kind, source, part, twin, data, sources, drivers, mode) for mode in wanted]
+    return jobs, lost
+
+
+def _job(
+    kind: JobKind,
+    source: int,
+    driving: tuple[int, ...],
+    twin: int | None,
+    data: FaceData,
+    sources: dict[int, Driver],
+    drivers: dict[int, Driver],
+    mode: MotionMode,
+) -> Job:
+    driver = drivers[first_row(data, driving[0])]
+    own = sources[source].geometry[source]
+    same_clip = bool(data.clip[source] >= 0 and data.clip[source] == data.clip[driving[0]])
+    return Job(
+        kind=kind,
+        source=source,
+        source_geometry=own,
+        driving=driving,
+        driving_geometry=FaceGeometry.cat([driver.geometry[row] for row in driving]),
+        # within a clip the source frame is the reference: the result then lies on the real frame
+        neutral=own if same_clip else driver.references[mode],
+        mode=mode,
+        truth=same_clip and kind == "pair",
+        twin=twin,
+    )
+
+
+def first_row(data: FaceData, row: int) -> int:
+    """First row of the clip that this row belongs to; the row itself for a still."""
+    if data.clip[row] < 0:
+        return row
+    return next(first for first, stop in data.clip_ranges if first <= row < stop)
+
+
+def clip_end(data: FaceData, first: int) -> int:
+    """The row after the last of a clip, or after a still."""
+    return next((stop for start, stop in data.clip_ranges if start == first), first + 1)

@@ -1,0 +1,146 @@
+"""Who is driven by whom: pairs drawn by a seed, from labels alone.
+
+The labels choose (yaw, Action Units, who is who), so that a draw depends on data and seed and on no network of ours.
+"""
+
+import numpy as np
+import torch
+
+from reenact.errors import ConfigError
+from reenact.perception.action_units import read_action_units
+from reenact.types import head_angles_rad
+from train.data import FaceData
+from train.evaluate.large_pose import draw_large_pose
+from train.evaluate.pairs import Pair, PairSet, Run, Triplet
+from train.evaluate.settings import Settings
+
+_DRIVERS_COMPARED = 4000
+"""Frames of other people among which a triplet's driver is looked for."""
+
+
+def draw_pairs(data: FaceData, settings: Settings) -> PairSet:
+    """The pairs of a protocol.
+
+    Raises:
+        ConfigError: the data has no pair of this kind; the text says what it lacks.
+    """
+    rng = np.random.default_rng(settings.seed)
+    if not any(stop - first >= 2 for first, stop in data.clip_ranges):
+        raise ConfigError(
+            f"Split {settings.split!r} of {settings.data} holds no clip of two frames or more; the protocol "
+            f"{settings.protocol} needs clips. Give another --split or --data."
+        )
+    common = {"protocol": settings.protocol, "split": settings.split, "seed": settings.seed}
+    if settings.protocol == "large-pose":
+        return PairSet(**common, **draw_large_pose(data, settings, rng))
+    draw = _draw_self if settings.protocol == "self" else _draw_cross
+    pairs = draw(data, settings, rng)
+    note = f"{len(pairs)} pairs instead of {settings.pairs}: the data has no more." * (len(pairs) < settings.pairs)
+    return PairSet(
+        **common,
+        pairs=tuple(pairs),
+        runs=tuple(_draw_runs(data, settings, rng)),
+        triplets=tuple(_draw_triplets(data, settings, rng)) if settings.protocol == "cross" else (),
+        found=_count(data),
+        note=note,
+    )
+
+
+def _draw_self(data: FaceData, settings: Settings, rng: np.random.Generator) -> list[Pair]:
+    """The first frame of a clip, and later ones; every clip in turn, so that long clips do not outweigh short ones."""
+    queues = [(first, rng.permutation(np.arange(first + 1, stop))) for first, stop in data.clip_ranges]
+    chosen = in_turn([[(first, int(row)) for row in later] for first, later in queues], settings.pairs)
+    return [Pair(source=data.names[a], target=data.names[b]) for a, b in sorted(chosen)]
+
+
+def _draw_cross(data: FaceData, settings: Settings, rng: np.random.Generator) -> list[Pair]:
+    """Frames of every clip in turn, each driving a picture of another person: a clip's first frame, or a still."""
+    queues = [[int(row) for row in rng.permutation(np.arange(*span))] for span in data.clip_ranges]
+    drivers = sorted(in_turn(queues, settings.pairs))
+    sources = _Sources(data, rng)
+    return [Pair(source=data.names[sources.draw(row)], target=data.names[row]) for row in drivers]
+
+
+def _draw_runs(data: FaceData, settings: Settings, rng: np.random.Generator) -> list[Run]:
+    """A run of consecutive frames from each of some clips."""
+    clips = [(first, stop) for first, stop in data.clip_ranges if stop - first > 3]
+    chosen = sorted(rng.permutation(len(clips))[: settings.runs].tolist())
+    sources = _Sources(data, rng) if settings.protocol == "cross" else None
+    runs = []
+    for first, stop in (clips[i] for i in chosen):
+        length = min(settings.run_frames, stop - first - 1)
+        start = int(rng.integers(first + 1, stop - length + 1))
+        source = first if sources is None else sources.draw(first)
+        runs.append(Run(source=data.names[source], driving=tuple(data.names[start : start + length])))
+    return runs
+
+
+def _draw_triplets(data: FaceData, settings: Settings, rng: np.random.Generator) -> list[Triplet]:
+    """Two frames of a clip, and the frame of another person whose Action Units and head angles are nearest."""
+    clips = [span for span in data.clip_ranges if span[1] - span[0] >= 2]
+    moving = np.flatnonzero(~data.is_still)
+    compared = np.sort(rng.permutation(moving)[:_DRIVERS_COMPARED])
+    does = _actions(data, compared)
+    triplets = []
+    for i in range(settings.triplets):
+        source, twin = rng.choice(np.arange(*clips[i % len(clips)]), 2, replace=False)
+        other = data.person[compared] != data.person[source]
+        if not other.any():
+            raise _one_person(settings)
+        distance = np.linalg.norm(does - _actions(data, np.array([twin])), axis=1)
+        driving = compared[np.where(other, distance, np.inf).argmin()]
+        triplets.append(Triplet(source=data.names[source], twin=data.names[twin], driving=data.names[driving]))
+    return triplets
+
+
+class _Sources:
+    """Pictures that can be redrawn: of a person at random, a clip's first frame or a still at random."""
+
+    def __init__(self, data: FaceData, rng: np.random.Generator) -> None:
+        self.data, self.rng = data, rng
+        rows = [first for first, _ in data.clip_ranges] + np.flatnonzero(data.is_still).tolist()
+        self.of_person: dict[int, list[int]] = {}
+        for row in rows:
+            self.of_person.setdefault(int(data.person[row]), []).append(row)
+        self.people = sorted(self.of_person)
+
+    def draw(self, driving_row: int) -> int:
+        """A source for this driver, of somebody else."""
+        others = [person for person in self.people if person != self.data.person[driving_row]]
+        if not others:
+            raise ConfigError("Cross-reenactment needs two people, but the split shows only one; give other data.")
+        rows = self.of_person[others[int(self.rng.integers(len(others)))]]
+        return rows[int(self.rng.integers(len(rows)))]
+
+
+def in_turn(queues: list[list], count: int) -> list:
+    """One of each queue after the other until `count` are taken or all are empty."""
+    taken: list = []
+    for place in range(max((len(queue) for queue in queues), default=0)):
+        if len(taken) >= count:
+            break
+        taken += [queue[place] for queue in queues if place < len(queue)]
+    return taken[:count]
+
+
+def _actions(data: FaceData, rows: np.ndarray) -> np.ndarray:
+    """(n, 20): the labels' Action Units, 0 to 1, and head angles in radians."""
+    mesh = torch.from_numpy(np.array(data.mesh_px[rows]))
+    units = read_action_units(torch.from_numpy(np.array(data.blendshapes[rows])), mesh)
+    angles = head_angles_rad(torch.from_numpy(np.array(data.rotation[rows])))
+    return torch.cat([units, angles], dim=1).numpy()
+
+
+def _count(data: FaceData) -> dict[str, int]:
+    return {
+        "clips": len(data.clip_ranges),
+        "clip_frames": int((~data.is_still).sum()),
+        "stills": int(data.is_still.sum()),
+        "people": len(np.unique(data.person)),
+    }
+
+
+def _one_person(settings: Settings) -> ConfigError:
+    return ConfigError(
+        f"Split {settings.split!r} of {settings.data} shows clips of one person only; cross-reenactment needs two."
+    )

@@ -1,0 +1,145 @@
+"""The whole evaluation, from settings to a report and its files."""
+
+import hashlib
+import pathlib
+
+from reenact.errors import ConfigError, OutputError, UnsupportedInputError
+from reenact.systems.base import MotionMode
+from train.data import FaceData, load_faces
+from train.evaluate.bench import Bench
+from train.evaluate.checks import run_checks
+from train.evaluate.cost import measure_cost
+from train.evaluate.jobs import REAL, Job, Outcome
+from train.evaluate.methods import SystemMethod
+from train.evaluate.networks import describe_networks, left_out
+from train.evaluate.pairs import PairSet, load_pairs, save_pairs
+from train.evaluate.plan import list_items, plan_jobs, plan_sources, plan_tracking
+from train.evaluate.pool import Spread, spread, worker_count
+from train.evaluate.protocols import draw_pairs
+from train.evaluate.report import Report, describe_machine, save_values
+from train.evaluate.settings import Settings
+from train.evaluate.sheet import draw_sheet, write_sheet
+from train.evaluate.summary import gains, summarise
+
+PAIRS_NAME, VALUES_NAME = "pairs.json", "values.csv"
+
+
+def evaluate(settings: Settings) -> Report:
+    """Draw the pairs, redraw them with every method, measure, and write the report.
+
+    Writes into ``settings.out``: pairs.json, report.json, report.md, values.csv, sheet-<system>.png.
+
+    Raises:
+        ReenactError: one of its children, with a text for the user.
+    """
+    prepare_out(settings)
+    data = open_data(settings)
+    pairs = draw_pairs(data, settings) if settings.pairs_file is None else _reuse_pairs(settings, data)
+    bench = Bench(settings, data)
+    save_pairs(pairs, data, settings.out / PAIRS_NAME)
+    with spread(bench, worker_count(settings)) as across:
+        jobs, lost = _plan(pairs, data, settings, across)
+        outcomes = [outcome for found in across("work", jobs, "drawing and measuring") for outcome in found]
+    report = _conclude(bench, pairs, jobs, outcomes, lost)
+    report.save(settings.out)
+    save_values(outcomes, data, settings.out / VALUES_NAME)
+    _draw_sheets(bench, jobs, outcomes)
+    return report
+
+
+def prepare_out(settings: Settings) -> None:
+    """Make the output folder.
+
+    Raises:
+        OutputError: it holds something and may not be overwritten, or cannot be made.
+    """
+    out = settings.out
+    if out.exists() and not out.is_dir():
+        raise OutputError(f"Cannot write to {out}: it is a file; give the name of a folder.")
+    if out.is_dir() and any(out.iterdir()) and not settings.overwrite:
+        raise OutputError(f"The folder {out} exists already and is not empty; choose another --out or add --overwrite.")
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        (out / PAIRS_NAME).touch()
+    except OSError as error:
+        raise OutputError(f"Cannot write to {out} ({error.strerror}); choose another --out.") from error
+
+
+def open_data(settings: Settings) -> FaceData:
+    """The split that is evaluated.
+
+    Raises:
+        UnsupportedInputError: no such data, or nothing of this split in it.
+    """
+    try:
+        data = load_faces(settings.data, settings.split, settings.cache)
+    except (FileNotFoundError, ValueError) as error:
+        raise UnsupportedInputError(f"Split {settings.split!r} of {settings.data} cannot be read: {error}") from error
+    if not len(data):
+        raise UnsupportedInputError(f"Split {settings.split!r} of {settings.data} is empty; give another --split.")
+    return data
+
+
+def _reuse_pairs(settings: Settings, data: FaceData) -> PairSet:
+    assert settings.pairs_file is not None
+    return load_pairs(settings.pairs_file, data, protocol=settings.protocol, split=settings.split)
+
+
+def _plan(pairs: PairSet, data: FaceData, settings: Settings, across: Spread) -> tuple[list[Job], int]:
+    items = list_items(pairs, data)
+    sources, drivers = plan_sources(items), plan_tracking(items, data, settings)
+    tracked = across("track", [*sources.values(), *drivers.values()], "tracking")
+    modes: tuple[MotionMode, ...] = ("absolute", "relative") if settings.protocol == "cross" else ("absolute",)
+    jobs, lost = plan_jobs(
+        items,
+        data,
+        dict(zip(sources, tracked[: len(sources)], strict=True)),
+        dict(zip(drivers, tracked[len(sources) :], strict=True)),
+        modes,
+    )
+    if not any(job.kind == "pair" for job in jobs):
+        raise ConfigError(
+            f"No pair is left: the tracker finds no face in the inputs of all {len(pairs.pairs)} pairs. Are the "
+            "pictures face crops as docs/data.md says? --labels takes the geometry from the labels."
+        )
+    return jobs, lost
+
+
+def _conclude(bench: Bench, pairs: PairSet, jobs: list[Job], outcomes: list[Outcome], lost: int) -> Report:
+    settings, labels = bench.settings, [method.label for method in bench.methods]
+    systems = [method.label for method in bench.methods if isinstance(method, SystemMethod)]
+    baselines = [label for label in labels if label not in systems]
+    first = next(job for job in jobs if job.kind == "pair")
+    return Report(
+        settings=settings,
+        pairs=pairs,
+        pairs_sha256=hashlib.sha256((settings.out / PAIRS_NAME).read_bytes()).hexdigest(),
+        rows=tuple(summarise(outcomes, labels, bench.data, settings.draws)),
+        gains=tuple(gains(outcomes, systems, baselines, bench.data, settings.draws)),
+        costs={method.label: measure_cost(bench, method, first) for method in bench.methods},
+        facts={method.label: method.facts for method in bench.methods},
+        networks=describe_networks(settings),
+        left_out=left_out(settings),
+        lost=lost,
+        checks=run_checks(bench) if settings.checks else {},
+        made=describe_machine(bench.device),
+    )
+
+
+def _draw_sheets(bench: Bench, jobs: list[Job], outcomes: list[Outcome]) -> None:
+    count = bench.settings.sheet_rows
+    pair_jobs = [job for job in jobs if job.kind == "pair" and job.mode == "absolute"]
+    for method in bench.methods if count else ():
+        own = [
+            each
+            for each in outcomes
+            if each.method == method.label and each.kind == "pair" and each.mode == "absolute" and each.method != REAL
+        ]
+        if isinstance(method, SystemMethod) and own:
+            sheet = draw_sheet(bench, method, pair_jobs, own, count)
+            write_sheet(sheet, sheet_path(bench.settings.out, method.label))
+
+
+def sheet_path(out: pathlib.Path, label: str) -> pathlib.Path:
+    """Where a system's contact sheet goes."""
+    return out / f"sheet-{''.join(c if c.isalnum() or c in '-_.' else '-' for c in label)}.png"

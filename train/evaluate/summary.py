@@ -1,0 +1,166 @@
+"""From outcomes to rows of a table: means, intervals, bins, ranks and paired gains."""
+
+import dataclasses
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+
+from reenact.systems.base import MotionMode
+from train.data import FaceData
+from train.evaluate.bootstrap import Estimate, bootstrap_mean
+from train.evaluate.catalogue import BY_KEY, METRICS, SET_METRICS
+from train.evaluate.jobs import REAL, Outcome
+from train.evaluate.metrics import frechet_distance
+from train.evaluate.settings import TURN_BINS_DEG, YAW_BINS_DEG
+
+Bins = tuple[tuple[float, float], ...]
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Row:
+    """One method in one mode of motion."""
+
+    label: str
+    mode: MotionMode
+    metrics: dict[str, Estimate]
+    by_yaw: dict[str, dict[str, Estimate]]
+    """By bin of the driving frame's yaw; {} for a bin without pairs."""
+    by_turn: dict[str, dict[str, Estimate]]
+    """By bin of the difference of yaw between source and driving frame."""
+    mean_rank: float | None
+    """Over the measures that all methods of this mode have; None for what is not ranked."""
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Gain:
+    """A method against a baseline, pair by pair."""
+
+    label: str
+    over: str
+    mode: MotionMode
+    metrics: dict[str, Estimate]
+    """Method minus baseline."""
+
+
+def summarise(outcomes: Sequence[Outcome], labels: Sequence[str], data: FaceData, draws: int) -> list[Row]:
+    """A row for every method and mode, best mean rank first, and last the real frames where they say anything."""
+    rows = []
+    for mode in ("absolute", "relative"):
+        of_mode = [each for each in outcomes if each.mode == mode]
+        if not of_mode:
+            continue
+        real = [each for each in of_mode if each.method == REAL]
+        unranked = [
+            _row(label, mode, [each for each in of_mode if each.method == label], real, data, draws) for label in labels
+        ]
+        ranks = mean_ranks([row.metrics for row in unranked])
+        ranked = [dataclasses.replace(row, mean_rank=rank) for row, rank in zip(unranked, ranks, strict=True)]
+        rows += sorted(ranked, key=lambda row: row.mean_rank or 0.0)
+        if any(each.values for each in real):
+            rows.append(_row(REAL, mode, real, [], data, draws))
+    return rows
+
+
+def gains(
+    outcomes: Sequence[Outcome], systems: Sequence[str], baselines: Sequence[str], data: FaceData, draws: int
+) -> list[Gain]:
+    """Every system over every baseline."""
+    found = []
+    for mode in ("absolute", "relative"):
+        pairs = {
+            (each.method, each.source, each.driving): each
+            for each in outcomes
+            if each.mode == mode and each.kind == "pair"
+        }
+        for label in systems if pairs else ():
+            for over in baselines:
+                both = [
+                    (each, pairs[over, each.source, each.driving])
+                    for (method, *_), each in pairs.items()
+                    if method == label and (over, each.source, each.driving) in pairs
+                ]
+                found.append(Gain(label=label, over=over, mode=mode, metrics=_differences(both, data, draws)))
+    return found
+
+
+def mean_ranks(rows: Sequence[dict[str, Estimate]]) -> list[float | None]:
+    """Mean place of each row over the measures that all of them have; ties share a place. None if there are none."""
+    shared = [metric for metric in METRICS if metric.better and all(metric.key in row for row in rows)]
+    if not shared or not rows:
+        return [None] * len(rows)
+    places = np.zeros(len(rows))
+    for metric in shared:
+        # compared as printed: what the table shows as equal is equal
+        values = np.round([row[metric.key].mean for row in rows], metric.digits)
+        values = -values if metric.better == "higher" else values
+        places += [1 + (values < value).sum() + ((values == value).sum() - 1) / 2 for value in values]
+    return [float(place) for place in places / len(shared)]
+
+
+def bin_name(low: float, high: float) -> str:
+    """As tables show it."""
+    return f"{low:g}-{high:g}"
+
+
+def in_bin(angle_deg: np.ndarray, low: float, high: float, bins: Bins) -> np.ndarray:
+    """Whether angles lie in a bin; the last bin has no upper end."""
+    return (angle_deg >= low) & ((angle_deg < high) | (high == bins[-1][1]))
+
+
+def _row(label: str, mode: MotionMode, own: list[Outcome], real: list[Outcome], data: FaceData, draws: int) -> Row:
+    pairs = [each for each in own if each.kind == "pair"]
+    yaw = np.array([abs(data.yaw_deg[each.driving]) for each in pairs])
+    turn = np.array([abs(data.yaw_deg[each.driving] - data.yaw_deg[each.source]) for each in pairs])
+    metrics = _estimates(own, data, draws)
+    for key in SET_METRICS:
+        result = [each.features[key] for each in pairs if key in each.features]
+        reference = [each.features[key] for each in real if key in each.features]
+        if len(result) > 1 and len(reference) > 1:
+            distance = frechet_distance(*(torch.from_numpy(np.stack(features)) for features in (result, reference)))
+            metrics[key] = Estimate(mean=distance, low=None, high=None, count=len(result))
+    return Row(
+        label=label,
+        mode=mode,
+        metrics=metrics,
+        by_yaw=_by_bin(pairs, yaw, YAW_BINS_DEG, data, draws),
+        by_turn=_by_bin(pairs, turn, TURN_BINS_DEG, data, draws),
+        mean_rank=None,
+    )
+
+
+def _by_bin(
+    pairs: list[Outcome], angle_deg: np.ndarray, bins: Bins, data: FaceData, draws: int
+) -> dict[str, dict[str, Estimate]]:
+    named = {}
+    for low, high in bins:
+        inside = in_bin(angle_deg, low, high, bins) if len(pairs) else []
+        named[bin_name(low, high)] = _estimates(
+            [each for each, taken in zip(pairs, inside, strict=True) if taken], data, draws
+        )
+    return named
+
+
+def _estimates(outcomes: Sequence[Outcome], data: FaceData, draws: int) -> dict[str, Estimate]:
+    estimates = {}
+    for key in BY_KEY:
+        having = [each for each in outcomes if key in each.values]
+        if having:
+            values = np.array([each.values[key] for each in having])
+            estimates[key] = bootstrap_mean(values, _people(having, data), draws)
+    return estimates
+
+
+def _differences(both: list[tuple[Outcome, Outcome]], data: FaceData, draws: int) -> dict[str, Estimate]:
+    estimates = {}
+    for key in BY_KEY:
+        having = [(a, b) for a, b in both if key in a.values and key in b.values]
+        if having:
+            values = np.array([a.values[key] - b.values[key] for a, b in having])
+            estimates[key] = bootstrap_mean(values, _people([a for a, _ in having], data), draws)
+    return estimates
+
+
+def _people(outcomes: Sequence[Outcome], data: FaceData) -> np.ndarray:
+    """Who drives: in every protocol there are fewer drivers than sources, so this is the wider interval."""
+    return np.array([data.person[each.driving] for each in outcomes])

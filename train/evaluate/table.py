@@ -1,0 +1,180 @@
+"""The report as Markdown: methods side by side, the best mean rank first."""
+
+from collections.abc import Sequence
+
+from train.evaluate.bootstrap import Estimate
+from train.evaluate.catalogue import BY_KEY, METRICS, Metric
+from train.evaluate.jobs import REAL
+from train.evaluate.report import Report
+from train.evaluate.summary import Row
+
+ABSENT = "–"
+_ARROWS = {"higher": "↑", "lower": "↓", "": ""}
+_BIN_METRICS = ("ssim", "psnr_db", "akd_px", "csim", "pose_error_deg", "ed")
+"""What the tables by yaw show; report.json has the rest."""
+_GAIN_METRICS = ("psnr_db", "ssim", "l1", "lpips", "akd_px", "csim", "pose_error_deg", "ed")
+
+
+def to_markdown(report: Report) -> str:
+    """The whole report."""
+    parts = [_heading(report), _main_table(report), _notes(report)]
+    parts += [_bins(report, "by_yaw", "By the driving frame's yaw, degrees")]
+    if report.settings.protocol == "large-pose":
+        parts += [_bins(report, "by_turn", "By the turn between source and driving frame, degrees")]
+    parts += [_gains(report), _checks(report), _networks(report)]
+    return "\n\n".join(part for part in parts if part)
+
+
+def cell(estimate: Estimate | None, metric: Metric, *, best: bool = False) -> str:
+    """A mean and its interval as a table shows them."""
+    if estimate is None:
+        return ABSENT
+    mean = f"{estimate.mean:.{metric.digits}f}"
+    text = f"**{mean}**" if best else mean
+    if estimate.low is None or estimate.high is None:
+        return text
+    return f"{text} [{estimate.low:.{metric.digits}f}, {estimate.high:.{metric.digits}f}]"
+
+
+def title(metric: Metric) -> str:
+    """Name, unit and direction."""
+    unit = f", {metric.unit}" if metric.unit else ""
+    return f"{metric.title}{unit} {_ARROWS[metric.better]}".strip()
+
+
+def markdown_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """The first column left-aligned, the others right."""
+    lines = [header, ["---", *["---:"] * (len(header) - 1)], *rows]
+    return "\n".join("| " + " | ".join(line) + " |" for line in lines)
+
+
+def _heading(report: Report) -> str:
+    count, settings = len(report.pairs.pairs), report.settings
+    people = report.pairs.found.get("people")
+    among = f" among {people} people" if people is not None else ""
+    lines = [
+        f"# {settings.protocol}: {count} pairs of split {settings.split!r}{among}",
+        "",
+        f"256 px crops; inputs tracked by {'the labels' if settings.labels else 'the embedded tracker'}; mean "
+        "[95 % bootstrap interval over driving people]; the best of each mode bold.",
+    ]
+    if report.pairs.note:
+        lines += ["", f"**{report.pairs.note}**"]
+    if report.lost:
+        lines += ["", f"{report.lost} pairs, runs or triplets left out: no face found in an input."]
+    return "\n".join(lines)
+
+
+def _column(row: Row, modes: int) -> str:
+    return f"{row.label}, {row.mode}" if modes > 1 else row.label
+
+
+def _main_table(report: Report) -> str:
+    rows = report.rows
+    modes = len({row.mode for row in rows})
+    lines = [["mean rank ↓", *(ABSENT if row.mean_rank is None else f"{row.mean_rank:.2f}" for row in rows)]]
+    for metric in METRICS:
+        if not any(metric.key in row.metrics for row in rows):
+            continue
+        best = _best(rows, metric)
+        cells = [cell(row.metrics.get(metric.key), metric, best=i in best) for i, row in enumerate(rows)]
+        lines.append([title(metric), *cells])
+    costs = [report.costs.get(row.label) for row in rows]
+    lines.append(["ms a frame ↓", *(ABSENT if cost is None else f"{cost.ms_per_frame:.1f}" for cost in costs)])
+    lines.append(["GMAC a frame ↓", *(ABSENT if cost is None else f"{cost.gmac_per_frame:.2f}" for cost in costs)])
+    return markdown_table([report.settings.protocol, *(_column(row, modes) for row in rows)], lines)
+
+
+def _best(rows: Sequence[Row], metric: Metric) -> set[int]:
+    """Columns to print bold: in each mode those that share the best printed value."""
+    best: set[int] = set()
+    for mode in {row.mode for row in rows}:
+        values = {
+            i: round(row.metrics[metric.key].mean, metric.digits)
+            for i, row in enumerate(rows)
+            if row.mode == mode and row.label != REAL and metric.key in row.metrics
+        }
+        if len(values) > 1 and metric.better and len(set(values.values())) > 1:
+            top = max(values.values()) if metric.better == "higher" else min(values.values())
+            best |= {i for i, value in values.items() if value == top}
+    return best
+
+
+def _notes(report: Report) -> str:
+    cost = next(iter(report.costs.values()), None)
+    timing = (
+        [
+            f"ms: motion and drawing, without tracking, {cost.threads} CPU threads, {report.made['device']}, "
+            f"{report.made['processor']}."
+        ]
+        if cost
+        else []
+    )
+    lines = [f"- {title(BY_KEY[key])}: left out, {reason}" for key, reason in report.left_out.items()]
+    return "\n".join([*timing, "", "Left out by name:", "", *lines]).strip() if lines else "\n".join(timing)
+
+
+def _bins(report: Report, which: str, heading: str) -> str:
+    rows = [row for row in report.rows if row.label != REAL]
+    modes = len({row.mode for row in rows})
+    lines = []
+    for name in getattr(rows[0], which) if rows else ():
+        for key in _BIN_METRICS:
+            metric = BY_KEY[key]
+            found = [getattr(row, which)[name].get(key) for row in rows]
+            if any(found):
+                count = max(estimate.count for estimate in found if estimate is not None)
+                lines.append([f"{name} ({count}): {title(metric)}", *(cell(each, metric) for each in found)])
+        if not any(getattr(row, which)[name] for row in rows):
+            lines.append([f"{name}: no pairs", *[ABSENT] * len(rows)])
+    table = markdown_table([which.replace("_", " "), *(_column(row, modes) for row in rows)], lines)
+    return f"## {heading}\n\nIn brackets: pairs.\n\n{table}"
+
+
+def _gains(report: Report) -> str:
+    if not report.gains:
+        return ""
+    keys = [key for key in _GAIN_METRICS if any(key in gain.metrics for gain in report.gains)]
+    lines = []
+    for gain in report.gains:
+        cells = [cell(gain.metrics.get(key), BY_KEY[key]) for key in keys]
+        lines.append([f"{gain.label} over {gain.over}, {gain.mode}", *cells])
+    table = markdown_table(["difference, pair by pair", *(title(BY_KEY[key]) for key in keys)], lines)
+    return f"## Gains over the baselines\n\n{table}"
+
+
+def _checks(report: Report) -> str:
+    if not report.checks:
+        return ""
+    names = list(dict.fromkeys(name for values in report.checks.values() for name in values))
+    lines = [
+        [name, *(f"{values[name]:.4g}" if name in values else ABSENT for values in report.checks.values())]
+        for name in names
+    ]
+    return f"## Checks\n\n{markdown_table(['check', *report.checks], lines)}"
+
+
+def _networks(report: Report) -> str:
+    lines = [f"- {role}: {facts['name']}, sha256 {facts['sha256'][:16]}" for role, facts in report.networks.items()]
+    lines += [
+        f"- system {label}: {facts['checkpoint']}, sha256 {facts['sha256'][:16]}"
+        for label, facts in report.facts.items()
+        if facts["kind"] == "system"
+    ]
+    measured = [
+        f"- {metric.title}: {metric.definition}; {' + '.join(metric.networks) or 'no network'}"
+        for metric in METRICS
+        if metric.key not in report.left_out
+    ]
+    return "\n".join(
+        [
+            "## What stands behind the figures",
+            "",
+            *measured,
+            "",
+            *lines,
+            "",
+            f"- pairs.json: {report.pairs_sha256[:16]}",
+        ]
+        + [f"- commit {report.made['commit']}, torch {report.made['versions']['torch']}"]
+    )
