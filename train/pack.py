@@ -32,7 +32,8 @@ from train.shards import (
 from train.sources import open_source
 
 _LABELS = ("blendshapes", "pose", "parsing", "embedding")
-_PNG = [cv2.IMWRITE_PNG_COMPRESSION, 6]
+_PNG = [cv2.IMWRITE_PNG_COMPRESSION, 1]
+"""Three times as fast as level 6, and a twelfth larger."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

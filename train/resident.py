@@ -4,6 +4,7 @@ The tensor path and the OpenCV path (`train.augment.warp_crop`, then a table per
 2/255 on average; tests/unit/train/test_resident.py compares them.
 """
 
+from collections.abc import Sequence
 from typing import Any, Literal
 
 import numpy as np
@@ -24,10 +25,10 @@ _UPLOAD_ROWS = 256
 
 
 class ResidentFaces:
-    """Pictures of one split as one uint8 tensor on a device.
+    """Pictures of one split as one uint8 tensor on a device, and their class maps as another.
 
     Args:
-        data: the split; only its pictures are taken (197 kB each).
+        data: the split; its pictures and class maps are taken (213 kB each).
         device: where they go.
 
     Raises:
@@ -37,10 +38,8 @@ class ResidentFaces:
     def __init__(self, data: FaceData, device: torch.device) -> None:
         _require_memory(data, device)
         self.device = device
-        self.rgb = torch.empty((len(data), CROP_PX, CROP_PX, 3), dtype=torch.uint8, device=device)
-        for first in range(0, len(data), _UPLOAD_ROWS):
-            rows = slice(first, first + _UPLOAD_ROWS)
-            self.rgb[rows] = torch.from_numpy(np.array(data.rgb[rows])).to(device)
+        self.rgb = _upload(data.rgb, device)
+        self.parsing = _upload(data.parsing, device)
 
     def __len__(self) -> int:
         return len(self.rgb)
@@ -70,7 +69,7 @@ class ResidentFaces:
         Returns:
             (n, 3, side, side) float32 in [0, 1] on the device, channels last in memory.
         """
-        picture = self.rgb[torch.as_tensor(np.asarray(rows), device=self.device)].permute(0, 3, 1, 2).float()
+        picture = self._select(self.rgb, rows).permute(0, 3, 1, 2).float()
         sigma = shrink_blur_px(side) if blur_px is None else blur_px
         if sigma > 0:
             picture = gaussian_blur(picture, sigma)
@@ -79,6 +78,25 @@ class ResidentFaces:
         if luts is not None:
             crop = look_up(crop, torch.from_numpy(np.ascontiguousarray(luts)).to(self.device))
         return (crop / 255).contiguous(memory_format=torch.channels_last)
+
+    def class_shares(
+        self, rows: np.ndarray, matrices: np.ndarray, side: int, classes: Sequence[int], flips: np.ndarray | None = None
+    ) -> torch.Tensor:
+        """Share of each of some parsing classes in the same crops, averaged over 3 x 3 pixels of the 128 px maps.
+
+        Only meaningful where the data `has_parsing`. Pixels outside the picture repeat its rim.
+
+        Returns:
+            (n, len(classes), side, side) float32 in [0, 1].
+        """
+        labels = self._select(self.parsing, rows)
+        shares = torch.stack([labels == kind for kind in classes], dim=1).float()
+        smooth = functional.avg_pool2d(functional.pad(shares, (1, 1, 1, 1), mode="reflect"), 3, 1)
+        grid = sampling_grid(np.asarray(matrices), flips, side, labels.shape[-1]).to(self.device)
+        return functional.grid_sample(smooth, grid, "bilinear", "border", align_corners=True)
+
+    def _select(self, values: torch.Tensor, rows: np.ndarray) -> torch.Tensor:
+        return values[torch.as_tensor(np.asarray(rows), device=self.device)]
 
 
 def shrink_blur_px(side: int) -> float:
@@ -98,8 +116,20 @@ def gaussian_blur(picture: torch.Tensor, sigma_px: float) -> torch.Tensor:
     return functional.conv2d(across, kernel.transpose(2, 3), groups=channels)
 
 
-def sampling_grid(crop_from_frame: np.ndarray, flips: np.ndarray | None, side: int) -> torch.Tensor:
-    """(n, side, side, 2) float32: where each crop pixel lies in the frame, -1 and 1 being the centres of its rim."""
+def sampling_grid(
+    crop_from_frame: np.ndarray, flips: np.ndarray | None, side: int, stored_px: int = CROP_PX
+) -> torch.Tensor:
+    """Where each crop pixel lies in the frame, in units of `grid_sample` with aligned corners.
+
+    Args:
+        crop_from_frame: (n, 3, 3), in pixels of the 256 px frame.
+        flips: (n,) bool, which crops are mirrored.
+        side: of the crops.
+        stored_px: side of what is sampled, where it is stored smaller than the frame.
+
+    Returns:
+        (n, side, side, 2) float32; -1 and 1 are the centres of the rim's pixels.
+    """
     matrices = np.asarray(crop_from_frame, np.float64)
     if flips is not None:
         mirror = np.array([[-1.0, 0, side], [0, 1, 0], [0, 0, 1]])
@@ -108,7 +138,7 @@ def sampling_grid(crop_from_frame: np.ndarray, flips: np.ndarray | None, side: i
     x, y = np.meshgrid(centres, centres)
     crop_px = np.stack([x.ravel(), y.ravel(), np.ones(side * side)])
     frame_px = (np.linalg.inv(matrices)[:, :2] @ crop_px).reshape(-1, 2, side, side)
-    units = (frame_px - 0.5) * (2 / (CROP_PX - 1)) - 1
+    units = (frame_px * (stored_px / CROP_PX) - 0.5) * (2 / (stored_px - 1)) - 1
     return torch.from_numpy(units.transpose(0, 2, 3, 1).astype(np.float32))
 
 
@@ -157,10 +187,19 @@ def refuse_resident(arguments: Any, recipe: str) -> None:
         )
 
 
+def _upload(values: np.ndarray, device: torch.device) -> torch.Tensor:
+    """To the device in pieces: `values` may be a file of many gigabytes."""
+    result = torch.empty(values.shape, dtype=torch.uint8, device=device)
+    for first in range(0, len(values), _UPLOAD_ROWS):
+        rows = slice(first, first + _UPLOAD_ROWS)
+        result[rows] = torch.from_numpy(np.array(values[rows])).to(device)
+    return result
+
+
 def _require_memory(data: FaceData, device: torch.device) -> None:
     if device.type != "cuda":
         return
-    need, (free, _) = len(data) * CROP_PX * CROP_PX * 3, torch.cuda.mem_get_info(device)
+    need, (free, _) = data.rgb.nbytes + data.parsing.nbytes, torch.cuda.mem_get_info(device)
     if need > free:
         raise ConfigError(
             f"--resident wants {need / 1e9:.1f} GB on {device} for {len(data)} pictures, {free / 1e9:.1f} GB are free; "

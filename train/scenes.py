@@ -261,12 +261,15 @@ def random_tone(rgb: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     return np.repeat(rgb.mean(-1, keepdims=True).astype(np.uint8), 3, axis=-1) if rng.random() < 0.08 else rgb
 
 
-def person_weights(data: FaceData) -> np.ndarray:
-    """(N,) chance of each row: half stills, half clips; each clip alike; turned heads and small sets more often."""
-    gain = np.interp(np.abs(data.yaw_deg), [10, 30], [1.0, 4.0])
+def person_weights(data: FaceData, turned_gain: float = 4.0, still_share: float = 0.7) -> np.ndarray:
+    """(N,) chance of each row: stills as often as `still_share` says, each clip alike, turned heads more often.
+
+    A set without stills, or without clips, is drawn from what there is.
+    """
+    gain = np.interp(np.abs(data.yaw_deg), [10, 30], [1.0, turned_gain])
     sizes = np.bincount(data.clip[~data.is_still], minlength=1) if (~data.is_still).any() else np.ones(1)
     weights = np.where(data.is_still, 1.0, 1.0 / np.maximum(sizes[np.maximum(data.clip, 0)], 1)) * gain
-    for still, share in ((True, 0.7), (False, 0.3)):
+    for still, share in ((True, still_share), (False, 1 - still_share)):
         chosen = data.is_still == still
         if chosen.any():
             weights[chosen] *= share / weights[chosen].sum()

@@ -10,6 +10,7 @@ import torch
 from torch import nn
 from torch.nn import functional
 
+from reenact.errors import ConfigError
 from reenact.geometry.flow import draw_face, mesh_flow
 from reenact.geometry.morphable import load_morphable
 from reenact.ops.warp import resize, warp
@@ -20,8 +21,9 @@ from train.augment import warp_crop
 from train.data import FaceData
 from train.export import start_from, write_model
 from train.loop import Batch, LoopConfig, Losses
-from train.mirror import mirror_of_mesh
+from train.mirror import mesh_mirror
 from train.own_labels import with_own_meshes
+from train.resident import ResidentFaces, crop_meshes, shrink_blur_px
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -40,6 +42,24 @@ class CorrespondenceTaskConfig:
     """Weight of the hinge loss; 0 trains without a critic."""
     feature_matching: float = 0.0
     """Weight of the critic's feature distance."""
+    resident: bool = False
+    """Keep the pictures on the device and cut the crops there: for GPUs, which would wait for the CPU."""
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class PairDraws:
+    """What is drawn for a batch of n pairs: both frames of a pair get the same similarity, mirror and light."""
+
+    rows: np.ndarray
+    """(n, 2) rows of source and target."""
+    crop_from_frame: np.ndarray
+    """(n, 3, 3)."""
+    flips: np.ndarray
+    """(n,) bool, which pairs are mirrored."""
+    luts: np.ndarray
+    """(n, 256, 3) uint8, gain and gamma of the channels as tables."""
+    own: np.ndarray
+    """(n,) bool, which pairs take the tracker's meshes, where there are such."""
 
 
 class PairModel(nn.Module):
@@ -67,70 +87,81 @@ class CorrespondenceTask:
         config: CorrespondenceTaskConfig,
         own: FaceData | None = None,
     ) -> None:
-        self.train, self.val, self.network_config, self.config = train, val, network, config
+        self.val, self.network_config, self.config = val, network, config
         self.networks = PairModel(network)
-        self.own = own
         self.critic = None
         self.model = load_morphable()
-        self.mirror = mirror_of_mesh(train)
-        self.stills = np.flatnonzero(train.is_still)
+        self.mirror = mesh_mirror()
+        self.use_data(train)
+        self.own = own
+
+    def use_data(self, train: FaceData) -> None:
+        """Go on with other training data; its meshes are the labels'."""
+        if not train.clip_ranges:
+            raise ConfigError("recipe correspondence learns from clips and the data has none; add clips to it")
+        self.train, self.own = train, None
+        self.faces: ResidentFaces | None = None
+        # without stills any frame may stand still
+        self.still_rows = np.flatnonzero(train.is_still) if train.is_still.any() else np.arange(len(train))
+        self.ranges = np.array(train.clip_ranges)
         # long clips and people with many clips count with the square root of what they have
-        clip_person = np.array([train.person[a] for a, _ in train.clip_ranges])
-        length = np.array([b - a for a, b in train.clip_ranges], float)
-        weight = np.sqrt(length) / np.sqrt(np.bincount(clip_person)[clip_person])
+        clip_person = train.person[self.ranges[:, 0]]
+        weight = np.sqrt(np.diff(self.ranges, axis=1)[:, 0]) / np.sqrt(np.bincount(clip_person)[clip_person])
         self.clip_cumulative = np.cumsum(weight / weight.sum())
 
     def sample_batch(self, rng: np.random.Generator, size: int, device: torch.device) -> Batch:
-        sources, targets, source_meshes, target_meshes, still = [], [], [], [], []
-        for _ in range(size):
-            same = rng.random() < self.config.same_frame_share
-            if same:
-                i = j = int(rng.choice(self.stills))
-            else:
-                clip = min(int(np.searchsorted(self.clip_cumulative, rng.random())), len(self.train.clip_ranges) - 1)
-                i, j = (int(k) for k in rng.integers(*self.train.clip_ranges[clip], 2))
-            pair = self._crop_pair(i, j, rng)
-            sources.append(pair[0])
-            targets.append(pair[1])
-            source_meshes.append(pair[2])
-            target_meshes.append(pair[3])
-            still.append(same)
-        batch = {
-            "source": _to_tensor(sources),
-            "target": _to_tensor(targets),
-            "source_mesh": torch.from_numpy(np.stack(source_meshes)),
-            "target_mesh": torch.from_numpy(np.stack(target_meshes)),
-        }
-        batch = {key: value.to(device) for key, value in batch.items()}
-        return self.add_maps(batch)
+        return self.add_maps(self.cut_pairs(self.draw_pairs(rng, size), device))
 
-    def _crop_pair(self, i: int, j: int, rng: np.random.Generator) -> tuple[np.ndarray, ...]:
-        """Both frames through one random similarity, mirror and light; meshes along, in half-sides."""
-        data, side = self.train, self.config.side
-        turn = np.radians(rng.normal(0, 4))
-        zoom = np.exp(rng.normal(0, 0.08)) * side / 256
+    def cut_pairs(self, draws: PairDraws, device: torch.device) -> Batch:
+        """Crops "source", "target" and their meshes in half-sides, "source_mesh", "target_mesh"."""
+        batch: Batch = {}
+        for k, name in enumerate(("source", "target")):
+            rows = draws.rows[:, k]
+            batch[name] = (
+                self._resident_crops(rows, draws, device) if self.config.resident else self._crops(rows, draws)
+            )
+            mesh_px = self.train.mesh_px[rows]
+            if self.own is not None:
+                mesh_px = np.where(draws.own[:, None, None], self.own.mesh_px[rows], mesh_px)
+            mesh = crop_meshes(mesh_px, draws.crop_from_frame, self.config.side, draws.flips, self.mirror)
+            batch[f"{name}_mesh"] = torch.from_numpy(mesh)
+        return {key: value.to(device) for key, value in batch.items()}
+
+    def draw_pairs(self, rng: np.random.Generator, size: int) -> PairDraws:
+        """Rows, crops and light of a batch; the same for both ways of cutting."""
+        side = self.config.side
+        clips = np.searchsorted(self.clip_cumulative, rng.random(size)).clip(max=len(self.ranges) - 1)
+        rows = rng.integers(*self.ranges[clips].T[:, :, None], (size, 2))
+        same = rng.random(size) < self.config.same_frame_share
+        rows = np.where(same[:, None], rng.choice(self.still_rows, (size, 1)), rows)
+        turn = np.radians(rng.normal(0, 4, size))
+        zoom = np.exp(rng.normal(0, 0.08, size)) * side / 256
         c, s = zoom * np.cos(turn), zoom * np.sin(turn)
-        matrix = np.array([[c, -s, 0], [s, c, 0], [0, 0, 1.0]])
-        matrix[:2, 2] = side / 2 + rng.normal(0, 0.03, 2) * side - matrix[:2, :2] @ [128, 128]
-        flip = rng.random() < 0.5
-        light = np.exp(rng.normal(0, 0.15, 3)) * np.exp(rng.normal(0, 0.15))
-        gamma = np.exp(rng.normal(0, 0.15))
-        table = np.clip(255 * (np.arange(256)[:, None] / 255) ** gamma * light, 0, 255).astype(np.uint8)
-        labelled = self.own if self.own is not None and rng.random() < 0.5 else data
-        pictures, meshes = [], []
-        for row in (i, j):
-            rgb, mesh = data.rgb[row], labelled.mesh_px[row].astype(np.float64)
+        matrices = np.tile(np.eye(3), (size, 1, 1))
+        matrices[:, :2, :2] = np.stack([np.stack([c, -s], -1), np.stack([s, c], -1)], 1)
+        matrices[:, :2, 2] = side / 2 + rng.normal(0, 0.03, (size, 2)) * side - matrices[:, :2, :2] @ [128, 128]
+        light = np.exp(rng.normal(0, 0.15, (size, 1, 3))) * np.exp(rng.normal(0, 0.15, (size, 1, 1)))
+        gamma = np.exp(rng.normal(0, 0.15, (size, 1, 1)))
+        luts = np.clip(255 * (np.arange(256)[:, None] / 255) ** gamma * light, 0, 255).astype(np.uint8)
+        flips, own = rng.random((2, size)) < 0.5
+        return PairDraws(rows=rows, crop_from_frame=matrices, flips=flips, luts=luts, own=own)
+
+    def _resident_crops(self, rows: np.ndarray, draws: PairDraws, device: torch.device) -> torch.Tensor:
+        if self.faces is None:
+            self.faces = ResidentFaces(self.train, device)
+        return self.faces.crops(rows, draws.crop_from_frame, self.config.side, draws.luts, draws.flips)
+
+    def _crops(self, rows: np.ndarray, draws: PairDraws) -> torch.Tensor:
+        """`_resident_crops`, by OpenCV."""
+        side, pictures = self.config.side, []
+        for i, row in enumerate(rows):
+            rgb = self.train.rgb[row]
             if side < 256:
-                rgb = cv2.GaussianBlur(rgb, (0, 0), 0.5 * (256 / side) ** 0.5)
-            crop = warp_crop(rgb, matrix, side, cv2.BORDER_REFLECT_101)
-            crop = cv2.LUT(crop, table[None])
-            moved = np.concatenate([mesh[:, :2] @ matrix[:2, :2].T + matrix[:2, 2], mesh[:, 2:] * zoom], axis=1)
-            if flip:
-                crop = crop[:, ::-1]
-                moved = moved[self.mirror] * [-1, 1, 1] + [side, 0, 0]
-            pictures.append(np.ascontiguousarray(crop))
-            meshes.append((moved * (2 / side) - [1, 1, 0]).astype(np.float32))
-        return pictures[0], pictures[1], meshes[0], meshes[1]
+                rgb = cv2.GaussianBlur(rgb, (0, 0), shrink_blur_px(side))
+            crop = warp_crop(rgb, draws.crop_from_frame[i], side, cv2.BORDER_REFLECT_101)
+            crop = cv2.LUT(crop, draws.luts[i][None])
+            pictures.append(np.ascontiguousarray(crop[:, ::-1] if draws.flips[i] else crop))
+        return _to_tensor(pictures)
 
     @torch.no_grad()
     def add_maps(self, batch: Batch) -> Batch:
@@ -287,13 +318,28 @@ def _to_tensor(pictures: list[np.ndarray]) -> torch.Tensor:
 
 
 def build(train: FaceData, val: FaceData, arguments: Any) -> tuple[CorrespondenceTask, LoopConfig]:
-    """The embedded `tiny` preset. First at 128 px (``--side 128``), then from those weights at 256."""
+    """`tiny`, the embedded preset, by default. First at 128 px (``--side 128``), then from those weights at 256."""
     side = arguments.side or 256
-    preset = PRESETS["tiny"]
-    config = CorrespondenceTaskConfig(side=side)
+    preset = network_config_for(arguments.preset or "tiny")
+    config = CorrespondenceTaskConfig(side=side, resident=arguments.resident)
+    if arguments.own_meshes and arguments.stream:
+        raise ConfigError(
+            "--own-meshes tracks the whole set beforehand and cannot be used with --stream; leave one out"
+        )
     own = with_own_meshes(train, arguments.cache, "train") if arguments.own_meshes else None
     task = CorrespondenceTask(train, val, preset, config, own)
     start_from(task.networks.net, arguments.init)
     return task, LoopConfig(
         steps=20000, batch_size=8, learning_rate=1e-3, validate_every=1000, save_every=250, clip_norm=1.0
     )
+
+
+def network_config_for(preset: str) -> CorrespondenceConfig:
+    """The preset's configuration.
+
+    Raises:
+        ConfigError: there is none of this name.
+    """
+    if preset not in PRESETS:
+        raise ConfigError(f"correspondence has the presets {', '.join(PRESETS)}, not {preset!r}")
+    return PRESETS[preset]

@@ -24,6 +24,7 @@ from train.data import FaceData
 from train.export import start_from, write_model
 from train.faceless import BUNDLED_VAL, make_backgrounds, random_pattern, read_bundled
 from train.loop import Batch, LoopConfig, Losses
+from train.resident import refuse_resident
 from train.scenes import Scene, SceneComposer
 
 LEVEL_SIZES = ((0.0, 36.0), (28.0, 110.0), (90.0, np.inf))
@@ -56,10 +57,14 @@ class DetectorTask:
     def __init__(self, train: FaceData, val: FaceData, network: DetectorConfig, config: DetectorTaskConfig) -> None:
         self.val, self.network_config, self.config = val, network, config
         self.networks = DetectorNetwork(network)
-        self.composer = SceneComposer.for_training(train, config.side)
+        self.use_data(train)
         self.points, self.strides = cell_points(config.side, config.side)
         self.val_faceless = make_backgrounds(val, len(val), seed=1)
         self.val_composer = SceneComposer(val, side=640, backgrounds=self.val_faceless, max_face_px=300.0)
+
+    def use_data(self, train: FaceData) -> None:
+        """Go on with other training data, faces and backgrounds alike."""
+        self.composer = SceneComposer.for_training(train, self.config.side)
 
     def sample_batch(self, rng: np.random.Generator, size: int, device: torch.device) -> Batch:
         scenes = [self.composer.compose(rng) for _ in range(size)]
@@ -268,6 +273,7 @@ def draw_detections(detector: Detector, composer: SceneComposer) -> np.ndarray:
 
 def build(train: FaceData, val: FaceData, arguments: Any) -> tuple[DetectorTask, LoopConfig]:
     """The embedded detector: about 0.6 M parameters."""
+    refuse_resident(arguments, "detector")
     cv2.setNumThreads(1)
     task = DetectorTask(train, val, DetectorConfig(), DetectorTaskConfig())
     start_from(task.networks, arguments.init)

@@ -20,6 +20,7 @@ from train.augment import random_colour, random_occluder, random_quality, warp_c
 from train.data import FaceData
 from train.export import start_from, write_model
 from train.loop import Batch, LoopConfig, Losses
+from train.resident import refuse_resident
 from train.scenes import person_weights
 
 
@@ -54,9 +55,14 @@ class IdentityTask:
         config: IdentityTaskConfig,
         teacher: "Teacher | None" = None,
     ) -> None:
-        self.train, self.val, self.network_config, self.config = train, val, network, config
+        self.val, self.network_config, self.config = val, network, config
         self.teacher = teacher
         self.networks = IdentityNetwork(network)
+        self.use_data(train)
+
+    def use_data(self, train: FaceData) -> None:
+        """Go on with other training data."""
+        self.train = train
         self.cumulative = np.cumsum(person_weights(train))
 
     def sample_batch(self, rng: np.random.Generator, size: int, device: torch.device) -> Batch:
@@ -236,6 +242,7 @@ def draw_nearest(student: np.ndarray, data: FaceData) -> np.ndarray:
 
 def build(train: FaceData, val: FaceData, arguments: Any) -> tuple[IdentityTask, LoopConfig]:
     """The embedded identity encoder: about 1.6 M parameters."""
+    refuse_resident(arguments, "identity")
     cv2.setNumThreads(1)
     teacher = None if arguments.teacher is None else Teacher(arguments.teacher)
     task = IdentityTask(train, val, IdentityConfig(), IdentityTaskConfig(), teacher)

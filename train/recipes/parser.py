@@ -15,6 +15,7 @@ from train.augment import random_colour, random_occluder, random_quality, warp_c
 from train.data import CROP_PX, FaceData
 from train.export import start_from, write_model
 from train.loop import Batch, LoopConfig, Losses
+from train.resident import refuse_resident
 from train.scenes import person_weights
 
 IGNORED = 255
@@ -43,8 +44,13 @@ class ParserTask:
     critic = None
 
     def __init__(self, train: FaceData, val: FaceData, network: ParserConfig, config: ParserTaskConfig) -> None:
-        self.train, self.val, self.network_config, self.config = train, val, network, config
+        self.val, self.network_config, self.config = val, network, config
         self.networks = ParserNetwork(network)
+        self.use_data(train)
+
+    def use_data(self, train: FaceData) -> None:
+        """Go on with other training data."""
+        self.train = train
         weights = person_weights(train) * train.has_parsing
         self.cumulative = np.cumsum(weights / weights.sum())
 
@@ -179,6 +185,7 @@ def draw_parsing(networks: nn.Module, data: FaceData, device: torch.device) -> n
 
 def build(train: FaceData, val: FaceData, arguments: Any) -> tuple[ParserTask, LoopConfig]:
     """The embedded parser: about 0.9 M parameters."""
+    refuse_resident(arguments, "parser")
     assert CROP_PX == 2 * PARSER_CROP_PX
     cv2.setNumThreads(1)
     task = ParserTask(train, val, ParserConfig(), ParserTaskConfig())

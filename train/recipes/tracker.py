@@ -15,7 +15,9 @@ from train.augment import random_colour, random_occluder, random_quality, warp_c
 from train.data import FaceData
 from train.export import start_from, write_model
 from train.loop import Batch, LoopConfig, Losses
-from train.mirror import MIRROR_BLENDSHAPES, mirror_of_mesh
+from train.mirror import MIRROR_BLENDSHAPES, mesh_mirror
+from train.resident import refuse_resident
+from train.scenes import person_weights
 
 EYES_AND_LIPS = np.unique(
     # the lips' two contours, the eyes' contours, the irises (MediaPipe Face Mesh topology)
@@ -47,16 +49,10 @@ class TrackerTask:
     critic = None
 
     def __init__(self, train: FaceData, val: FaceData, network: TrackerConfig, config: TrackerTaskConfig) -> None:
-        self.train, self.val, self.network_config, self.config = train, val, network, config
+        self.val, self.network_config, self.config = val, network, config
         self.networks = TrackerNetwork(network)
-        self.mirror = mirror_of_mesh(train)
-        gain = np.interp(np.abs(train.yaw_deg), [10, 30], [1.0, config.turned_gain])
-        clip_size = np.bincount(train.clip[~train.is_still])[np.maximum(train.clip, 0)]
-        weights = np.where(train.is_still, 1.0, 1.0 / clip_size) * gain
-        for still, share in ((True, config.still_share), (False, 1 - config.still_share)):
-            chosen = train.is_still == still
-            weights[chosen] *= share / weights[chosen].sum()
-        self.cumulative = np.cumsum(weights / weights.sum())
+        self.mirror = mesh_mirror()
+        self.use_data(train)
         mean = np.mean(
             [self._label_in_crop(i, tracker_crop(train.mesh_px[i], 128), 128) for i in range(0, len(train), 37)], axis=0
         )
@@ -64,6 +60,11 @@ class TrackerTask:
         weight = np.ones(478, np.float32)
         weight[EYES_AND_LIPS] = config.fine_weight
         self.point_weight = torch.from_numpy(weight / weight.mean())
+
+    def use_data(self, train: FaceData) -> None:
+        """Go on with other training data; the network keeps the mean mesh it began with."""
+        self.train = train
+        self.cumulative = np.cumsum(person_weights(train, self.config.turned_gain, self.config.still_share))
 
     def _label_in_crop(self, row: int, crop_from_frame: np.ndarray, crop_px: int) -> np.ndarray:
         """(478, 3) mesh in the units of `TrackerOutput.mesh`."""
@@ -237,6 +238,7 @@ def draw_tracker(networks: nn.Module, data: FaceData, crop_px: int, device: torc
 
 def build(train: FaceData, val: FaceData, arguments: Any) -> tuple[TrackerTask, LoopConfig]:
     """The embedded tracker: about 3.4 M parameters."""
+    refuse_resident(arguments, "tracker")
     task = TrackerTask(train, val, TrackerConfig(), TrackerTaskConfig())
     start_from(task.networks, arguments.init)
     return task, LoopConfig(steps=9000, batch_size=64, learning_rate=1.5e-3, clip_norm=5.0, validate_every=1500)

@@ -1,5 +1,7 @@
 """Mirror, turn and crop: labels go where the picture goes."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 import torch
@@ -96,8 +98,10 @@ def test_a_pair_keeps_picture_and_mesh_together(means: FaceData, side: int) -> N
     task = CorrespondenceTask(dotted, dotted, network, CorrespondenceTaskConfig(side=side))
     seen = set()
     for seed in range(6):
-        pictures_and_meshes = task._crop_pair(0, 1, np.random.default_rng(seed))
-        for picture, mesh in zip(pictures_and_meshes[:2], pictures_and_meshes[2:], strict=True):
+        pair = pair_of(task, 0, 1, seed)
+        for name in ("source", "target"):
+            picture = (pair[name][0] * 255).byte().permute(1, 2, 0).numpy()
+            mesh = pair[f"{name}_mesh"][0].numpy()
             assert picture.shape == (side, side, 3)
             point = (mesh[:, :2] + 1) * side / 2
             distance = np.linalg.norm(point - centre_of(picture), axis=1)
@@ -105,6 +109,12 @@ def test_a_pair_keeps_picture_and_mesh_together(means: FaceData, side: int) -> N
             assert distance[index] < 0.35
             seen.add(index)
     assert seen == {CHEEK, task.mirror[CHEEK]}, "both sides were drawn"
+
+
+def pair_of(task: CorrespondenceTask, source: int, target: int, seed: int) -> dict[str, torch.Tensor]:
+    """A batch of the pair of these rows."""
+    draws = task.draw_pairs(np.random.default_rng(seed), 1)
+    return task.cut_pairs(dataclasses.replace(draws, rows=np.array([[source, target]])), torch.device("cpu"))
 
 
 def vars_of(data: FaceData) -> dict[str, object]:
@@ -116,7 +126,8 @@ def test_a_pairs_meshes_stay_faces_of_the_same_side(means: FaceData, model: Morp
     network = CorrespondenceConfig(crop=CropSpec(network_px=64), widths=(4, 4, 4), match_width=4)
     task = CorrespondenceTask(means, means, network, CorrespondenceTaskConfig(side=64))
     for seed in range(6):
-        for mesh in task._crop_pair(0, 3, np.random.default_rng(seed))[2:]:
+        pair = pair_of(task, 0, 3, seed)
+        for mesh in (pair["source_mesh"][0].numpy(), pair["target_mesh"][0].numpy()):
             assert mesh[LEFT_EYE_OUTER, 0] > mesh[RIGHT_EYE_OUTER, 0]
             pose = align(torch.from_numpy(mesh)[None], model.mean[None], model.rigid_weight)
             assert (pose.invert(torch.from_numpy(mesh)[None]) - model.mean).abs().max() < 0.03
@@ -125,7 +136,7 @@ def test_a_pairs_meshes_stay_faces_of_the_same_side(means: FaceData, model: Morp
 def test_a_batch_has_all_that_the_networks_and_losses_ask_for(faces: FaceData) -> None:
     network = CorrespondenceConfig(crop=CropSpec(network_px=64), widths=(4, 4, 4), match_width=4)
     task = CorrespondenceTask(faces, faces, network, CorrespondenceTaskConfig(side=64, same_frame_share=0.5))
-    first, second = (task.sample_batch(np.random.default_rng(3), 8, torch.device("cpu")) for _ in range(2))
+    first, second = (task.sample_batch(np.random.default_rng(4), 8, torch.device("cpu")) for _ in range(2))
     for key, value in first.items():
         assert torch.equal(value, second[key]), key
     assert first["source"].shape == first["target"].shape == (8, 3, 64, 64)

@@ -255,6 +255,6 @@ def test_validation_reports_finite_figures_and_export_writes_a_pair(faces: FaceD
 
 def test_build_gives_the_shipped_sizes(faces: FaceData):
     for recipe in (identity, parser):
-        task, loop = recipe.build(faces, faces, types.SimpleNamespace(init=None, teacher=None))
+        task, loop = recipe.build(faces, faces, types.SimpleNamespace(init=None, teacher=None, resident=False))
         assert loop.steps > 500
         assert isinstance(task.networks, nn.Module)

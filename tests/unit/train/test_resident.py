@@ -9,8 +9,14 @@ import pytest
 import torch
 
 from reenact.errors import ConfigError
+from reenact.geometry.morphable import load_morphable
+from reenact.systems.correspondence.config import CorrespondenceConfig
+from reenact.types import CropSpec
+from tests.synthetic import face_set
 from train.augment import warp_crop
 from train.data import FaceData
+from train.mirror import mesh_mirror
+from train.recipes.correspondence import CorrespondenceTask, CorrespondenceTaskConfig
 from train.resident import ResidentFaces, crop_meshes, gaussian_blur, refuse_resident, shrink_blur_px
 
 BORDERS = {"reflect": cv2.BORDER_REFLECT_101, "replicate": cv2.BORDER_REPLICATE, "zeros": cv2.BORDER_CONSTANT}
@@ -84,6 +90,19 @@ def test_crops_agree_with_opencv(faces: FaceData, side: int, border: str) -> Non
         assert np.quantile(difference, 0.99) < 8 / 255
 
 
+def test_class_shares_are_those_of_opencv(faces: FaceData) -> None:
+    rng = np.random.default_rng(5)
+    parsing = cv2.resize(rng.integers(0, 5, (16, 16), dtype=np.uint8), (128, 128), interpolation=cv2.INTER_NEAREST)
+    data = dataclasses.replace(faces, parsing=np.stack([parsing] * 4))
+    matrices, flips = similarities(4, 64), np.array([False, True, True, False])
+    ours = ResidentFaces(data, torch.device("cpu")).class_shares(np.arange(4), matrices, 64, (1, 2), flips)
+    for i in range(4):
+        shares = cv2.blur(np.stack([parsing == 1, parsing == 2], -1).astype(np.float32), (3, 3))
+        expected = warp_crop(shares, matrices[i] @ np.diag([2.0, 2.0, 1.0]), 64, cv2.BORDER_REPLICATE)
+        expected = expected[:, ::-1] if flips[i] else expected
+        assert np.abs(ours[i].permute(1, 2, 0).numpy() - expected).max() < 0.05
+
+
 def test_the_identity_returns_the_pictures(faces: FaceData) -> None:
     crops = ResidentFaces(faces, torch.device("cpu")).crops(np.arange(4), np.tile(np.eye(3), (4, 1, 1)), 256)
     np.testing.assert_allclose(crops.permute(0, 2, 3, 1).numpy() * 255, faces.rgb, atol=0.02)
@@ -115,6 +134,46 @@ def test_meshes_follow_their_crops(faces: FaceData) -> None:
         np.testing.assert_allclose((moved[i, 5, :2] + 1) * side / 2, [x, y], atol=0.6)
     zoom = np.hypot(matrices[:, 0, 0], matrices[:, 1, 0])
     np.testing.assert_allclose(moved[:, 5, 2] * side / 2, mesh[:, 5, 2] * zoom, atol=1e-4)
+
+
+def correspondence_task(data: FaceData, *, resident: bool) -> CorrespondenceTask:
+    network = CorrespondenceConfig(crop=CropSpec(network_px=64), widths=(8, 12, 16), match_width=8)
+    return CorrespondenceTask(data, data, network, CorrespondenceTaskConfig(side=64, resident=resident))
+
+
+def test_a_recipe_draws_the_same_batch_either_way() -> None:
+    data = face_set(load_morphable(), np.random.default_rng(4), clips=2, frames=3, stills=2)
+    batches = [
+        correspondence_task(data, resident=resident).sample_batch(np.random.default_rng(7), 6, torch.device("cpu"))
+        for resident in (False, True)
+    ]
+    assert batches[0].keys() == batches[1].keys()
+    for name, expected in batches[0].items():
+        if name in ("source", "target"):
+            assert (batches[1][name] - expected).abs().mean() < 2 / 255
+        else:
+            torch.testing.assert_close(batches[1][name], expected)
+
+
+@pytest.mark.parametrize("resident", [False, True])
+def test_other_data_takes_the_place_of_the_first(resident: bool) -> None:
+    """Batches after `use_data` are those of a task that began with that data."""
+    model = load_morphable()
+    first, second = (face_set(model, np.random.default_rng(seed), clips=2, frames=3, stills=0) for seed in (5, 6))
+    task = correspondence_task(first, resident=resident)
+    before = task.sample_batch(np.random.default_rng(7), 2, torch.device("cpu"))
+    task.use_data(second)
+    after = task.sample_batch(np.random.default_rng(7), 2, torch.device("cpu"))
+    fresh = correspondence_task(second, resident=resident).sample_batch(
+        np.random.default_rng(7), 2, torch.device("cpu")
+    )
+    assert not torch.equal(before["source"], after["source"])
+    for name, expected in fresh.items():
+        torch.testing.assert_close(after[name], expected, rtol=0, atol=0)
+
+
+def test_the_mirror_is_its_own_inverse() -> None:
+    np.testing.assert_array_equal(mesh_mirror()[mesh_mirror()], np.arange(478))
 
 
 def test_recipes_that_cannot_refuse_by_name() -> None:
