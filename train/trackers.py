@@ -1,0 +1,61 @@
+"""TensorBoard and trackio, through accelerate's interface to both. Neither asks for a login."""
+
+import importlib.util
+import pathlib
+from collections.abc import Mapping, Sequence
+from typing import Any, Literal
+
+import numpy as np
+from accelerate.tracking import GeneralTracker, TensorBoardTracker, TrackioTracker
+
+from reenact.errors import MissingDependencyError
+
+TrackerName = Literal["tensorboard", "trackio", "none"]
+
+
+def choose_trackers(asked: Sequence[TrackerName] | None) -> tuple[TrackerName, ...]:
+    """The trackers asked for; TensorBoard if nothing was asked for and it is installed.
+
+    Raises:
+        MissingDependencyError: one is not installed.
+    """
+    if asked is None:
+        return ("tensorboard",) if is_installed("tensorboard") else ()
+    names = tuple(dict.fromkeys(name for name in asked if name != "none"))
+    for name in names:
+        if not is_installed(name):
+            extra = "train" if name == "tensorboard" else "trackio"
+            raise MissingDependencyError(
+                f'--track {name} needs the library {name}, which is not installed: pip install "reenact[{extra}]", '
+                "or leave the option out"
+            )
+    return names
+
+
+def is_installed(name: str) -> bool:
+    """Whether the library can be imported; it is not."""
+    return importlib.util.find_spec(name) is not None
+
+
+def open_trackers(
+    names: Sequence[TrackerName], out: pathlib.Path, step: int, settings: Mapping[str, Any]
+) -> list[GeneralTracker]:
+    """Start the trackers of a run that stands at `step`; what they hold of later steps is hidden."""
+    trackers: list[GeneralTracker] = []
+    if "tensorboard" in names:
+        trackers.append(TensorBoardTracker("tensorboard", out, purge_step=step + 1 if step else None))
+    if "trackio" in names:
+        trackers.append(TrackioTracker("reenact", name=out.name, resume="allow", config=dict(settings), embed=False))
+    for tracker in trackers:
+        tracker.start()
+    return trackers
+
+
+def track_picture(tracker: GeneralTracker, rgb: np.ndarray, step: int) -> None:
+    """Send a (h, w, 3) uint8 picture of samples."""
+    if isinstance(tracker, TensorBoardTracker):
+        tracker.log_images({"samples": rgb[None]}, step=step, dataformats="NHWC")
+    else:
+        import trackio
+
+        tracker.log({"samples": trackio.Image(rgb)}, step=step)
