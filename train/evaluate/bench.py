@@ -25,7 +25,6 @@ from train.evaluate.methods import BATCH, CopySource, Method, load_methods
 from train.evaluate.networks import Networks, load_networks
 from train.evaluate.settings import Settings
 
-
 _KEPT = 32
 """Encoded sources kept at a time."""
 

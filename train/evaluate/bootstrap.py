@@ -25,7 +25,7 @@ def bootstrap_mean(
 ) -> Estimate:
     """The mean and its percentile interval from a cluster bootstrap.
 
-    As many clusters as there are, drawn with replacement, each with all its values; the mean of all of these values; and
+    As many clusters as there are, drawn with replacement, each with all its values; the mean of all of these; and
     again. One cluster alone says nothing about others: no interval.
 
     Args:

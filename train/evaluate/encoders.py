@@ -66,7 +66,7 @@ class OnnxEncoder:
         options.log_severity_level = 3
         try:
             self.session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
-        except Exception as error:  # noqa: BLE001 - onnxruntime's errors share no base but this one
+        except Exception as error:  # its errors share no base but this one
             raise UnsupportedInputError(
                 f"The judge {path} is no ONNX network that onnxruntime can open ({_first_line(error)}); give a face "
                 "recognition network as .onnx."

@@ -6,11 +6,14 @@ figure that needs absent weights is left out by name.
 
 import hashlib
 import pathlib
+import pickle
 import warnings
 from collections.abc import Iterable
 
 import torch
 from jaxtyping import Float, UInt8
+from safetensors import SafetensorError
+from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from reenact.errors import MissingDependencyError, UnsupportedInputError
@@ -19,6 +22,9 @@ BACKBONES = ("alexnet", "vgg16", "squeezenet1_1")
 """torchvision's names; files in a folder are found by them, in this order."""
 INCEPTION_PATTERN = "weights-inception-2015-12-05-*.pth"
 """The name under which torch-fidelity keeps its weights."""
+
+_BROKEN = (SafetensorError, pickle.UnpicklingError, RuntimeError, ValueError, LookupError, EOFError, OSError)
+"""What reading a file that is no state dict raises."""
 
 _LPIPS_NAMES = {"alexnet": "alex", "vgg16": "vgg", "squeezenet1_1": "squeeze"}
 
@@ -108,11 +114,9 @@ def read_tensors(path: pathlib.Path) -> dict[str, Tensor]:
     """
     try:
         if path.suffix == ".safetensors":
-            from safetensors.torch import load_file
-
             return load_file(path)
         content = torch.load(path, map_location="cpu", weights_only=True)
-    except Exception as error:  # noqa: BLE001 - a broken pickle can raise anything
+    except _BROKEN as error:
         raise UnsupportedInputError(f"{path} is no file of plain weights; download it again.") from error
     if not isinstance(content, dict) or not all(isinstance(value, Tensor) for value in content.values()):
         raise UnsupportedInputError(

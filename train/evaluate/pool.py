@@ -27,11 +27,11 @@ class Spread(Protocol):
         ...
 
 
-def worker_count(settings: Settings) -> int:
-    """Processes to use."""
+def worker_count(settings: Settings, device: torch.device) -> int:
+    """Processes to use: as asked for, else one for every core, or one on a GPU."""
     if settings.workers:
         return settings.workers
-    return len(os.sched_getaffinity(0)) if torch.device(settings.device.replace("auto", "cuda")).type == "cpu" else 1
+    return len(os.sched_getaffinity(0)) if device.type == "cpu" and hasattr(os, "sched_getaffinity") else 1
 
 
 @contextlib.contextmanager

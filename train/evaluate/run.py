@@ -37,7 +37,7 @@ def evaluate(settings: Settings) -> Report:
     pairs = draw_pairs(data, settings) if settings.pairs_file is None else _reuse_pairs(settings, data)
     bench = Bench(settings, data)
     save_pairs(pairs, data, settings.out / PAIRS_NAME)
-    with spread(bench, worker_count(settings)) as across:
+    with spread(bench, worker_count(settings, bench.device)) as across:
         jobs, lost = _plan(pairs, data, settings, across)
         outcomes = [outcome for found in across("work", jobs, "drawing and measuring") for outcome in found]
     report = _conclude(bench, pairs, jobs, outcomes, lost)

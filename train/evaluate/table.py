@@ -52,17 +52,15 @@ def _heading(report: Report) -> str:
     count, settings = len(report.pairs.pairs), report.settings
     people = report.pairs.found.get("people")
     among = f" among {people} people" if people is not None else ""
-    lines = [
-        f"# {settings.protocol}: {count} pairs of split {settings.split!r}{among}",
-        "",
-        f"256 px crops; inputs tracked by {'the labels' if settings.labels else 'the embedded tracker'}; mean "
-        "[95 % bootstrap interval over driving people]; the best of each mode bold.",
-    ]
+    inputs = "the labels" if settings.labels else "the embedded tracker"
+    heading = f"# {settings.protocol}: {count} pairs of split {settings.split!r}{among}"
+    reading = "mean [95 % bootstrap interval over driving people]; the best of each mode bold"
+    parts = [heading, f"256 px crops; inputs tracked by {inputs}; {reading}."]
     if report.pairs.note:
-        lines += ["", f"**{report.pairs.note}**"]
+        parts.append(f"**{report.pairs.note}**")
     if report.lost:
-        lines += ["", f"{report.lost} pairs, runs or triplets left out: no face found in an input."]
-    return "\n".join(lines)
+        parts.append(f"{report.lost} pairs, runs or triplets left out: no face found in an input.")
+    return "\n\n".join(parts)
 
 
 def _column(row: Row, modes: int) -> str:
@@ -101,17 +99,14 @@ def _best(rows: Sequence[Row], metric: Metric) -> set[int]:
 
 
 def _notes(report: Report) -> str:
-    cost = next(iter(report.costs.values()), None)
-    timing = (
-        [
-            f"ms: motion and drawing, without tracking, {cost.threads} CPU threads, {report.made['device']}, "
-            f"{report.made['processor']}."
-        ]
-        if cost
-        else []
-    )
-    lines = [f"- {title(BY_KEY[key])}: left out, {reason}" for key, reason in report.left_out.items()]
-    return "\n".join([*timing, "", "Left out by name:", "", *lines]).strip() if lines else "\n".join(timing)
+    parts = []
+    for cost in list(report.costs.values())[:1]:
+        where = f"{cost.threads} CPU threads, {report.made['device']}, {report.made['processor']}"
+        parts.append(f"ms: motion and drawing, without tracking; {where}.")
+    lines = [f"- {BY_KEY[key].title}: {reason}" for key, reason in report.left_out.items()]
+    if lines:
+        parts.append("Left out by name:\n\n" + "\n".join(lines))
+    return "\n\n".join(parts)
 
 
 def _bins(report: Report, which: str, heading: str) -> str:
