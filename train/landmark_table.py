@@ -24,7 +24,7 @@ from reenact.perception.action_units import read_action_unit_sides
 from reenact.systems.facegan.landmarks import normalise_landmarks, rotation_of_angles
 from reenact.types import head_angles_rad
 from train.data import FaceData
-from train.mirror import mirror_of_mesh
+from train.mirror import mesh_mirror
 from train.unit_movements import UnitMovements
 
 _FIT_ROWS = 1024
@@ -69,7 +69,7 @@ class LandmarkTable:
 
     def __init__(self, data: FaceData, model: MorphableModel) -> None:
         """Fit the morphable model to every mesh: seconds for 20,000."""
-        mirror = torch.from_numpy(mirror_of_mesh(data))
+        mirror = torch.from_numpy(mesh_mirror())
         meshes = torch.from_numpy(np.array(data.mesh_px, np.float32))
         scores = torch.from_numpy(np.array(data.blendshapes, np.float32))
         parts = [

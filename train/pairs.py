@@ -5,11 +5,21 @@ import dataclasses
 import cv2
 import numpy as np
 import torch
+from torch.nn import functional
 
+from reenact.errors import ConfigError
 from train.augment import warp_crop
 from train.data import FaceData
 from train.loop import Batch
-from train.mirror import mirror_of_mesh
+from train.mirror import mesh_mirror
+from train.recipes.correspondence import PairDraws
+from train.resident import ResidentFaces, crop_meshes, sampling_grid, shrink_blur_px
+
+FRAME_PX = 256
+"""Side of the set's pictures."""
+
+_SMALLEST_PIECE = 0.05
+"""Pieces of the head in a parsing below this share of its largest piece are speckles on clothes."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -24,8 +34,12 @@ class PairConfig:
     """Standard deviation of the rotation in the picture's plane, the same for both."""
     zoom: float = 0.08
     """Standard deviation of the logarithm of the scale."""
+    shift: float = 0.03
+    """Standard deviation of the displacement, share of the side."""
     light: float = 0.15
     """Standard deviation of the logarithms of gain, gain per channel and gamma."""
+    resident: bool = False
+    """Keep the pictures on the device and cut the crops there: for GPUs, which would wait for the CPU."""
 
 
 class PairSampler:
@@ -38,102 +52,120 @@ class PairSampler:
             data: the split; a target needs parsing, so rows without are sources only.
             config: how pairs are drawn.
             own: the same split with meshes of the project's own tracker, taken for half of the pairs.
-        """
-        self.data, self.config, self.own = data, config, own
-        self.mirror = mirror_of_mesh(data)
-        self.stills = np.flatnonzero(data.is_still & data.has_parsing)
-        self.parsed = [np.flatnonzero(data.has_parsing[a:b]) + a for a, b in data.clip_ranges]
-        person = np.array([data.person[a] for a, _ in data.clip_ranges], dtype=np.int64)
-        length = np.array([b - a for a, b in data.clip_ranges], float)
-        weight = np.sqrt(length) / np.sqrt(np.bincount(person)[person]) if len(person) else length
-        self.clip_cumulative = np.cumsum(weight / max(weight.sum(), 1e-9))
 
-    def draw_rows(self, rng: np.random.Generator) -> tuple[int, int]:
-        """Source and target row: two frames of a clip, or a still twice."""
-        if not len(self.clip_cumulative) or (len(self.stills) and rng.random() < self.config.still_share):
-            row = int(rng.choice(self.stills))
-            return row, row
-        clip = min(int(np.searchsorted(self.clip_cumulative, rng.random())), len(self.parsed) - 1)
-        return int(rng.integers(*self.data.clip_ranges[clip])), int(rng.choice(self.parsed[clip]))
+        Raises:
+            ConfigError: no picture has a parsing.
+        """
+        if not np.any(data.has_parsing):
+            raise ConfigError("the data has no parsing, which tells a head from its background; label it first")
+        self.data, self.config, self.own = data, config, own
+        self.faces: ResidentFaces | None = None
+        self.stills = np.flatnonzero(data.is_still & data.has_parsing)
+        if not len(self.stills):  # without stills any frame may stand still
+            self.stills = np.flatnonzero(data.has_parsing)
+        self.ranges = np.array([(a, b) for a, b in data.clip_ranges if data.has_parsing[a:b].any()]).reshape(-1, 2)
+        self.parsed = [np.flatnonzero(data.has_parsing[a:b]) + a for a, b in self.ranges]
+        person = data.person[self.ranges[:, 0]]
+        weight = np.sqrt(np.diff(self.ranges, axis=1)[:, 0]) / np.sqrt(np.bincount(person)[person])
+        self.clip_share = weight / max(weight.sum(), 1e-9)
 
     def sample(self, rng: np.random.Generator, size: int, device: torch.device) -> Batch:
-        """Pairs of `draw_rows`, each through one random similarity, mirror and light; see `collate`."""
-        return collate([self.cut(*self.draw_rows(rng), rng) for _ in range(size)], device)
+        """Tensors of `cut`, and "names" of the rows."""
+        draws = self.draw(rng, size)
+        names = [" > ".join(self.data.names[row] for row in pair) for pair in draws.rows]
+        return self.cut(draws, device) | {"names": names}  # type: ignore[dict-item]
 
-    def cut(self, source_row: int, target_row: int, rng: np.random.Generator) -> list[dict[str, np.ndarray]]:
-        """Source and target of one pair."""
-        matrix, zoom = self._similarity(rng)
-        flip = rng.random() < 0.5
-        spread = self.config.light
-        light = np.exp(rng.normal(0, spread, 3)) * np.exp(rng.normal(0, spread))
-        gamma = np.exp(rng.normal(0, spread))
-        table = np.clip(255 * (np.arange(256)[:, None] / 255) ** gamma * light, 0, 255).astype(np.uint8)
-        meshes = self.own if self.own is not None and rng.random() < 0.5 else self.data
-        cuts = []
-        for row in (source_row, target_row):
-            one = cut_row(self.data, meshes, row, matrix, zoom, self.config.side)
-            one["rgb"] = cv2.LUT(one["rgb"], table[None])
-            cuts.append(self._flipped(one) if flip else one)
-        return cuts
-
-    def _similarity(self, rng: np.random.Generator) -> tuple[np.ndarray, float]:
-        side = self.config.side
-        turn = np.radians(rng.normal(0, self.config.turn_deg))
-        zoom = float(np.exp(rng.normal(0, self.config.zoom)) * side / 256)
+    def draw(self, rng: np.random.Generator, size: int) -> PairDraws:
+        """Rows, crops and light of a batch."""
+        config, side = self.config, self.config.side
+        still = rng.random(size) < (config.still_share if len(self.ranges) else 1.0)
+        rows = np.repeat(rng.choice(self.stills, size)[:, None], 2, axis=1)
+        if len(self.ranges):
+            clips = rng.choice(len(self.ranges), size, p=self.clip_share)
+            source = rng.integers(*self.ranges[clips].T)
+            target = [parsed[int(rng.random() * len(parsed))] for parsed in (self.parsed[clip] for clip in clips)]
+            rows = np.where(still[:, None], rows, np.stack([source, target], 1))
+        turn = np.radians(rng.normal(0, config.turn_deg, size))
+        zoom = np.exp(rng.normal(0, config.zoom, size)) * side / FRAME_PX
         c, s = zoom * np.cos(turn), zoom * np.sin(turn)
-        matrix = np.array([[c, -s, 0], [s, c, 0], [0, 0, 1.0]])
-        matrix[:2, 2] = side / 2 + rng.normal(0, 0.03, 2) * side - matrix[:2, :2] @ [128, 128]
-        return matrix, zoom
+        matrices = np.tile(np.eye(3), (size, 1, 1))
+        matrices[:, :2, :2] = np.stack([np.stack([c, -s], -1), np.stack([s, c], -1)], 1)
+        centre = matrices[:, :2, :2] @ [FRAME_PX / 2, FRAME_PX / 2]
+        matrices[:, :2, 2] = side / 2 + rng.normal(0, config.shift, (size, 2)) * side - centre
+        light = np.exp(rng.normal(0, config.light, (size, 1, 3)) + rng.normal(0, config.light, (size, 1, 1)))
+        gamma = np.exp(rng.normal(0, config.light, (size, 1, 1)))
+        luts = np.clip(255 * (np.arange(256)[:, None] / 255) ** gamma * light, 0, 255).astype(np.uint8)
+        flips, own = rng.random((2, size)) < 0.5
+        return PairDraws(rows=rows, crop_from_frame=matrices, flips=flips, luts=luts, own=own)
 
-    def _flipped(self, one: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
-        mesh = one["mesh"][self.mirror] * np.array([-1, 1, 1], np.float32)
-        return {"rgb": one["rgb"][:, ::-1], "mesh": mesh, "classes": one["classes"][:, ::-1]}
+    def cut(self, draws: PairDraws, device: torch.device) -> Batch:
+        """Both pictures of each pair.
+
+        Returns:
+            For "source" and "target": RGB in [0, 1]; "_mesh" in half-sides; "_classes", 0 background, 1 face, 2 hair;
+            "_row" of the split. And "flipped", which pairs are mirrored.
+        """
+        config, batch = self.config, {"flipped": torch.from_numpy(draws.flips)}
+        for k, name in enumerate(("source", "target")):
+            rows = draws.rows[:, k]
+            mesh_px = self.data.mesh_px[rows]
+            if self.own is not None:
+                mesh_px = np.where(draws.own[:, None, None], self.own.mesh_px[rows], mesh_px)
+            mesh = crop_meshes(mesh_px, draws.crop_from_frame, config.side, draws.flips, mesh_mirror())
+            batch[name] = self._resident_crops(rows, draws, device) if config.resident else self._crops(rows, draws)
+            batch[f"{name}_mesh"] = torch.from_numpy(mesh)
+            batch[f"{name}_classes"] = cut_segments(self.data, rows, draws, config.side, device)
+            batch[f"{name}_row"] = torch.from_numpy(rows.copy())
+        return {key: value.to(device) for key, value in batch.items()}
+
+    def _resident_crops(self, rows: np.ndarray, draws: PairDraws, device: torch.device) -> torch.Tensor:
+        if self.faces is None:
+            self.faces = ResidentFaces(self.data, device)
+        return self.faces.crops(rows, draws.crop_from_frame, self.config.side, draws.luts, draws.flips)
+
+    def _crops(self, rows: np.ndarray, draws: PairDraws) -> torch.Tensor:
+        """`_resident_crops`, by OpenCV."""
+        side, pictures = self.config.side, []
+        for i, row in enumerate(rows):
+            rgb = self.data.rgb[row]
+            if side < FRAME_PX:
+                rgb = cv2.GaussianBlur(rgb, (0, 0), shrink_blur_px(side))
+            crop = cv2.LUT(warp_crop(rgb, draws.crop_from_frame[i], side, cv2.BORDER_REFLECT_101), draws.luts[i][None])
+            pictures.append(np.ascontiguousarray(crop[:, ::-1] if draws.flips[i] else crop))
+        stacked = torch.from_numpy(np.stack(pictures)).permute(0, 3, 1, 2)
+        return stacked.float().div(255).contiguous(memory_format=torch.channels_last)
 
 
-def cut_row(
-    data: FaceData, meshes: FaceData, row: int, matrix: np.ndarray, zoom: float, side: int
-) -> dict[str, np.ndarray]:
-    """One row through a similarity of the 256 px picture: rgb uint8, mesh in half-sides, segment classes."""
-    rgb = data.rgb[row]
-    if side < 256:
-        rgb = cv2.GaussianBlur(rgb, (0, 0), 0.5 * (256 / side) ** 0.5)
-    mesh = meshes.mesh_px[row].astype(np.float64)
-    moved = np.concatenate([mesh[:, :2] @ matrix[:2, :2].T + matrix[:2, 2], mesh[:, 2:] * zoom], axis=1)
-    return {
-        "rgb": warp_crop(rgb, matrix, side, cv2.BORDER_REFLECT_101),
-        "mesh": (moved * (2 / side) - [1, 1, 0]).astype(np.float32),
-        "classes": cut_segments(data.parsing[row], matrix, side),
-    }
+def cut_segments(data: FaceData, rows: np.ndarray, draws: PairDraws, side: int, device: torch.device) -> torch.Tensor:
+    """(n, side, side) int64 classes, 0 background, 1 face, 2 hair, of the set's parsing; rows without it are all 0."""
+    heads = np.stack([head_classes(data.parsing[row]) for row in rows])
+    shares = torch.from_numpy(np.stack([heads == 1, heads == 2], 1)).to(device).float()
+    shares = functional.avg_pool2d(shares, 3, 1, 1)
+    grid = sampling_grid(draws.crop_from_frame, draws.flips, side).to(device) * ((FRAME_PX - 1) / FRAME_PX)
+    cut = functional.grid_sample(shares, grid, "bilinear", "border", align_corners=False)
+    return torch.cat([1 - cut.sum(1, keepdim=True), cut], 1).argmax(1)
 
 
-def cut_segments(parsing: np.ndarray, matrix: np.ndarray, side: int) -> np.ndarray:
-    """(side, side) uint8: 0 background, 1 face, 2 hair, from the set's five classes at 128 px; speckles removed."""
-    shares = np.stack([np.equal(parsing, kind) for kind in (1, 2)], -1).astype(np.float32)
-    shares = cv2.blur(shares, (3, 3))
-    shares = warp_crop(shares, matrix @ np.diag([2.0, 2.0, 1.0]), side, cv2.BORDER_REPLICATE)
-    background = 1 - shares.sum(-1, keepdims=True)
-    return np.concatenate([background, shares], -1).argmax(-1).astype(np.uint8)
-
-
-def collate(pairs: list[list[dict[str, np.ndarray]]], device: torch.device) -> Batch:
-    """Tensors "source", "target" (RGB in [0, 1]), and each one's "_mesh" (half-sides) and "_classes"."""
-    batch = {}
-    for k, name in enumerate(("source", "target")):
-        rgb = torch.from_numpy(np.stack([pair[k]["rgb"] for pair in pairs])).to(device).permute(0, 3, 1, 2)
-        batch[name] = rgb.float().div(255).contiguous(memory_format=torch.channels_last)
-        batch[f"{name}_mesh"] = torch.from_numpy(np.stack([pair[k]["mesh"] for pair in pairs])).to(device)
-        batch[f"{name}_classes"] = torch.from_numpy(np.stack([pair[k]["classes"] for pair in pairs])).long().to(device)
-    return batch
+def head_classes(parsing: np.ndarray) -> np.ndarray:
+    """(128, 128) uint8: 0 background, 1 face, 2 hair, of the set's five classes; small pieces off the head removed."""
+    classes = np.where(parsing <= 2, parsing, 0).astype(np.uint8)
+    _, pieces, facts, _ = cv2.connectedComponentsWithStats((classes > 0).astype(np.uint8), connectivity=4)
+    area = facts[:, cv2.CC_STAT_AREA].copy()
+    area[0] = 0  # the background
+    kept = area >= _SMALLEST_PIECE * area.max()
+    kept[0] = False
+    return np.where(kept[pieces], classes, 0).astype(np.uint8)
 
 
 def validation_pairs(data: FaceData, side: int, per_clip: int, device: torch.device) -> list[Batch]:
-    """Fixed pairs, one batch a clip: its first frame and `per_clip` later ones with parsing, evenly spread, uncut."""
-    matrix, batches = np.diag([side / 256, side / 256, 1.0]), []
-    for first, last in data.clip_ranges:
-        parsed = np.flatnonzero(data.has_parsing[first:last]) + first
+    """Fixed pairs, one batch a clip: its first frame and `per_clip` later ones with parsing, evenly spread."""
+    sampler = PairSampler(data, PairConfig(side=side))
+    identity = np.tile(np.arange(256, dtype=np.uint8)[:, None], (per_clip, 1, 3))
+    matrix, none = np.tile(np.diag([side / FRAME_PX, side / FRAME_PX, 1.0]), (per_clip, 1, 1)), np.zeros(per_clip, bool)
+    batches = []
+    for (first, _), parsed in zip(sampler.ranges, sampler.parsed, strict=True):
         rows = parsed[np.linspace(0, len(parsed) - 1, per_clip + 1).round().astype(int)[1:]]
-        source = cut_row(data, data, first, matrix, side / 256, side)
-        batches.append(
-            collate([[source, cut_row(data, data, int(row), matrix, side / 256, side)] for row in rows], device)
-        )
+        pairs = np.stack([np.full(per_clip, first), rows], 1)
+        draws = PairDraws(rows=pairs, crop_from_frame=matrix, flips=none, luts=identity, own=none)
+        batches.append(sampler.cut(draws, device))
     return batches

@@ -16,7 +16,7 @@ from reenact.systems.facegan.landmarks import motion_vector
 from reenact.systems.facegan.networks import LandmarkTransformer
 from reenact.types import ACTION_UNITS
 from train.data import FaceData
-from train.export import start_from, write_model
+from train.facegan_modules import Weights, fill_modules, preset_config, read_modules, write_modules
 from train.landmark_table import LandmarkTable, Motions, PairShares
 from train.loop import Batch, LoopConfig, Losses
 from train.losses.facegan import (
@@ -26,7 +26,6 @@ from train.losses.facegan import (
     landmark_loss,
     movement_penalty,
 )
-from train.recipes.facegan_reenactor import network_config_for
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -82,6 +81,7 @@ class LandmarkTask:
 
     def __init__(self, train: FaceData, val: FaceData, network: FaceganConfig, config: LandmarkTaskConfig) -> None:
         self.network_config, self.config = network, config
+        self.others: dict[str, Weights] = {}
         self.networks = LandmarkModel(network)
         self.model = load_morphable()
         self.use_data(train)
@@ -185,9 +185,7 @@ class LandmarkTask:
         return np.concatenate(cells, 1)
 
     def export(self, networks: nn.Module, folder: pathlib.Path, facts: dict[str, Any]) -> None:
-        config = {"model": "facegan", "network": dataclasses.asdict(self.network_config)}
-        shipped = nn.ModuleDict({"transformer": networks.transformer})
-        write_model(shipped, folder, config, facts | {"modules": ["transformer"]})
+        write_modules(networks, self.others, self.network_config, folder, facts)
 
 
 def draw(faces: list[torch.Tensor], text: str = "", side: int = 160) -> np.ndarray:
@@ -204,10 +202,10 @@ def draw(faces: list[torch.Tensor], text: str = "", side: int = 160) -> np.ndarr
 
 def build(train: FaceData, val: FaceData, arguments: Any) -> tuple[LandmarkTask, LoopConfig]:
     """`tiny` by default; ``--preset paper`` learns as the paper does: clip pairs only, 17 units, no anchor."""
-    network = network_config_for(arguments.preset or "tiny")
+    network = preset_config(arguments.preset)
     config = LandmarkTaskConfig()
     loop = LoopConfig(
-        steps=20_000,
+        steps=8_000,
         batch_size=256,
         learning_rate=1e-3,
         mixed_precision="no",
@@ -219,5 +217,5 @@ def build(train: FaceData, val: FaceData, arguments: Any) -> tuple[LandmarkTask,
         config = LandmarkTaskConfig(shares=PairShares(rig=0.0, cross=0.0))
         loop = dataclasses.replace(loop, steps=100_000, batch_size=32, learning_rate=2e-4, validate_every=10_000)
     task = LandmarkTask(train, val, network, config)
-    start_from(task.networks, arguments.init)
+    task.others = fill_modules(task.networks, read_modules(arguments.init), arguments.init)
     return task, loop

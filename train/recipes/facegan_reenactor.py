@@ -5,29 +5,22 @@ The target's own landmarks take L_T's place: both come from one frame of the sam
 
 import dataclasses
 import pathlib
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 import torch
 from torch import nn
 from torch.nn import functional
 
-from reenact.errors import ConfigError
-from reenact.geometry.flow import mesh_flow
 from reenact.geometry.landmarks import LANDMARKS_68
 from reenact.geometry.morphable import load_morphable
 from reenact.ops.warp import resize, warp
-from reenact.systems.facegan.config import PRESETS, FaceganConfig, PresetName
-from reenact.systems.facegan.networks import (
-    DrawnFace,
-    FaceReenactor,
-    TargetMaps,
-    compose_face,
-    landmark_map,
-)
+from reenact.systems.facegan.conditions import target_maps
+from reenact.systems.facegan.config import FaceganConfig
+from reenact.systems.facegan.networks import DrawnFace, FaceReenactor, TargetMaps, compose_face
 from reenact.systems.facegan.rig import LandmarkRig
 from train.data import FaceData
-from train.export import start_from, write_model
+from train.facegan_modules import Weights, fill_modules, preset_config, read_modules, write_modules
 from train.loop import Batch, LoopConfig, Losses
 from train.losses.adversarial import (
     MultiScaleDiscriminator,
@@ -93,6 +86,7 @@ class FaceReenactorTask:
         vgg19: pathlib.Path | None = None,
     ) -> None:
         self.sampler, self.val, self.network_config, self.config = sampler, val, network, config
+        self.others: dict[str, Weights] = {}
         self.networks = PairReenactor(network)
         self.critic = MultiScaleDiscriminator(3, width=config.critic_width) if config.adversarial else None
         self.rig = LandmarkRig(load_morphable())
@@ -108,11 +102,7 @@ class FaceReenactorTask:
 
     def add_maps(self, batch: Batch) -> Batch:
         """H_t and, with `source_warp`, the flow to the mesh rigged under the target's landmarks."""
-        batch = batch | target_maps(self.rig, self.network_config, batch)
-        return {
-            key: value.contiguous(memory_format=torch.channels_last) if value.ndim == 4 else value
-            for key, value in batch.items()
-        }
+        return add_target_maps(self.rig, batch, source_warp=self.network_config.source_warp)
 
     def inputs(self, batch: Batch) -> tuple[torch.Tensor, ...]:
         names = ("source", "heat", "displacement", "visible", "parts")
@@ -227,27 +217,29 @@ class FaceReenactorTask:
         return (picture.cpu().float().numpy() * 255).astype(np.uint8)
 
     def export(self, networks: nn.Module, folder: pathlib.Path, facts: dict[str, Any]) -> None:
-        facts = facts | {"modules": ["reenactor"], "perceptual": self.features.name}
-        config = {"model": "facegan", "network": dataclasses.asdict(self.network_config)}
-        write_model(networks, folder, config, facts)
+        facts = facts | {"perceptual": self.features.name}
+        write_modules(networks, self.others, self.network_config, folder, facts)
 
 
 @torch.no_grad()
-def target_maps(rig: LandmarkRig, network: FaceganConfig, batch: Batch) -> Batch:
-    """What G_r is told of the target: of the target mesh only its 68 landmarks and its pose are used."""
-    side = batch["source"].shape[-1]
-    landmarks = batch["target_mesh"][:, list(LANDMARKS_68), :2]
-    if not network.source_warp:
-        return {"heat": landmark_map(landmarks, side)}
-    rig = rig.to(landmarks.device)
-    pose = rig.model.fit(batch["target_mesh"]).pose
-    moved = rig.move(rig.take_apart(batch["source_mesh"]), landmarks, pose)
-    flow = mesh_flow(rig.model, batch["source_mesh"], moved, side // 2)
+def add_target_maps(rig: LandmarkRig, batch: Batch, *, source_warp: bool) -> Batch:
+    """The batch with what G_r is told; of the target's mesh only its 68 landmarks and its pose are used."""
+    rig = rig.to(batch["target_mesh"].device)
+    maps = target_maps(
+        rig,
+        batch["source_mesh"],
+        rig.take_apart(batch["source_mesh"]),
+        batch["target_mesh"][:, list(LANDMARKS_68), :2],
+        rig.model.fit(batch["target_mesh"]).pose,
+        batch["source"].shape[-1],
+        source_warp=source_warp,
+    )
+    batch = batch | {name: value for name, value in maps._asdict().items() if value is not None}
     return {
-        "heat": landmark_map(landmarks, side // 2),
-        "displacement": flow.displacement,
-        "visible": flow.visible,
-        "parts": flow.target.parts,
+        key: value.contiguous(memory_format=torch.channels_last)
+        if isinstance(value, torch.Tensor) and value.ndim == 4
+        else value
+        for key, value in batch.items()
     }
 
 
@@ -256,11 +248,10 @@ def build(train: FaceData, val: FaceData, arguments: Any) -> tuple[FaceReenactor
 
     ``--preset paper`` takes the paper's networks and losses; VGG-19's weights may be given as ``--teacher FILE.pth``.
     """
-    preset = cast(PresetName, arguments.preset or "tiny")
     side = arguments.side or 256
     config = ReenactorTaskConfig(side=side)
     loop = LoopConfig(steps=9000, batch_size=8, learning_rate=1e-3, validate_every=1000, save_every=250)
-    if preset == "paper":
+    if arguments.preset == "paper":
         config = dataclasses.replace(config, perceptual=10.0, adversarial=1.0, matching=10.0, outside_weight=0.0)
         loop = LoopConfig(
             steps=400_000,
@@ -272,14 +263,7 @@ def build(train: FaceData, val: FaceData, arguments: Any) -> tuple[FaceReenactor
             save_every=2_000,
         )
     own = with_own_meshes(train, arguments.cache, "train") if arguments.own_meshes else None
-    sampler = PairSampler(train, PairConfig(side=side), own)
-    task = FaceReenactorTask(sampler, val, network_config_for(preset), config, arguments.teacher)
-    start_from(task.networks, arguments.init)
+    sampler = PairSampler(train, PairConfig(side=side, resident=arguments.resident), own)
+    task = FaceReenactorTask(sampler, val, preset_config(arguments.preset), config, arguments.teacher)
+    task.others = fill_modules(task.networks, read_modules(arguments.init), arguments.init)
     return task, loop
-
-
-def network_config_for(preset: str) -> FaceganConfig:
-    """The preset's configuration."""
-    if preset not in PRESETS:
-        raise ConfigError(f"FACEGAN has the presets {', '.join(PRESETS)}, not {preset!r}")
-    return PRESETS[cast(PresetName, preset)]
