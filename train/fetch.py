@@ -1,5 +1,6 @@
 """Bringing the files of a far set here: over http(s), resumed where the connection was cut, or from the Hub."""
 
+import contextlib
 import email.utils
 import errno
 import http.client
@@ -10,14 +11,17 @@ import time
 import urllib.error
 import urllib.parse
 import urllib.request
-from collections.abc import Callable, Mapping
-from typing import Protocol, TypeVar
+from collections.abc import Callable, Iterator, Mapping
+from typing import BinaryIO, Protocol, TypeVar, cast
 
 from reenact.errors import OutputError, UnsupportedInputError
 from train.shards import ShardEntry, sha256_of
 
 ATTEMPTS = 7
 """Tries without a single new byte before giving up; with the waits between them about a minute and a half."""
+
+HUB_ATTEMPTS = 3
+"""The same for the Hub, whose client tries six times by itself."""
 
 _TIMEOUT_S = 30.0
 _LONGEST_WAIT_S = 120.0
@@ -49,6 +53,10 @@ class _TryAgainError(Exception):
     def __init__(self, words: str, wait_s: float | None = None) -> None:
         super().__init__(words)
         self.wait_s = wait_s
+
+
+class _WrongRangeError(_TryAgainError):
+    """The server cannot go on where the first part ends."""
 
 
 class HttpFetch:
@@ -91,7 +99,9 @@ class HttpFetch:
                 )
 
 
-def _with_retries(work: Callable[[], _T], progress: Callable[[], int], sleep: Callable[[float], None]) -> _T:
+def _with_retries(
+    work: Callable[[], _T], progress: Callable[[], int], sleep: Callable[[float], None], attempts: int = ATTEMPTS
+) -> _T:
     """`work`, repeated after faults that may pass: 1, 2, 4 … seconds apart; what it gained resets the count."""
     tries, before = 0, progress()
     while True:
@@ -100,9 +110,9 @@ def _with_retries(work: Callable[[], _T], progress: Callable[[], int], sleep: Ca
         except _TryAgainError as error:
             gained = progress() > before
             tries, before = 1 if gained else tries + 1, progress()
-            if tries >= ATTEMPTS:
+            if tries >= attempts:
                 raise UnsupportedInputError(
-                    f"{error}, {ATTEMPTS} times in a row; check the address and the network, then run the same "
+                    f"{error}, {attempts} times in a row; check the address and the network, then run the same "
                     "command again: what has arrived is kept"
                 ) from error
             sleep(min(error.wait_s if error.wait_s is not None else 2.0 ** (tries - 1), _LONGEST_WAIT_S))
@@ -116,19 +126,28 @@ def _append(url: str, partial: pathlib.Path, size: int) -> None:
         have = 0
     if have == size:
         return
-    with _open(url, have) as answer:
-        resumed = answer.status == 206 and _starts_at(answer.headers.get("Content-Range"), have)
-        if answer.status == 206 and not resumed:
-            partial.unlink(missing_ok=True)
-            raise _TryAgainError(f"{url} answered with another part than asked for")
-        with partial.open("ab" if resumed else "wb") as file:
-            left = size - (have if resumed else 0)
-            while left > 0 and (piece := _receive(answer, min(left, _PIECE_BYTES))):
-                _write(file.write, piece, partial)
-                left -= len(piece)
-            _write(lambda _: (file.flush(), os.fsync(file.fileno())), b"", partial)
+    try:
+        with _open(url, have) as answer:
+            resumed = answer.status == 206
+            if resumed and not _starts_at(answer.headers.get("Content-Range"), have):
+                raise _WrongRangeError(f"{url} answered with another part than asked for")
+            left = _keep(answer, partial, size - have) if resumed else _keep(answer, partial, size, anew=True)
+    except _WrongRangeError:
+        partial.unlink(missing_ok=True)
+        raise
     if left > 0:
         raise _TryAgainError(f"{url} ended after {size - left} of {size} bytes")
+
+
+def _keep(answer: http.client.HTTPResponse, partial: pathlib.Path, left: int, *, anew: bool = False) -> int:
+    """Write up to `left` bytes of the answer; how many are still missing at its end."""
+    with _opened(partial, "wb" if anew else "ab") as file:
+        while left > 0 and (piece := _receive(answer, min(left, _PIECE_BYTES))):
+            file.write(piece)
+            left -= len(piece)
+        file.flush()
+        os.fsync(file.fileno())
+    return left
 
 
 def _open(url: str, offset: int) -> http.client.HTTPResponse:
@@ -139,6 +158,8 @@ def _open(url: str, offset: int) -> http.client.HTTPResponse:
         return urllib.request.urlopen(urllib.request.Request(url, headers=headers), timeout=_TIMEOUT_S)
     except urllib.error.HTTPError as error:
         with error:
+            if error.code == 416:
+                raise _WrongRangeError(f"{url} answered 416") from error
             if error.code in _BUSY:
                 raise _TryAgainError(f"{url} answered {error.code}", _retry_after(error.headers)) from error
             remedy = "it wants a sign-in: fetch the set by other means and give its folder"
@@ -156,9 +177,12 @@ def _receive(answer: http.client.HTTPResponse, limit: int) -> bytes:
         raise _TryAgainError(f"{answer.url} was cut off ({error!r})") from error
 
 
-def _write(write: Callable[[bytes], object], piece: bytes, path: pathlib.Path) -> None:
+@contextlib.contextmanager
+def _opened(path: pathlib.Path, mode: str) -> Iterator[BinaryIO]:
+    """The file at `path`; what goes wrong with it is said in words of ours."""
     try:
-        write(piece)
+        with path.open(mode) as file:
+            yield cast("BinaryIO", file)
     except OSError as error:
         fault = "the disk is full" if error.errno == errno.ENOSPC else f"{error.strerror}"
         raise OutputError(
@@ -235,7 +259,7 @@ class HubFetch:
 
     def _bring(self, file: str, folder: pathlib.Path) -> pathlib.Path:
         name = f"{self.below}/{file}" if self.below else file
-        return _with_retries(lambda: self._download(name, folder), lambda: 0, self.sleep)
+        return _with_retries(lambda: self._download(name, folder), lambda: 0, self.sleep, HUB_ATTEMPTS)
 
     def _download(self, name: str, folder: pathlib.Path) -> pathlib.Path:
         import httpx2  # the Hub's client; both only for hf:// addresses

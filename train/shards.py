@@ -309,7 +309,13 @@ def encode_arrays(arrays: Mapping[str, np.ndarray]) -> bytes:
 
 
 def decode_arrays(content: bytes) -> dict[str, np.ndarray]:
-    """The arrays of an ``.npz``; pickled objects are refused."""
+    """The arrays of an ``.npz``; pickled objects are refused.
+
+    Raises:
+        ValueError: it is none, or holds objects.
+    """
+    if not zipfile.is_zipfile(io.BytesIO(content)):
+        raise ValueError("its .npz is damaged")
     with np.load(io.BytesIO(content), allow_pickle=False) as archive:
         return {name: archive[name] for name in archive.files}
 
