@@ -1,0 +1,153 @@
+"""A clip at a lower, constant rate: frames picked by their time stamps, one at a time, however long the clip.
+
+    slot      0         1         2         3            slot k shows the time start + k / fps
+    frames  | .   .   . | .   .   . | .   .   . |        of its frames the one nearest to that time is picked
+
+Only picked frames are converted to RGB. Two readers of one clip yield the same slots.
+"""
+
+import dataclasses
+import functools
+import math
+import pathlib
+from collections.abc import Iterator
+from fractions import Fraction
+
+import av.container
+from av.codec.context import ThreadType
+from av.stream import Disposition
+from av.video.frame import VideoFrame
+from av.video.stream import VideoStream
+
+from reenact.media import VideoReader
+from reenact.media.decode import decode
+from reenact.media.probe import open_container
+from reenact.media.upright import UprightReader
+from reenact.types import Frame
+
+MOST_HELD = 2
+"""Slots in a row that may show the frame before again; a longer hole is a gap."""
+
+MAX_PIXELS = 8192 * 8192
+"""Larger frames are refused."""
+
+
+class Picture:
+    """A decoded frame, converted when it is looked at."""
+
+    def __init__(self, frame: VideoFrame, upright: UprightReader) -> None:
+        self._frame, self._upright = frame, upright
+
+    @functools.cached_property
+    def rgb(self) -> Frame:
+        """Upright."""
+        return self._upright.rgb(self._frame)
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Picked:
+    """What one slot shows."""
+
+    slot: int
+    """Its time is slot / fps after the clip's first frame."""
+    after_gap: bool
+    """The picture may have moved on unseen since the one before: slots without frames, or damaged ones."""
+    picture: Picture
+
+    @property
+    def rgb(self) -> Frame:
+        return self.picture.rgb
+
+
+class PickedFrames:
+    """Can be iterated several times; closes the file at the end of each."""
+
+    def __init__(self, path: pathlib.Path, fps: Fraction, *, max_s: float | None = None) -> None:
+        """Open the clip and look at its first frame.
+
+        Args:
+            path: any clip that `VideoReader` reads.
+            fps: rate of the slots; a slower clip keeps its own.
+            max_s: stop after this time.
+
+        Raises:
+            UnsupportedInputError: it cannot be read, or holds no pictures.
+        """
+        with VideoReader(path, max_pixels=MAX_PIXELS) as reader:
+            info = reader.info
+        self.path = path
+        self.size = (info.width, info.height)
+        self.fps = min(fps, info.fps)
+        self.source_fps = info.fps
+        self.duration_s = info.duration_s if max_s is None else min(info.duration_s, max_s)
+        """Estimate; 0 where the file does not say."""
+        self._max_s = math.inf if max_s is None else max_s
+
+    def __iter__(self) -> Iterator[Picked]:
+        with open_container(self.path) as container:
+            yield from self._picked(container, _first_video(container))
+
+    def _picked(self, container: av.container.InputContainer, stream: VideoStream) -> Iterator[Picked]:
+        upright: UprightReader | None = None
+        clock = _Clock(fps=self.fps, source_fps=self.source_fps)
+        shown = -1  # the last slot yielded
+        best: tuple[int, Fraction, Picture, bool] | None = None  # slot, distance from its time, frame, damage before it
+        for step in decode(container, stream):
+            if step.frame is None:
+                break
+            if upright is None:
+                upright = UprightReader(step.frame, stream.sample_aspect_ratio)
+            slot, distance = clock.place(step.time_s)
+            if slot / self.fps >= self._max_s:
+                break
+            damaged = step.lost_since_s is not None
+            if best is not None and slot == best[0]:
+                if distance < best[1]:
+                    best = (slot, distance, Picture(step.frame, upright), best[3] or damaged)
+                continue
+            if best is not None:
+                yield Picked(slot=best[0], after_gap=best[3] or (shown >= 0 and best[0] > shown + 1), picture=best[2])
+                shown = best[0]
+                hole = range(shown + 1, slot)
+                if len(hole) <= MOST_HELD and not damaged:
+                    for held in hole:
+                        yield Picked(slot=held, after_gap=False, picture=best[2])
+                        shown = held
+            best = (slot, distance, Picture(step.frame, upright), damaged)
+        if best is not None:
+            yield Picked(slot=best[0], after_gap=best[3] or (shown >= 0 and best[0] > shown + 1), picture=best[2])
+
+
+@dataclasses.dataclass(kw_only=True)
+class _Clock:
+    """Time stamps to slots. Slots never go back: where the stamps do, counting goes on from there."""
+
+    fps: Fraction
+    source_fps: Fraction
+    start_s: Fraction | None = None
+    last_slot: int = 0
+    count: int = 0
+
+    def place(self, time_s: Fraction | None) -> tuple[int, Fraction]:
+        """The slot of the next frame, and how far from the slot's time it is, in slots."""
+        if time_s is None:
+            time_s = (self.start_s or Fraction(0)) + self.count / self.source_fps
+        self.count += 1
+        if self.start_s is None:
+            self.start_s = time_s
+        position = (time_s - self.start_s) * self.fps
+        if position < self.last_slot - 1:
+            self.start_s = time_s - (self.last_slot + 1) / self.fps
+            position = Fraction(self.last_slot + 1)
+        slot = max(math.ceil(position - Fraction(1, 2)), self.last_slot)  # halfway belongs to the slot before
+        self.last_slot = slot
+        return slot, abs(position - slot)
+
+
+def _first_video(container: av.container.InputContainer) -> VideoStream:
+    """The stream that `VideoReader` takes, decoded by one thread: many clips are prepared side by side."""
+    cover = Disposition.attached_pic
+    stream = next(stream for stream in container.streams.video if not stream.disposition & cover)
+    stream.thread_type = ThreadType.NONE
+    stream.codec_context.thread_count = 1
+    return stream

@@ -1,0 +1,319 @@
+"""A whole run: find files, work on those that are not done, put the results together."""
+
+import contextlib
+import csv
+import dataclasses
+import fcntl
+import io
+import json
+import os
+import pathlib
+import shutil
+import time
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+from reenact.errors import NoFaceFoundError, OutputError
+from reenact.media.output import write_error
+from train.prepare.assemble import Entry, Material, hours_of, move_into_place, name_entries, read_units, write_set
+from train.prepare.filters import REASONS, Rejection
+from train.prepare.people import SPLITS
+from train.prepare.report import write_report
+from train.prepare.settings import PrepareSettings, digest_of, fingerprint, refuse_other_run
+from train.prepare.sources import Found, Source, find_sources
+from train.prepare.work import Done, Event, failures, unit_path, work_on
+from train.shards import read_index
+
+_FACTS = "facts.json"
+"""In OUT/report: what a run says of its result, for a later run that has nothing to do."""
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class PrepareProgress:
+    """Where a run is."""
+
+    files_done: int
+    files: int
+    frames: int
+    """Worked on in this run."""
+    frames_per_s: float
+    """All processes together."""
+    seconds_left: float | None
+    """Estimate, by the files' sizes; None before there is one."""
+    stage: str
+    """What is being done."""
+
+
+Progress = Callable[[PrepareProgress], None]
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class PreparedFacts:
+    """What a run made."""
+
+    out: pathlib.Path
+    people: int
+    clips: int
+    stills: int
+    frames: int
+    """Of the clips."""
+    hours: float
+    """Playing time of the clips."""
+    people_of_split: dict[str, int]
+    rejected: dict[str, int]
+    """Stretches, pictures and files left out, by reason; all of them in rejected.csv."""
+    warnings: tuple[str, ...]
+    """One line each, for the user."""
+    frames_worked_on: int = 0
+    """In this run, after resampling."""
+    seconds: float = 0.0
+    """That this run worked on files."""
+
+
+def no_progress(progress: PrepareProgress) -> None:
+    """Nobody looks."""
+
+
+def prepare(settings: PrepareSettings, *, progress: Progress = no_progress) -> PreparedFacts:
+    """Make a set, or go on making it.
+
+    Raises:
+        UnsupportedInputError: no clips or pictures, or not as the layout wants.
+        NoFaceFoundError: not one usable face in any file.
+        OutputError: the folder holds something else or is being written by another run, or the disk is full.
+        WorkError: a process died.
+        MissingDependencyError: the teacher is absent.
+    """
+    found = find_sources(settings)
+    facts = fingerprint(settings, found.layout, found.digest)
+    work = settings.out / "work"
+    _refuse_foreign(settings.out)
+    try:
+        (work / "units").mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise OutputError(f"Cannot write {settings.out}: {error.strerror}; give another --out.") from error
+    with _only_run(work):
+        earlier = _earlier_settings(settings.out)
+        if earlier is not None:
+            refuse_other_run(settings.out, facts, earlier)
+        if earlier == facts and not any((work / "units").iterdir()) and (settings.out / "index.json").exists():
+            return _as_before(settings.out, found.notes)  # finished, and cleaned
+        with _disk(work / "settings.json"):
+            _write_whole(work / "settings.json", json.dumps(facts, indent=1))
+        result = _go_on(settings, found, facts, progress)
+    if settings.clean:
+        shutil.rmtree(work)
+    return result
+
+
+def _go_on(settings: PrepareSettings, found: Found, facts: dict[str, Any], progress: Progress) -> PreparedFacts:
+    units = settings.out / "work" / "units"
+    _remove_strays(units, found.sources)
+    started, watch = time.monotonic(), _Watch(found.sources, units, progress)
+    events: list[Event] = []
+    for event in work_on(
+        [source for source in found.sources if not unit_path(units, source).exists()], units, settings
+    ):
+        watch.tell(event)
+        if isinstance(event, Done):
+            events.append(event)
+    seconds = time.monotonic() - started
+    failed = failures(events)
+    names = [source.unit for source in found.sources]
+    digest = digest_of([names, [dataclasses.asdict(one) for one in failed]])
+    finished = settings.out / "work" / "finished.json"
+    if _read_json(finished) == {"results": digest} and (settings.out / "index.json").exists():
+        return dataclasses.replace(_as_before(settings.out, found.notes), seconds=seconds)
+    watch.stage("putting the set together")
+    paths = [path for source in found.sources if (path := unit_path(units, source)).exists()]
+    with _disk(settings.out):
+        result = _assemble(settings, name_entries(read_units(paths, failed), settings), facts, found.notes)
+        _write_whole(finished, json.dumps({"results": digest}))
+    return dataclasses.replace(result, frames_worked_on=watch.frames, seconds=seconds)
+
+
+def _assemble(
+    settings: PrepareSettings, material: Material, facts: dict[str, Any], notes: Sequence[str]
+) -> PreparedFacts:
+    """Write the set beside its place and move it there."""
+    rejections = [rejection for rejection, _ in material.rejected]
+    if not material.entries:
+        _write_whole(settings.out / "rejected.csv", _table_of(rejections))
+        raise NoFaceFoundError(_nobody_text(settings, rejections))
+    fresh = settings.out / "work" / "fresh"
+    shutil.rmtree(fresh, ignore_errors=True)
+    (fresh / "report").mkdir(parents=True)
+    try:
+        write_set(fresh, material.entries, settings, facts)
+        (fresh / "rejected.csv").write_text(_table_of(rejections), encoding="utf-8")
+        result = _facts_of(settings, material, notes)
+        saved = {field.name: getattr(result, field.name) for field in dataclasses.fields(result)}
+        for passing in ("out", "frames_worked_on", "seconds"):
+            del saved[passing]
+        (fresh / "report" / _FACTS).write_text(json.dumps(saved, indent=1, ensure_ascii=False), encoding="utf-8")
+        write_report(fresh, material, result.warnings, facts)
+        move_into_place(fresh, settings.out)
+    finally:
+        shutil.rmtree(fresh, ignore_errors=True)
+    return result
+
+
+def _facts_of(settings: PrepareSettings, material: Material, notes: Sequence[str]) -> PreparedFacts:
+    entries = material.entries
+    of_split = {split: len({e.person for e in entries if e.split == split}) for split in SPLITS}
+    counts = {reason: sum(one.reason == reason for one, _ in material.rejected) for reason in REASONS}
+    return PreparedFacts(
+        out=settings.out,
+        people=len({entry.person for entry in entries}),
+        clips=sum(entry.is_clip for entry in entries),
+        stills=sum(not entry.is_clip for entry in entries),
+        frames=sum(entry.facts["frames"] for entry in entries if entry.is_clip),
+        hours=round(hours_of(entries), 4),
+        people_of_split=of_split,
+        rejected={reason: count for reason, count in counts.items() if count},
+        warnings=(*notes, *_warnings(of_split, settings, entries)),
+    )
+
+
+def _warnings(of_split: dict[str, int], settings: PrepareSettings, entries: Sequence[Entry]) -> Iterator[str]:
+    if not of_split["val"]:
+        yield (
+            "only one person: everything is in train, and nothing is left to choose settings by or to report figures "
+            "on; add clips of other people"
+        )
+    elif not of_split["test"] and settings.test_share > 0:
+        yield f"only {sum(of_split.values())} people: test is empty"
+    train = sum(entry.facts["frames"] for entry in entries if entry.split == "train")
+    if train < 1000:
+        yield f"only {train} frames to train on; a first sensible result takes some ten thousand"
+
+
+def _nobody_text(settings: PrepareSettings, rejections: Sequence[Rejection]) -> str:
+    counts = {reason: sum(one.reason == reason for one in rejections) for reason in REASONS}
+    listed = ", ".join(f"{reason} {count}" for reason, count in counts.items() if count)
+    return (
+        f"Not one usable face in {settings.videos} ({listed}); see {settings.out / 'rejected.csv'}. Faces need "
+        f"{settings.min_face_px} px or more (--min-face-px) and {settings.min_frames} frames in a row."
+    )
+
+
+class _Watch:
+    """Turns events into progress."""
+
+    def __init__(self, sources: Sequence[Source], units: pathlib.Path, progress: Progress) -> None:
+        self._sizes = {source.origin: max(source.path.stat().st_size, 1) for source in sources}
+        self._all = len(sources)
+        done = [source for source in sources if unit_path(units, source).exists()]
+        self._done = len(done)
+        self._open_bytes = sum(self._sizes[s.origin] for s in sources) - sum(self._sizes[s.origin] for s in done)
+        self._worked: dict[str, float] = {}
+        self._progress, self._started = progress, time.monotonic()
+        self.frames = 0
+        self.stage("starting")
+
+    def tell(self, event: Event) -> None:
+        """Something happened."""
+        origin = event.source.origin
+        if isinstance(event, Done):
+            self._done += 1
+            self._worked[origin] = float(self._sizes[origin])
+        else:
+            self.frames += event.frames
+            self._worked[origin] = event.share * self._sizes[origin]
+        self.stage("working")
+
+    def stage(self, name: str) -> None:
+        """Tell where the run is."""
+        elapsed, worked = time.monotonic() - self._started, sum(self._worked.values())
+        left = elapsed * (self._open_bytes - worked) / worked if worked else None
+        self._progress(
+            PrepareProgress(
+                files_done=self._done,
+                files=self._all,
+                frames=self.frames,
+                frames_per_s=self.frames / max(elapsed, 1e-6),
+                seconds_left=None if left is None else max(left, 0.0),
+                stage=name,
+            )
+        )
+
+
+def _refuse_foreign(out: pathlib.Path) -> None:
+    """Raise if the folder holds anything but a run of this program."""
+    if out.exists() and not out.is_dir():
+        raise OutputError(f"{out} is a file; give --out a folder.")
+    known = (out / "index.json").exists() or (out / "work" / "settings.json").exists()
+    if out.is_dir() and not known and any(path.name != "work" for path in out.iterdir()):
+        raise OutputError(f"{out} holds other files; give --out a new or an empty folder.")
+
+
+def _earlier_settings(out: pathlib.Path) -> dict[str, Any] | None:
+    saved = _read_json(out / "work" / "settings.json")
+    if saved is None and (out / "index.json").exists():
+        return read_index(out).settings
+    return saved
+
+
+def _as_before(out: pathlib.Path, notes: Sequence[str]) -> PreparedFacts:
+    saved = _read_json(out / "report" / _FACTS)
+    if saved is None:
+        raise OutputError(f"{out / 'report' / _FACTS} is missing; delete {out} and run the same command again.")
+    return PreparedFacts(out=out, **(saved | {"warnings": tuple(saved["warnings"])}))
+
+
+def _remove_strays(units: pathlib.Path, sources: Sequence[Source]) -> None:
+    """Results of files that are gone or have changed, and what a kill left half-written."""
+    wanted = {unit_path(units, source).name for source in sources}
+    for path in units.iterdir():
+        if path.name not in wanted:
+            path.unlink(missing_ok=True)
+
+
+def _table_of(rejections: Sequence[Rejection]) -> str:
+    file = io.StringIO()
+    table = csv.writer(file, lineterminator="\n")
+    table.writerow(["origin", "start_s", "end_s", "frames", "reason", "detail"])
+    for one in rejections:
+        times = ["" if value is None else f"{value:g}" for value in (one.start_s, one.end_s)]
+        table.writerow([one.origin, *times, one.frames, one.reason, one.detail])
+    return file.getvalue()
+
+
+def _read_json(path: pathlib.Path) -> Any:
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None
+
+
+def _write_whole(path: pathlib.Path, text: str) -> None:
+    """Beside its place first, then renamed."""
+    partial = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        with partial.open("w", encoding="utf-8") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+        partial.replace(path)
+    finally:
+        partial.unlink(missing_ok=True)
+
+
+@contextlib.contextmanager
+def _disk(path: pathlib.Path) -> Iterator[None]:
+    """A failed write becomes one line."""
+    try:
+        yield
+    except OSError as error:
+        raise write_error(path, error) from error
+
+
+@contextlib.contextmanager
+def _only_run(work: pathlib.Path) -> Iterator[None]:
+    """Hold the folder for this process; the system lets go of it however the process ends."""
+    with (work / "lock").open("w") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            raise OutputError(f"Another run is writing {work.parent}; wait for its end, or stop it.") from error
+        yield

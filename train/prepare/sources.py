@@ -1,0 +1,221 @@
+"""What there is to prepare: clips and pictures in a folder, and what the layout says of each."""
+
+import dataclasses
+import os
+import pathlib
+import re
+from collections.abc import Callable, Iterator
+
+from reenact.errors import UnsupportedInputError
+from train.prepare import tables
+from train.prepare.settings import Layout, PrepareSettings, digest_of
+
+CLIPS = frozenset(
+    ".mp4 .mov .m4v .mkv .webm .avi .mpg .mpeg .ts .mts .m2ts .flv .wmv .asf .ogv .ogg .3gp .mxf .gif".split()
+)
+PICTURES = frozenset(".jpg .jpeg .png .webp .bmp .tif .tiff .ppm .pgm .jp2 .heic .heif .avif".split())
+
+Labels = dict[str, str | int | float]
+"""What names and tables say of a picture, for the sample's json."""
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Source:
+    """One file to work on, and what is known of it beforehand."""
+
+    path: pathlib.Path
+    origin: str
+    """Path below the searched folder, with forward slashes; sources are sorted by it."""
+    person: str | None = None
+    """Who it shows, where the layout says so."""
+    labels: Labels = dataclasses.field(default_factory=dict)
+    box_px: tuple[float, float, float, float] | None = None
+    """Which face of a picture is meant: x0, y0, x1, y1."""
+
+    @property
+    def unit(self) -> str:
+        """Name of its result: another one when the file or what is known of it changes."""
+        facts = self.path.stat()
+        known = [self.origin, self.person, self.labels, self.box_px, facts.st_size, facts.st_mtime_ns]
+        return digest_of(known)[:24]
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Found:
+    """All sources of a folder."""
+
+    layout: str
+    sources: tuple[Source, ...]
+    notes: tuple[str, ...]
+    """One line each, for the user."""
+
+    @property
+    def digest(self) -> str:
+        """Changes with the list of files, their sizes and what is known of them; not with their dates."""
+        return digest_of([[s.origin, s.person, s.labels, s.box_px, s.path.stat().st_size] for s in self.sources])
+
+
+def find_sources(settings: PrepareSettings) -> Found:
+    """Search the folder.
+
+    Raises:
+        UnsupportedInputError: it is missing, holds no clips or pictures, or is not laid out as the settings say.
+    """
+    root = settings.videos
+    if not root.is_dir():
+        raise UnsupportedInputError(f"There is no folder {root}; give --videos the folder that holds the clips.")
+    files = list(_media_files(root, leave_out=settings.out))
+    if not files:
+        raise UnsupportedInputError(
+            f"{root} holds no clips or pictures; their names must end in {' '.join(sorted(CLIPS | PICTURES))}."
+        )
+    layout = _guess(root, files, settings) if settings.layout == "auto" else settings.layout
+    sources = sorted(_READERS[layout](root, files, settings), key=lambda source: (source.origin, str(source.box_px)))
+    if not sources:
+        raise UnsupportedInputError(
+            f"None of the {len(files)} clips and pictures in {root} is named as layout {layout} wants; "
+            "choose another --layout."
+        )
+    notes = [f"layout {layout}" + (" (found by the names)" if settings.layout == "auto" else "")]
+    taken = len({source.path for source in sources})
+    if taken < len(files):
+        notes.append(f"{len(files) - taken} of {len(files)} files do not belong to the layout and are left out")
+    if layout == "videos" and any("/" in source.origin for source in sources):
+        notes.append("people are told apart by their faces; if each folder is one person, say --layout people")
+    return Found(layout=layout, sources=tuple(sources), notes=tuple(notes))
+
+
+def _media_files(root: pathlib.Path, *, leave_out: pathlib.Path) -> Iterator[pathlib.Path]:
+    """Files with a known ending, but for hidden ones and those of the output folder."""
+    forbidden = leave_out.resolve()
+    for folder, folders, names in os.walk(root):
+        here = pathlib.Path(folder)
+        folders[:] = sorted(
+            name for name in folders if not name.startswith(".") and (here / name).resolve() != forbidden
+        )
+        for name in sorted(names):
+            if not name.startswith(".") and pathlib.PurePath(name).suffix.lower() in CLIPS | PICTURES:
+                yield here / name
+
+
+def _guess(root: pathlib.Path, files: list[pathlib.Path], settings: PrepareSettings) -> str:
+    """The most telling layout; plain clips if nothing tells."""
+    if (root / "original_sequences").is_dir():
+        return "faceforensics"
+    if settings.csv is not None or tables.find_table(root) is not None:
+        return "ijbc"
+    candidates: tuple[tuple[Layout, Callable[[str], object]], ...] = (
+        ("voxceleb", _VOXCELEB.search),
+        ("rafd", _RAFD.search),
+        ("multipie", _MULTI_PIE.search),
+    )
+    for layout, matches in candidates:
+        if sum(bool(matches(_origin(root, file))) for file in files) > len(files) / 2:
+            return layout
+    return "videos"
+
+
+_VOXCELEB = re.compile(r"(?:^|/)(id\d{5})/([^/]+)/\d+\.\w+$")
+"""idXXXXX/<video>/<n>.mp4"""
+_RAFD = re.compile(
+    r"(?:^|/)Rafd(?P<angle>\d{3})_(?P<model>\d+)_(?P<ethnicity>[A-Za-z]+)_(?P<gender>[A-Za-z]+)"
+    r"_(?P<emotion>[A-Za-z]+)_(?P<gaze>[A-Za-z]+)\.\w+$",
+    re.IGNORECASE,
+)
+_MULTI_PIE = re.compile(
+    r"(?:^|/)(?P<subject>\d{3})_(?P<session>\d{2})_(?P<recording>\d{2})_(?P<camera>\d{3})_(?P<illumination>\d{2})"
+    r"(?:_\w+)?\.\w+$"
+)
+MULTI_PIE_CAMERA_DEG = {
+    **{"240": -90, "010": -75, "200": -60, "190": -45, "041": -30, "050": -15, "051": 0},
+    **{"140": 15, "130": 30, "080": 45, "090": 60, "120": 75, "110": 90},
+    **{"191": -45, "081": 45},
+}
+"""Angle of each camera from the frontal one; the last two hang higher. One side is negative: compare with the
+tracker's yaw before you rely on which."""
+_FRAME_SEQUENCES = {"original": "original_sequences", "manipulated": "manipulated_sequences"}
+
+
+def _read_videos(root: pathlib.Path, files: list[pathlib.Path], settings: PrepareSettings) -> Iterator[Source]:
+    for file in files:
+        yield Source(path=file, origin=_origin(root, file))
+
+
+def _read_people(root: pathlib.Path, files: list[pathlib.Path], settings: PrepareSettings) -> Iterator[Source]:
+    """The first folder below the root names the person; files beside the folders show whom they will."""
+    for file in files:
+        origin = _origin(root, file)
+        yield Source(path=file, origin=origin, person=origin.split("/")[0] if "/" in origin else None)
+
+
+def _read_voxceleb(root: pathlib.Path, files: list[pathlib.Path], settings: PrepareSettings) -> Iterator[Source]:
+    for file in files:
+        match = _VOXCELEB.search(_origin(root, file))
+        if match:
+            labels: Labels = {"video": match.group(2)}
+            yield Source(path=file, origin=_origin(root, file), person=match.group(1), labels=labels)
+
+
+def _read_rafd(root: pathlib.Path, files: list[pathlib.Path], settings: PrepareSettings) -> Iterator[Source]:
+    for file in files:
+        match = _RAFD.search(_origin(root, file))
+        if match:
+            labels: Labels = {name: match[name].lower() for name in ("ethnicity", "gender", "emotion", "gaze")}
+            labels |= {"camera_deg": int(match["angle"]) - 90}
+            yield Source(path=file, origin=_origin(root, file), person=f"rafd-{match['model']}", labels=labels)
+
+
+def _read_multi_pie(root: pathlib.Path, files: list[pathlib.Path], settings: PrepareSettings) -> Iterator[Source]:
+    for file in files:
+        match = _MULTI_PIE.search(_origin(root, file))
+        if match:
+            labels: Labels = {name: match[name] for name in ("session", "recording", "camera", "illumination")}
+            if match["camera"] in MULTI_PIE_CAMERA_DEG:
+                labels["camera_deg"] = MULTI_PIE_CAMERA_DEG[match["camera"]]
+            yield Source(path=file, origin=_origin(root, file), person=f"multipie-{match['subject']}", labels=labels)
+
+
+def _read_table(root: pathlib.Path, files: list[pathlib.Path], settings: PrepareSettings) -> Iterator[Source]:
+    path = settings.csv or tables.find_table(root)
+    if path is None:
+        raise UnsupportedInputError(
+            f"{root} holds no single table for layout ijbc; name it with --csv: a column for the file, one for the person."
+        )
+    for row in tables.read_table(path, root):
+        yield Source(
+            path=row.path, origin=_origin(root, row.path), person=row.person, labels=row.labels, box_px=row.box_px
+        )
+
+
+def _read_faceforensics(root: pathlib.Path, files: list[pathlib.Path], settings: PrepareSettings) -> Iterator[Source]:
+    """original_sequences/{youtube,actors}/<compression>/videos/*.mp4; an actor's number opens the file's name."""
+    for file in files:
+        origin = _origin(root, file)
+        parts = origin.split("/")
+        real = parts[0] == _FRAME_SEQUENCES["original"]
+        wanted = real or (settings.manipulated and parts[0] == _FRAME_SEQUENCES["manipulated"])
+        if not wanted or "videos" not in parts:
+            continue
+        labels: Labels = {"kind": "original" if real else "manipulated", "collection": parts[1]}
+        actor = re.match(r"(\d{2})__", parts[-1]) if parts[1] in ("actors", "DeepFakeDetection") else None
+        # a swapped face is nobody's: who it looks like is for the faces to say
+        person = f"actor-{actor[1]}" if actor and real else None
+        yield Source(path=file, origin=origin, person=person, labels=labels)
+
+
+_READERS: dict[str, Callable[[pathlib.Path, list[pathlib.Path], PrepareSettings], Iterator[Source]]] = {
+    "videos": _read_videos,
+    "people": _read_people,
+    "voxceleb": _read_voxceleb,
+    "rafd": _read_rafd,
+    "multipie": _read_multi_pie,
+    "ijbc": _read_table,
+    "faceforensics": _read_faceforensics,
+}
+
+
+def _origin(root: pathlib.Path, file: pathlib.Path) -> str:
+    try:
+        return file.relative_to(root).as_posix()
+    except ValueError:  # a table may name files elsewhere
+        return file.as_posix().lstrip("/")
