@@ -9,8 +9,10 @@ import contextlib
 import dataclasses
 import json
 import re
+import sys
 import threading
 import time
+import traceback
 import urllib.parse
 from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -58,6 +60,9 @@ class HubServer(ThreadingHTTPServer):
             "hf_other": Account("someone-else"),
         }
         self.faults: list[Fault] = []
+        self.mistakes: list[str] = []
+        self.ranges: list[str | None] = []
+        """Range headers of the storage's requests."""
         self.requests: list[str] = []
         """"METHOD /path" of every request so far."""
 
@@ -86,7 +91,10 @@ class HubServer(ThreadingHTTPServer):
         return repo.trees[repo.resolve(revision)]
 
     def handle_error(self, request: Any, client_address: Any) -> None:
-        """A client that goes away is no news."""
+        """A client that goes away is no news; the server's own mistakes are kept for the test."""
+        error = sys.exception()
+        if not isinstance(error, ConnectionError):
+            self.mistakes.append("".join(traceback.format_exception(error)))
 
 
 @contextlib.contextmanager
@@ -154,7 +162,8 @@ class _Handler(BaseHTTPRequestHandler):
         for method, pattern, function in _ROUTES:
             found = pattern.fullmatch(path)
             if found and method in (self.command, "GET" if self.command == "HEAD" else None):
-                return function(self, **{key: urllib.parse.unquote(value) for key, value in found.groupdict().items()})
+                given = {key: value for key, value in found.groupdict().items() if value is not None}
+                return function(self, **{key: urllib.parse.unquote(value) for key, value in given.items()})
         raise Refused(404, f"No route {self.command} {path}")
 
     def _refuse(self, error: Refused) -> None:
@@ -187,6 +196,7 @@ class _Handler(BaseHTTPRequestHandler):
 
     def send_ranged(self, content: bytes, headers: dict[str, str] | None = None) -> None:
         """The content, or the part of it that a Range header asks for."""
+        self.server.ranges.append(self.headers.get("Range"))
         found = re.fullmatch(r"bytes=(\d+)-(\d*)", self.headers.get("Range") or "")
         if not found:
             return self.send(content, headers={"Accept-Ranges": "bytes"} | (headers or {}))
@@ -345,7 +355,7 @@ class _Handler(BaseHTTPRequestHandler):
 
     # downloads
 
-    @_route("GET", f"/{_REPO}/resolve/(?P<revision>[^/]+)/(?P<path>.+)")
+    @_route("GET", f"/(?:datasets/)?{_REPO}/resolve/(?P<revision>[^/]+)/(?P<path>.+)")
     def resolve(self, repo: str, revision: str, path: str) -> None:
         found = self.server.hub.readable(repo, self.account)
         sha = found.resolve(revision)

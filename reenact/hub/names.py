@@ -107,7 +107,8 @@ def download(repo: str, revision: str | None = None, folder: pathlib.Path | None
         pickles = [path for path in present if path.lower().endswith(PICKLE_SUFFIXES)]
         what = f"{pickles[0]}, a pickle, which can run code when opened, and " if pickles else ""
         raise CheckpointError(f"{repo} on the Hub has {what}no {WEIGHTS_NAME}; ask its owner for safetensors.")
-    return remote.fetch(repo, commit, [CONFIG_NAME, WEIGHTS_NAME, CARD_NAME], folder)
+    where = f"{repo} (revision {revision})" if revision else repo
+    return remote.fetch(repo, commit, [CONFIG_NAME, WEIGHTS_NAME, CARD_NAME], folder, where=where)
 
 
 def _check_free(folder: pathlib.Path) -> None:

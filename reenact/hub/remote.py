@@ -23,7 +23,7 @@ from reenact.errors import CheckpointError, ConfigError, OutputError
 PATIENCE_S = 120.0
 """How long the Hub may make a command wait in all when it says that there were too many requests."""
 FIRST_PAUSE_S = 5.0
-"""Of waiting where the Hub does not say how long; doubled each time."""
+"""Where the Hub does not say how long to wait. In any case the n-th pause takes 2^n s at least."""
 
 _REPO_NAME = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*", re.ASCII)
 _XET_STATUS = re.compile(r"HTTP status \w+ error \((\d{3})")
@@ -59,7 +59,14 @@ def check_repo_name(repo: str) -> None:
         )
 
 
-def fetch(repo: str, revision: str | None, patterns: list[str], folder: pathlib.Path | None = None) -> pathlib.Path:
+def fetch(
+    repo: str,
+    revision: str | None,
+    patterns: list[str],
+    folder: pathlib.Path | None = None,
+    *,
+    where: str | None = None,
+) -> pathlib.Path:
     """Fetch files of a repository into the Hub's cache or a folder; what is there already is not fetched again.
 
     Args:
@@ -67,11 +74,13 @@ def fetch(repo: str, revision: str | None, patterns: list[str], folder: pathlib.
         revision: branch, tag or commit; the main branch if None.
         patterns: names of files; nothing else of the repository is fetched.
         folder: where to; the cache if None.
+        where: what is fetched, for the error; repository and revision if None.
 
     Raises:
         CheckpointError: the text says what the Hub, the connection or the cache lacks.
     """
-    where = f"{repo} (revision {revision})" if revision else repo
+    if where is None:
+        where = f"{repo} (revision {revision})" if revision else repo
     try:
         fetched = patiently(
             lambda: huggingface_hub.snapshot_download(
@@ -97,7 +106,7 @@ def patiently(call: Callable[[], T]) -> T:
 
     Gives up, with the Hub's error, where the pauses would take longer than `PATIENCE_S`.
     """
-    waited_s, pause_s = 0.0, FIRST_PAUSE_S
+    waited_s, tries = 0.0, 0
     while True:
         try:
             return call()
@@ -105,12 +114,12 @@ def patiently(call: Callable[[], T]) -> T:
             if _status(error) != 429:
                 raise
             asked_s = _asked_pause_s(error)
-            rest_s = pause_s if asked_s is None else asked_s
+            rest_s = max(FIRST_PAUSE_S if asked_s is None else asked_s, 2.0**tries)
             if waited_s + rest_s > PATIENCE_S:
                 raise
             _log.warning("The Hub answers 429 (too many requests); trying again in %.0f s.", rest_s)
             time.sleep(rest_s)
-            waited_s, pause_s = waited_s + max(rest_s, 1.0), pause_s * 2
+            waited_s, tries = waited_s + rest_s, tries + 1
 
 
 def _asked_pause_s(error: BaseException) -> float | None:
@@ -182,9 +191,8 @@ def _why_not_read(error: Exception, repo: str, where: str) -> str:
             "check the name, or run `hf auth login`."
         )
     if offline or (status is None and isinstance(error, _errors.LocalEntryNotFoundError)):
-        missing = " completely" if isinstance(error, _errors.IncompleteSnapshotError) else ""
         return (
-            f"{where} is not{missing} in the local cache and the Hub cannot be reached ({constants.ENDPOINT}); "
+            f"{where} is not, or not wholly, in the local cache and the Hub cannot be reached ({constants.ENDPOINT}); "
             f"go online (and unset HF_HUB_OFFLINE), or run `hf download {repo} --local-dir DIR` elsewhere and give DIR."
         )
     if status is not None:
