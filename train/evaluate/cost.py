@@ -12,7 +12,7 @@ from train.evaluate.bench import Bench
 from train.evaluate.jobs import Job
 from train.evaluate.methods import BATCH, Method
 
-_REPEATS = 5
+_REPEATS = 3
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -31,24 +31,25 @@ class Cost:
 
 
 def measure_cost(bench: Bench, method: Method, job: Job) -> Cost:
-    """Draw a batch made of a job's frames, again and again."""
-    rows = (job.driving * BATCH)[:BATCH]
-    geometry = FaceGeometry.cat([job.driving_geometry] * BATCH)[:BATCH]
-    full = dataclasses.replace(job, driving=rows, driving_geometry=geometry)
+    """Draw frames of a job again and again: one for the arithmetic, a batch for the time."""
+    one = dataclasses.replace(job, driving=job.driving[:1], driving_geometry=job.driving_geometry[:1])
+    batch = dataclasses.replace(
+        job, driving=job.driving[:1] * BATCH, driving_geometry=FaceGeometry.cat([one.driving_geometry] * BATCH)
+    )
     bench.forget()
-    with torch.inference_mode(), FlopCounterMode(display=False) as both:
-        bench.draw(full, method)
-    with torch.inference_mode(), FlopCounterMode(display=False) as drawing:
-        bench.draw(full, method)
+    with FlopCounterMode(display=False) as with_source:
+        bench.draw(one, method)
+    with FlopCounterMode(display=False) as drawing:
+        bench.draw(one, method)
     times = []
     for _ in range(_REPEATS):
         start = time.perf_counter()
-        bench.draw(full, method)  # ends with pixels on the CPU: no clock runs ahead of a GPU
+        bench.draw(batch, method)  # ends with pixels on the CPU: no clock runs ahead of a GPU
         times.append((time.perf_counter() - start) * 1000 / BATCH)
-    frames = drawing.get_total_flops()
+    frame = drawing.get_total_flops()
     return Cost(
         ms_per_frame=statistics.median(times),
-        gmac_per_frame=frames / 2e9 / BATCH,
-        gmac_per_source=(both.get_total_flops() - frames) / 2e9,
+        gmac_per_frame=frame / 2e9,
+        gmac_per_source=(with_source.get_total_flops() - frame) / 2e9,
         threads=torch.get_num_threads(),
     )

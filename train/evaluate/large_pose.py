@@ -11,7 +11,7 @@ import numpy as np
 
 from reenact.errors import ConfigError
 from train.data import FaceData
-from train.evaluate.pairs import Pair
+from train.evaluate.pairs import Pair, count_drivers
 from train.evaluate.settings import TURN_BINS_DEG, Settings
 
 LEAST_FAR, LEAST_PEOPLE = 20, 2
@@ -57,6 +57,7 @@ def draw_large_pose(data: FaceData, settings: Settings, rng: np.random.Generator
     found["pairs_within_a_clip"] = sum(data.clip[a] >= 0 and data.clip[a] == data.clip[b] for a, b in chosen)
     found["pairs_turning_away"] = sum(turned[b] > turned[a] for a, b in chosen)
     pairs = tuple(Pair(source=data.names[a], target=data.names[b]) for a, b in sorted(chosen))
+    found["driving_people"] = count_drivers(data, pairs)
     return {"pairs": pairs, "found": {key: int(value) for key, value in found.items()}, "note": note}
 
 

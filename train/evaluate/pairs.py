@@ -4,6 +4,7 @@ import dataclasses
 import hashlib
 import json
 import pathlib
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -68,6 +69,12 @@ class PairSet:
 def rows_by_name(data: FaceData) -> dict[str, int]:
     """Row of every picture."""
     return {name: row for row, name in enumerate(data.names)}
+
+
+def count_drivers(data: FaceData, pairs: Sequence[Pair]) -> int:
+    """People who drive in some pairs: what the intervals are drawn from."""
+    rows = rows_by_name(data)
+    return len({int(data.person[rows[pair.target]]) for pair in pairs})
 
 
 def fingerprint(pairs: PairSet, data: FaceData) -> str:

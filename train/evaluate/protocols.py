@@ -11,7 +11,7 @@ from reenact.perception.action_units import read_action_units
 from reenact.types import head_angles_rad
 from train.data import FaceData
 from train.evaluate.large_pose import draw_large_pose
-from train.evaluate.pairs import Pair, PairSet, Run, Triplet
+from train.evaluate.pairs import Pair, PairSet, Run, Triplet, count_drivers
 from train.evaluate.settings import Settings
 
 _DRIVERS_COMPARED = 4000
@@ -36,12 +36,13 @@ def draw_pairs(data: FaceData, settings: Settings) -> PairSet:
     draw = _draw_self if settings.protocol == "self" else _draw_cross
     pairs = draw(data, settings, rng)
     note = f"{len(pairs)} pairs instead of {settings.pairs}: the data has no more." * (len(pairs) < settings.pairs)
+    found = _count(data) | {"driving_people": count_drivers(data, pairs)}
     return PairSet(
         **common,
         pairs=tuple(pairs),
         runs=tuple(_draw_runs(data, settings, rng)),
         triplets=tuple(_draw_triplets(data, settings, rng)) if settings.protocol == "cross" else (),
-        found=_count(data),
+        found=found,
         note=note,
     )
 

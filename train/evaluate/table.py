@@ -50,8 +50,8 @@ def markdown_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
 
 def _heading(report: Report) -> str:
     count, settings = len(report.pairs.pairs), report.settings
-    people = report.pairs.found.get("people")
-    among = f" among {people} people" if people is not None else ""
+    people = report.pairs.found.get("driving_people")
+    among = f", {people} driving people" if people is not None else ""
     inputs = "the labels" if settings.labels else "the embedded tracker"
     heading = f"# {settings.protocol}: {count} pairs of split {settings.split!r}{among}"
     reading = "mean [95 % bootstrap interval over driving people]; the best of each mode bold"

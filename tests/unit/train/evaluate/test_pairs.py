@@ -41,7 +41,7 @@ def test_more_pairs_than_there_are_give_all_and_say_so(data: FaceData) -> None:
     pairs = draw_pairs(data, settings(pairs=100))
     assert len(set(pairs.pairs)) == 8 + 2 + 4
     assert pairs.note == "14 pairs instead of 100: the data has no more."
-    assert pairs.found == {"clips": 3, "clip_frames": 17, "stills": 2, "people": 4}
+    assert pairs.found == {"clips": 3, "clip_frames": 17, "stills": 2, "people": 4, "driving_people": 2}
 
 
 def test_cross_pairs_are_of_two_people_and_sources_are_first_frames_or_stills(data: FaceData) -> None:

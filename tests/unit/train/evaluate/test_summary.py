@@ -128,7 +128,7 @@ def report(data: FaceData, outcomes: list[Outcome]) -> Report:
             split="val",
             seed=0,
             pairs=(Pair(source="c0:0", target="c0:1"),) * 4,
-            found={"people": 2},
+            found={"driving_people": 2},
             note="A note.",
         ),
         pairs_sha256="ab" * 32,
@@ -154,7 +154,7 @@ def report(data: FaceData, outcomes: list[Outcome]) -> Report:
 
 def test_the_table_ranks_methods_and_shows_intervals(report: Report) -> None:
     lines = to_markdown(report).splitlines()
-    assert lines[0] == "# self: 4 pairs of split 'val' among 2 people"
+    assert lines[0] == "# self: 4 pairs of split 'val', 2 driving people"
     assert "**A note.**" in lines
     assert "3 pairs, runs or triplets left out: no face found in an input." in lines
     header = next(line for line in lines if line.startswith("| self |"))
