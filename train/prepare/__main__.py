@@ -34,13 +34,11 @@ def main(argv: Sequence[str] | None = None) -> int:
 def describe(facts: PreparedFacts) -> list[str]:
     """The result in a few lines."""
     split = ", ".join(f"{name} {count}" for name, count in facts.people_of_split.items())
-    lines = [
-        f"{facts.people} people ({split}); {facts.clips} clips, {facts.frames} frames, {facts.hours * 60:.1f} minutes; "
-        f"{facts.stills} stills"
-    ]
+    clips = f"{facts.clips} clips, {facts.frames} frames, {facts.hours * 60:.1f} minutes"
+    lines = [f"{facts.people} people ({split}); {clips}; {facts.stills} stills"]
     if facts.rejected:
         lines.append("left out: " + ", ".join(f"{reason} {count}" for reason, count in facts.rejected.items()))
-    lines += [f"note: {warning}" for warning in facts.warnings]
+    lines += [*facts.notes, *(f"warning: {warning}" for warning in facts.warnings)]
     if facts.frames_worked_on:
         rate = facts.frames_worked_on / max(facts.seconds, 1e-6)
         lines.append(f"{facts.frames_worked_on} frames looked at in {facts.seconds:.0f} s ({rate:.1f} a second)")

@@ -1,7 +1,7 @@
 """The last stage: results of all files -> people, splits, shards, index. It depends on the results alone.
 
-Everything is written to a folder beside the finished set and moved when it is complete; the index goes last. A run that is
-killed here leaves the old set or none, and is repeated by the same command.
+Everything is written to a folder beside the finished set and moved when it is complete; the index goes last. A run that
+is killed here leaves the old set or none, and is repeated by the same command.
 """
 
 import base64

@@ -1,7 +1,8 @@
 """Stretches to samples: crops cut from the frames, labelled in batches, encoded as they come.
 
-A stretch is known only when it ends, and its frames are gone by then. So the clip is decoded a second time, as far behind
-the first as the longest stretch that is still open: memory holds one batch of crops per person, whatever the clip's length.
+A stretch is known only when it ends, and its frames are gone by then. So the clip is decoded a second time, as far
+behind the first as the longest stretch that is still open: memory holds one batch of crops per person, however long the
+clip.
 """
 
 import base64
@@ -18,7 +19,15 @@ from train.data import CROP_PX
 from train.prepare.encode import ClipEncoder, encode_still, encode_strip
 from train.prepare.filters import Rejection, person_changes, sharpness
 from train.prepare.frames import Picked
-from train.prepare.labels import LabelledCrops, Labeller, clip_arrays, still_arrays, yaw_deg, yaw_histogram
+from train.prepare.labels import (
+    LabelledCrops,
+    Labeller,
+    clip_arrays,
+    still_arrays,
+    turned_counts,
+    yaw_deg,
+    yaw_histogram,
+)
 from train.prepare.settings import PrepareSettings
 from train.prepare.sources import Source
 from train.prepare.stretches import Crop, Stretch
@@ -332,11 +341,12 @@ def sample_facts(
     return {
         "origin": source.origin,
         "face_px_in_source": round(face_px),
-        "yaw_min": round(float(yaw.min()), 1),
-        "yaw_max": round(float(yaw.max()), 1),
+        "yaw_min": round(float(yaw.min()), 1) + 0.0,  # no minus before zero
+        "yaw_max": round(float(yaw.max()), 1) + 0.0,
         "labels": source.labels,
         "known_person": source.person,
         "yaw_histogram": yaw_histogram(yaw),
+        "turned": turned_counts(yaw),
         "sharpness": round(sharp, 3),
         "mean_embedding": base64.b64encode(mean.astype(np.float32).tobytes()).decode(),
     }

@@ -24,8 +24,8 @@ from train.prepare.settings import Teacher
 PARSING_PX = 128
 """Side of the class maps of a set; the parser answers at half of that and is enlarged."""
 
-YAW_BINS_DEG = np.arange(-90, 91, 10)
-"""Edges of the yaw histogram in samples' facts."""
+YAW_BINS_DEG = np.arange(-95, 96, 10)
+"""Edges of the yaw histogram in samples' facts: one bin is frontal."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -113,12 +113,17 @@ def pose_of(geometry: FaceGeometry) -> np.ndarray:
 def yaw_deg(geometry: FaceGeometry) -> np.ndarray:
     """(n,) in degrees; positive looks to the right of the picture."""
     rotation = geometry.rotation.numpy()
-    return np.degrees(np.arctan2(rotation[:, 0, 2], rotation[:, 2, 2]))
+    return np.degrees(np.arctan2(rotation[:, 0, 2], rotation[:, 2, 2]).astype(np.float64))
 
 
 def yaw_histogram(yaw: np.ndarray) -> list[int]:
     """Frames per bin of `YAW_BINS_DEG`; heads turned beyond count in the outermost."""
     return np.histogram(np.clip(yaw, -90, 90), YAW_BINS_DEG)[0].tolist()
+
+
+def turned_counts(yaw: np.ndarray) -> list[int]:
+    """Frames turned by less than 30, by 30 to 60, and by more degrees."""
+    return np.bincount(np.digitize(np.abs(yaw), (30, 60)), minlength=3).tolist()
 
 
 def _common_arrays(geometry: FaceGeometry, embedding: np.ndarray, parsing: np.ndarray) -> dict[str, np.ndarray]:

@@ -1,8 +1,8 @@
 """Who is who: stretches grouped into people by their faces, and people dealt out to train, val and test.
 
 Two stretches are alike as far as their mean embeddings point the same way. Groups are joined in the order of their
-likeness (average linkage) down to a threshold. For unit vectors the average over all pairs of two groups is the product of
-their mean vectors, so that no table of all pairs is needed.
+likeness (average linkage) down to a threshold. For unit vectors the average over all pairs of two groups is the product
+of their mean vectors, so that no table of all pairs is needed.
 """
 
 import dataclasses
@@ -111,13 +111,14 @@ def _name_places(
 
 
 DIFFERENT_PERSON = 0.25
-"""Groups of one folder less alike than this are two people. Halves of one clip are above 0.31, clips of one person above
-0.7; 95 of 100 pairs of people are below 0.24."""
+"""Groups of one folder less alike than this are two people. Halves of one clip are above 0.31, clips of one person
+above 0.7; 95 of 100 pairs of people are below 0.24."""
 
 
 def cluster(embedding: np.ndarray, threshold: float) -> np.ndarray:
-    """Average linkage by nearest-neighbour chains (Murtagh, "A survey of recent advances in hierarchical clustering
-    algorithms", 1983).
+    """Average linkage by nearest-neighbour chains.
+
+    Murtagh, "A survey of recent advances in hierarchical clustering algorithms", 1983.
 
     Args:
         embedding: (n, e) unit length.

@@ -38,21 +38,28 @@ figcaption { font-size: 12px; max-width: 384px; overflow-wrap: anywhere; }
 
 
 def write_report(
-    folder: pathlib.Path, material: Material, warnings: Sequence[str], settings: Mapping[str, Any]
+    folder: pathlib.Path,
+    material: Material,
+    *,
+    notes: Sequence[str],
+    warnings: Sequence[str],
+    settings: Mapping[str, Any],
 ) -> None:
     """Write ``report.html`` and its pictures.
 
     Args:
         folder: of the set.
         material: named.
-        warnings: shown on top.
+        notes: shown on top.
+        warnings: shown on top, so that nobody misses them.
         settings: shown at the end.
     """
     entries = material.entries
     body = [
         "<h1>Prepared faces</h1>",
         f'<p class="lead">{_count(material.frames, "frame")} looked at, faces in them {material.face_frames:,}.</p>',
-        *(f'<p class="note">{html.escape(text)}</p>' for text in warnings),
+        *(f'<p class="lead">{_sentence(text)}</p>' for text in notes),
+        *(f'<p class="note">{_sentence(text)}</p>' for text in warnings),
         "<h2>What there is</h2>",
         _totals(entries),
         "<h2>Head turned, share of frames</h2>",
@@ -89,32 +96,33 @@ def _yaw_charts(entries: Sequence[Entry]) -> str:
     for split in SPLITS:
         histograms = [entry.facts["yaw_histogram"] for entry in entries if entry.split == split]
         if histograms:
-            charts.append(_yaw_chart(split, np.sum(histograms, axis=0)))
+            turned = np.sum([entry.facts["turned"] for entry in entries if entry.split == split], axis=0)
+            charts.append(_yaw_chart(split, np.sum(histograms, axis=0), turned))
     return f'<div class="row">{"".join(charts)}</div>'
 
 
-def _yaw_chart(split: str, counts: np.ndarray) -> str:
-    width, height, base = 340, 150, 118
+def _yaw_chart(split: str, counts: np.ndarray, turned: np.ndarray) -> str:
+    width, height, base = 360, 150, 118
     shares = counts / max(int(counts.sum()), 1)
     step = (width - 20) / len(counts)
     bars = []
     for i, (share, count) in enumerate(zip(shares, counts, strict=True)):
         tall = share / max(float(shares.max()), 1e-9) * 90
-        edges = f"{YAW_BINS_DEG[i]} to {YAW_BINS_DEG[i + 1]} degrees"
+        edges = f"{YAW_BINS_DEG[i]} to {YAW_BINS_DEG[i + 1]}°"
         bars.append(
             f'<rect x="{10 + i * step:.1f}" y="{base - tall:.1f}" width="{step - 2:.1f}" height="{tall:.1f}" '
             f'fill="#3b6ea8"><title>{edges}: {share:.1%}, {int(count):,} frames</title></rect>'
         )
     marks = "".join(
-        f'<text x="{10 + (width - 20) * (angle + 90) / 180:.1f}" y="{base + 16}" text-anchor="middle">{angle}°</text>'
+        f'<text x="{10 + (width - 20) * (angle + 95) / 190:.1f}" y="{base + 16}" text-anchor="middle">{angle}°</text>'
         for angle in (-90, -45, 0, 45, 90)
     )
-    turned = float(shares[(np.abs(YAW_BINS_DEG[:-1] + 5) > 30)].sum())
+    middling, strong = turned[1:] / max(int(turned.sum()), 1)
     return (
         f'<figure><svg width="{width}" height="{height}" role="img" aria-label="Histogram of yaw, {split}">'
         f'<text x="10" y="14">{split}, highest bar {float(shares.max()):.0%}</text>{"".join(bars)}'
         f'<line x1="10" x2="{width - 10}" y1="{base}" y2="{base}" stroke="#c9ced6"/>{marks}</svg>'
-        f"<figcaption>{turned:.1%} turned by more than 30 degrees</figcaption></figure>"
+        f"<figcaption>{middling:.1%} turned by 30 to 60°, {strong:.1%} by more</figcaption></figure>"
     )
 
 
@@ -123,7 +131,7 @@ def _people_table(entries: Sequence[Entry]) -> str:
     rows = []
     for person, mine in list(people.items())[:MOST_PEOPLE]:
         clips = [entry for entry in mine if entry.is_clip]
-        yaw = f"{min(e.facts['yaw_min'] for e in mine):.0f} to {max(e.facts['yaw_max'] for e in mine):.0f}°"
+        yaw = _span(min(e.facts["yaw_min"] for e in mine), max(e.facts["yaw_max"] for e in mine))
         frames = sum(entry.facts["frames"] for entry in clips)
         sources = len({entry.facts["origin"] for entry in mine})
         numbers = [len(clips), frames, len(mine) - len(clips), sources]
@@ -147,8 +155,13 @@ def _caption(entry: Entry) -> str:
     facts = entry.facts
     place = f"{facts['origin']}, {_clock(facts['start_s'])}" if entry.is_clip else facts["origin"]
     length = f"{facts['frames']} frames, " if entry.is_clip else ""
-    yaw = f"yaw {facts['yaw_min']:.0f} to {facts['yaw_max']:.0f}°" if entry.is_clip else f"yaw {facts['yaw_min']:.0f}°"
-    return f"{entry.person}: {place}; {length}face {facts['face_px_in_source']} px, {yaw}"
+    yaw = _span(facts["yaw_min"], facts["yaw_max"])
+    return f"{entry.person}: {place}; {length}face {facts['face_px_in_source']} px, yaw {yaw}"
+
+
+def _span(low_deg: float, high_deg: float) -> str:
+    low, high = round(low_deg), round(high_deg)
+    return f"{low}°" if low == high else f"{low} to {high}°"
 
 
 def _left_out(folder: pathlib.Path, rejected: Sequence[tuple[Rejection, Entry | None]]) -> Iterable[str]:
@@ -213,6 +226,10 @@ def _spread(items: Sequence[_Item], most: int) -> list[_Item]:
 
 def _rest(count: int, what: str) -> str:
     return f'<p class="quiet">and {count:,} {what}</p>' if count > 0 else ""
+
+
+def _sentence(text: str) -> str:
+    return html.escape(text[:1].upper() + text[1:] + ("" if text.endswith(".") else "."))
 
 
 def _count(number: int, what: str) -> str:

@@ -62,8 +62,10 @@ class PreparedFacts:
     people_of_split: dict[str, int]
     rejected: dict[str, int]
     """Stretches, pictures and files left out, by reason; all of them in rejected.csv."""
+    notes: tuple[str, ...]
+    """How the folder was understood; one line each."""
     warnings: tuple[str, ...]
-    """One line each, for the user."""
+    """What makes the set less useful than it could be; one line each."""
     frames_worked_on: int = 0
     """In this run, after resampling."""
     seconds: float = 0.0
@@ -97,7 +99,7 @@ def prepare(settings: PrepareSettings, *, progress: Progress = no_progress) -> P
         if earlier is not None:
             refuse_other_run(settings.out, facts, earlier)
         if earlier == facts and not any((work / "units").iterdir()) and (settings.out / "index.json").exists():
-            return _as_before(settings.out, found.notes)  # finished, and cleaned
+            return _as_before(settings.out)  # finished, and cleaned
         with _disk(work / "settings.json"):
             _write_whole(work / "settings.json", json.dumps(facts, indent=1))
         result = _go_on(settings, found, facts, progress)
@@ -123,7 +125,7 @@ def _go_on(settings: PrepareSettings, found: Found, facts: dict[str, Any], progr
     digest = digest_of([names, [dataclasses.asdict(one) for one in failed]])
     finished = settings.out / "work" / "finished.json"
     if _read_json(finished) == {"results": digest} and (settings.out / "index.json").exists():
-        return dataclasses.replace(_as_before(settings.out, found.notes), seconds=seconds)
+        return dataclasses.replace(_as_before(settings.out), seconds=seconds)
     watch.stage("putting the set together")
     paths = [path for source in found.sources if (path := unit_path(units, source)).exists()]
     with _disk(settings.out):
@@ -151,7 +153,7 @@ def _assemble(
         for passing in ("out", "frames_worked_on", "seconds"):
             del saved[passing]
         (fresh / "report" / _FACTS).write_text(json.dumps(saved, indent=1, ensure_ascii=False), encoding="utf-8")
-        write_report(fresh, material, result.warnings, facts)
+        write_report(fresh, material, notes=notes, warnings=result.warnings, settings=facts)
         move_into_place(fresh, settings.out)
     finally:
         shutil.rmtree(fresh, ignore_errors=True)
@@ -171,7 +173,8 @@ def _facts_of(settings: PrepareSettings, material: Material, notes: Sequence[str
         hours=round(hours_of(entries), 4),
         people_of_split=of_split,
         rejected={reason: count for reason, count in counts.items() if count},
-        warnings=(*notes, *_warnings(of_split, settings, entries)),
+        notes=tuple(notes),
+        warnings=tuple(_warnings(of_split, settings, entries)),
     )
 
 
@@ -254,11 +257,11 @@ def _earlier_settings(out: pathlib.Path) -> dict[str, Any] | None:
     return saved
 
 
-def _as_before(out: pathlib.Path, notes: Sequence[str]) -> PreparedFacts:
+def _as_before(out: pathlib.Path) -> PreparedFacts:
     saved = _read_json(out / "report" / _FACTS)
     if saved is None:
         raise OutputError(f"{out / 'report' / _FACTS} is missing; delete {out} and run the same command again.")
-    return PreparedFacts(out=out, **(saved | {"warnings": tuple(saved["warnings"])}))
+    return PreparedFacts(out=out, **(saved | {name: tuple(saved[name]) for name in ("notes", "warnings")}))
 
 
 def _remove_strays(units: pathlib.Path, sources: Sequence[Source]) -> None:

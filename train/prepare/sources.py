@@ -126,11 +126,13 @@ _MULTI_PIE = re.compile(
     r"(?:^|/)(?P<subject>\d{3})_(?P<session>\d{2})_(?P<recording>\d{2})_(?P<camera>\d{3})_(?P<illumination>\d{2})"
     r"(?:_\w+)?\.\w+$"
 )
-MULTI_PIE_CAMERA_DEG = {
-    **{"240": -90, "010": -75, "200": -60, "190": -45, "041": -30, "050": -15, "051": 0},
-    **{"140": 15, "130": 30, "080": 45, "090": 60, "120": 75, "110": 90},
-    **{"191": -45, "081": 45},
-}
+MULTI_PIE_CAMERA_DEG: dict[str, int] = dict(
+    zip(
+        "240 010 200 190 041 050 051 140 130 080 090 120 110 191 081".split(),
+        (-90, -75, -60, -45, -30, -15, 0, 15, 30, 45, 60, 75, 90, -45, 45),
+        strict=True,
+    )
+)
 """Angle of each camera from the frontal one; the last two hang higher. One side is negative: compare with the
 tracker's yaw before you rely on which."""
 _FRAME_SEQUENCES = {"original": "original_sequences", "manipulated": "manipulated_sequences"}
@@ -170,8 +172,9 @@ def _read_multi_pie(root: pathlib.Path, files: list[pathlib.Path], settings: Pre
         match = _MULTI_PIE.search(_origin(root, file))
         if match:
             labels: Labels = {name: match[name] for name in ("session", "recording", "camera", "illumination")}
-            if match["camera"] in MULTI_PIE_CAMERA_DEG:
-                labels["camera_deg"] = MULTI_PIE_CAMERA_DEG[match["camera"]]
+            angle = MULTI_PIE_CAMERA_DEG.get(match["camera"])
+            if angle is not None:
+                labels["camera_deg"] = angle
             yield Source(path=file, origin=_origin(root, file), person=f"multipie-{match['subject']}", labels=labels)
 
 
@@ -179,7 +182,8 @@ def _read_table(root: pathlib.Path, files: list[pathlib.Path], settings: Prepare
     path = settings.csv or tables.find_table(root)
     if path is None:
         raise UnsupportedInputError(
-            f"{root} holds no single table for layout ijbc; name it with --csv: a column for the file, one for the person."
+            f"{root} holds no single table for layout ijbc; name it with --csv: a column for the file and one for the "
+            "person."
         )
     for row in tables.read_table(path, root):
         yield Source(

@@ -1,7 +1,7 @@
 """Files dealt out to processes. Each file's result is written whole or not at all; what is there is not done again.
 
-This process hands out one file at a time and listens; it knows at any moment who works on what, so that the file at which a
-process died can be named.
+This process hands out one file at a time and listens; it knows at any moment who works on what, so that the file at
+which a process died can be named.
 """
 
 import contextlib
