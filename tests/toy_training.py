@@ -1,15 +1,32 @@
 """A task that trains in milliseconds, for tests of the loop; also in processes of their own."""
 
+import dataclasses
+import io
 import json
+import multiprocessing
+import os
 import pathlib
+import resource
+import runpy
+import signal
+import socket
+import sys
 from typing import Any
 
+import accelerate
 import numpy as np
 import torch
 from torch import nn
 
+import train.logbook
+import train.loop
+from reenact.errors import ReenactError
+from train.average import whole
 from train.export import write_model
-from train.loop import Batch, LoopConfig, Losses
+from train.loop import Batch, LoopConfig, Losses, run
+from train.prefetch import micro_batch_rng
+
+_RUN_NAME = "toy_process"
 
 CONFIG = LoopConfig(
     steps=4,
@@ -31,13 +48,21 @@ class ToyTask:
     """Fit a linear map through a small network with dropout and, if asked, batch norm."""
 
     def __init__(
-        self, *, stop_at: int | None = None, nan_at: int | None = None, critic: bool = False, batch_norm: bool = True
+        self,
+        *,
+        stop_at: int | None = None,
+        nan_at: int | None = None,
+        critic: bool = False,
+        batch_norm: bool = True,
+        dropout: float = 0.2,
+        joined: int = 1,
     ) -> None:
+        """Joined: so many micro-batches of other processes make up one batch."""
         torch.manual_seed(5)
         norm = nn.BatchNorm2d(4) if batch_norm else nn.GroupNorm(2, 4)
-        self.networks = nn.Sequential(nn.Conv2d(2, 4, 1), norm, nn.Dropout(0.2), nn.Conv2d(4, 1, 1))
+        self.networks = nn.Sequential(nn.Conv2d(2, 4, 1), norm, nn.Dropout(dropout), nn.Conv2d(4, 1, 1))
         self.critic = nn.Sequential(nn.Conv2d(1, 3, 1), nn.SiLU(), nn.Conv2d(3, 1, 1)) if critic else None
-        self.stop_at, self.nan_at = stop_at, nan_at
+        self.stop_at, self.nan_at, self.joined, self.step = stop_at, nan_at, joined, 0
         self.gain = 1.0
         self.losses: list[float] = []
         self.batches: list[torch.Tensor] = []
@@ -46,7 +71,10 @@ class ToyTask:
         self.gain = train
 
     def sample_batch(self, rng: np.random.Generator, size: int, device: torch.device) -> Batch:
-        x = torch.from_numpy(rng.normal(size=(size, 2, 3, 3)).astype(np.float32))
+        generators = [rng] if self.joined == 1 else [micro_batch_rng(0, self.step, m) for m in range(self.joined)]
+        parts = [generator.normal(size=(size // self.joined, 2, 3, 3)) for generator in generators]
+        self.step += 1
+        x = torch.from_numpy(np.concatenate(parts).astype(np.float32))
         self.batches.append(x)
         batch: dict[str, Any] = {"x": x.to(device), "y": self.gain * (x[:, :1] - 0.5 * x[:, 1:]).to(device)}
         return batch | {"names": [f"clip{len(self.batches) - 1}:{row}" for row in range(size)]}
@@ -80,3 +108,156 @@ class ToyTask:
 def read_log(out: pathlib.Path) -> list[dict[str, Any]]:
     """The lines of a run's log."""
     return [json.loads(line) for line in (out / "log.jsonl").read_text().splitlines()]
+
+
+def free_port() -> int:
+    """A port of this machine that nobody listens on."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+def processes() -> multiprocessing.context.ForkServerContext:
+    """Starts processes of their own in milliseconds: their parent has imported the loop, and computed nothing."""
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(["train.loop", "torch._dynamo"])  # the second is imported by the first optimiser
+    return context
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Launch:
+    """One process of a toy run."""
+
+    out: pathlib.Path
+    config: LoopConfig = CONFIG
+    task: dict[str, Any] = dataclasses.field(default_factory=dict)
+    """Arguments of `ToyTask`."""
+    rank: int = 0
+    world_size: int = 1
+    port: int = 0
+    kill: str | None = None
+    """A moment at which the process kills itself: see `kill_at`."""
+    fsdp2: bool = False
+    """Shard the networks."""
+    disk_bytes: int | None = None
+    """Largest file that may be written: the disk is full beyond it."""
+
+
+def launch(start: Launch) -> None:
+    """Run the toy in this process, as a launcher would; what a rank ends with lies in ``OUT/rank-N.pt``."""
+    torch.set_num_threads(1)
+    os.environ["ACCELERATE_USE_CPU"] = "true"
+    if start.world_size > 1:
+        names = ("RANK", "LOCAL_RANK", "WORLD_SIZE", "LOCAL_WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT")
+        values = (start.rank, start.rank, start.world_size, start.world_size, "127.0.0.1", start.port)
+        os.environ |= {name: str(value) for name, value in zip(names, values, strict=True)} | {"OMP_NUM_THREADS": "1"}
+    if start.fsdp2:
+        pretend_fsdp2()
+    if start.kill is not None:
+        kill_at(start.kill)
+    if start.disk_bytes is not None:
+        signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (start.disk_bytes, start.disk_bytes))
+    gradients: list[dict[str, torch.Tensor]] = []
+    clip = train.loop.clip_gradients
+
+    def recording(accelerator: Any, players: Any) -> Any:
+        found = {
+            f"{who}.{name}": weight.grad for who, p in players.items() for name, weight in p.bare.named_parameters()
+        }
+        gradients.append({name: whole(gradient).clone() for name, gradient in found.items()})
+        return clip(accelerator, players)
+
+    train.loop.clip_gradients = recording
+    task = ToyTask(**start.task)
+    try:
+        run(task, start.config, start.out, command="toy", track=["none"])
+    except ReenactError as error:
+        (start.out / "error.txt").write_text(str(error))
+        sys.exit(2)
+    modules = {"networks": task.networks} | ({} if task.critic is None else {"critic": task.critic})
+    weights = {f"{who}.{name}": value for who, module in modules.items() for name, value in module.state_dict().items()}
+    torch.save(
+        {"gradients": gradients, "losses": task.losses} | ({} if start.fsdp2 else {"weights": weights}),
+        start.out / f"rank-{start.rank}.pt",
+    )
+
+
+def kill_at(moment: str) -> None:
+    """Let this process kill itself (SIGKILL) at the N-th ``loss``, ``save``, ``rename`` or ``log``: "save 1"."""
+    what, number = moment.split()
+    left = [int(number)]
+
+    def due() -> bool:
+        left[0] -= 1
+        return left[0] < 0
+
+    def die(*_: object, **__: object) -> None:
+        os.kill(os.getpid(), signal.SIGKILL)
+
+    if what == "loss":
+        compute = ToyTask.compute_losses
+        ToyTask.compute_losses = lambda *arguments: die() if due() else compute(*arguments)  # type: ignore[method-assign]
+    if what == "save":  # half of a checkpoint
+        save = torch.save
+
+        def half(state: Any, file: Any) -> None:
+            if due():
+                buffer = io.BytesIO()
+                save(state, buffer)
+                file.write(buffer.getvalue()[: len(buffer.getvalue()) // 2])
+                file.flush()
+                die()
+            save(state, file)
+
+        torch.save = half
+    if what == "rename":  # all of it, under its first name
+        replace = pathlib.Path.replace
+        pathlib.Path.replace = lambda path, to: (  # type: ignore[method-assign, assignment]
+            die() if path.name.startswith("step-") and due() else replace(path, to)
+        )
+    if what == "log":  # half a line
+        write = train.logbook.Logbook.write
+
+        def cut(log: Any, step: int, line: Any) -> None:
+            if due():
+                with (log.out / "log.jsonl").open("a") as file:
+                    file.write('{"step": ' + str(step))
+                die()
+            write(log, step, line)
+
+        train.logbook.Logbook.write = cut  # type: ignore[method-assign]
+
+
+def pretend_fsdp2() -> None:
+    """Let accelerate shard on CPUs: it offers FSDP to accelerators alone, though PyTorch's works with gloo."""
+    os.environ |= {"ACCELERATE_USE_FSDP": "true", "FSDP_VERSION": "2", "FSDP_AUTO_WRAP_POLICY": "NO_WRAP"}
+    state = accelerate.PartialState(cpu=True)
+    state._shared_state["distributed_type"] = accelerate.DistributedType.MULTI_GPU
+
+
+def start_process(start: Launch) -> multiprocessing.context.ForkServerProcess:
+    """Start one process. It runs this file by its path: a library may have put its own `tests` before ours."""
+    fields = {field.name: getattr(start, field.name) for field in dataclasses.fields(start)}
+    child = processes().Process(target=runpy.run_path, args=(__file__, {"FIELDS": fields}, _RUN_NAME))
+    child.start()
+    return child
+
+
+def run_processes(starts: list[Launch], timeout_s: float = 60) -> list[int | None]:
+    """Start one process each and wait for all.
+
+    Returns:
+        Their exit codes; negative numbers are signals.
+    """
+    children = [start_process(start) for start in starts]
+    for child in children:
+        child.join(timeout_s)
+        if child.is_alive():
+            child.kill()
+            child.join()
+    return [child.exitcode for child in children]
+
+
+if __name__ == _RUN_NAME:
+    launch(Launch(**FIELDS))  # type: ignore[name-defined]

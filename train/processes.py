@@ -4,11 +4,13 @@ DDP is the plan for networks of this size; FSDP2 (``train/configs/fsdp2.yaml``) 
 shards where memory is short.
 """
 
+import contextlib
 import dataclasses
 import datetime
 import math
 import os
-from collections.abc import Mapping, Sequence
+import warnings
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import accelerate
@@ -131,7 +133,8 @@ def _prepare(
     _share_start(accelerator, module)
     optimizer = torch.optim.AdamW(module.parameters(), fused=True, **adamw)
     if not accelerator.is_fsdp2:
-        prepared, wrapped = accelerator.prepare(module, optimizer)
+        with _old_name_of_an_option():
+            prepared, wrapped = accelerator.prepare(module, optimizer)
         return Player(prepared, accelerator.unwrap_model(prepared), wrapped.optimizer, clip_norm)
     if accelerator.native_amp:  # accelerate wraps the forward for DDP alone
         dtype = torch.float16 if accelerator.mixed_precision == "fp16" else torch.bfloat16
@@ -139,8 +142,17 @@ def _prepare(
     if sharded:
         prepared, wrapped = accelerator.prepare(module, optimizer)
         return Player(prepared, prepared, wrapped.optimizer, clip_norm)
-    parallel = DistributedDataParallel(module, broadcast_buffers=False, gradient_as_bucket_view=True)
+    with _old_name_of_an_option():
+        parallel = DistributedDataParallel(module, broadcast_buffers=False, gradient_as_bucket_view=True)
     return Player(parallel, module, optimizer, clip_norm)
+
+
+@contextlib.contextmanager
+def _old_name_of_an_option() -> Iterator[None]:
+    """PyTorch 2.15 renames `broadcast_buffers`; the versions before, and accelerate, know no other name."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "`broadcast_buffers` is deprecated", FutureWarning)
+        yield
 
 
 def _share_start(accelerator: accelerate.Accelerator, module: nn.Module) -> None:

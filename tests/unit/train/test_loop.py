@@ -15,7 +15,7 @@ from tests.toy_training import CONFIG, Killed, ToyTask, read_log
 from train.average import WeightAverage
 from train.checkpoints import latest_checkpoint
 from train.loop import Batch, LoopConfig, Losses, learning_rate_factor, run
-from train.prefetch import micro_batch_rng, seed_forward
+from train.prefetch import seed_forward
 from train.processes import apply_gradients, clip_gradients, prepare_players
 from train.provenance import settings_of
 
@@ -147,17 +147,9 @@ def test_a_critic_learns_beside_the_networks(tmp_path: pathlib.Path) -> None:
 
 @pytest.mark.parametrize("critic", [False, True])
 def test_accumulated_micro_batches_are_one_larger_batch(tmp_path: pathlib.Path, critic: bool) -> None:
-    """Without batch norm and dropout; two of three rows instead of one of six, which a single step compares."""
-
-    class Joined(ToyTask):
-        def sample_batch(self, rng: np.random.Generator, size: int, device: torch.device) -> Batch:
-            parts = [super(Joined, self).sample_batch(micro_batch_rng(0, 0, m), size // 2, device) for m in (0, 1)]
-            return {key: torch.cat([part[key] for part in parts]) for key in ("x", "y")}
-
+    """Without batch norm and dropout, which see the size of a batch."""
     config = dataclasses.replace(CONFIG, steps=1)
-    tasks = [kind(critic=critic, batch_norm=False) for kind in (ToyTask, Joined)]
-    for task in tasks:
-        task.networks[2].p = 0.0
+    tasks = [ToyTask(critic=critic, batch_norm=False, dropout=0.0, joined=joined) for joined in (1, 2)]
     run(tasks[0], dataclasses.replace(config, accumulate=2), tmp_path / "two", command="toy")
     run(tasks[1], dataclasses.replace(config, batch_size=6), tmp_path / "one", command="toy")
     for module, other in zip((tasks[0].networks, tasks[0].critic), (tasks[1].networks, tasks[1].critic), strict=True):
