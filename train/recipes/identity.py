@@ -185,12 +185,15 @@ def embed(networks: nn.Module, data: FaceData, device: torch.device) -> np.ndarr
 
 
 def validate_identity(student: np.ndarray, data: FaceData) -> dict[str, float]:
-    """Agreement with the teacher, and how well each tells people apart."""
+    """Agreement with the teacher, and, if the data allows to tell, how well each tells people apart."""
     same, different = verification_pairs(data)
     figures = {"cosine_to_teacher": float((student * data.embedding).sum(1).mean())}
     stills = data.is_still
-    figures["cosine_to_teacher_stills"] = float((student * data.embedding).sum(1)[stills].mean())
+    if stills.any():
+        figures["cosine_to_teacher_stills"] = float((student * data.embedding).sum(1)[stills].mean())
     figures |= {"same_pairs": len(same), "different_pairs": len(different)}
+    if not len(same) or not len(different):
+        return figures
     for name, embedding in (("", student), ("teacher_", np.asarray(data.embedding))):
         positive, negative = ((embedding[pairs[:, 0]] * embedding[pairs[:, 1]]).sum(1) for pairs in (same, different))
         figures[f"{name}same_mean"], figures[f"{name}different_mean"] = positive.mean(), negative.mean()
@@ -230,12 +233,12 @@ def equal_error_rate(positive: np.ndarray, negative: np.ndarray) -> float:
 def draw_nearest(student: np.ndarray, data: FaceData) -> np.ndarray:
     """Contact sheet: a face of each of ten people, then its five nearest in other clips or stills."""
     people = np.unique(data.person, return_index=True)[1]
-    rows = np.concatenate([[first for first, _ in data.clip_ranges], people])[:10]
+    rows = np.resize(np.concatenate([[first for first, _ in data.clip_ranges], people]).astype(int), 10)
     candidates = np.unique(np.concatenate([people, [last - 1 for _, last in data.clip_ranges]]))
     lines = []
     for row in rows:
         others = candidates[candidates != row]
-        nearest = others[np.argsort(-(student[others] @ student[row]))[:5]]
+        nearest = np.resize(others[np.argsort(-(student[others] @ student[row]))[:5]], 5 if len(others) else 0)
         lines.append(np.concatenate([aligned_crop(data, int(i)) for i in (row, *nearest)], axis=1))
     return np.concatenate([np.concatenate(lines[:5]), np.concatenate(lines[5:])], axis=1)
 
