@@ -24,9 +24,15 @@ class TrackerReader:
         self.crop_px = network.config.crop_px
         self.network = fold_batch_norms(network)
 
-    @torch.inference_mode()
     def read(self, pictures: Float[Tensor, "f 3 s s"], near: Float[Tensor, "f 478 3"]) -> Float[Tensor, "f 478 3"]:
-        """Meshes in half-sides.
+        """Meshes in half-sides; see `read_faces`."""
+        return self.read_faces(pictures, near)[0]
+
+    @torch.inference_mode()
+    def read_faces(
+        self, pictures: Float[Tensor, "f 3 s s"], near: Float[Tensor, "f 478 3"]
+    ) -> tuple[Float[Tensor, "f 478 3"], Float[Tensor, "f 52"]]:
+        """Meshes in half-sides, and blendshapes.
 
         Args:
             pictures: RGB in [0, 1].
@@ -40,12 +46,13 @@ class TrackerReader:
             for one, matrix in zip(rgb, matrices, strict=True)
         ]
         crop = torch.from_numpy(np.stack(crops)).permute(0, 3, 1, 2).float() / 255
-        found = self.network(crop).mesh
+        answer = self.network(crop)
+        found = answer.mesh
         back = torch.from_numpy(np.stack([np.linalg.inv(matrix) for matrix in matrices])).float()
         in_crop = (found[..., :2] + 1) * (self.crop_px / 2)
         in_picture = in_crop @ back[:, :2, :2].transpose(1, 2) + back[:, None, :2, 2]
         scale = back[:, :2, 0].norm(dim=1)[:, None, None] * self.crop_px / side
-        return torch.cat([in_picture * (2 / side) - 1, found[..., 2:] * scale], -1)
+        return torch.cat([in_picture * (2 / side) - 1, found[..., 2:] * scale], -1), answer.blendshapes
 
     def landmark_distance(
         self, results: Float[Tensor, "f 3 s s"], wanted: Float[Tensor, "f 3 s s"], near: Float[Tensor, "f 478 3"]

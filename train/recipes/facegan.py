@@ -14,7 +14,7 @@ import torch
 from torch import nn
 
 from reenact.errors import ConfigError
-from reenact.geometry.morphable import load_morphable
+from reenact.geometry.morphable import Pose, load_morphable
 from reenact.perception.action_units import read_action_unit_sides
 from reenact.systems.facegan.conditions import target_maps
 from reenact.systems.facegan.config import FaceganConfig
@@ -27,7 +27,7 @@ from reenact.systems.facegan.networks import (
     compose_face,
     mix,
 )
-from reenact.systems.facegan.rig import LandmarkRig
+from reenact.systems.facegan.rig import LandmarkRig, RiggedFace
 from reenact.types import head_angles_rad
 from train.data import FaceData
 from train.facegan_modules import RECIPE_OF, fill_modules, preset_config, read_modules, write_modules
@@ -116,20 +116,25 @@ class EndToEnd(nn.Module):
             for units, of in ((target_units, pose), (source_units, face.pose))
         )
         delta = nets.transformer(own, motion, own_motion).float()
-        maps = target_maps(
-            rig,
-            source_mesh,
-            face,
-            place_landmarks(own + delta, pose),
-            pose,
-            source.shape[-1],
-            source_warp=config.source_warp,
-        )
+        return Rendering(delta, own + delta, wanted, *self.draw(source, source_mesh, face, own + delta, pose, hole))
+
+    def draw(
+        self,
+        source: torch.Tensor,
+        source_mesh: torch.Tensor,
+        face: RiggedFace,
+        landmarks: torch.Tensor,
+        pose: Pose,
+        hole: torch.Tensor,
+    ) -> tuple[TargetMaps, DrawnFace, torch.Tensor, MixedPicture, torch.Tensor]:
+        """The last five fields of `Rendering`, from normalised landmarks and where the head shall stand."""
+        nets, side = self.facegan, source.shape[-1]
+        placed = place_landmarks(landmarks, pose)
+        maps = target_maps(self.rigs[0], source_mesh, face, placed, pose, side, source_warp=self.config.source_warp)
         drawn = nets.reenactor(nets.reenactor.encode_source(source), source, maps)
         head = compose_face(drawn, source)
         mixed = nets.mixer(head, drawn.foreground, source, hole)
-        picture = mix(mixed, head, source * (1 - hole))
-        return Rendering(delta, own + delta, wanted, maps, drawn, head, mixed, picture)
+        return maps, drawn, head, mixed, mix(mixed, head, source * (1 - hole))
 
 
 class EndToEndTask:
