@@ -1,6 +1,7 @@
 """Meshes of the set as the project's own tracker sees them: what the systems meet at inference."""
 
 import dataclasses
+import hashlib
 import pathlib
 
 import cv2
@@ -15,10 +16,12 @@ from train.data import FaceData
 
 
 def with_own_meshes(data: FaceData, cache: pathlib.Path, name: str) -> FaceData:
-    """The same split with `mesh_px` from the embedded tracker, computed once per tracker and kept in `cache`."""
+    """The same split with `mesh_px` from the embedded tracker, computed once per tracker and set, kept in `cache`."""
     checkpoint = read_checkpoint(embedded("perception/tracker"), model="tracker")
     weights = embedded("perception/tracker") / "model.safetensors"
-    path = cache / f"own-mesh-{name}-{weights.stat().st_size}-{int(weights.stat().st_mtime)}.npy"
+    of_set = hashlib.sha256("\n".join(data.names).encode() + data.mesh_px[:: 1 + len(data) // 64].tobytes())
+    of_tracker = f"{weights.stat().st_size}-{int(weights.stat().st_mtime)}"
+    path = cache / f"own-mesh-{name}-{of_set.hexdigest()[:12]}-{of_tracker}.npy"
     if not path.exists():
         network = TrackerNetwork(read_network_config(checkpoint, TrackerConfig))
         load_weights(network, checkpoint.weights, where=checkpoint.folder)

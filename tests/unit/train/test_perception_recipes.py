@@ -1,5 +1,6 @@
 """The recipes of detector, identity encoder and parser, on a made-up set."""
 
+import dataclasses
 import types
 
 import numpy as np
@@ -97,6 +98,36 @@ def test_a_batch_is_a_function_of_the_generator(faces: FaceData, name: str):
     assert first.keys() == second.keys()
     for key, value in first.items():
         assert torch.equal(value, second[key]), key
+
+
+def clips_of(faces: FaceData) -> FaceData:
+    """The first two clips of the set, without its stills."""
+    rows = {field.name: getattr(faces, field.name)[:8] for field in dataclasses.fields(faces)}
+    return FaceData(**rows)
+
+
+@pytest.mark.parametrize("name", ["detector", "identity", "parser"])
+def test_other_data_takes_the_place_of_the_first(faces: FaceData, name: str):
+    """Batches after `use_data` are those of a task that began with that data; sets without stills are enough."""
+    task, clips = tasks(faces)[name], clips_of(faces)
+    before = task.sample_batch(np.random.default_rng(5), 2, torch.device("cpu"))
+    task.use_data(clips)
+    after = task.sample_batch(np.random.default_rng(5), 2, torch.device("cpu"))
+    fresh = tasks(clips)[name].sample_batch(np.random.default_rng(5), 2, torch.device("cpu"))
+    for key, value in fresh.items():
+        assert torch.equal(value, after[key]), key
+    assert any(not torch.equal(before[key], after[key]) for key in after)
+
+
+def test_what_the_data_does_not_hold_is_not_measured(faces: FaceData):
+    """One person in two clips, no stills: no figure is made of nothing."""
+    clips = clips_of(faces)
+    figures = identity.validate_identity(np.asarray(clips.embedding), clips)
+    assert figures["cosine_to_teacher"] == pytest.approx(1)
+    assert figures["different_pairs"] == 0
+    assert "roc_auc" not in figures
+    assert "cosine_to_teacher_stills" not in figures
+    assert np.isfinite(list(figures.values())).all()
 
 
 def test_scene_boxes_lie_where_the_faces_are(faces: FaceData):
