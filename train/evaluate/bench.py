@@ -70,7 +70,8 @@ class Bench:
     def work(self, job: Job) -> list[Outcome]:
         """Draw a job with every method and measure the results."""
         if job.kind == "run":
-            return [self._measure_run(job, method) for method in self.methods]
+            driving = self._follow([self.frame(row) for row in job.driving])
+            return [self._measure_run(job, method, driving) for method in self.methods]
         outcomes = [outcome for method in self.methods for outcome in self._measure_pairs(job, method)]
         return outcomes + (self._measure_real(job) if job.kind == "pair" else [])
 
@@ -200,17 +201,21 @@ class Bench:
             features["fid"] = self.networks.inception(picture)[0].numpy()
         return features
 
-    def _measure_run(self, job: Job, method: Method) -> Outcome:
-        """Follow the face through results and driving frames alike, unfiltered."""
-        tracks = []
-        for frames in (self.draw(job, method), [self.frame(row) for row in job.driving]):
-            following = VideoTracker(self.networks.tracker, self.settings.fps, smoothing=False)
-            tracks.append([following.update(frame) for frame in frames])
+    def _measure_run(self, job: Job, method: Method, driving: Float[Tensor, "t 68 2"] | None) -> Outcome:
+        result = self._follow(self.draw(job, method))
         values = {}
-        if all(face is not None for track in tracks for face in track):
-            landmarks = [FaceGeometry.cat(track).mesh_px[:, list(LANDMARKS_68), :2].cpu() for track in tracks]
-            values["jitter_px"] = float(metrics.temporal_jitter_px(*landmarks).mean())
+        if driving is not None and result is not None:
+            values["jitter_px"] = float(metrics.temporal_jitter_px(result, driving).mean())
         return self._outcome(job, method.label, job.driving[0], values, {})
+
+    def _follow(self, frames: list[Frame]) -> Float[Tensor, "t 68 2"] | None:
+        """Landmarks through a run of frames, unfiltered; None if the face is lost."""
+        following = VideoTracker(self.networks.tracker, self.settings.fps, smoothing=False)
+        found = [following.update(frame) for frame in frames]
+        faces = [face for face in found if face is not None]
+        if len(faces) < len(frames):
+            return None
+        return FaceGeometry.cat(faces).mesh_px[:, list(LANDMARKS_68), :2].cpu()
 
     def _outcome(
         self, job: Job, method: str, row: int, values: dict[str, float], features: dict[str, np.ndarray]

@@ -83,7 +83,7 @@ def check_jitter(bench: Bench, rows: list[int], frames: int = 20) -> dict[str, f
         noise = rng.normal(0, _NOISE, (frames, *picture.shape))
         noisy = np.clip(picture[None] + noise, 0, 255).round().astype(np.uint8)
         for name in spread:
-            following = VideoTracker(bench.networks.tracker, fps=25, smoothing=name == "filtered")
+            following = VideoTracker(bench.networks.tracker, fps=25.0, smoothing=name == "filtered")
             found = [face for frame in noisy if (face := following.update(frame)) is not None]
             if len(found) > frames // 2:
                 mesh = FaceGeometry.cat(found).mesh_px[frames // 4 :, :, :2]

@@ -12,8 +12,6 @@ from train.evaluate.bench import Bench
 from train.evaluate.jobs import Job
 from train.evaluate.methods import BATCH, Method
 
-_REPEATS = 3
-
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Cost:
@@ -30,8 +28,8 @@ class Cost:
     """CPU threads of torch."""
 
 
-def measure_cost(bench: Bench, method: Method, job: Job) -> Cost:
-    """Draw frames of a job again and again: one for the arithmetic, a batch for the time."""
+def measure_cost(bench: Bench, method: Method, job: Job, repeats: int) -> Cost:
+    """Draw frames of a job again and again: one for the arithmetic, a batch `repeats` times for the clock."""
     one = dataclasses.replace(job, driving=job.driving[:1], driving_geometry=job.driving_geometry[:1])
     batch = dataclasses.replace(
         job, driving=job.driving[:1] * BATCH, driving_geometry=FaceGeometry.cat([one.driving_geometry] * BATCH)
@@ -42,7 +40,7 @@ def measure_cost(bench: Bench, method: Method, job: Job) -> Cost:
     with FlopCounterMode(display=False) as drawing:
         bench.draw(one, method)
     times = []
-    for _ in range(_REPEATS):
+    for _ in range(repeats):
         start = time.perf_counter()
         bench.draw(batch, method)  # ends with pixels on the CPU: no clock runs ahead of a GPU
         times.append((time.perf_counter() - start) * 1000 / BATCH)

@@ -2,6 +2,7 @@
 
 import hashlib
 import pathlib
+import tempfile
 
 from reenact.errors import ConfigError, OutputError, UnsupportedInputError
 from reenact.systems.base import MotionMode
@@ -36,10 +37,10 @@ def evaluate(settings: Settings) -> Report:
     data = open_data(settings)
     pairs = draw_pairs(data, settings) if settings.pairs_file is None else _reuse_pairs(settings, data)
     bench = Bench(settings, data)
-    save_pairs(pairs, data, settings.out / PAIRS_NAME)
     with spread(bench, worker_count(settings, bench.device)) as across:
         jobs, lost = _plan(pairs, data, settings, across)
         outcomes = [outcome for found in across("work", jobs, "drawing and measuring") for outcome in found]
+    save_pairs(pairs, data, settings.out / PAIRS_NAME)
     report = _conclude(bench, pairs, jobs, outcomes, lost)
     report.save(settings.out)
     save_values(outcomes, data, settings.out / VALUES_NAME)
@@ -60,7 +61,8 @@ def prepare_out(settings: Settings) -> None:
         raise OutputError(f"The folder {out} exists already and is not empty; choose another --out or add --overwrite.")
     try:
         out.mkdir(parents=True, exist_ok=True)
-        (out / PAIRS_NAME).touch()
+        with tempfile.TemporaryFile(dir=out):
+            pass  # permission bits say little: only trying tells
     except OSError as error:
         raise OutputError(f"Cannot write to {out} ({error.strerror}); choose another --out.") from error
 
@@ -109,14 +111,14 @@ def _conclude(bench: Bench, pairs: PairSet, jobs: list[Job], outcomes: list[Outc
     settings, labels = bench.settings, [method.label for method in bench.methods]
     systems = [method.label for method in bench.methods if isinstance(method, SystemMethod)]
     baselines = [label for label in labels if label not in systems]
-    first = next(job for job in jobs if job.kind == "pair")
+    first, timings = next(job for job in jobs if job.kind == "pair"), settings.timings
     return Report(
         settings=settings,
         pairs=pairs,
         pairs_sha256=hashlib.sha256((settings.out / PAIRS_NAME).read_bytes()).hexdigest(),
         rows=tuple(summarise(outcomes, labels, bench.data, settings.draws)),
         gains=tuple(gains(outcomes, systems, baselines, bench.data, settings.draws)),
-        costs={method.label: measure_cost(bench, method, first) for method in bench.methods},
+        costs={method.label: measure_cost(bench, method, first, timings) for method in bench.methods if timings},
         facts={method.label: method.facts for method in bench.methods},
         networks=describe_networks(settings),
         left_out=left_out(settings),

@@ -68,6 +68,8 @@ class Settings:
     """Also: all-zero relative motion, sharpness at 1,024 px, jitter of the tracker on a still clip."""
     sheet_rows: int = 3
     """Best, median and worst pairs on each contact sheet, so many of each; 0 draws none."""
+    timings: int = 3
+    """Batches drawn by each method to time it; 0 measures no cost."""
     draws: int = 2000
     """Bootstrap draws behind each 95 % interval."""
     fps: float = 12.5
@@ -92,7 +94,7 @@ class Settings:
         for name in ("pairs", "draws"):
             if getattr(self, name) < 1:
                 raise ConfigError(f"--{name} must be 1 or more, got {getattr(self, name)}.")
-        for name in ("triplets", "runs", "sheet_rows", "workers"):
+        for name in ("triplets", "runs", "sheet_rows", "timings", "workers"):
             if getattr(self, name) < 0:
                 raise ConfigError(f"--{name.replace('_', '-')} must not be negative, got {getattr(self, name)}.")
         if self.run_frames < 3:
