@@ -1,5 +1,6 @@
 """TensorBoard and trackio, through accelerate's interface to both. Neither asks for a login."""
 
+import hashlib
 import importlib.util
 import pathlib
 from collections.abc import Mapping, Sequence
@@ -40,12 +41,17 @@ def is_installed(name: str) -> bool:
 def open_trackers(
     names: Sequence[TrackerName], out: pathlib.Path, step: int, settings: Mapping[str, Any]
 ) -> list[GeneralTracker]:
-    """Start the trackers of a run that stands at `step`; what they hold of later steps is hidden."""
+    """Start the trackers of a run that stands at `step`.
+
+    TensorBoard hides what it holds of later steps, which a killed process left; trackio shows those steps twice.
+    """
     trackers: list[GeneralTracker] = []
     if "tensorboard" in names:
         trackers.append(TensorBoardTracker("tensorboard", out, purge_step=step + 1 if step else None))
     if "trackio" in names:
-        trackers.append(TrackioTracker("reenact", name=out.name, resume="allow", config=dict(settings), embed=False))
+        name = f"{out.name}-{hashlib.sha256(str(out.resolve()).encode()).hexdigest()[:6]}"
+        options = {"resume": "allow", "config": dict(settings), "embed": False, "auto_log_cpu": False}
+        trackers.append(TrackioTracker("reenact", name=name, **options))
     for tracker in trackers:
         tracker.start()
     return trackers
