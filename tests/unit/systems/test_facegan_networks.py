@@ -1,0 +1,224 @@
+"""FACEGAN's networks, landmarks and rig."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+import torch
+from torch.utils.flop_counter import FlopCounterMode
+
+from reenact.errors import ConfigError
+from reenact.geometry.landmarks import LANDMARKS_68
+from reenact.geometry.morphable import MorphableModel, load_morphable
+from reenact.systems.facegan.conditions import target_maps
+from reenact.systems.facegan.config import PRESETS, FaceganConfig
+from reenact.systems.facegan.landmarks import (
+    motion_vector,
+    normalise_landmarks,
+    place_landmarks,
+    read_head_angles,
+    rotation_of_angles,
+)
+from reenact.systems.facegan.networks import (
+    BackgroundMixer,
+    FaceganNetworks,
+    FaceReenactor,
+    LandmarkTransformer,
+    MixedPicture,
+    TargetMaps,
+    compose_face,
+    landmark_map,
+    mix,
+)
+from reenact.systems.facegan.rig import LandmarkRig
+from reenact.types import CropSpec, head_angles_rad
+from tests.synthetic import random_clip
+
+SIDE = 64
+SMALL = FaceganConfig(
+    crop=CropSpec(network_px=SIDE), transformer_width=32, widths=(8, 12, 16), mixer_widths=(8, 12, 16)
+)
+PLAIN = dataclasses.replace(SMALL, source_warp=False, keep_face=False)
+AT = list(LANDMARKS_68)
+
+
+@pytest.fixture(scope="module")
+def rig() -> LandmarkRig:
+    return LandmarkRig(load_morphable())
+
+
+@pytest.fixture(scope="module")
+def meshes(rig: LandmarkRig) -> torch.Tensor:
+    """Four poses and expressions of one person, half-sides."""
+    return random_clip(rig.model, np.random.default_rng(0), 4, SIDE)[0] * (2 / SIDE) - torch.tensor([1.0, 1.0, 0.0])
+
+
+def maps_of(rig: LandmarkRig, meshes: torch.Tensor, *, source_warp: bool) -> TargetMaps:
+    face, pose = rig.take_apart(meshes[:1]), rig.model.fit(meshes).pose
+    return target_maps(rig, meshes[:1], face, meshes[:, AT, :2], pose, SIDE, source_warp=source_warp)
+
+
+@pytest.mark.parametrize(
+    ("change", "text"),
+    [
+        ({"sides": 3}, "1 or 2, got 3"),
+        ({"reduction": 3}, "1, 2, 4 or 8, got 3"),
+        ({"reduction": 1}, "reduction must be 2 or more"),
+        ({"widths": (8, 8, 8, 8, 8, 8)}, "64 is no multiple"),
+        ({"widths": (8, 0, 8)}, "each must be 1 or more"),
+    ],
+)
+def test_impossible_sizes_are_refused_in_words(change: dict[str, object], text: str):
+    with pytest.raises(ConfigError, match=text):
+        dataclasses.replace(SMALL, **change)
+
+
+def test_angles_and_rotations_are_each_others_inverse():
+    angles = torch.rand(20, 3, generator=torch.Generator().manual_seed(0)) * 2 - 1
+    torch.testing.assert_close(head_angles_rad(rotation_of_angles(angles)), angles)
+
+
+def test_normalised_landmarks_do_not_know_place_and_size(rig: LandmarkRig, meshes: torch.Tensor):
+    moved = meshes * 1.7 + torch.tensor([0.3, -0.2, 0.1])
+    first, second = (normalise_landmarks(mesh, rig.model.fit(mesh).pose) for mesh in (meshes, moved))
+    torch.testing.assert_close(first, second, atol=1e-4, rtol=0)
+    pose = rig.model.fit(meshes).pose
+    torch.testing.assert_close(place_landmarks(first, pose), meshes[:, AT, :2], atol=1e-5, rtol=0)
+    torch.testing.assert_close(
+        read_head_angles(rig.model, moved), read_head_angles(rig.model, meshes), atol=1e-4, rtol=0
+    )
+
+
+def test_a_motion_vector_holds_both_sides_or_their_mean():
+    units = torch.rand(2, 17, 2)
+    angles = torch.tensor([[0.0, torch.pi / 6, 0.0]]).expand(2, -1)
+    both, one = motion_vector(units, angles, 2), motion_vector(units, angles, 1)
+    assert both.shape == (2, SMALL.motion_length) and one.shape == (2, PRESETS["paper"].motion_length)
+    torch.testing.assert_close(both[:, 2:4], units[:, 1])
+    torch.testing.assert_close(one[:, 1], units[:, 1].mean(1))
+    torch.testing.assert_close(one[0, -3:], torch.tensor([0.0, 1.0, 0.0]))
+
+
+def test_landmarks_told_to_do_what_they_do_stay_where_they_are():
+    torch.manual_seed(0)
+    transformer = LandmarkTransformer(SMALL)
+    landmarks, own = torch.randn(3, 68, 2), torch.rand(3, SMALL.motion_length)
+    assert transformer(landmarks, torch.rand_like(own), own).abs().max() == 0, "untrained, it moves nothing"
+    torch.nn.init.normal_(transformer.leave.weight)
+    assert transformer(landmarks, own, own).abs().max() == 0
+    assert transformer(landmarks, own + 0.1, own).abs().max() > 0
+    free = LandmarkTransformer(dataclasses.replace(SMALL, anchored=False))
+    torch.nn.init.normal_(free.leave.weight)
+    assert free(landmarks, own, own).abs().max() > 0
+
+
+def test_the_rig_gives_back_a_mesh_under_its_own_landmarks(rig: LandmarkRig, meshes: torch.Tensor):
+    face = rig.take_apart(meshes[:1])
+    still = rig.move(face, meshes[:1, AT, :2], face.pose)
+    torch.testing.assert_close(still, meshes[:1], atol=1e-5, rtol=0)
+
+
+def test_the_rig_brings_the_mesh_under_wanted_landmarks(rig: LandmarkRig, meshes: torch.Tensor):
+    moved = rig.move(rig.take_apart(meshes[:1]), meshes[:, AT, :2], rig.model.fit(meshes).pose)
+    off, movement = ((mesh - meshes)[1:, :, :2].norm(dim=-1) for mesh in (moved, meshes[:1]))
+    assert off[:, AT].mean() < 0.1 * movement[:, AT].mean()
+    assert off.mean() < 0.4 * movement.mean(), "points between the landmarks follow them"
+
+
+def test_the_landmark_map_peaks_at_the_landmarks():
+    landmarks = torch.full((1, 68, 2), -0.5)
+    landmarks[0, 0] = torch.tensor([0.5 + 1 / 32, 0.25 + 1 / 32])  # the centre of pixel (24, 20)
+    drawn = landmark_map(landmarks, 32)
+    assert drawn.shape == (1, 1, 32, 32)
+    assert float(drawn[0, 0, 20, 24]) == pytest.approx(1)
+    assert float(drawn[0, 0, 31, 31]) < 1e-6
+
+
+@pytest.mark.parametrize("config", [SMALL, PLAIN], ids=["warp", "plain"])
+def test_what_the_reenactor_draws_fits_any_source_size(config: FaceganConfig, rig: LandmarkRig, meshes: torch.Tensor):
+    torch.manual_seed(0)
+    network = FaceReenactor(config).eval()
+    rgb = torch.rand(1, 3, SIDE, SIDE)
+    maps = maps_of(rig, meshes, source_warp=config.source_warp)
+    with torch.no_grad():
+        drawn = network(network.encode_source(rgb), rgb, maps)
+        one = network(network.encode_source(rgb), rgb, TargetMaps(*(None if m is None else m[2:3] for m in maps)))
+    assert drawn.colour.shape == (4, 3, SIDE, SIDE) and drawn.segments.shape == (4, 3, SIDE, SIDE)
+    assert drawn.foreground.shape == (4, 1, SIDE, SIDE)
+    picture = compose_face(drawn, torch.rand(1, 3, 100, 100), "bicubic")
+    assert picture.shape == (4, 3, 100, 100)
+    assert picture.min() >= 0 and picture.max() <= 1
+    torch.testing.assert_close(one.colour, drawn.colour[2:3], atol=1e-5, rtol=0)
+
+
+def test_an_untrained_warp_follows_the_rig_and_a_still_face_does_not_move(rig: LandmarkRig, meshes: torch.Tensor):
+    network, rgb = FaceReenactor(SMALL).eval(), torch.rand(1, 3, SIDE, SIDE)
+    maps = maps_of(rig, meshes, source_warp=True)
+    with torch.no_grad():
+        drawn = network(network.encode_source(rgb), rgb, maps)
+    assert drawn.displacement is not None and maps.displacement is not None
+    torch.testing.assert_close(drawn.displacement, maps.displacement)
+    assert drawn.displacement[0].abs().max() < 1e-5
+    assert drawn.displacement[1:].abs().amax() > 0.05
+
+
+@pytest.mark.parametrize("config", [SMALL, PLAIN], ids=["keep", "plain"])
+def test_the_mixer_does_not_look_into_the_hole(config: FaceganConfig):
+    torch.manual_seed(0)
+    network = BackgroundMixer(config).eval()
+    face, background = torch.rand(2, 2, 3, SIDE, SIDE)
+    foreground, hole = (torch.rand(2, 2, 1, SIDE, SIDE) > 0.5).float()
+    with torch.no_grad():
+        first = network(face, foreground, background, hole)
+        second = network(face, foreground, background + hole, hole)
+    for a, b in zip(first, second, strict=True):
+        if a is not None and b is not None:
+            torch.testing.assert_close(a, b)
+    assert (first.kept is None) == (not config.keep_face)
+
+
+def test_an_untrained_mixer_pastes():
+    network = BackgroundMixer(SMALL).eval()
+    foreground, hole = torch.zeros(2, 1, 1, SIDE, SIDE)
+    foreground[..., :30], hole[..., 20:50] = 1, 1
+    with torch.no_grad():
+        mixed = network(torch.rand(1, 3, SIDE, SIDE), foreground, torch.rand(1, 3, SIDE, SIDE), hole)
+    assert mixed.kept is not None
+    assert mixed.mask[..., :50].min() > 0.9 and mixed.mask[..., 50:].max() < 0.1
+    assert mixed.kept[..., :30].min() > 0.9 and mixed.kept[..., 30:].max() < 0.1
+
+
+def test_mixing_is_equation_9():
+    colour, background, face = torch.rand(3, 1, 3, 8, 8)
+    mask, kept = torch.rand(2, 1, 1, 8, 8)
+    torch.testing.assert_close(
+        mix(MixedPicture(colour, mask, None), face, background), mask * colour + (1 - mask) * background
+    )
+    ones = torch.ones_like(mask)
+    torch.testing.assert_close(mix(MixedPicture(colour, ones, ones), face, background), face)
+    assert torch.equal(mix(MixedPicture(colour, 0 * mask, kept), face, background), background)
+
+
+def test_tiny_keeps_its_budget():
+    config = PRESETS["tiny"]
+    networks = FaceganNetworks(config).eval()
+    assert sum(parameter.numel() for parameter in networks.parameters()) <= 4e6
+    rgb, ones = torch.rand(1, 3, 256, 256), torch.ones(1, 1, 256, 256)
+    half = [torch.zeros(1, channels, 128, 128) for channels in (1, 2, 1, 3)]
+    motion = torch.zeros(1, config.motion_length)
+    with torch.no_grad():
+        features = networks.reenactor.encode_source(rgb)
+        with FlopCounterMode(display=False) as counter:
+            networks.transformer(torch.zeros(1, 68, 2), motion, motion)
+            drawn = networks.reenactor(features, rgb, TargetMaps(*half))
+            networks.mixer(rgb, ones, rgb, ones)
+    assert drawn.colour.shape == (1, 3, 256, 256)
+    assert counter.get_total_flops() / 2 <= 2.5e9
+
+
+def test_the_rig_is_the_same_for_a_batch_and_one_by_one(rig: LandmarkRig, meshes: torch.Tensor):
+    model: MorphableModel = rig.model
+    face, pose = rig.take_apart(meshes[:1]), model.fit(meshes).pose
+    whole = rig.move(face, meshes[:, AT, :2], pose)
+    alone = rig.move(face, meshes[2:3, AT, :2], pose[slice(2, 3)])
+    torch.testing.assert_close(whole[2:3], alone, atol=1e-5, rtol=0)
