@@ -433,7 +433,8 @@ class _Handler(BaseHTTPRequestHandler):
     @_route("GET", "/api/collections")
     def list_collections(self) -> None:
         found = self.server.hub.collections.values()
-        self.answer([one for one in found if one["owner"]["name"] == self.query.get("owner", one["owner"]["name"])])
+        owned = [one for one in found if one["owner"]["name"] == self.query.get("owner", one["owner"]["name"])]
+        self.answer([{key: value for key, value in one.items() if key != "position"} for one in owned])
 
     @_route("POST", "/api/collections")
     def create_collection(self) -> None:

@@ -65,30 +65,30 @@ def test_the_card_is_completed_and_understood_by_the_hub(hub: Client, system: pa
     assert files["config.json"].content == (system / "config.json").read_bytes()
 
 
-def test_pushed_again_nothing_changes(hub: Client, shared_system: pathlib.Path) -> None:
-    first = push(shared_system, REPO)
-    again = push(shared_system, REPO)
+def test_pushed_again_nothing_changes(hub: Client, shared_part: pathlib.Path) -> None:
+    first = push(shared_part, REPO)
+    again = push(shared_part, REPO)
     assert (again.commit, again.changed) == (first.commit, False)
     assert len(hub.server.hub.repos[REPO].titles) == 2
 
 
-def test_a_branch_is_made_and_main_left_alone(hub: Client, shared_system: pathlib.Path) -> None:
-    done = push(shared_system, REPO, revision="better")
+def test_a_branch_is_made_and_main_left_alone(hub: Client, shared_part: pathlib.Path) -> None:
+    done = push(shared_part, REPO, revision="better")
     assert done.url.endswith(f"{REPO}/tree/better")
     assert "model.safetensors" in hub.server.files(REPO, "better")
     assert "model.safetensors" not in hub.server.files(REPO)
-    assert push(shared_system, REPO, revision="better").changed is False
+    assert push(shared_part, REPO, revision="better").changed is False
     with pytest.raises(ConfigError, match="is a commit, which cannot change"):
-        push(shared_system, REPO, revision=done.commit)
+        push(shared_part, REPO, revision=done.commit)
 
 
-def test_private_means_private(hub: Client, shared_system: pathlib.Path) -> None:
-    push(shared_system, REPO, private=True)
+def test_private_means_private(hub: Client, shared_part: pathlib.Path) -> None:
+    push(shared_part, REPO, private=True)
     assert hub.server.hub.repos[REPO].private
     hub.server.put("your-name/open", {})
     before = hub.server.hub.repos["your-name/open"].branches["main"]
     with pytest.raises(OutputError, match="exists and is public, so that nothing was uploaded"):
-        push(shared_system, "your-name/open", private=True)
+        push(shared_part, "your-name/open", private=True)
     assert hub.server.hub.repos["your-name/open"].branches["main"] == before
 
 
@@ -143,9 +143,9 @@ def test_nothing_is_uploaded_if_anything_is_wrong(
 
 
 @pytest.mark.parametrize("repo", ["small", "your name/small", "your-name/a--b", "a/b/c", "your-name/" + "x" * 100])
-def test_names_that_the_hub_would_refuse(repo: str, hub: Client, shared_system: pathlib.Path) -> None:
+def test_names_that_the_hub_would_refuse(repo: str, hub: Client, shared_part: pathlib.Path) -> None:
     with pytest.raises(ConfigError, match="is no name of a repository"):
-        push(shared_system, repo)
+        push(shared_part, repo)
     assert hub.server.requests == []
 
 
@@ -158,65 +158,63 @@ def test_names_that_the_hub_would_refuse(repo: str, hub: Client, shared_system: 
         ("hf_write", "someone-else/small", "no write access to someone-else; use one with write scope"),
     ],
 )
-def test_tokens_that_do_not_do(
-    token: str | None, repo: str, text: str, hub: Client, shared_system: pathlib.Path
-) -> None:
+def test_tokens_that_do_not_do(token: str | None, repo: str, text: str, hub: Client, shared_part: pathlib.Path) -> None:
     hub.token(token)
     with pytest.raises(OutputError, match=text) as caught:
-        push(shared_system, repo)
+        push(shared_part, repo)
     assert "\n" not in str(caught.value)
     assert hub.server.hub.repos == {}
 
 
-def test_no_write_access_to_a_repository_that_is_there(hub: Client, shared_system: pathlib.Path) -> None:
+def test_no_write_access_to_a_repository_that_is_there(hub: Client, shared_part: pathlib.Path) -> None:
     hub.server.put("someone-else/small", {})
     with pytest.raises(OutputError, match="no write access to someone-else"):
-        push(shared_system, "someone-else/small")
+        push(shared_part, "someone-else/small")
 
 
 @pytest.mark.parametrize("way", ["xet", "lfs"])
-def test_a_connection_cut_during_the_upload_is_tried_again(way: str, hub: Client, shared_system: pathlib.Path) -> None:
+def test_a_connection_cut_during_the_upload_is_tried_again(way: str, hub: Client, shared_part: pathlib.Path) -> None:
     if way == "lfs":
         hub.without_xet()
     upload = "POST /storage/cas/v1/xorbs" if way == "xet" else "PUT /storage/lfs"
     hub.server.faults = [Fault(upload, times=1, cut_after=0)]
-    assert push(shared_system, REPO).changed
+    assert push(shared_part, REPO).changed
     assert hub.server.asked(upload) == 2
 
 
 @pytest.mark.parametrize("way", ["xet", "lfs"])
-def test_a_connection_that_stays_cut_leaves_no_commit(way: str, hub: Client, shared_system: pathlib.Path) -> None:
+def test_a_connection_that_stays_cut_leaves_no_commit(way: str, hub: Client, shared_part: pathlib.Path) -> None:
     if way == "lfs":
         hub.without_xet()
     hub.server.faults = [Fault("/storage/(cas/v1/xorbs|lfs)", times=99, cut_after=0)]
     with pytest.raises(OutputError, match="small could not be written: the connection to .* broke .*run it again"):
-        push(shared_system, REPO)
+        push(shared_part, REPO)
     assert hub.server.hub.repos[REPO].titles == ["initial commit"]
     hub.server.faults = []
-    assert push(shared_system, REPO).changed
+    assert push(shared_part, REPO).changed
 
 
-def test_a_commit_that_broke_is_mended_by_running_again(hub: Client, shared_system: pathlib.Path) -> None:
+def test_a_commit_that_broke_is_mended_by_running_again(hub: Client, shared_part: pathlib.Path) -> None:
     hub.server.faults = [Fault("POST .*/commit/", cut_after=0)]
     with pytest.raises(OutputError, match="what has arrived is not sent twice"):
-        push(shared_system, REPO)
-    assert push(shared_system, REPO).changed
+        push(shared_part, REPO)
+    assert push(shared_part, REPO).changed
     assert hub.server.asked("POST /storage/cas/v1/xorbs") == 1
 
 
 @pytest.mark.parametrize(
     "request_", ["GET /api/whoami", "POST /api/repos/create", "POST .*/commit/", "GET /api/models"]
 )
-def test_too_many_requests_are_waited_for(request_: str, hub: Client, shared_system: pathlib.Path) -> None:
+def test_too_many_requests_are_waited_for(request_: str, hub: Client, shared_part: pathlib.Path) -> None:
     hub.server.faults = [Fault(request_, times=2, status=429, headers={"Retry-After": "7"})]
-    assert push(shared_system, REPO).changed
+    assert push(shared_part, REPO).changed
     assert hub.pauses_s == [7.0, 7.0]
 
 
-def test_waiting_has_an_end(hub: Client, shared_system: pathlib.Path) -> None:
+def test_waiting_has_an_end(hub: Client, shared_part: pathlib.Path) -> None:
     hub.server.faults = [Fault("POST .*/commit/", times=99, status=429, headers={"Retry-After": "50"})]
     with pytest.raises(OutputError, match=r"answers 429 \(too many requests\) and wants 50 s of rest; try again later"):
-        push(shared_system, REPO)
+        push(shared_part, REPO)
     assert hub.pauses_s == [50.0, 50.0]
 
 
@@ -229,27 +227,27 @@ def test_waiting_has_an_end(hub: Client, shared_system: pathlib.Path) -> None:
         (Fault("POST .*/validate-yaml", status=400), "Invalid metadata in README.md"),
     ],
 )
-def test_other_refusals_are_one_line(fault: Fault, text: str, hub: Client, shared_system: pathlib.Path) -> None:
+def test_other_refusals_are_one_line(fault: Fault, text: str, hub: Client, shared_part: pathlib.Path) -> None:
     hub.server.faults = [fault]
     with pytest.raises(OutputError, match=text) as caught:
-        push(shared_system, REPO)
+        push(shared_part, REPO)
     assert "\n" not in str(caught.value)
 
 
-def test_offline_is_said(hub: Client, shared_system: pathlib.Path) -> None:
+def test_offline_is_said(hub: Client, shared_part: pathlib.Path) -> None:
     hub.offline()
     with pytest.raises(OutputError, match="HF_HUB_OFFLINE is set; unset it"):
-        push(shared_system, REPO)
+        push(shared_part, REPO)
 
 
-def test_the_hub_out_of_reach_is_said(hub: Client, shared_system: pathlib.Path) -> None:
+def test_the_hub_out_of_reach_is_said(hub: Client, shared_part: pathlib.Path) -> None:
     hub.patch.setattr(huggingface_hub.constants, "ENDPOINT", "http://localhost:9")
     with pytest.raises(OutputError, match="the connection to http://localhost:9 broke"):
-        push(shared_system, REPO)
+        push(shared_part, REPO)
 
 
-def test_files_of_a_pushed_checkpoint_are_those_of_the_folder(hub: Client, shared_system: pathlib.Path) -> None:
-    push(shared_system, REPO)
-    there, here = hub.server.files(REPO), files_of(shared_system)
+def test_files_of_a_pushed_checkpoint_are_those_of_the_folder(hub: Client, shared_part: pathlib.Path) -> None:
+    push(shared_part, REPO)
+    there, here = hub.server.files(REPO), files_of(shared_part)
     assert there["model.safetensors"].content == here["model.safetensors"]
     assert there["model.safetensors"].large

@@ -1,0 +1,204 @@
+"""The Hub's commands: every one that docs/hub.md shows, and how they end when something is wrong."""
+
+import pathlib
+import re
+import shlex
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+
+import numpy as np
+import pytest
+
+from reenact import cli
+from reenact.media import read_image
+from tests.hub_client import Client, files_of, hub, hub_server, write_part, write_system
+from tests.hub_server import Fault
+
+__all__ = ["hub", "hub_server"]
+
+REPOSITORY = pathlib.Path(__file__).resolve().parents[2]
+REPO = "your-name/small"
+
+
+@pytest.fixture(autouse=True)
+def tracebacks(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A mistake of the program shall fail the test with its traceback."""
+    monkeypatch.setenv("REENACT_TRACEBACK", "1")
+
+
+@pytest.fixture
+def system(tmp_path: pathlib.Path) -> pathlib.Path:
+    return write_system(tmp_path / "small")
+
+
+def run(*arguments: object) -> int:
+    return cli.main([str(argument) for argument in arguments])
+
+
+def _commands() -> Iterator[str]:
+    """The lines of all boxes of commands, in order."""
+    text = (REPOSITORY / "docs" / "hub.md").read_text(encoding="utf-8")
+    for box in re.findall(r"^```sh\n(.*?)^```$", text, re.DOTALL | re.MULTILINE):
+        yield from box.replace("\\\n", " ").splitlines()
+
+
+def _run_as_written(line: str, hub: Client) -> int:
+    """Run one line: `reenact` in this process, which has its networks loaded sooner, anything else as a program."""
+    words = shlex.split(line.replace("$MIRROR", hub.server.endpoint))
+    with pytest.MonkeyPatch.context() as patch:
+        while "=" in words[0]:
+            name, _, value = words.pop(0).partition("=")
+            known = {"HF_HUB_OFFLINE": ("HF_HUB_OFFLINE", value == "1"), "HF_ENDPOINT": ("ENDPOINT", value)}[name]
+            patch.setattr(f"huggingface_hub.constants.{known[0]}", known[1])
+        if words[0] == "reenact":
+            return cli.main(words[1:])
+        program = [sys.executable, "-m", "huggingface_hub.cli.hf", *words[1:]]
+        return subprocess.run(program, env=hub.environment, capture_output=True, check=False).returncode
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("weights")
+def test_every_command_of_the_page(
+    hub: Client, material: pathlib.Path, tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, copy in (("source.png", "portrait.png"), ("driving.png", "driving.png"), ("driving.mp4", "clip.mp4")):
+        shutil.copy(material / name, tmp_path / copy)
+    write_system(tmp_path / "runs" / "mine" / "export")
+    (write_part(tmp_path / "runs" / "other" / "export", model="tracker") / "README.md").unlink()
+    for name in ("correspondence", "perception/tracker"):
+        repo = f"your-name/reenact-{name.replace('/', '-')}"
+        hub.server.put(repo, files_of(REPOSITORY / "checkpoints" / name))
+    monkeypatch.chdir(tmp_path)
+    commands = list(_commands())
+    assert len(commands) > 12
+    assert {line: code for line in commands if (code := _run_as_written(line, hub))} == {}
+    assert {path.name for path in tmp_path.glob("*.png")} >= {"result.png", "by-hand.png", "offline.png", "mine.png"}
+    assert np.array_equal(read_image(tmp_path / "offline.png").rgb, read_image(tmp_path / "result.png").rgb)
+    assert hub.server.hub.repos["your-name/my-faces"].private
+    assert "model.safetensors" in hub.server.files("your-name/my-faces", "wider")
+    [collection] = hub.server.hub.collections.values()
+    assert collection["title"] == "Face reenactment"
+    assert len(collection["items"]) >= 6
+
+
+def test_the_page_quotes_texts_that_there_are() -> None:
+    """What the table of errors quotes stands in the code."""
+    page = (REPOSITORY / "docs" / "hub.md").read_text(encoding="utf-8")
+    code = " ".join(path.read_text(encoding="utf-8") for path in (REPOSITORY / "reenact" / "hub").glob("*.py"))
+    code = re.sub(r'"\s*f?"', "", code).replace("{CARD_NAME}", "README.md").replace("{CONFIG_NAME}", "config.json")
+    quoted = re.findall(r"`([^`]+)`", " ".join(re.findall(r"^\| (`.*?) \|", page, re.MULTILINE)))
+    parts = [part.strip() for text in quoted for part in re.split(r"\.\.\.|NAME|\b\d\b", text)]
+    assert len(parts) > 15
+    assert [part for part in parts if part not in code] == []
+
+
+def test_as_programs(hub: Client, system: pathlib.Path, tmp_path: pathlib.Path) -> None:
+    """What is set in the environment when a program starts is what holds."""
+
+    def start(*arguments: object) -> "subprocess.CompletedProcess[str]":
+        words = [str(argument) for argument in arguments]
+        environment = hub.environment | {"PYTHONPATH": str(REPOSITORY)}
+        return subprocess.run(
+            [sys.executable, "-m", *words], cwd=tmp_path, env=environment, capture_output=True, text=True, check=False
+        )
+
+    pushed = start("reenact", "push", system, "--repo", REPO, "--message", "By a program")
+    commit = hub.server.hub.repos[REPO].branches["main"]
+    assert pushed.stdout == f"{hub.server.endpoint}/{REPO}: commit {commit}\n", pushed.stderr
+    assert (pushed.returncode, pushed.stderr) == (0, "")
+    fetched = start("huggingface_hub.cli.hf", "download", REPO, "--local-dir", "there")
+    assert fetched.returncode == 0, fetched.stderr
+    assert (tmp_path / "there" / "model.safetensors").read_bytes() == (system / "model.safetensors").read_bytes()
+
+
+def test_download_prints_the_folder(hub: Client, system: pathlib.Path, capsys: pytest.CaptureFixture[str]) -> None:
+    hub.server.put("your-name/reenact-correspondence", files_of(system))
+    assert run("download", "correspondence", "--owner", "your-name") == 0
+    out, err = capsys.readouterr()
+    assert (pathlib.Path(out.strip()) / "model.safetensors").is_file()
+    assert err == ""
+
+
+def test_push_says_where_and_which_commit(
+    hub: Client, system: pathlib.Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run("push", system, "--repo", REPO, "--dry-run") == 0
+    out = capsys.readouterr().out
+    assert f"  model.safetensors: {(system / 'model.safetensors').stat().st_size:,} bytes\n" in out
+    assert "library_name: reenact" in out
+    assert hub.server.requests == []
+    assert run("push", system, "--repo", REPO) == 0
+    commit = hub.server.hub.repos[REPO].branches["main"]
+    assert capsys.readouterr().out == f"{hub.server.endpoint}/{REPO}: commit {commit}\n"
+    assert run("push", system, "--repo", REPO) == 0
+    assert capsys.readouterr().out == f"{hub.server.endpoint}/{REPO}: commit {commit} (unchanged)\n"
+
+
+def test_publish_tells_what_was_done_and_what_failed(
+    hub: Client, system: pathlib.Path, tmp_path: pathlib.Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    root = tmp_path / "checkpoints"
+    shutil.copytree(system, root / "correspondence")
+    (write_part(root / "perception" / "part", model="part") / "README.md").unlink()
+    arguments = ("publish", "--owner", "your-name", "--checkpoints", root)
+    assert run(*arguments, "--dry-run") == 2
+    out, err = capsys.readouterr()
+    assert out.startswith("your-name/reenact-correspondence\n  config.json: ")
+    assert "Not trained yet, so not published: dual_generator, facegan, latent_directions\n" in out
+    assert "reenact-perception-part: " in err and "has no README.md" in err
+    hub.server.faults = []
+    assert run(*arguments) == 2
+    out, err = capsys.readouterr()
+    assert re.match(
+        rf"{hub.server.endpoint}/your-name/reenact-correspondence: commit [0-9a-f]{{40}}\nCollection: ", out
+    )
+    assert err.count("\n") == 1
+    assert err.startswith("reenact: 1 failed, the rest is done. your-name/reenact-perception-part: ")
+    assert run("card", root / "perception" / "part") == 0
+    assert run(*arguments) == 0
+
+
+@pytest.mark.parametrize(
+    ("arguments", "text"),
+    [
+        (["download", "correspondence"], "Whose correspondence? Say --owner NAME"),
+        (["download", "nothing"], "'nothing' is no published name"),
+        (["download", "your-name/none"], "No repository your-name/none on the Hub"),
+        (["push", "nowhere", "--repo", "a/b"], "No checkpoint folder at nowhere"),
+        (["push", "nowhere", "--repo", "b"], "'b' is no name of a repository"),
+        (["push", "nowhere"], "--repo"),
+        (["publish"], "--owner"),
+        (["publish", "--owner", "me", "--checkpoints", "nowhere"], "No checkpoints in nowhere"),
+        (["publish", "--owner", "me", "--collection", ""], "a title has 1 to 59"),
+        (["card", "nowhere"], "No checkpoint folder at nowhere"),
+    ],
+)
+def test_refusals_are_one_line(
+    arguments: list[str], text: str, hub: Client, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert cli.main(arguments) == 2
+    out, err = capsys.readouterr()
+    assert (out, err.count("\n")) == ("", 1)
+    assert err.startswith("reenact: ")
+    assert text in err
+
+
+def test_waiting_is_told(hub: Client, system: pathlib.Path, caplog: pytest.LogCaptureFixture) -> None:
+    hub.server.put(REPO, files_of(system))
+    hub.server.faults = [Fault("GET /api/models/", status=429, headers={"Retry-After": "3"})]
+    assert run("download", REPO) == 0
+    assert "The Hub answers 429 (too many requests); trying again in 3 s." in caplog.text
+
+
+def test_help_names_what_can_be_said(capsys: pytest.CaptureFixture[str]) -> None:
+    for command, options in {
+        "download": ("--owner", "--revision", "--out"),
+        "push": ("--repo", "--private", "--revision", "--message", "--dry-run"),
+        "publish": ("--owner", "--private", "--collection", "--checkpoints", "--dry-run"),
+        "card": ("--licence", "--overwrite"),
+    }.items():
+        assert cli.main([command, "--help"]) == 0
+        out = capsys.readouterr().out
+        assert [option for option in options if option not in out] == []
