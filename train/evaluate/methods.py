@@ -54,7 +54,7 @@ class SystemMethod:
         """
         folder = resolve(name)
         self.label = label
-        self.system: Reenactor[Any, Any, Any] = load(name, device=device)
+        self.system: Reenactor[Any, Any, Any] = load(folder, device=device)
         self.facts = {
             "kind": "system",
             "system": self.system.system,
