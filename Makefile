@@ -27,6 +27,7 @@ test: ## the whole suite
 golden: ## write the committed outputs of tests/golden anew; look at the difference before committing
 	REENACT_WRITE_GOLDEN=1 $(PYTHON) -m pytest tests/golden
 
-bench: ## speed; and quality on the labelled data folder: `make bench DATA=...`
+bench: ## speed; and quality on a data folder (docs/evaluation.md): `make bench DATA=...`
 	$(PYTHON) -m benchmarks.speed
-	$(PYTHON) -m benchmarks.quality --data $(DATA)
+	$(PYTHON) -m train.evaluate --system correspondence --data $(DATA) --protocol self --checks --out runs/evaluate-self --overwrite
+	$(PYTHON) -m train.evaluate --system correspondence --data $(DATA) --protocol cross --out runs/evaluate-cross --overwrite

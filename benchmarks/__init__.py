@@ -1,1 +1,1 @@
-"""Programs that measure speed and quality, print a table and write JSON."""
+"""Programs that measure speed, print a table and write JSON; quality is measured by `train.evaluate`."""
