@@ -109,7 +109,8 @@ def count_step(task: Any, seed: int, samples: int = 2) -> StepCounts:
         samples: that are computed; two, for batch norms that see one number per channel refuse a single one.
     """
     batch = task.sample_batch(np.random.default_rng(seed), samples, torch.device("cpu"))
-    batch.pop("names", None)
+    for name in ("names", "rows"):
+        batch.pop(name, None)
     modules = [module for module in (task.networks, task.critic) if isinstance(module, nn.Module)]
     before = [copy.deepcopy(module.state_dict()) for module in modules]  # statistics of norms move
     with FlopCounterMode(display=False) as counter, _OperationCounter() as operations:

@@ -100,7 +100,10 @@ class Task(Protocol):
     """The discriminator, called as ``critic(inputs)``; None where there is no adversarial loss."""
 
     def sample_batch(self, rng: np.random.Generator, size: int, device: torch.device) -> Batch:
-        """Draw from `rng` alone. A list under ``names`` says which picture each row is, for errors."""
+        """Draw from `rng` alone.
+
+        For errors, ``names`` may list which picture each sample is, or ``rows`` hold their rows in ``self.train``.
+        """
         ...
 
     def use_data(self, train: Any) -> None:

@@ -47,6 +47,15 @@ def seed_forward(seed: int, step: int, micro: int) -> None:
     torch.manual_seed(int(words[0]) << 31 | int(words[1]) >> 1)
 
 
+def with_names(task: Any, batch: dict[str, Any]) -> dict[str, Any]:
+    """`batch` with ``names`` of its pictures, in place of their ``rows`` in ``task.train``, (n,) or (n, k); -1 is none."""
+    rows = batch.pop("rows", None)
+    if rows is None:
+        return batch  # a task may also name them itself, or not at all
+    samples = rows.reshape(len(rows), -1).tolist()
+    return batch | {"names": [" > ".join(task.train.names[row] for row in sample if row >= 0) for sample in samples]}
+
+
 class Prefetcher:
     """Yields the micro-batches of one process in order.
 
@@ -117,7 +126,7 @@ class Prefetcher:
                     self.task.use_data(fresh)
                 for index in range(self.accumulate):
                     rng = micro_batch_rng(self.seed, step, self.micro_index(index))
-                    self._put(self.task.sample_batch(rng, self.batch_size, self.device))
+                    self._put(with_names(self.task, self.task.sample_batch(rng, self.batch_size, self.device)))
                 if self._stopped.is_set():
                     return
         except BaseException as error:  # noqa: BLE001 - whatever it is, `next` raises it in the main thread

@@ -41,6 +41,7 @@ class SceneComposer:
     ) -> None:
         self.data, self.side, self.backgrounds = data, side, backgrounds
         self.min_face_px, self.max_face_px = min_face_px, max_face_px
+        self._drawn: list[int] = []
         weights = person_weights(data)
         if rows is not None:
             chosen = np.zeros(len(data))
@@ -70,8 +71,15 @@ class SceneComposer:
         rgb = random_quality(random_tone(rgb, rng) if rng.random() < 0.7 else rgb, rng)
         return dataclasses.replace(scene, rgb=rgb)
 
+    def take_drawn_rows(self) -> list[int]:
+        """Rows of the pictures drawn since the last call."""
+        rows, self._drawn = self._drawn, []
+        return rows
+
     def _row(self, rng: np.random.Generator) -> int:
-        return int(np.searchsorted(self.cumulative, rng.random()).clip(max=len(self.data) - 1))
+        row = int(np.searchsorted(self.cumulative, rng.random()).clip(max=len(self.data) - 1))
+        self._drawn.append(row)
+        return row
 
     def _background(self, side: int, rng: np.random.Generator) -> np.ndarray:
         kind = rng.random()

@@ -110,7 +110,8 @@ class CorrespondenceTask:
         self.clip_cumulative = np.cumsum(weight / weight.sum())
 
     def sample_batch(self, rng: np.random.Generator, size: int, device: torch.device) -> Batch:
-        return self.add_maps(self.cut_pairs(self.draw_pairs(rng, size), device))
+        draws = self.draw_pairs(rng, size)
+        return self.add_maps(self.cut_pairs(draws, device)) | {"rows": torch.from_numpy(draws.rows)}
 
     def cut_pairs(self, draws: PairDraws, device: torch.device) -> Batch:
         """Crops "source", "target" and their meshes in half-sides, "source_mesh", "target_mesh"."""

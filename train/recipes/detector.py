@@ -67,7 +67,11 @@ class DetectorTask:
         self.composer = SceneComposer.for_training(train, self.config.side)
 
     def sample_batch(self, rng: np.random.Generator, size: int, device: torch.device) -> Batch:
-        scenes = [self.composer.compose(rng) for _ in range(size)]
+        self.composer.take_drawn_rows()  # of whoever composed before
+        scenes, rows = [], []
+        for _ in range(size):
+            scenes.append(self.composer.compose(rng))
+            rows.append(torch.tensor(self.composer.take_drawn_rows(), dtype=torch.int64))
         targets = [
             assign_cells(scene, self.points.numpy(), self.strides.numpy(), self.config.centre_cells) for scene in scenes
         ]
@@ -76,6 +80,7 @@ class DetectorTask:
             "rgb": rgb.permute(0, 3, 1, 2).float().div(255).contiguous(memory_format=torch.channels_last),
             "label": torch.from_numpy(np.stack([label for label, _ in targets])).to(device),
             "boxes": torch.from_numpy(np.stack([boxes for _, boxes in targets])).to(device),
+            "rows": nn.utils.rnn.pad_sequence(rows, batch_first=True, padding_value=-1),
         }
 
     def inputs(self, batch: Batch) -> tuple[torch.Tensor, ...]:

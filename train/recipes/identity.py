@@ -82,6 +82,7 @@ class IdentityTask:
             "crop": rgb.contiguous(memory_format=torch.channels_last),
             "embedding": torch.from_numpy(embedding).to(device),
             "person": torch.from_numpy(person).to(device),
+            "rows": torch.from_numpy(rows),
         }
 
     def _crop(self, row: int, rng: np.random.Generator, *, stretch: float) -> np.ndarray:

@@ -42,6 +42,10 @@ class MorphableConfig:
     """Expected error of a mesh point, in eye distances: the prior's weight against the data in `fit`."""
 
 
+CLOSED_FORM = True
+"""`build` learns and exports; there is nothing to loop over."""
+
+
 def build(train: FaceData, val: FaceData, arguments: Any) -> None:
     """Learn, measure on `val` and export to ``OUT/export``; returns None: there is nothing to loop over."""
     config = MorphableConfig()

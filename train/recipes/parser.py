@@ -61,6 +61,7 @@ class ParserTask:
         return {
             "rgb": rgb.contiguous(memory_format=torch.channels_last),
             "parsing": torch.from_numpy(np.stack([label for _, label in samples])).to(device).long(),
+            "rows": torch.from_numpy(rows),
         }
 
     def _sample(self, row: int, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:

@@ -76,6 +76,7 @@ class TrackerTask:
         samples = [self._sample(int(row), rng) for row in rows]
         batch = {key: torch.from_numpy(np.stack([s[key] for s in samples])) for key in samples[0]}
         batch["crop"] = batch["crop"].permute(0, 3, 1, 2).contiguous(memory_format=torch.channels_last)
+        batch["rows"] = torch.from_numpy(rows)
         return {key: value.to(device) for key, value in batch.items()}
 
     def _sample(self, row: int, rng: np.random.Generator) -> dict[str, np.ndarray]:

@@ -3,6 +3,7 @@
 import dataclasses
 import json
 import pathlib
+import types
 
 import accelerate
 import numpy as np
@@ -15,7 +16,7 @@ from tests.toy_training import CONFIG, Killed, ToyTask, read_log
 from train.average import WeightAverage
 from train.checkpoints import latest_checkpoint
 from train.loop import Batch, LoopConfig, Losses, learning_rate_factor, run
-from train.prefetch import seed_forward
+from train.prefetch import seed_forward, with_names
 from train.processes import apply_gradients, clip_gradients, prepare_players
 from train.provenance import settings_of
 
@@ -268,3 +269,11 @@ def test_the_learning_rate_warms_up_and_falls_to_a_fiftieth() -> None:
 def test_the_learning_rate_may_stay_constant() -> None:
     config = LoopConfig(steps=1000, batch_size=1, warmup_steps=0, final_rate=1)
     assert {learning_rate_factor(step, config) for step in range(1001)} == {1.0}
+
+
+def test_rows_of_a_batch_become_the_names_of_their_pictures() -> None:
+    task = types.SimpleNamespace(train=types.SimpleNamespace(names=("a:0", "a:1", "still")))
+    batch = {"x": torch.zeros(2), "rows": torch.tensor([[0, 1], [2, -1]])}
+    assert with_names(task, batch)["names"] == ["a:0 > a:1", "still"]
+    assert with_names(task, {"rows": torch.tensor([2, 0])})["names"] == ["still", "a:0"]
+    assert with_names(task, {"names": ["own"]}) == {"names": ["own"]}
