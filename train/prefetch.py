@@ -48,7 +48,7 @@ def seed_forward(seed: int, step: int, micro: int) -> None:
 
 
 def with_names(task: Any, batch: dict[str, Any]) -> dict[str, Any]:
-    """`batch` with ``names`` of its pictures, in place of their ``rows`` in ``task.train``, (n,) or (n, k); -1 is none."""
+    """`batch` with ``names`` of its pictures in place of ``rows`` of ``task.train``, (n,) or (n, k); -1 is none."""
     rows = batch.pop("rows", None)
     if rows is None:
         return batch  # a task may also name them itself, or not at all
