@@ -63,7 +63,7 @@ class PairSampler:
         self.stills = np.flatnonzero(data.is_still & data.has_parsing)
         if not len(self.stills):  # without stills any frame may stand still
             self.stills = np.flatnonzero(data.has_parsing)
-        self.ranges = np.array([(a, b) for a, b in data.clip_ranges if data.has_parsing[a:b].any()]).reshape(-1, 2)
+        self.ranges = np.array([(a, b) for a, b in data.clip_ranges if data.has_parsing[a:b].any()], int).reshape(-1, 2)
         self.parsed = [np.flatnonzero(data.has_parsing[a:b]) + a for a, b in self.ranges]
         person = data.person[self.ranges[:, 0]]
         weight = np.sqrt(np.diff(self.ranges, axis=1)[:, 0]) / np.sqrt(np.bincount(person)[person])

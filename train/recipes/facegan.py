@@ -158,7 +158,7 @@ class EndToEndTask:
 
     def use_data(self, train: FaceData) -> None:
         """Draw from another part of the set from now on."""
-        self.sampler = PairSampler(train, self.sampler.config)
+        self.sampler = self.faces.sampler = PairSampler(train, self.sampler.config)
         self.units = _units_of(train)
 
     def sample_batch(self, rng: np.random.Generator, size: int, device: torch.device) -> Batch:
@@ -233,7 +233,7 @@ class EndToEndTask:
         return [self.add_inputs(batch, self.val_units) for batch in pairs]
 
     @torch.no_grad()
-    def draw_samples(self, networks: nn.Module, device: torch.device) -> np.ndarray:
+    def draw_samples(self, networks: nn.Module, device: torch.device) -> np.ndarray | None:
         """Rows: source, target, I_fr, I'_fr, M, I_r."""
         rows = []
         for k, batch in enumerate(self.validation_batches(device)):
@@ -243,6 +243,8 @@ class EndToEndTask:
             shown = [one["source"], one["target"], found.face, found.face * found.drawn.foreground]
             shown += [found.mixed.mask.expand(-1, 3, -1, -1), found.picture]
             rows.append(torch.cat(shown, dim=3)[0])
+        if not rows:
+            return None
         picture = torch.cat(rows, dim=1).permute(1, 2, 0).clamp(0, 1)
         return (picture.cpu().float().numpy() * 255).astype(np.uint8)
 

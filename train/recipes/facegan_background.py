@@ -164,7 +164,7 @@ class BackgroundTask:
         return [self.add_inputs(batch, torch.zeros(len(batch["source"]), 2, device=device)) for batch in pairs]
 
     @torch.no_grad()
-    def draw_samples(self, networks: nn.Module, device: torch.device) -> np.ndarray:
+    def draw_samples(self, networks: nn.Module, device: torch.device) -> np.ndarray | None:
         """Rows: source, target, I_fr, I_b, M, what of I_fr is kept, I_r."""
         rows = []
         for k, batch in enumerate(self.validation_batches(device)):
@@ -175,6 +175,8 @@ class BackgroundTask:
             shares = [mixed.mask] if mixed.kept is None else [mixed.mask, mixed.kept * mixed.mask]
             shown += [share.expand(-1, 3, -1, -1) for share in shares] + [self.picture(mixed, one)]
             rows.append(torch.cat(shown, dim=3)[0])
+        if not rows:
+            return None
         picture = torch.cat(rows, dim=1).permute(1, 2, 0).clamp(0, 1)
         return (picture.cpu().float().numpy() * 255).astype(np.uint8)
 

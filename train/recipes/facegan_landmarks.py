@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from torch import nn
 
+from reenact.errors import ConfigError
 from reenact.geometry.landmarks import EDGES_68
 from reenact.geometry.morphable import load_morphable
 from reenact.systems.facegan.config import FaceganConfig
@@ -88,7 +89,13 @@ class LandmarkTask:
         self.val = LandmarkTable(val, self.model)
 
     def use_data(self, train: FaceData) -> None:
-        """Fit the faces of another part of the set and draw from them from now on."""
+        """Fit the faces of another part of the set and draw from them from now on.
+
+        Raises:
+            ConfigError: it has no clips.
+        """
+        if not train.clip_ranges:
+            raise ConfigError("recipe facegan_landmarks learns from clips and the data has none; add clips to it")
         self.table = LandmarkTable(train, self.model)
 
     def sample_batch(self, rng: np.random.Generator, size: int, device: torch.device) -> Batch:
@@ -137,13 +144,17 @@ class LandmarkTask:
         """
         figures = {}
         rng = np.random.default_rng(0)
-        for kind in ("clip", "rig", "cross"):
+        for kind in self._kinds():
             source, target = getattr(self.val, f"{kind}_pairs")(rng, 4000)
             found = self.transform(networks, source, target, device)
             error, copied = ((points - target.landmarks).norm(dim=-1).mean(1) for points in (found, source.landmarks))
             figures[f"{kind}_error"] = float(error.mean())
             figures[f"{kind}_error_copy"] = float(copied.mean())
         return figures
+
+    def _kinds(self) -> tuple[str, ...]:
+        """Kinds of pairs that the validation people offer."""
+        return ("clip", "rig", "cross") if self.val.clip_ranges else ("rig", "cross")
 
     def transform(self, networks: nn.Module, source: Motions, target: Motions, device: torch.device) -> torch.Tensor:
         """l_t of the transformer for these pairs."""
@@ -155,14 +166,14 @@ class LandmarkTask:
         """Above: source, then the truth with the result over it. Below: each unit at 0 and 1, the angles at -30, 30."""
         rng = np.random.default_rng(1)
         rows = []
-        for kind in ("clip", "clip", "cross"):
+        for kind in self._kinds():
             source, target = getattr(self.val, f"{kind}_pairs")(rng, 6)
             found = self.transform(networks, source, target, device)
             cells = []
             for k in range(len(found)):
                 cells += [draw([source.landmarks[k]]), draw([target.landmarks[k], found[k]])]
             rows.append(np.concatenate(cells, 1))
-        first = self.val.rows(np.array([self.val.clip_ranges[0][0]]))
+        first = self.val.rows(np.zeros(1, np.int64))
         cells = [self._sweep(networks, first, name, device) for name in range(20)]
         rows += [
             np.concatenate(cells[i : i + 6] + [np.zeros_like(cells[0])] * (6 - len(cells[i : i + 6])), 1)

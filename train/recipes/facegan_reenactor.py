@@ -195,7 +195,7 @@ class FaceReenactorTask:
         return [self.add_maps(batch) for batch in validation_pairs(self.val, self.config.side, per_clip, device)]
 
     @torch.no_grad()
-    def draw_samples(self, networks: nn.Module, device: torch.device) -> np.ndarray:
+    def draw_samples(self, networks: nn.Module, device: torch.device) -> np.ndarray | None:
         """Rows: source, target, rig's warp, I_fr, I'_fr, warped share, segments (red face, green hair, blue rest)."""
         rows = []
         for k, batch in enumerate(self.validation_batches(device)):
@@ -213,6 +213,8 @@ class FaceReenactorTask:
                 torch.softmax(drawn.segments, 1)[:, [1, 2, 0]] * one["heat"].new_tensor([1, 1, 0.3])[:, None, None]
             )
             rows.append(torch.cat(shown, dim=3)[0])
+        if not rows:
+            return None
         picture = torch.cat(rows, dim=1).permute(1, 2, 0).clamp(0, 1)
         return (picture.cpu().float().numpy() * 255).astype(np.uint8)
 

@@ -307,6 +307,29 @@ def test_validation_and_samples_on_made_up_people(faces: FaceData, name: str):
         assert figures["clip_error"] == pytest.approx(figures["clip_error_copy"]), "untrained, it copies"
 
 
+@pytest.mark.parametrize("name", TASKS)
+def test_other_data_takes_the_place_of_the_first(faces: FaceData, name: str):
+    task = TASKS[name](faces)
+    other = dataclasses.replace(faces, names=tuple(f"other {i}" for i in range(len(faces))))
+    task.use_data(other)
+    batch = task.sample_batch(np.random.default_rng(0), 4, CPU)
+    assert all(row.startswith("other") for row in batch.get("names", ()))
+
+
+def test_people_without_clips_are_measured_as_far_as_they_go(faces: FaceData):
+    stills = dataclasses.replace(faces, clip=np.full(len(faces), -1), person=np.arange(len(faces)))
+    task = facegan_landmarks.LandmarkTask(faces, stills, SMALL, facegan_landmarks.LandmarkTaskConfig())
+    assert "clip_error" not in task.validate(task.networks, CPU)
+    assert (
+        facegan_reenactor.FaceReenactorTask(
+            sampler_of(stills), stills, SMALL, facegan_reenactor.ReenactorTaskConfig(side=SIDE)
+        ).draw_samples(task.networks, CPU)
+        is None
+    )
+    with pytest.raises(ConfigError, match="learns from clips"):
+        landmark_task(stills)
+
+
 def test_the_background_far_from_the_head_is_copied(faces: FaceData):
     task = background_task(faces)
     with torch.no_grad():
