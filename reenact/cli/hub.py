@@ -1,8 +1,10 @@
 """``reenact download``, ``reenact push``, ``reenact publish``, ``reenact card``: checkpoints and the Hub."""
 
+import contextlib
 import dataclasses
 import pathlib
 import sys
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Annotated
 
 from tyro.conf import Positional, arg
@@ -67,7 +69,8 @@ class Push:
             print(_listed(parcel), end="\n\n")
             print(parcel.card, end="")
             return
-        done = push(self.folder, self.repo, private=self.private, revision=self.revision, message=self.message)
+        with _told_to_run_again():
+            done = push(self.folder, self.repo, private=self.private, revision=self.revision, message=self.message)
         report(_told(done), done.notes)
 
 
@@ -97,9 +100,10 @@ class Publish:
             self._show(planned)
             failed = planned.unfit
         else:
-            done = publish(
-                planned, self.owner, private=self.private, title=self.collection, done=lambda one: print(_told(one))
-            )
+            with _told_to_run_again():
+                done = publish(
+                    planned, self.owner, private=self.private, title=self.collection, done=lambda one: print(_told(one))
+                )
             failed = done.failed
             if done.collection_url is not None:
                 print(f"Collection: {done.collection_url}")
@@ -133,6 +137,16 @@ class WriteCard:
         from reenact.hub.written_card import write_card
 
         print(write_card(self.folder, licence=self.licence, overwrite=self.overwrite))
+
+
+@contextlib.contextmanager
+def _told_to_run_again() -> Iterator[None]:
+    """Ctrl-C in the middle of an upload: what is on the Hub already stays there."""
+    try:
+        yield
+    except KeyboardInterrupt as error:
+        sys.stdout.flush()
+        raise OutputError("Stopped; run it again to go on, what has arrived is not sent twice.") from error
 
 
 def _quiet_unless_watched() -> None:

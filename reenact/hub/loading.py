@@ -62,6 +62,7 @@ def load(
 
     Raises:
         CheckpointError: not found, or its weights cannot be used.
+        ConfigError: a revision of something that is not on the Hub.
     """
     from reenact.systems import SYSTEMS
 

@@ -52,20 +52,21 @@ def resolve(name: str | pathlib.Path, revision: str | None = None) -> pathlib.Pa
     Args:
         name: a path, a name under ``checkpoints/`` such as "correspondence", or a Hub repository, which may end in
             "@revision".
-        revision: branch, tag or commit on the Hub; ignored for folders.
+        revision: branch, tag or commit on the Hub.
 
     Raises:
         CheckpointError: nothing by that name, a pickle, or the Hub cannot be reached; the text says what to do.
+        ConfigError: a revision of something that is not on the Hub.
     """
     text = str(name)
     local = pathlib.Path(name).expanduser()
     if local.is_dir():
-        return local
+        return _without_revision(local, revision)
     if local.is_file() or local.suffix.lower() in PICKLE_SUFFIXES:
         checkpoint.refuse_file(local)
     embedded_names = checkpoint.embedded_names()
     if text in embedded_names:
-        return checkpoint.EMBEDDED / text
+        return _without_revision(checkpoint.EMBEDDED / text, revision)
     found = remote.split_name(text) if isinstance(name, str) else None
     if found is not None:
         return download(found[0], revision or found[1])
@@ -76,6 +77,14 @@ def resolve(name: str | pathlib.Path, revision: str | None = None) -> pathlib.Pa
         f"No checkpoint is called {text!r}; the embedded ones are: {known}. "
         'Or give a folder, or a Hub repository as "owner/name".'
     )
+
+
+def _without_revision(folder: pathlib.Path, revision: str | None) -> pathlib.Path:
+    if revision is not None:
+        raise ConfigError(
+            f"Revision {revision!r} was asked for, but {folder} is a folder here, which has none; give owner/name."
+        )
+    return folder
 
 
 def download(repo: str, revision: str | None = None, folder: pathlib.Path | None = None) -> pathlib.Path:

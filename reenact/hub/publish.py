@@ -10,7 +10,7 @@ from reenact.errors import ConfigError, ReenactError
 from reenact.hub import checkpoint
 from reenact.hub.names import SYSTEM_NAMES, published_name
 from reenact.hub.push import Parcel, Pushed, pack, send, sign_in
-from reenact.hub.remote import patiently, writing
+from reenact.hub.remote import check_repo_name, patiently, writing
 
 TITLE = "Reenact: face reenactment"
 MAX_TITLE = 59
@@ -50,8 +50,9 @@ def plan(owner: str, root: pathlib.Path | None = None) -> Plan:
         root: folder of checkpoints; the project's own if None.
 
     Raises:
-        ConfigError: there is none.
+        ConfigError: there is none, or no owner can be called so.
     """
+    check_repo_name(f"{owner}/{published_name('geometry')}")
     root = checkpoint.EMBEDDED if root is None else root.expanduser()
     names = sorted(path.parent.relative_to(root).as_posix() for path in root.rglob(checkpoint.CONFIG_NAME))
     names = [name for name in names if name != "."]

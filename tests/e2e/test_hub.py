@@ -99,11 +99,14 @@ def test_as_programs(hub: Client, system: pathlib.Path, tmp_path: pathlib.Path) 
 
     def start(*arguments: object) -> "subprocess.CompletedProcess[str]":
         words = [str(argument) for argument in arguments]
-        environment = hub.environment | {"PYTHONPATH": str(REPOSITORY)}
+        environment = {key: value for key, value in hub.environment.items() if key != "HF_TOKEN"}
+        environment["PYTHONPATH"] = str(REPOSITORY)
         return subprocess.run(
             [sys.executable, "-m", *words], cwd=tmp_path, env=environment, capture_output=True, text=True, check=False
         )
 
+    signed_in = start("huggingface_hub.cli.hf", "auth", "login", "--token", "hf_write")
+    assert signed_in.returncode == 0, signed_in.stderr
     pushed = start("reenact", "push", system, "--repo", REPO, "--message", "By a program")
     commit = hub.server.hub.repos[REPO].branches["main"]
     assert pushed.stdout == f"{hub.server.endpoint}/{REPO}: commit {commit}\n", pushed.stderr
@@ -183,6 +186,17 @@ def test_refusals_are_one_line(
     assert (out, err.count("\n")) == ("", 1)
     assert err.startswith("reenact: ")
     assert text in err
+
+
+def test_stopped_in_the_middle(
+    hub: Client, system: pathlib.Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def stop(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("huggingface_hub.HfApi.create_commit", stop)
+    assert run("push", system, "--repo", REPO) == 2
+    assert capsys.readouterr().err == "reenact: Stopped; run it again to go on, what has arrived is not sent twice.\n"
 
 
 def test_waiting_is_told(hub: Client, system: pathlib.Path, caplog: pytest.LogCaptureFixture) -> None:

@@ -56,6 +56,19 @@ def test_a_revision_pins_what_is_loaded(hub: Client, shared_system: pathlib.Path
         reenact.load(REPO, revision="v9")
 
 
+def test_what_lies_here_has_no_revisions(shared_part: pathlib.Path) -> None:
+    for name in (shared_part, str(shared_part), "correspondence"):
+        with pytest.raises(ConfigError, match="Revision 'v1' was asked for, but .* is a folder here"):
+            reenact.load(name, revision="v1")
+
+
+def test_a_gated_repository_is_said(hub: Client, published: str) -> None:
+    headers = {"X-Error-Code": "GatedRepo"}
+    hub.server.faults = [Fault("GET /api/models/", times=9, status=403, headers=headers)]
+    with pytest.raises(CheckpointError, match="is gated; accept its terms on the Hub and run `hf auth login`"):
+        resolve(REPO)
+
+
 def test_a_private_repository_wants_its_owners_token(hub: Client, shared_part: pathlib.Path) -> None:
     hub.server.put(REPO, files_of(shared_part), private=True)
     for token in (None, "hf_other"):

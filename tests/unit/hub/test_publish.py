@@ -98,6 +98,8 @@ def test_nothing_to_publish_and_titles_that_are_none(
     (tmp_path / "empty").mkdir()
     with pytest.raises(ConfigError, match="No checkpoints in"):
         plan("your-name", tmp_path / "empty")
+    with pytest.raises(ConfigError, match="is no name of a repository"):
+        plan("your name", checkpoints)
     with pytest.raises(ConfigError, match="a title has 1 to 59"):
         publish(plan("your-name", checkpoints), "your-name", title="x" * 60)
 
