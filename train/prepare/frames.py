@@ -81,7 +81,7 @@ class PickedFrames:
         self.source_fps = info.fps
         self.duration_s = info.duration_s if max_s is None else min(info.duration_s, max_s)
         """Estimate; 0 where the file does not say."""
-        self._max_s = math.inf if max_s is None else max_s
+        self._max_s = None if max_s is None else Fraction(max_s).limit_denominator(1000)
 
     def __iter__(self) -> Iterator[Picked]:
         with open_container(self.path) as container:
@@ -98,7 +98,7 @@ class PickedFrames:
             if upright is None:
                 upright = UprightReader(step.frame, stream.sample_aspect_ratio)
             slot, distance = clock.place(step.time_s)
-            if slot / self.fps >= self._max_s:
+            if self._max_s is not None and slot / self.fps >= self._max_s:
                 break
             damaged = step.lost_since_s is not None
             if best is not None and slot == best[0]:

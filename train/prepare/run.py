@@ -204,7 +204,7 @@ class _Watch:
     """Turns events into progress."""
 
     def __init__(self, sources: Sequence[Source], units: pathlib.Path, progress: Progress) -> None:
-        self._sizes = {source.origin: max(source.path.stat().st_size, 1) for source in sources}
+        self._sizes = {source.origin: max(source.size_bytes, 1) for source in sources}
         self._all = len(sources)
         done = [source for source in sources if unit_path(units, source).exists()]
         self._done = len(done)

@@ -5,6 +5,7 @@ import os
 import pathlib
 import re
 from collections.abc import Callable, Iterator
+from typing import Any
 
 from reenact.errors import UnsupportedInputError
 from train.prepare import tables
@@ -31,13 +32,19 @@ class Source:
     labels: Labels = dataclasses.field(default_factory=dict)
     box_px: tuple[float, float, float, float] | None = None
     """Which face of a picture is meant: x0, y0, x1, y1."""
+    size_bytes: int = 0
+    """When it was found; so is the next."""
+    mtime_ns: int = 0
 
     @property
     def unit(self) -> str:
         """Name of its result: another one when the file or what is known of it changes."""
-        facts = self.path.stat()
-        known = [self.origin, self.person, self.labels, self.box_px, facts.st_size, facts.st_mtime_ns]
-        return digest_of(known)[:24]
+        return digest_of([*self.known, self.mtime_ns])[:24]
+
+    @property
+    def known(self) -> list[Any]:
+        """All that is known of it, but for its date."""
+        return [self.origin, self.person, self.labels, self.box_px, self.size_bytes]
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -52,7 +59,7 @@ class Found:
     @property
     def digest(self) -> str:
         """Changes with the list of files, their sizes and what is known of them; not with their dates."""
-        return digest_of([[s.origin, s.person, s.labels, s.box_px, s.path.stat().st_size] for s in self.sources])
+        return digest_of([source.known for source in self.sources])
 
 
 def find_sources(settings: PrepareSettings) -> Found:
@@ -70,7 +77,8 @@ def find_sources(settings: PrepareSettings) -> Found:
             f"{root} holds no clips or pictures; their names must end in {' '.join(sorted(CLIPS | PICTURES))}."
         )
     layout = _guess(root, files, settings) if settings.layout == "auto" else settings.layout
-    sources = sorted(_READERS[layout](root, files, settings), key=lambda source: (source.origin, str(source.box_px)))
+    read = map(_with_size, _READERS[layout](root, files, settings))
+    sources = sorted(read, key=lambda source: (source.origin, str(source.box_px)))
     if not sources:
         raise UnsupportedInputError(
             f"None of the {len(files)} clips and pictures in {root} is named as layout {layout} wants; "
@@ -83,6 +91,11 @@ def find_sources(settings: PrepareSettings) -> Found:
     if layout == "videos" and any("/" in source.origin for source in sources):
         notes.append("people are told apart by their faces; if each folder is one person, say --layout people")
     return Found(layout=layout, sources=tuple(sources), notes=tuple(notes))
+
+
+def _with_size(source: Source) -> Source:
+    facts = source.path.stat()
+    return dataclasses.replace(source, size_bytes=facts.st_size, mtime_ns=facts.st_mtime_ns)
 
 
 def _media_files(root: pathlib.Path, *, leave_out: pathlib.Path) -> Iterator[pathlib.Path]:
