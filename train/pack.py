@@ -7,6 +7,7 @@ import json
 import pathlib
 import re
 import sys
+import time
 from collections.abc import Iterator, Sequence
 from typing import Annotated
 
@@ -168,11 +169,14 @@ def check(options: Check) -> None:
     source = open_source(options.data, options.cache)
     index = source.read_index()
     people: dict[str, set[str]] = {}
+    began = time.perf_counter()
     for entry in index.shards:
         table = read_shards(source, [entry])
         table.finish()
         people.setdefault(entry.split, set()).update(table.people)
         print(f"{entry.file}: {entry.pictures} pictures, {len(set(table.people))} people", flush=True)
+    pictures, took_s = sum(entry.pictures for entry in index.shards), time.perf_counter() - began
+    print(f"{pictures} pictures in {took_s:.1f} s, {pictures / took_s:.0f} a second")
     for one, other in itertools.combinations(sorted(people), 2):
         if both := sorted(people[one] & people[other]):
             raise UnsupportedInputError(

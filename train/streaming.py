@@ -5,7 +5,9 @@ with the window that the unbroken run would have had.
 """
 
 import dataclasses
+import os
 import pathlib
+import re
 import threading
 from collections.abc import Sequence
 from typing import Any
@@ -51,8 +53,8 @@ class WindowPlan:
         self.share = len(self.entries) // world
         if self.share == 0:
             raise ConfigError(
-                f"the split has {len(self.entries)} shards for {world} processes, and each needs one of its own; "
-                f"start at most {len(self.entries)} processes, or prepare the set in smaller shards"
+                f"the training split has {len(self.entries)} shards for {world} processes, and each needs one of its "
+                f"own; start at most {len(self.entries)} processes, or prepare the set in smaller shards"
             )
         self.windows_per_epoch = -(-self.share // config.shards_per_window)
 
@@ -64,6 +66,35 @@ class WindowPlan:
         return tuple(self.entries[i] for i in sorted(np.array_split(mine, self.windows_per_epoch)[part].tolist()))
 
 
+PICTURE_BYTES = 213_000
+"""Memory of one decoded picture, its parsing map included."""
+
+
+def require_memory(plan: WindowPlan) -> None:
+    """Refuse windows that this machine cannot hold: two at a time, in each of its processes.
+
+    Raises:
+        ConfigError: they are too large; the text says what to change.
+    """
+    available = _available_bytes()
+    pictures = sorted((entry.pictures for entry in plan.entries), reverse=True)[: plan.config.shards_per_window]
+    processes = int(os.environ.get("LOCAL_WORLD_SIZE", "1"))
+    need = 2 * sum(pictures) * PICTURE_BYTES * processes
+    if available is not None and need > available:
+        raise ConfigError(
+            f"two windows of {len(pictures)} shards ({sum(pictures)} pictures) in {processes} processes want "
+            f"{need / 1e9:.1f} GB, and {available / 1e9:.1f} GB are free; lower --shards-per-window, "
+            "or make smaller shards (--shard-mb of train.prepare)"
+        )
+
+
+def _available_bytes() -> int | None:
+    """Memory that can be had without swapping; None where the system does not say."""
+    path = pathlib.Path("/proc/meminfo")
+    found = re.search(r"MemAvailable:\s+(\d+) kB", path.read_text()) if path.is_file() else None
+    return None if found is None else int(found[1]) * 1024
+
+
 class ShardFeed:
     """Hands out the windows of one rank; the next one is made in a background thread.
 
@@ -73,6 +104,7 @@ class ShardFeed:
     def __init__(self, source: ShardSource, entries: Sequence[ShardEntry], config: StreamConfig, rank: int, world: int):
         self.source, self.config = source, config
         self.plan = WindowPlan(entries, config, rank, world)
+        require_memory(self.plan)
         self._shown: tuple[ShardEntry, ...] = ()
         self._window = -1
         self._ahead: _Ahead | None = None

@@ -189,6 +189,19 @@ def test_a_far_set_is_streamed_through_mishaps(
         far.close()
 
 
+def test_windows_larger_than_the_memory_are_refused(new_feed, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("train.streaming._available_bytes", lambda: 4 * 213_000)
+    with pytest.raises(
+        ConfigError, match=r"two windows of 2 shards \(5 pictures\) in 1 processes want .* lower --shards"
+    ):
+        new_feed()
+    monkeypatch.setattr("train.streaming._available_bytes", lambda: 10 * 213_000)
+    new_feed()
+    monkeypatch.setenv("LOCAL_WORLD_SIZE", "2")
+    with pytest.raises(ConfigError, match="in 2 processes"):
+        new_feed()
+
+
 def test_what_cannot_be_streamed_is_refused(root: pathlib.Path, tmp_path: pathlib.Path) -> None:
     with pytest.raises(ConfigError, match=r"has no index\.json; leave --stream out, or make shards .* pack DATA OUT"):
         make_feed(arguments(tmp_path, tmp_path), 0, 1)
