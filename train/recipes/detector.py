@@ -64,6 +64,7 @@ class DetectorTask:
 
     def use_data(self, train: FaceData) -> None:
         """Go on with other training data, faces and backgrounds alike."""
+        self.train = train
         self.composer = SceneComposer.for_training(train, self.config.side)
 
     def sample_batch(self, rng: np.random.Generator, size: int, device: torch.device) -> Batch:

@@ -1,0 +1,91 @@
+"""Every recipe on painted faces, through the command line and the real loop."""
+
+import json
+import pathlib
+from collections.abc import Iterator
+from typing import Any
+
+import accelerate.state
+import cv2
+import numpy as np
+import pytest
+import torch
+
+import train.recipes
+from reenact.geometry.morphable import load_morphable
+from tests.labelled_set import painted_faces, write_labelled
+from train.recipes import main, recipe_names
+
+LEARNED = [name for name in recipe_names() if name != "morphable"]
+AGAINST_THE_CRITIC = ("adversarial", "matching", "subject")
+"""Terms that need not fall while a critic learns too."""
+MORE = {"identity": ("--batch-size", "8", "--steps", "12", "--learning-rate", "3e-4")}
+"""Options of recipes whose loss compares the samples of a batch."""
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory: pytest.TempPathFactory) -> pathlib.Path:
+    """A labelled folder of two dozen pictures for training and a dozen for validation."""
+    model = load_morphable()
+    root = tmp_path_factory.mktemp("painted") / "data"
+    splits = {"train": painted_faces(model, 1, 3, 6, 6), "val": painted_faces(model, 2, 1, 9, 3)}
+    return write_labelled(root, splits)
+
+
+@pytest.fixture(autouse=True)
+def fresh_accelerator(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    monkeypatch.setenv("ACCELERATE_USE_CPU", "true")
+    accelerate.state.AcceleratorState._reset_state(reset_partial_state=True)
+    threads = cv2.getNumThreads()
+    yield
+    cv2.setNumThreads(threads)
+    accelerate.state.AcceleratorState._reset_state(reset_partial_state=True)
+
+
+def train_on(data: pathlib.Path, recipe: str, out: pathlib.Path, *more: str) -> int:
+    """Exit code of a small run; later options take the place of earlier ones."""
+    small = "--steps 8 --batch-size 2 --side 64 --warmup-steps 1 --log-every 4 --mixed-precision no --track none"
+    cache = data.parent / "cache"
+    return main([recipe, "--data", str(data), "--out", str(out), "--cache", str(cache), *small.split(), *more])
+
+
+def parts_of_facegan(data: pathlib.Path, folder: pathlib.Path) -> str:
+    """Untrained weights of the three parts that the recipe `facegan` joins."""
+    parts = ("facegan_landmarks", "facegan_reenactor", "facegan_background")
+    for part in parts:
+        assert train_on(data, part, folder / part, "--steps", "0") == 0
+    return ":".join(str(folder / part / "export") for part in parts)
+
+
+def loss_of(task: Any) -> float:
+    """The sum of the terms that must fall, on a batch of its own that is always the same."""
+    torch.manual_seed(0)
+    batch = task.sample_batch(np.random.default_rng(123), 4, torch.device("cpu"))
+    with torch.no_grad():
+        terms = task.compute_losses(task.networks(*task.inputs(batch)), batch, task.critic)
+    return sum(float(value) for name, value in terms.items() if not name.startswith(AGAINST_THE_CRITIC))
+
+
+@pytest.mark.parametrize("recipe", LEARNED)
+def test_a_recipe_lowers_its_loss(
+    recipe: str, data: pathlib.Path, tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    losses: list[float] = []
+    run = train.recipes.run
+
+    def measured(task: Any, *arguments: Any, **options: Any) -> dict[str, float]:
+        losses.append(loss_of(task))
+        figures = run(task, *arguments, **options)
+        losses.append(loss_of(task))
+        return figures
+
+    init = ["--init", parts_of_facegan(data, tmp_path)] if recipe == "facegan" else []
+    monkeypatch.setattr(train.recipes, "run", measured)
+    assert train_on(data, recipe, tmp_path / "run", *init, *MORE.get(recipe, ())) == 0
+    assert losses[1] < losses[0]
+    lines = [json.loads(line) for line in (tmp_path / "run" / "log.jsonl").read_text().splitlines()]
+    steps = lines[-1]["step"]
+    assert [line["step"] for line in lines] == [*range(4, steps + 1, 4), steps]
+    assert all(np.isfinite(value) for value in lines[-1]["validation"].values())
+    assert (tmp_path / "run" / "export" / "model.safetensors").is_file()
+    assert (tmp_path / "run" / "samples" / f"{steps:06d}.png").is_file()
