@@ -20,8 +20,6 @@ from collections.abc import Iterable, Iterator
 from fractions import Fraction
 from typing import Annotated, Any
 
-os.environ["OMP_NUM_THREADS"] = "1"  # figures are per core
-
 import cv2
 import numpy as np
 import torch
@@ -79,7 +77,7 @@ class Kills:
 
 def main(command: Speed | People | Kills) -> int:
     """Measure, print, write."""
-    torch.set_num_threads(1)
+    torch.set_num_threads(1)  # figures are per core
     cv2.setNumThreads(1)
     if isinstance(command, Speed):
         result = measure_speed(command)

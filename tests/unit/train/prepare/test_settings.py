@@ -8,7 +8,7 @@ from fractions import Fraction
 import pytest
 import tyro
 
-from reenact.errors import ConfigError, OutputError
+from reenact.errors import ConfigError, MissingDependencyError, OutputError
 from train.prepare.settings import PrepareSettings, fingerprint, refuse_other_run
 
 
@@ -55,3 +55,9 @@ def test_each_other_setting_is_named() -> None:
         "set holds a set made with other settings (fps: 25/2 there, 25 now; weights: a 98765432 there, a 01234567 "
         "now); give another --out, the same settings, or delete that folder."
     )
+
+
+def test_a_missing_teacher_is_told_in_the_words_of_this_command(settings: PrepareSettings) -> None:
+    nowhere = dataclasses.replace(settings, teacher="mediapipe", teacher_file=pathlib.Path("/nowhere.task"))
+    with pytest.raises(MissingDependencyError, match=r"not at /nowhere\.task; .* or use --teacher own"):
+        fingerprint(nowhere, "videos", "abc")

@@ -1,0 +1,76 @@
+"""Files dealt out: what is told of each, and what one bad file does to the others."""
+
+import pathlib
+from typing import Any
+
+import pytest
+
+from reenact.errors import MissingDependencyError, OutputError, UnsupportedInputError
+from train.prepare import work
+from train.prepare.settings import PrepareSettings
+from train.prepare.sources import Source
+from train.prepare.work import Done, Step, failures, unit_path, work_on
+
+
+@pytest.fixture
+def sources(clips: pathlib.Path) -> list[Source]:
+    return [Source(path=clips / name, origin=name, size_bytes=i) for i, name in enumerate(("a.mp4", "b.mp4", "c.mp4"))]
+
+
+@pytest.fixture(autouse=True)
+def no_networks(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(work, "Labeller", lambda *_: None)
+
+
+def test_steps_and_ends_are_told(
+    sources: list[Source], settings: PrepareSettings, tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def write(source: Source, path: pathlib.Path, labeller: Any, given: Any, progress: Any) -> None:
+        assert path == unit_path(tmp_path, source)
+        if source.origin == "b.mp4":
+            raise UnsupportedInputError(f"{source.path} is empty.")
+        progress(16, 0.5)
+
+    monkeypatch.setattr(work, "write_unit", write)
+    events = list(work_on(sources, tmp_path, settings))
+    assert events == [
+        Step(source=sources[0], frames=16, share=0.5),
+        Done(source=sources[0]),
+        Done(source=sources[1], failure=f"{sources[1].path} is empty."),
+        Step(source=sources[2], frames=16, share=0.5),
+        Done(source=sources[2]),
+    ]
+    (failed,) = failures(events)
+    assert (failed.origin, failed.reason, failed.detail) == ("b.mp4", "unreadable", "b.mp4 is empty.")
+
+
+def test_a_full_disk_ends_the_run(
+    sources: list[Source], settings: PrepareSettings, tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def write(source: Source, *_: Any) -> None:
+        raise OutputError("the disk is full")
+
+    monkeypatch.setattr(work, "write_unit", write)
+    with pytest.raises(OutputError, match="the disk is full"):
+        list(work_on(sources, tmp_path, settings))
+
+
+def test_a_missing_teacher_ends_the_run(
+    sources: list[Source], settings: PrepareSettings, tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: Any) -> None:
+        raise MissingDependencyError("no library")
+
+    monkeypatch.setattr(work, "Labeller", fail)
+    with pytest.raises(MissingDependencyError, match="no library"):
+        list(work_on(sources, tmp_path, settings))
+
+
+def test_without_files_nothing_is_started(settings: PrepareSettings, tmp_path: pathlib.Path) -> None:
+    assert list(work_on([], tmp_path, settings)) == []
+
+
+def test_a_unit_is_named_by_what_is_known_of_its_file(sources: list[Source], tmp_path: pathlib.Path) -> None:
+    names = {unit_path(tmp_path, source).name for source in sources}
+    assert len(names) == 3
+    assert all(name.endswith(".tar") and not name.startswith(".") for name in names)
