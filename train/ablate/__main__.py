@@ -24,8 +24,8 @@ class AblationArguments:
 
     system: tyro.conf.Positional[Literal["dual_generator", "facegan"]]
     """Whose tables."""
-    data: pathlib.Path
-    """Labelled folder (docs/data.md) or prepared folder."""
+    data: str
+    """Labelled folder or prepared folder (docs/data.md), or the address of a prepared one."""
     out: pathlib.Path
     """Gets one run folder and one JSON file per row, and the tables. Used again, it resumes."""
     cache: pathlib.Path = pathlib.Path("runs/cache")

@@ -1,0 +1,347 @@
+"""Networks of the dual generator.
+
+After "Dual-Generator Face Reenactment" (CVPR 2022), section 3; letters are the paper's.
+
+    IDSG    l_r ─▶ E_l ─▶ γ ─┐                                    (what the reference does)
+            I_s ─▶ r_s ──────┴▶ R_l ─▶ l̂_t                        (who the source is: identity encoder, section 3.1)
+
+    RFG     l̂_t ─▶ landmark map ─▶ 4 down ─▶ 2 + 2 middle ─▶ 4 up ─▶ Î_t        G_f, section 3.2
+            I_s ─▶ E_s ─▶ s_s ─────────────────(AdaIN)─┴────────┘
+            I_s ─▶ S ─▶ features, warped to the target, gated by visibility ┘    (variant `source_features`)
+
+Landmarks enter and leave the IDSG in the standard placement of `standardise`: where a face stands in its crop, and how
+large it is there, says nothing of its shape. The discriminators and the classifier stand in
+`train/losses/dual_generator.py`.
+"""
+
+import itertools
+from typing import NamedTuple
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+from torch.nn import functional
+
+from reenact.errors import ConfigError
+from reenact.ops.warp import resize, warp
+from reenact.systems.dual_generator.config import LEVELS, DualGeneratorConfig
+
+LANDMARKS = 68
+SPREAD = 0.2
+"""Root mean square distance of standardised landmarks from their centre. It is that of faces in the project's crops, so
+that one unit is about the crop's side and the paper's margins, which are shares of a picture's side, keep their meaning
+(measured on the training set: 0.201)."""
+LEAK = 0.2
+"""Slope of all leaky ReLUs below zero."""
+
+_FC_LAYERS = 5
+_MIDDLE_BLOCKS = 4
+_STYLED_MIDDLE_BLOCKS = 2
+_STYLE_BLOCKS = 6
+
+
+class Placement(NamedTuple):
+    """Where a face stands and how large it is."""
+
+    centre: Float[Tensor, "f 1 3"]
+    """Mean of the 68 landmarks, in their own unit."""
+    size: Float[Tensor, "f 1 1"]
+    """Their own units per standard unit."""
+
+
+def standardise(landmarks: Float[Tensor, "f 68 3"]) -> tuple[Float[Tensor, "f 68 3"], Placement]:
+    """Landmarks of any unit about their centre, with a root mean square distance of `SPREAD` from it.
+
+    Turning the head in depth changes neither centre nor size, because both are those of the solid shape.
+    """
+    centre = landmarks.mean(1, keepdim=True)
+    rest = landmarks - centre
+    size = rest.square().sum(-1, keepdim=True).mean(1, keepdim=True).sqrt().clamp(min=1e-9) / SPREAD
+    return rest / size, Placement(centre=centre, size=size)
+
+
+def place(standard: Float[Tensor, "f 68 3"], placement: Placement) -> Float[Tensor, "f 68 3"]:
+    """Inverse of `standardise`: standard landmarks where `placement` says."""
+    return standard * placement.size + placement.centre
+
+
+class LandmarkMLP(nn.Sequential):
+    """Five fully connected layers with leaky ReLUs: `E_l`, `R_l`, `D_l` and `C_l`.
+
+    `R_l`, `D_l` and `C_l` answer without one after the last layer: coordinates and logits take both signs. He's
+    initialisation keeps the variance of the codes; PyTorch's own shrinks it by half a layer, and the decoder then learns
+    from the face ID code alone.
+    """
+
+    def __init__(self, inputs: int, width: int, outputs: int, *, activate_last: bool) -> None:
+        sizes = [inputs] + [width] * (_FC_LAYERS - 1) + [outputs]
+        layers: list[nn.Module] = []
+        for before, after in itertools.pairwise(sizes):
+            linear = nn.Linear(before, after)
+            nn.init.kaiming_normal_(linear.weight, a=LEAK)
+            nn.init.zeros_(linear.bias)
+            layers += [linear, nn.LeakyReLU(LEAK)]
+        super().__init__(*(layers if activate_last else layers[:-1]))
+
+
+class ShapeOutput(NamedTuple):
+    """What the IDSG makes of one reference."""
+
+    landmarks: Float[Tensor, "f 68 3"]
+    """Estimate `l̂`, standard placement."""
+    action: Float[Tensor, "f a"]
+    """Action code `γ` of the reference."""
+
+
+class ShapeGenerator(nn.Module):
+    """`G_l = [E_l, R_l]`: the reference's action on the source's shape."""
+
+    def __init__(self, config: DualGeneratorConfig) -> None:
+        super().__init__()
+        numbers = LANDMARKS * 3
+        self.encoder = LandmarkMLP(numbers, config.landmark_width, config.action_code, activate_last=True)
+        code = config.action_code + config.face_code
+        self.decoder = LandmarkMLP(code, config.decoder_width, numbers, activate_last=False)
+        self.face_code_scale = config.face_code**0.5
+
+    def encode(self, landmarks: Float[Tensor, "f 68 3"]) -> Float[Tensor, "f a"]:
+        """`E_l`: action code of standardised landmarks."""
+        return self.encoder(landmarks.flatten(1) / SPREAD)
+
+    def decode(self, action: Float[Tensor, "f a"], face_code: Float[Tensor, "f e"]) -> Float[Tensor, "f 68 3"]:
+        """`R_l`: standardised landmarks from an action code and a face ID code of unit length."""
+        answer = self.decoder(torch.cat([action, face_code * self.face_code_scale], 1))
+        return answer.unflatten(1, (LANDMARKS, 3)).float() * SPREAD
+
+    def forward(self, reference: Float[Tensor, "f 68 3"], face_code: Float[Tensor, "f e"]) -> ShapeOutput:
+        """Target landmark estimate from the reference's landmarks and the source's face ID code."""
+        action = self.encode(reference)
+        return ShapeOutput(landmarks=self.decode(action, face_code), action=action)
+
+
+def adain(
+    x: Float[Tensor, "f c h w"], scale: Float[Tensor, "f c"], shift: Float[Tensor, "f c"]
+) -> Float[Tensor, "f c h w"]:
+    """Each channel of each picture to mean `shift` and standard deviation `scale` (Huang and Belongie, 2017, eq. 8)."""
+    normed = functional.instance_norm(x.float())
+    return (normed * scale[..., None, None] + shift[..., None, None]).to(x.dtype)
+
+
+class AdaIN(nn.Module):
+    """`adain` with scale and shift read linearly off a style code; a code of 0 leaves a plain instance norm."""
+
+    def __init__(self, channels: int, style: int) -> None:
+        super().__init__()
+        self.to_scale_shift = nn.Linear(style, 2 * channels)
+
+    def forward(self, x: Float[Tensor, "f c h w"], style: Float[Tensor, "f d"]) -> Float[Tensor, "f c h w"]:
+        scale, shift = self.to_scale_shift(style).float().chunk(2, dim=1)
+        return adain(x, 1 + scale, shift)
+
+
+class PlainBlock(nn.Module):
+    """Residual block with norm and activation before each convolution; halves the side if `down`."""
+
+    def __init__(self, inputs: int, outputs: int, *, down: bool, normed: bool = True) -> None:
+        super().__init__()
+        self.norms = nn.ModuleList(
+            nn.InstanceNorm2d(inputs, affine=True) if normed else nn.Identity() for _ in range(2)
+        )
+        self.first = nn.Conv2d(inputs, inputs, 3, padding=1)
+        self.second = nn.Conv2d(inputs, outputs, 3, padding=1)
+        self.shortcut = nn.Identity() if inputs == outputs else nn.Conv2d(inputs, outputs, 1, bias=False)
+        self.shrink = nn.AvgPool2d(2) if down else nn.Identity()
+
+    def forward(self, x: Float[Tensor, "f c h w"]) -> Float[Tensor, "f d i j"]:
+        h = self.shrink(self.first(functional.leaky_relu(self.norms[0](x), LEAK)))
+        h = self.second(functional.leaky_relu(self.norms[1](h), LEAK))
+        return (self.shortcut(self.shrink(x)) + h) * 0.5**0.5  # the variance stays
+
+
+class StyledBlock(nn.Module):
+    """Residual block with AdaIN before each convolution; doubles the side if `up`."""
+
+    def __init__(self, inputs: int, outputs: int, style: int, *, up: bool) -> None:
+        super().__init__()
+        self.norms = nn.ModuleList([AdaIN(inputs, style), AdaIN(outputs, style)])
+        self.first = nn.Conv2d(inputs, outputs, 3, padding=1)
+        self.second = nn.Conv2d(outputs, outputs, 3, padding=1)
+        self.shortcut = nn.Identity() if inputs == outputs else nn.Conv2d(inputs, outputs, 1, bias=False)
+        self.grow = nn.Upsample(scale_factor=2, mode="nearest") if up else nn.Identity()
+
+    def forward(self, x: Float[Tensor, "f c h w"], style: Float[Tensor, "f d"]) -> Float[Tensor, "f e i j"]:
+        h = self.first(self.grow(functional.leaky_relu(self.norms[0](x, style), LEAK)))
+        h = self.second(functional.leaky_relu(self.norms[1](h, style), LEAK))
+        return (self.grow(self.shortcut(x)) + h) * 0.5**0.5
+
+
+class SixDown(nn.Module):
+    """Six halving residual blocks, then one number per output: `E_s`, and in training `D_f` and `D_s`."""
+
+    def __init__(self, channels: int, side: int, *, width: int, max_width: int, outputs: int) -> None:
+        """Draw up the layers.
+
+        Args:
+            channels: of the picture.
+            side: of the picture in pixels; other sides are brought to it.
+            width: channels at the full side, doubled by each block.
+            max_width: most channels.
+            outputs: length of the answer.
+        """
+        super().__init__()
+        self.side = side
+        widths = [min(width * 2**i, max_width) for i in range(_STYLE_BLOCKS + 1)]
+        self.stem = nn.Conv2d(channels, widths[0], 3, padding=1)
+        self.blocks = nn.Sequential(*(PlainBlock(a, b, down=True, normed=False) for a, b in itertools.pairwise(widths)))
+        self.gather = nn.Conv2d(widths[-1], widths[-1], side // 2**_STYLE_BLOCKS)
+        self.head = nn.Linear(widths[-1], outputs)
+
+    def forward(self, picture: Float[Tensor, "f c h w"]) -> Float[Tensor, "f o"]:
+        """`picture` in [-1, 1]."""
+        h = functional.leaky_relu(self.blocks(self.stem(resize(picture, self.side))), LEAK)
+        return self.head(functional.leaky_relu(self.gather(h), LEAK).flatten(1))
+
+
+class SourceCode(NamedTuple):
+    """What is kept of a source: who it is and how it looks."""
+
+    style: Float[Tensor, "f d"]
+    """`s_s = E_s(I_s)`."""
+    levels: tuple[Tensor, ...]
+    """Spatial features (f, widths[i], s / (stem 2^i), ...), the finest first; empty in the paper's form."""
+
+    def expand(self, frames: int) -> "SourceCode":
+        """One source for many frames."""
+        levels = tuple(level.expand(frames, -1, -1, -1) for level in self.levels)
+        return SourceCode(style=self.style.expand(frames, -1), levels=levels)
+
+
+class SourcePyramid(nn.Module):
+    """S: spatial features of the source, one level for each up block of `G_f`."""
+
+    def __init__(self, config: DualGeneratorConfig) -> None:
+        super().__init__()
+        self.stem = config.stem
+        widths = config.widths[:LEVELS]
+        self.first = nn.Conv2d(3 * config.stem**2, widths[0], 3, padding=1)
+        self.blocks = nn.ModuleList(PlainBlock(a, b, down=True) for a, b in itertools.pairwise(widths))
+
+    def forward(self, rgb: Float[Tensor, "f 3 s s"]) -> tuple[Tensor, ...]:
+        levels = [self.first(functional.pixel_unshuffle(rgb * 2 - 1, self.stem))]
+        for block in self.blocks:
+            levels.append(block(levels[-1]))
+        return tuple(levels)
+
+
+class SourceGate(nn.Module):
+    """h (1 + g scale) + g shift, scale and shift from warped source features, g from h and visibility.
+
+    Starts as the identity, so that the variant begins where the paper's form does.
+    """
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.gate = nn.Conv2d(channels + 1, 1, 1)
+        self.scale_shift = nn.Conv2d(channels, 2 * channels, 1)
+        nn.init.zeros_(self.scale_shift.weight)
+        nn.init.zeros_(self.scale_shift.bias)  # pyright: ignore[reportArgumentType]  (it has one)
+
+    def forward(
+        self, h: Float[Tensor, "f c h w"], source: Float[Tensor, "f c h w"], visible: Float[Tensor, "f 1 h w"]
+    ) -> Float[Tensor, "f c h w"]:
+        gate = torch.sigmoid(self.gate(torch.cat([h, visible], 1)))
+        scale, shift = self.scale_shift(source).chunk(2, dim=1)
+        return h * (1 + gate * scale) + gate * shift
+
+
+class FaceGenerator(nn.Module):
+    """`G_f`, `E_s` and, in the variant, S."""
+
+    def __init__(self, config: DualGeneratorConfig) -> None:
+        super().__init__()
+        self.config = config
+        widths, coarsest = config.widths, config.widths[-1]
+        self.style_encoder = SixDown(
+            3, config.style_px, width=config.style_width, max_width=config.style_max_width, outputs=config.style
+        )
+        self.entry = nn.Conv2d(config.stem**2, widths[0], 3, padding=1)
+        self.down = nn.Sequential(*(PlainBlock(widths[i], widths[i + 1], down=True) for i in range(LEVELS)))
+        plain = _MIDDLE_BLOCKS - _STYLED_MIDDLE_BLOCKS
+        self.middle = nn.Sequential(*(PlainBlock(coarsest, coarsest, down=False) for _ in range(plain)))
+        self.styled_middle = nn.ModuleList(
+            StyledBlock(coarsest, coarsest, config.style, up=False) for _ in range(_STYLED_MIDDLE_BLOCKS)
+        )
+        self.up = nn.ModuleList(
+            StyledBlock(widths[i + 1], widths[i], config.style, up=True) for i in reversed(range(LEVELS))
+        )
+        self.exit = nn.Sequential(
+            nn.InstanceNorm2d(widths[0], affine=True),
+            nn.LeakyReLU(LEAK),
+            nn.Conv2d(widths[0], 3 * config.stem**2, 3 if config.stem > 1 else 1, padding=config.stem // 2),
+        )
+        self.pyramid = SourcePyramid(config) if config.source_features else None
+        self.gates = nn.ModuleList(SourceGate(widths[i]) for i in reversed(range(LEVELS)))
+        if not config.source_features:
+            self.gates = nn.ModuleList()
+
+    def encode_style(self, rgb: Float[Tensor, "f 3 s s"]) -> Float[Tensor, "f d"]:
+        """`E_s`: style code of a picture in [0, 1], any side."""
+        return self.style_encoder(rgb * 2 - 1).float()
+
+    def encode_source(self, rgb: Float[Tensor, "f 3 s s"]) -> SourceCode:
+        """Everything that is read from the source, once. `rgb` in [0, 1] at the network's side."""
+        levels = () if self.pyramid is None else self.pyramid(rgb)
+        return SourceCode(style=self.encode_style(rgb), levels=levels)
+
+    def forward(
+        self,
+        landmark_map: Float[Tensor, "f 1 s s"],
+        source: SourceCode,
+        displacement: Float[Tensor, "f 2 i j"] | None = None,
+        visible: Float[Tensor, "f 1 i j"] | None = None,
+    ) -> Float[Tensor, "f 3 s s"]:
+        """`G_f(l̂_t, s_s)`: the target's picture.
+
+        Args:
+            landmark_map: lines of the target landmarks, 1 on a line, 0 elsewhere.
+            source: of `encode_source`, one per frame (`SourceCode.expand`).
+            displacement: target place -> source place in half-sides, any side; only the variant reads it.
+            visible: 1 where the source shows that place; only the variant reads it.
+
+        Returns:
+            RGB in [0, 1].
+
+        Raises:
+            ConfigError: the variant was given no displacement or visibility.
+        """
+        stem = self.config.stem
+        h = self.middle(self.down(self.entry(functional.pixel_unshuffle(landmark_map * 2 - 1, stem))))
+        for block in self.styled_middle:
+            h = block(h, source.style)
+        for i, block in enumerate(self.up):
+            h = block(h, source.style)
+            if self.pyramid is not None:
+                h = self._add_source(i, h, source.levels[LEVELS - 1 - i], displacement, visible)
+        return torch.sigmoid(functional.pixel_shuffle(self.exit(h), stem).float() * 2)
+
+    def _add_source(
+        self, i: int, h: Tensor, level: Tensor, displacement: Tensor | None, visible: Tensor | None
+    ) -> Tensor:
+        """Source features of one level, brought to where the target has them."""
+        if displacement is None or visible is None:
+            raise ConfigError(
+                "a generator with source_features needs displacement and visibility (reenact.geometry.flow.mesh_flow)"
+            )
+        side = h.shape[-1]
+        warped = warp(level.float(), resize(displacement, side)).to(h.dtype)
+        return self.gates[i](h, warped, resize(visible, side).to(h.dtype))
+
+
+class DualGeneratorNetworks(nn.Module):
+    """Both generators: what a checkpoint holds."""
+
+    def __init__(self, config: DualGeneratorConfig) -> None:
+        super().__init__()
+        self.config = config
+        self.shape = ShapeGenerator(config)
+        self.face = FaceGenerator(config)

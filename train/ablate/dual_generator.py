@@ -1,0 +1,234 @@
+"""The dual generator's Tables 1 and 2: losses added one after the other, for each of the two generators.
+
+Table 1 trains the shape generator by its recipe, in a minute or two per row. Table 2 trains the face generator on small
+pictures for few steps: enough to see what a loss does, far from what the recipe reaches.
+"""
+
+import dataclasses
+import functools
+import pathlib
+from typing import Any
+
+import torch
+
+from reenact.systems.dual_generator.config import PRESETS, DualGeneratorConfig
+from train.ablate.table import AblationRow, AblationTable, Figure, finished_row, keep_row
+from train.data import load_faces
+from train.evaluate.metrics import frechet_distance
+from train.evaluate.perceptual import Inception, find_inception
+from train.loop import LoopConfig
+from train.loop import run as train_task
+from train.pairs import PairConfig, PairSampler
+from train.recipes.dual_generator_face import FaceTask, FaceTaskConfig
+from train.recipes.dual_generator_shape import ShapeTask, ShapeTaskConfig
+from train.shape_pairs import ShapePairs
+
+SHAPE_STEPS, FACE_STEPS = 4000, 400
+"""Of each row."""
+FACE_SIDE_PX = 64
+"""Side of Table 2's pictures."""
+
+SHAPE_ROWS: dict[str, tuple[str, dict[str, float]]] = {
+    "BL: L_adv + L_C": ("8.07 ± 2.59", {"localization": 0.0, "action": 0.0, "local_shape": 0.0}),
+    "+ L_l": ("6.93 ± 1.90", {"action": 0.0, "local_shape": 0.0}),
+    "+ L_a": ("6.61 ± 1.65", {"local_shape": 0.0}),
+    "DG (+ L_vls)": ("4.13 ± 1.12", {}),
+}
+"""Table 1: the paper's ACE, and the weights of equation (7) that each row leaves out."""
+
+SHAPE_COLUMNS = {
+    "ACE ↓": "ace_px",
+    "ACE, turned 65° and 80° ↓": "ace_large_px",
+    "ACE, other people ↓": "ace_cross_px",
+    "nearer to the source's shape ↑": "nearer_source",
+}
+"""Columns of Table 1, and the recipe's names for them."""
+
+FACE_ROWS: dict[str, tuple[tuple[Figure, ...], dict[str, Any]]] = {
+    "BL: L_adv(D_f) + L_at": (
+        (0.503, 58.61, 0.211),
+        {"identity": 0.0, "style": 0.0, "landmarks": 0.0, "shape_critic": False},
+    ),
+    "+ L_id": ((0.643, 12.01, 0.775), {"style": 0.0, "landmarks": 0.0, "shape_critic": False}),
+    "+ L_st": ((0.662, 9.92, 0.803), {"landmarks": 0.0, "shape_critic": False}),
+    "+ L_lm": ((0.707, 5.59, 0.844), {"shape_critic": False}),
+    "DG (+ D_s)": ((0.726, 3.99, 0.862), {}),
+    "DG, source features": ((None, None, None), {}),
+}
+"""Table 2: the paper's SSIM, FID and CSIM, and the weights of equation (15) that each row leaves out; the last row is
+this project's variant, which the paper does not have."""
+
+FACE_COLUMNS = {"SSIM ↑": "ssim", "FID ↓": "fid", "CSIM ↑": "csim"}
+"""Columns of Table 2, and our names for them."""
+
+NO_FID = "no Inception weights"
+
+
+def run(arguments: Any) -> list[AblationTable]:
+    """Train what is missing, measure, and give both tables."""
+    wanted = arguments.tables or (1, 2)
+    data = functools.cache(lambda split: load_faces(arguments.data, split, arguments.cache))
+    shape = _table_1(arguments, data) if 1 in wanted else _finished(arguments, SHAPE_ROWS, "shape")
+    face = _table_2(arguments, data) if 2 in wanted else _finished(arguments, FACE_ROWS, "face")
+    return [_shape_table(arguments, shape), _face_table(arguments, face)]
+
+
+def _table_1(arguments: Any, data: Any) -> dict[str, dict[str, Figure] | None]:
+    steps, size, out = arguments.steps or SHAPE_STEPS, arguments.batch_size or 64, pathlib.Path(arguments.out)
+    pairs: list[ShapePairs] = []  # the pool of landmarks is made once, for the first row that is missing
+
+    def train_row(left_out: dict[str, float], folder: pathlib.Path) -> dict[str, Figure]:
+        torch.manual_seed(arguments.seed)
+        config = ShapeTaskConfig(**left_out)  # type: ignore[arg-type]
+        task = ShapeTask(data("train"), data("val"), PRESETS["tiny"], config, pairs[0] if pairs else None)
+        pairs[:] = [task.pairs]
+        loop = LoopConfig(
+            steps=steps,
+            batch_size=size,
+            learning_rate=5e-4,
+            critic_learning_rate=5e-4,
+            betas=(0.01, 0.99),
+            critic_betas=(0.01, 0.99),
+            weight_decay=0.0,
+            clip_norm=10.0,
+            mixed_precision="no",
+            seed=arguments.seed,
+            log_every=200,
+            save_every=1000,
+            validate_every=steps,
+        )
+        return _train(task, loop, folder)
+
+    return {
+        name: keep_row(
+            out,
+            _file_name("shape", name),
+            _settings(arguments, steps=steps, batch_size=size, left_out=left_out),
+            functools.partial(train_row, left_out),
+        )
+        for name, (_, left_out) in SHAPE_ROWS.items()
+    }
+
+
+def _table_2(arguments: Any, data: Any) -> dict[str, dict[str, Figure] | None]:
+    steps, size, side = arguments.steps or FACE_STEPS, arguments.batch_size or 8, arguments.side or FACE_SIDE_PX
+    out = pathlib.Path(arguments.out)
+
+    def train_row(name: str, left_out: dict[str, Any], folder: pathlib.Path) -> dict[str, Figure]:
+        torch.manual_seed(arguments.seed)
+        network = face_network(side, source_features="source" in name)
+        sampler = PairSampler(data("train"), PairConfig(side=side))
+        task = FaceTask(sampler, data("val"), network, FaceTaskConfig(side=side, **left_out))
+        loop = LoopConfig(
+            steps=steps,
+            batch_size=size,
+            learning_rate=1e-3,
+            critic_learning_rate=2e-4,
+            weight_decay=0.0,
+            warmup_steps=min(100, steps),
+            ema_decay=0.98,
+            mixed_precision="no",
+            seed=arguments.seed,
+            log_every=50,
+            save_every=50,
+            validate_every=steps,
+        )
+        return _train(task, loop, folder) | {"fid": _measure_fid(task, folder)}
+
+    return {
+        name: keep_row(
+            out,
+            _file_name("face", name),
+            _settings(arguments, steps=steps, batch_size=size, side=side, left_out=left_out),
+            functools.partial(train_row, name, left_out),
+        )
+        for name, (_, left_out) in FACE_ROWS.items()
+    }
+
+
+def face_network(side: int, *, source_features: bool) -> DualGeneratorConfig:
+    """The tiny preset for small pictures: its style encoder reads them at their own side."""
+    return dataclasses.replace(PRESETS["tiny"], style_px=min(side, 128), source_features=source_features)
+
+
+@torch.no_grad()
+def _measure_fid(task: FaceTask, folder: pathlib.Path) -> Figure:
+    """Of the exported weights on the validation pairs; its absence by name where the network is not at hand."""
+    path = find_inception(None)
+    if path is None:
+        return NO_FID
+    from train.dual_generator_parts import start_parts
+
+    start_parts(task.whole, folder / "export")
+    inception, features = Inception(path, torch.device("cpu")), {"result": [], "target": []}
+    for batch in task.validation_batches(torch.device("cpu")):
+        pictures = {"result": task.networks(*task.inputs(batch)).rgb, "target": batch["target"]}
+        for name, rgb in pictures.items():
+            features[name].append(inception((rgb.clamp(0, 1) * 255).round().byte()))
+    return frechet_distance(torch.cat(features["result"]), torch.cat(features["target"]))
+
+
+def _train(task: Any, loop: LoopConfig, folder: pathlib.Path) -> dict[str, Figure]:
+    return dict(train_task(task, loop, folder, command="-m train.ablate dual_generator"))
+
+
+def _finished(arguments: Any, rows: Any, table: str) -> dict[str, dict[str, Figure] | None]:
+    return {name: finished_row(pathlib.Path(arguments.out), _file_name(table, name)) for name in rows}
+
+
+def _settings(arguments: Any, **more: Any) -> dict[str, Any]:
+    return {"data": str(arguments.data), "seed": arguments.seed} | more
+
+
+def _file_name(table: str, row: str) -> str:
+    words = "".join(letter if letter.isalnum() else " " for letter in row).split()
+    return "-".join([table, *words]).lower()
+
+
+def _rows(rows: Any, columns: dict[str, str], figures: dict[str, dict[str, Figure] | None]) -> tuple[AblationRow, ...]:
+    made = []
+    for name, (paper, _) in rows.items():
+        ours = figures.get(name)
+        published = (paper, *[None] * (len(columns) - 1)) if isinstance(paper, str) else paper
+        values = None if ours is None else tuple(ours.get(key) for key in columns.values())
+        made.append(AblationRow(name=name, paper=published, ours=values))
+    return tuple(made)
+
+
+def _shape_table(arguments: Any, figures: dict[str, dict[str, Figure] | None]) -> AblationTable:
+    copy = next((row["ace_copy_px"] for row in figures.values() if row), None)
+    copied = f"; the source's own landmarks, unmoved, would have {copy:.2f}" if isinstance(copy, float) else ""
+    return AblationTable(
+        title="Dual-Generator, Table 1: losses of the shape generator",
+        paper_caption="average coordinate-wise error on RaFD, mean and standard deviation, after training on RaFD",
+        columns=tuple(SHAPE_COLUMNS),
+        rows=_rows(SHAPE_ROWS, SHAPE_COLUMNS, figures),
+        note=(
+            "pixels of a 256 px crop, three coordinates, validation people; steps "
+            f"{arguments.steps or SHAPE_STEPS}, batch {arguments.batch_size or 64}. ACE: first frame of a clip as "
+            f"source, later ones as reference{copied}. Turned: references turned in depth. Other people: frames of "
+            "somebody else, against the source's mesh with their expression and pose by the morphable model; the share "
+            "of these results that is nearer to that than to the reference's own landmarks stands last"
+        ),
+    )
+
+
+def _face_table(arguments: Any, figures: dict[str, dict[str, Figure] | None]) -> AblationTable:
+    side = arguments.side or FACE_SIDE_PX
+    done = next((row for row in figures.values() if row), None)
+    beside = ""
+    if done is not None:
+        beside = (
+            f"; the source itself has SSIM {done['ssim_copy']:.3f}, the target's picture CSIM {done['csim_real']:.3f}"
+        )
+    return AblationTable(
+        title="Dual-Generator, Table 2: losses of the face generator",
+        paper_caption="RaFD, 256 px; FID by Inception-V3, CSIM by ArcFace",
+        columns=tuple(FACE_COLUMNS),
+        rows=_rows(FACE_ROWS, FACE_COLUMNS, figures),
+        note=(
+            f"self-reenactment of validation people, {side} px, tiny preset, {arguments.steps or FACE_STEPS} steps of "
+            f"{arguments.batch_size or 8} pairs: the beginning of a training, not its result; CSIM by the embedded "
+            f"identity encoder, which L_id also trains against{beside}"
+        ),
+    )
