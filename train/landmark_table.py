@@ -18,7 +18,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from reenact.geometry.landmarks import LANDMARKS_68, eye_distance_px
+from reenact.geometry.landmarks import LANDMARKS_68
 from reenact.geometry.morphable import MorphableModel
 from reenact.perception.action_units import read_action_unit_sides
 from reenact.systems.facegan.landmarks import normalise_landmarks, rotation_of_angles
@@ -86,12 +86,10 @@ class LandmarkTable:
             "expression": lambda x: x[:, swap] * x.new_tensor([-1, 1, 1]),
             "units": lambda x: x.flip(2),
             "angles": lambda x: x * x.new_tensor([1, -1, -1]),
-            "eye_distance": lambda x: x,
         }
         read = {key: torch.cat([value, flip[key](value)]) for key, value in read.items()}
         self.landmarks, self.units, self.angles = read["landmarks"], read["units"], read["angles"]
         self.shape, self.expression = read["shape"], read["expression"]
-        self.eye_distance = read["eye_distance"]
         self.count = len(data)
         self.clip_ranges = data.clip_ranges
         self.movements = UnitMovements(model)
@@ -170,5 +168,4 @@ def _read(model: MorphableModel, mesh_px: Tensor, blendshapes: Tensor) -> dict[s
         "angles": head_angles_rad(fit.pose.rotation),
         "shape": fit.pose.invert(mesh_px)[:, at],
         "expression": model.expression_offset(fit.expression)[:, at],
-        "eye_distance": eye_distance_px(mesh_px) / fit.pose.scale,
     }

@@ -70,10 +70,10 @@ def visible_local_shape_loss(
     |l_r - l̂_r| - |l_r - l̂_t| + σ over the visible landmarks of a region: the reference's own estimate has to be nearer
     to it than the estimate for another person, by the margin. A region with no visible landmark says nothing.
 
-    Differs from the paper in two points. The paper writes no bound; here the loss ends at zero, as a triplet loss does,
-    because there is no limit to how far l̂_t could flee. And where source and reference are one person, l_t is l_r: there
-    is nothing to flee from, and the first term stands alone. (With the second one there too, what pulls l̂_r and what
-    pushes l̂_t cancel in the action code that both share, and the decoder learns to do without it.)
+    Differs from the paper in two points. The paper writes no bound; here the loss ends at zero, as a triplet loss
+    does, because there is no limit to how far l̂_t could flee. And where source and reference are one person, l_t is
+    l_r: there is nothing to flee from, and the first term stands alone. (With the second one there too, what pulls l̂_r
+    and what pushes l̂_t cancel in the action code that both share, and the decoder learns to do without it.)
 
     Args:
         reference: l_r.
