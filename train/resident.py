@@ -17,9 +17,6 @@ from train.data import CROP_PX, FaceData
 Border = Literal["reflect", "replicate", "zeros"]
 """What lies outside the picture: OpenCV's BORDER_REFLECT_101, BORDER_REPLICATE, BORDER_CONSTANT."""
 
-RECIPES = ("correspondence", "facegan", "facegan_*", "dual_generator_*")
-"""Whose recipes can train on a resident set."""
-
 _PADDING = {"reflect": "reflection", "replicate": "border", "zeros": "zeros"}
 _UPLOAD_ROWS = 256
 
@@ -182,8 +179,8 @@ def refuse_resident(arguments: Any, recipe: str) -> None:
     """
     if arguments.resident:
         raise ConfigError(
-            f"recipe {recipe} cuts and degrades its crops on the CPU and cannot use --resident "
-            f"(recipes that can: {', '.join(RECIPES)}); leave the option out"
+            f"recipe {recipe} cuts and degrades its crops on the CPU and cannot use --resident; leave the option out "
+            "(recipes that learn from pairs of pictures can use it, such as correspondence and facegan_reenactor)"
         )
 
 

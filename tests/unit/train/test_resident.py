@@ -141,35 +141,40 @@ def correspondence_task(data: FaceData, *, resident: bool) -> CorrespondenceTask
     return CorrespondenceTask(data, data, network, CorrespondenceTaskConfig(side=64, resident=resident))
 
 
-def test_a_recipe_draws_the_same_batch_either_way() -> None:
-    data = face_set(load_morphable(), np.random.default_rng(4), clips=2, frames=3, stills=2)
-    batches = [
-        correspondence_task(data, resident=resident).sample_batch(np.random.default_rng(7), 6, torch.device("cpu"))
-        for resident in (False, True)
-    ]
-    assert batches[0].keys() == batches[1].keys()
-    for name, expected in batches[0].items():
-        if name in ("source", "target"):
-            assert (batches[1][name] - expected).abs().mean() < 2 / 255
-        else:
-            torch.testing.assert_close(batches[1][name], expected)
+def pairs_of(task: CorrespondenceTask) -> dict[str, torch.Tensor]:
+    return task.cut_pairs(task.draw_pairs(np.random.default_rng(7), 4), torch.device("cpu"))
+
+
+@pytest.fixture(scope="module")
+def sets() -> tuple[FaceData, FaceData]:
+    model = load_morphable()
+    first, second = (face_set(model, np.random.default_rng(seed), clips=2, frames=2, stills=0) for seed in (5, 6))
+    return first, second
+
+
+def test_a_recipe_draws_the_same_batch_either_way(sets: tuple[FaceData, FaceData]) -> None:
+    opencv, resident = (pairs_of(correspondence_task(sets[0], resident=resident)) for resident in (False, True))
+    for name in ("source", "target"):
+        assert (resident[name] - opencv[name]).abs().mean() < 2 / 255
+        torch.testing.assert_close(resident[f"{name}_mesh"], opencv[f"{name}_mesh"])
 
 
 @pytest.mark.parametrize("resident", [False, True])
-def test_other_data_takes_the_place_of_the_first(resident: bool) -> None:
+def test_other_data_takes_the_place_of_the_first(sets: tuple[FaceData, FaceData], resident: bool) -> None:
     """Batches after `use_data` are those of a task that began with that data."""
-    model = load_morphable()
-    first, second = (face_set(model, np.random.default_rng(seed), clips=2, frames=3, stills=0) for seed in (5, 6))
-    task = correspondence_task(first, resident=resident)
-    before = task.sample_batch(np.random.default_rng(7), 2, torch.device("cpu"))
-    task.use_data(second)
-    after = task.sample_batch(np.random.default_rng(7), 2, torch.device("cpu"))
-    fresh = correspondence_task(second, resident=resident).sample_batch(
-        np.random.default_rng(7), 2, torch.device("cpu")
-    )
+    task = correspondence_task(sets[0], resident=resident)
+    before = pairs_of(task)
+    task.use_data(sets[1])
+    after, fresh = pairs_of(task), pairs_of(correspondence_task(sets[1], resident=resident))
     assert not torch.equal(before["source"], after["source"])
     for name, expected in fresh.items():
         torch.testing.assert_close(after[name], expected, rtol=0, atol=0)
+
+
+def test_a_recipe_of_pairs_wants_clips(sets: tuple[FaceData, FaceData]) -> None:
+    stills = dataclasses.replace(sets[0], clip=np.full(len(sets[0]), -1))
+    with pytest.raises(ConfigError, match="learns from clips and the data has none; add clips"):
+        correspondence_task(stills, resident=False)
 
 
 def test_the_mirror_is_its_own_inverse() -> None:
@@ -178,9 +183,7 @@ def test_the_mirror_is_its_own_inverse() -> None:
 
 def test_recipes_that_cannot_refuse_by_name() -> None:
     refuse_resident(types.SimpleNamespace(resident=False), "tracker")
-    with pytest.raises(
-        ConfigError, match=r"recipe tracker .* cannot use --resident .*correspondence.*leave the option"
-    ):
+    with pytest.raises(ConfigError, match=r"recipe tracker .* cannot use --resident .*leave the option"):
         refuse_resident(types.SimpleNamespace(resident=True), "tracker")
 
 
