@@ -183,7 +183,7 @@ def test_the_mirror_is_its_own_inverse() -> None:
 
 def test_recipes_that_cannot_refuse_by_name() -> None:
     refuse_resident(types.SimpleNamespace(resident=False), "tracker")
-    with pytest.raises(ConfigError, match=r"recipe tracker .* cannot use --resident .*leave the option"):
+    with pytest.raises(ConfigError, match=r"recipe tracker cuts .* cannot use --resident; leave the option out"):
         refuse_resident(types.SimpleNamespace(resident=True), "tracker")
 
 
