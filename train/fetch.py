@@ -11,7 +11,7 @@ import time
 import urllib.error
 import urllib.parse
 import urllib.request
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from typing import BinaryIO, Protocol, TypeVar, cast
 
 from reenact.errors import OutputError, UnsupportedInputError
@@ -161,7 +161,9 @@ def _open(url: str, offset: int) -> http.client.HTTPResponse:
             if error.code == 416:
                 raise _WrongRangeError(f"{url} answered 416") from error
             if error.code in _BUSY:
-                raise _TryAgainError(f"{url} answered {error.code}", _retry_after(error.headers)) from error
+                raise _TryAgainError(
+                    f"{url} answered {error.code}", _retry_after(error.headers.get("Retry-After"))
+                ) from error
             remedy = "it wants a sign-in: fetch the set by other means and give its folder"
             if error.code not in {401, 403}:
                 remedy = "check --data, and that the whole set was uploaded"
@@ -199,9 +201,8 @@ def _starts_at(content_range: str | None, offset: int) -> bool:
     return found is not None and int(found[1]) == offset
 
 
-def _retry_after(headers: Mapping[str, str] | http.client.HTTPMessage) -> float | None:
+def _retry_after(value: str | None) -> float | None:
     """Seconds that the server asks for, given as a number or as a date; None if it does not say."""
-    value = headers.get("Retry-After")
     if value is None:
         return None
     if value.strip().isdigit():
@@ -304,7 +305,7 @@ class HubFetch:
                     f"the Hub answered {error.response.status_code}; check the address and your token (hf auth login)"
                 )
             case errors.HfHubHTTPError():
-                wait_s = _retry_after(error.response.headers)
+                wait_s = _retry_after(error.response.headers.get("Retry-After"))
                 return _TryAgainError(f"{what}: the Hub answered {error.response.status_code}", wait_s)
             case OSError(errno=errno.ENOSPC):
                 return OutputError(f"{what}: the disk is full; make room, or give another --cache")
