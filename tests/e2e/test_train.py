@@ -1,5 +1,6 @@
 """Every recipe on painted faces, through the command line and the real loop."""
 
+import functools
 import json
 import pathlib
 from collections.abc import Iterator
@@ -12,13 +13,20 @@ import pytest
 import torch
 
 import train.recipes
+import train.recipes.detector
 from reenact.geometry.morphable import load_morphable
 from tests.labelled_set import painted_faces, write_labelled
+from train.checkpoints import TrainingState
 from train.recipes import main, recipe_names
 
 LEARNED = [name for name in recipe_names() if name != "morphable"]
 AGAINST_THE_CRITIC = ("adversarial", "matching", "subject")
 """Terms that need not fall while a critic learns too."""
+WITH_PAPER_PRESET = ("correspondence", "facegan", "dual_generator")
+STARTS_FROM = {
+    "facegan": ("facegan_landmarks", "facegan_reenactor", "facegan_background"),
+    "dual_generator_face_cross": ("dual_generator_face",),
+}
 MORE = {"identity": ("--batch-size", "8", "--steps", "12", "--learning-rate", "3e-4")}
 """Options of recipes whose loss compares the samples of a batch."""
 
@@ -49,12 +57,12 @@ def train_on(data: pathlib.Path, recipe: str, out: pathlib.Path, *more: str) -> 
     return main([recipe, "--data", str(data), "--out", str(out), "--cache", str(cache), *small.split(), *more])
 
 
-def parts_of_facegan(data: pathlib.Path, folder: pathlib.Path) -> str:
-    """Untrained weights of the three parts that the recipe `facegan` joins."""
-    parts = ("facegan_landmarks", "facegan_reenactor", "facegan_background")
+def untrained_parts(data: pathlib.Path, recipe: str, folder: pathlib.Path, *more: str) -> list[str]:
+    """``--init`` with untrained weights of what a recipe starts from."""
+    parts = STARTS_FROM.get(recipe, ())
     for part in parts:
-        assert train_on(data, part, folder / part, "--steps", "0") == 0
-    return ":".join(str(folder / part / "export") for part in parts)
+        assert train_on(data, part, folder / part, *more, "--steps", "0") == 0
+    return ["--init", ":".join(str(folder / part / "export") for part in parts)] if parts else []
 
 
 def loss_of(task: Any) -> float:
@@ -66,6 +74,15 @@ def loss_of(task: Any) -> float:
     return sum(float(value) for name, value in terms.items() if not name.startswith(AGAINST_THE_CRITIC))
 
 
+@pytest.fixture
+def few_pictures(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The detector is validated on hundreds of scenes and patterns of its own making; here on a handful."""
+    config = train.recipes.detector.DetectorTaskConfig
+    monkeypatch.setattr(train.recipes.detector, "DetectorTaskConfig", functools.partial(config, val_scenes=4))
+    monkeypatch.setattr(train.recipes.detector, "faceless_pictures", lambda backgrounds: backgrounds[:4])
+
+
+@pytest.mark.usefixtures("few_pictures")
 @pytest.mark.parametrize("recipe", LEARNED)
 def test_a_recipe_lowers_its_loss(
     recipe: str, data: pathlib.Path, tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
@@ -79,7 +96,7 @@ def test_a_recipe_lowers_its_loss(
         losses.append(loss_of(task))
         return figures
 
-    init = ["--init", parts_of_facegan(data, tmp_path)] if recipe == "facegan" else []
+    init = untrained_parts(data, recipe, tmp_path)
     monkeypatch.setattr(train.recipes, "run", measured)
     assert train_on(data, recipe, tmp_path / "run", *init, *MORE.get(recipe, ())) == 0
     assert losses[1] < losses[0]
@@ -89,3 +106,19 @@ def test_a_recipe_lowers_its_loss(
     assert all(np.isfinite(value) for value in lines[-1]["validation"].values())
     assert (tmp_path / "run" / "export" / "model.safetensors").is_file()
     assert (tmp_path / "run" / "samples" / f"{steps:06d}.png").is_file()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("recipe", [name for name in LEARNED if name.startswith(WITH_PAPER_PRESET)])
+def test_paper_presets_take_a_step(
+    recipe: str, data: pathlib.Path, tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In full width, on small crops. Their checkpoints of a gigabyte are not written."""
+    monkeypatch.setattr(TrainingState, "save", lambda *_: None)
+    paper = ("--preset", "paper")
+    init = untrained_parts(data, recipe, tmp_path, *paper)
+    assert train_on(data, recipe, tmp_path / "run", *init, *paper, "--steps", "1", "--log-every", "1") == 0
+    line = json.loads((tmp_path / "run" / "log.jsonl").read_text().splitlines()[0])
+    assert line["step"] == 1
+    assert np.isfinite(line["grad_norm"])
+    assert line["grad_norm"] > 0
