@@ -54,22 +54,21 @@ def sort_people(
     """
     places = sorted({face.place for face in faces})
     number = {place: i for i, place in enumerate(places)}
-    of_place = np.array([number[face.place] for face in faces], int)
-    weights = np.array([face.frames for face in faces], np.float64)
-    unit = np.stack([_unit(face.embedding) for face in faces])
-    sums = np.zeros((len(places), unit.shape[1]))
-    np.add.at(sums, of_place, unit * weights[:, None])
+    embedding = np.zeros((len(places), len(faces[0].embedding)))
+    frames = np.zeros(len(places))
     known: list[str | None] = [None] * len(places)
     for face in faces:
-        known[number[face.place]] = face.known_person
-    embedding = np.stack([_unit(row) for row in sums])
-    frames = np.bincount(of_place, weights, minlength=len(places))
+        place = number[face.place]
+        embedding[place] += face.frames * _unit(face.embedding)
+        frames[place] += face.frames
+        known[place] = face.known_person
+    embedding /= np.linalg.norm(embedding, axis=1, keepdims=True).clip(min=1e-9)
     names, likeness = _name_places(embedding, known, frames, same_person)
     sides = _deal_out(names, embedding, frames, same_side, (val_share, test_share), seed)
     return People(
-        person=tuple(names[place] for place in of_place),
-        side=tuple(sides.get(names[place] or "", SPLITS[0]) for place in of_place),
-        likeness=tuple(likeness[place] for place in of_place),
+        person=tuple(names[number[face.place]] for face in faces),
+        side=tuple(sides.get(names[number[face.place]] or "", SPLITS[0]) for face in faces),
+        likeness=tuple(likeness[number[face.place]] for face in faces),
     )
 
 

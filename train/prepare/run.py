@@ -210,6 +210,7 @@ class _Watch:
         self._done = len(done)
         self._open_bytes = sum(self._sizes[s.origin] for s in sources) - sum(self._sizes[s.origin] for s in done)
         self._worked: dict[str, float] = {}
+        self._worked_bytes = 0.0
         self._progress, self._started = progress, time.monotonic()
         self.frames = 0
         self.stage("starting")
@@ -217,17 +218,19 @@ class _Watch:
     def tell(self, event: Event) -> None:
         """Something happened."""
         origin = event.source.origin
+        share = 1.0 if isinstance(event, Done) else event.share
         if isinstance(event, Done):
             self._done += 1
-            self._worked[origin] = float(self._sizes[origin])
         else:
             self.frames += event.frames
-            self._worked[origin] = event.share * self._sizes[origin]
+        worked = share * self._sizes[origin]
+        self._worked_bytes += worked - self._worked.get(origin, 0.0)
+        self._worked[origin] = worked
         self.stage("working")
 
     def stage(self, name: str) -> None:
         """Tell where the run is."""
-        elapsed, worked = time.monotonic() - self._started, sum(self._worked.values())
+        elapsed, worked = time.monotonic() - self._started, self._worked_bytes
         left = elapsed * (self._open_bytes - worked) / worked if worked else None
         self._progress(
             PrepareProgress(

@@ -1,6 +1,7 @@
 """What there is to prepare: clips and pictures in a folder, and what the layout says of each."""
 
 import dataclasses
+import functools
 import os
 import pathlib
 import re
@@ -36,7 +37,7 @@ class Source:
     """When it was found; so is the next."""
     mtime_ns: int = 0
 
-    @property
+    @functools.cached_property
     def unit(self) -> str:
         """Name of its result: another one when the file or what is known of it changes."""
         return digest_of([*self.known, self.mtime_ns])[:24]

@@ -87,9 +87,23 @@ def _work_here(sources: Sequence[Source], folder: pathlib.Path, settings: Prepar
     labeller = Labeller(settings.teacher, settings.teacher_file)
     for source in sources:
         steps: list[Step] = []
-        failure = _work_on_one(source, folder, settings, labeller, _collect(steps, source))
+        with _single_threaded():
+            failure = _work_on_one(source, folder, settings, labeller, _collect(steps, source))
         yield from steps
         yield Done(source=source, failure=failure)
+
+
+@contextlib.contextmanager
+def _single_threaded() -> Iterator[None]:
+    """As in a process of its own: sums over several threads differ in their last bits."""
+    before = torch.get_num_threads(), cv2.getNumThreads()
+    torch.set_num_threads(1)
+    cv2.setNumThreads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before[0])
+        cv2.setNumThreads(before[1])
 
 
 def _collect(steps: list[Step], source: Source) -> Callable[[int, float], None]:
