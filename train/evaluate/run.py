@@ -10,7 +10,7 @@ from train.data import FaceData, load_faces
 from train.evaluate.bench import Bench
 from train.evaluate.checks import run_checks
 from train.evaluate.cost import measure_cost
-from train.evaluate.jobs import REAL, Job, Outcome
+from train.evaluate.jobs import Job, Outcome
 from train.evaluate.methods import SystemMethod
 from train.evaluate.networks import describe_networks, left_out
 from train.evaluate.pairs import PairSet, load_pairs, save_pairs
@@ -133,9 +133,7 @@ def _draw_sheets(bench: Bench, jobs: list[Job], outcomes: list[Outcome]) -> None
     pair_jobs = [job for job in jobs if job.kind == "pair" and job.mode == "absolute"]
     for method in bench.methods if count else ():
         own = [
-            each
-            for each in outcomes
-            if each.method == method.label and each.kind == "pair" and each.mode == "absolute" and each.method != REAL
+            each for each in outcomes if each.method == method.label and each.kind == "pair" and each.mode == "absolute"
         ]
         if isinstance(method, SystemMethod) and own:
             sheet = draw_sheet(bench, method, pair_jobs, own, count)
