@@ -18,9 +18,9 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from reenact.geometry.action_units import read_action_unit_sides
 from reenact.geometry.landmarks import LANDMARKS_68
 from reenact.geometry.morphable import MorphableModel
-from reenact.perception.action_units import read_action_unit_sides
 from reenact.systems.facegan.landmarks import normalise_landmarks, rotation_of_angles
 from reenact.types import head_angles_rad
 from train.data import FaceData

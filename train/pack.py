@@ -17,7 +17,7 @@ import torch
 import tyro
 
 from reenact.errors import OutputError, ReenactError, UnsupportedInputError
-from reenact.perception.action_units import read_action_units
+from reenact.geometry.action_units import read_action_units
 from train.data import read_table, require_labelled, still_labels
 from train.prepared import read_shards
 from train.shards import (

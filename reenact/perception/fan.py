@@ -17,9 +17,9 @@ from jaxtyping import Float
 from torch import Tensor
 
 from reenact.errors import MissingDependencyError
+from reenact.geometry.action_units import blendshapes_of_action_units
 from reenact.geometry.landmarks import LANDMARKS_68, landmarks68_of
 from reenact.geometry.morphable import MorphableModel, Pose, align, load_morphable
-from reenact.perception.action_units import blendshapes_of_action_units
 from reenact.perception.adapter import WholeFrameTracker
 from reenact.types import FaceGeometry, Frame
 

@@ -14,7 +14,7 @@ import numpy as np
 import torch
 
 from reenact.errors import MissingDependencyError
-from reenact.perception.action_units import read_action_units
+from reenact.geometry.action_units import read_action_units
 from reenact.perception.adapter import WholeFrameTracker
 from reenact.types import FaceGeometry, Frame
 

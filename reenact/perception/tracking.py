@@ -16,7 +16,7 @@ import torch
 from jaxtyping import Float, UInt8
 
 from reenact.errors import NoFaceFoundError
-from reenact.perception.action_units import read_action_units
+from reenact.geometry.action_units import read_action_units
 from reenact.perception.crop import LEFT_EYE_OUTER, RIGHT_EYE_OUTER, TRACKER_CROP_SCALE, square_crop, tracker_crop
 from reenact.perception.detector import Detections, Detector
 from reenact.perception.layers import fold_batch_norms

@@ -12,7 +12,7 @@ from jaxtyping import Float, UInt8
 from torch import Tensor
 
 from reenact.errors import NoFaceFoundError
-from reenact.perception.action_units import read_action_units
+from reenact.geometry.action_units import read_action_units
 from reenact.perception.crop import LEFT_EYE_OUTER, RIGHT_EYE_OUTER
 from reenact.perception.smoothing import OneEuroConfig, OneEuroFilter
 from reenact.perception.tracking import Tracker, mesh_box, share_outside

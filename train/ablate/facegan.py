@@ -12,9 +12,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from reenact.geometry.action_units import read_action_unit_sides, read_action_units
 from reenact.geometry.morphable import Pose
 from reenact.hub.loading import load_identity
-from reenact.perception.action_units import read_action_unit_sides, read_action_units
 from reenact.systems.facegan.config import PRESETS, FaceganConfig
 from reenact.systems.facegan.landmarks import motion_vector, normalise_landmarks, read_head_angles
 from reenact.types import head_angles_rad

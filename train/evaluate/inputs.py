@@ -6,8 +6,8 @@ import numpy as np
 import torch
 
 from reenact.errors import NoFaceFoundError
+from reenact.geometry.action_units import read_action_units
 from reenact.geometry.morphable import MorphableModel
-from reenact.perception.action_units import read_action_units
 from reenact.perception.tracking import Tracker
 from reenact.perception.video import VideoTracker
 from reenact.systems.base import MotionMode

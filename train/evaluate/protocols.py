@@ -7,7 +7,7 @@ import numpy as np
 import torch
 
 from reenact.errors import ConfigError
-from reenact.perception.action_units import read_action_units
+from reenact.geometry.action_units import read_action_units
 from reenact.types import head_angles_rad
 from train.data import FaceData
 from train.evaluate.large_pose import draw_large_pose

@@ -14,8 +14,8 @@ import torch
 from torch import nn
 
 from reenact.errors import ConfigError
+from reenact.geometry.action_units import read_action_unit_sides
 from reenact.geometry.morphable import Pose, load_morphable
-from reenact.perception.action_units import read_action_unit_sides
 from reenact.systems.facegan.conditions import target_maps
 from reenact.systems.facegan.config import FaceganConfig
 from reenact.systems.facegan.landmarks import motion_vector, normalise_landmarks, place_landmarks

@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from scipy.spatial import Delaunay
 
+from reenact.geometry.action_units import read_action_units
 from reenact.geometry.landmarks import (
     FACE_OVAL,
     INNER_LIP_RING,
@@ -18,7 +19,6 @@ from reenact.geometry.landmarks import (
     RIGHT_EYE_RING,
 )
 from reenact.geometry.morphable import MorphableModel, align
-from reenact.perception.action_units import read_action_units
 from train.data import FaceData
 from train.export import write_model
 from train.mirror import BLENDSHAPE_NAMES, MIRROR_BLENDSHAPES, mirror_of_mesh

@@ -13,7 +13,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from reenact.perception.crop import LEFT_EYE_OUTER, RIGHT_EYE_OUTER
+from reenact.geometry.landmarks import LEFT_EYE_OUTER, RIGHT_EYE_OUTER
 from reenact.types import ACTION_UNITS
 
 BLENDSHAPE_NAMES = (

@@ -7,7 +7,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from reenact.perception.action_units import (
+from reenact.geometry.action_units import (
     BLENDSHAPE_NAMES,
     UNITS,
     BlendshapeUnit,
