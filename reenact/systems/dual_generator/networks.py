@@ -69,8 +69,8 @@ class LandmarkMLP(nn.Sequential):
     """Five fully connected layers with leaky ReLUs: `E_l`, `R_l`, `D_l` and `C_l`.
 
     `R_l`, `D_l` and `C_l` answer without one after the last layer: coordinates and logits take both signs. He's
-    initialisation keeps the variance of the codes; PyTorch's own shrinks it by half a layer, and the decoder then learns
-    from the face ID code alone.
+    initialisation keeps the variance of the codes; PyTorch's own shrinks it by half a layer, and the decoder then
+    learns from the face ID code alone.
     """
 
     def __init__(self, inputs: int, width: int, outputs: int, *, activate_last: bool) -> None:

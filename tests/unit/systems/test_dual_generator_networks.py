@@ -1,0 +1,196 @@
+"""The dual generator's config and networks."""
+
+import dataclasses
+
+import pytest
+import torch
+from torch.utils.flop_counter import FlopCounterMode
+
+from reenact.errors import ConfigError
+from reenact.systems.dual_generator.config import PRESETS, DualGeneratorConfig
+from reenact.systems.dual_generator.networks import (
+    SPREAD,
+    AdaIN,
+    DualGeneratorNetworks,
+    FaceGenerator,
+    LandmarkMLP,
+    PlainBlock,
+    ShapeGenerator,
+    SixDown,
+    StyledBlock,
+    adain,
+    place,
+    standardise,
+)
+from reenact.types import CropSpec
+
+SMALL = DualGeneratorConfig(
+    crop=CropSpec(network_px=64),
+    landmark_width=16,
+    action_code=8,
+    decoder_width=16,
+    width=8,
+    max_width=16,
+    style=12,
+    style_px=64,
+    style_width=4,
+    style_max_width=8,
+)
+PAPER_FORM = dataclasses.replace(SMALL, stem=1, source_features=False)
+
+
+def face_generator(config: DualGeneratorConfig) -> FaceGenerator:
+    torch.manual_seed(0)
+    net = FaceGenerator(config)
+    for value in net.parameters():  # nothing left at zero
+        value.data += 0.02 * torch.randn_like(value)
+    return net.eval().requires_grad_(False)
+
+
+def flow(frames: int, side: int) -> tuple[torch.Tensor, torch.Tensor]:
+    return 0.1 * torch.randn(frames, 2, side // 2, side // 2), torch.rand(frames, 1, side // 2, side // 2).round()
+
+
+def landmarks(frames: int = 2) -> torch.Tensor:
+    return torch.randn(frames, 68, 3, generator=torch.Generator().manual_seed(3)) * 40 + 128
+
+
+def test_standard_landmarks_know_neither_place_nor_size() -> None:
+    given = landmarks()
+    standard, placement = standardise(given)
+    torch.testing.assert_close(standard.mean(1), torch.zeros(2, 3), atol=1e-6, rtol=0)
+    torch.testing.assert_close(standard.square().sum(-1).mean(1).sqrt(), torch.full((2,), SPREAD))
+    torch.testing.assert_close(place(standard, placement), given, atol=1e-4, rtol=1e-5)
+    moved, _ = standardise(given * 3 + torch.tensor([5.0, -7.0, 2.0]))
+    torch.testing.assert_close(moved, standard, atol=1e-5, rtol=1e-5)
+
+
+def test_the_landmark_networks_have_five_layers() -> None:
+    encoder = LandmarkMLP(204, 16, 8, activate_last=True)
+    decoder = LandmarkMLP(8, 16, 204, activate_last=False)
+    for network, activations in ((encoder, 5), (decoder, 4)):
+        kinds = [type(layer).__name__ for layer in network]
+        assert kinds.count("Linear") == 5
+        assert kinds.count("LeakyReLU") == activations
+
+
+def test_action_and_identity_both_reach_the_landmarks() -> None:
+    torch.manual_seed(0)
+    net = ShapeGenerator(SMALL)
+    reference = standardise(landmarks())[0]
+    first, second = torch.nn.functional.normalize(torch.randn(2, 2, 256), dim=-1)
+    answer = net(reference, first)
+    assert answer.landmarks.shape == (2, 68, 3)
+    assert answer.action.shape == (2, SMALL.action_code)
+    assert not torch.allclose(net(reference, second).landmarks, answer.landmarks, atol=1e-3)
+    assert not torch.allclose(net(reference.flip(0), first).landmarks, answer.landmarks, atol=1e-3)
+
+
+def test_adain_sets_mean_and_deviation_of_every_channel() -> None:
+    x = torch.randn(2, 3, 32, 32) * 7 + 4
+    scale, shift = torch.tensor([[0.5, 2.0, 1.0], [3.0, 0.1, 1.5]]), torch.tensor([[0.0, -1.0, 5.0], [2.0, 0.3, 0.0]])
+    y = adain(x, scale, shift)
+    torch.testing.assert_close(y.mean((2, 3)), shift, atol=1e-4, rtol=1e-4)
+    torch.testing.assert_close(y.std((2, 3), correction=0), scale, atol=1e-3, rtol=1e-3)
+
+
+def test_a_style_of_zero_bias_leaves_a_plain_instance_norm() -> None:
+    layer = AdaIN(3, 5)
+    torch.nn.init.zeros_(layer.to_scale_shift.bias)
+    x = torch.randn(1, 3, 8, 8)
+    torch.testing.assert_close(layer(x, torch.zeros(1, 5)), torch.nn.functional.instance_norm(x))
+
+
+def test_blocks_change_sides_and_channels() -> None:
+    x, style = torch.randn(1, 4, 16, 16), torch.randn(1, 5)
+    assert PlainBlock(4, 6, down=True)(x).shape == (1, 6, 8, 8)
+    assert PlainBlock(4, 4, down=False)(x).shape == (1, 4, 16, 16)
+    assert StyledBlock(4, 6, 5, up=True)(x, style).shape == (1, 6, 32, 32)
+    assert StyledBlock(4, 4, 5, up=False)(x, style).shape == (1, 4, 16, 16)
+    assert SixDown(3, 64, width=4, max_width=8, outputs=2)(torch.randn(2, 3, 128, 128)).shape == (2, 2)
+
+
+@pytest.mark.parametrize("config", [SMALL, PAPER_FORM], ids=["variant", "paper form"])
+@pytest.mark.parametrize("side", [64, 128])
+def test_pictures_have_the_side_of_the_map(config: DualGeneratorConfig, side: int) -> None:
+    net = face_generator(config)
+    source = net.encode_source(torch.rand(1, 3, side, side))
+    drawn = net(torch.rand(3, 1, side, side), source.expand(3), *flow(3, side))
+    assert drawn.shape == (3, 3, side, side)
+    assert drawn.min() >= 0
+    assert drawn.max() <= 1
+    assert bool(torch.isfinite(drawn).all())
+
+
+def test_a_batch_is_its_frames_one_by_one() -> None:
+    net, lines, moved = face_generator(SMALL), torch.rand(3, 1, 64, 64), flow(3, 64)
+    source = net.encode_source(torch.rand(1, 3, 64, 64))
+    together = net(lines, source.expand(3), *moved)
+    for i in range(3):
+        one = slice(i, i + 1)
+        torch.testing.assert_close(
+            net(lines[one], source, *(value[one] for value in moved)), together[one], atol=1e-4, rtol=1e-3
+        )
+
+
+def test_the_paper_form_reads_no_flow_and_the_variant_asks_for_it() -> None:
+    lines, rgb = torch.rand(1, 1, 64, 64), torch.rand(1, 3, 64, 64)
+    paper = face_generator(PAPER_FORM)
+    source = paper.encode_source(rgb)
+    assert source.levels == ()
+    torch.testing.assert_close(paper(lines, source), paper(lines, source, *flow(1, 64)))
+    variant = face_generator(SMALL)
+    with pytest.raises(ConfigError, match="needs displacement and visibility"):
+        variant(lines, variant.encode_source(rgb))
+
+
+def test_untrained_source_features_change_nothing() -> None:
+    torch.manual_seed(0)
+    net = FaceGenerator(SMALL).eval()
+    lines, one = torch.rand(1, 1, 64, 64), net.encode_source(torch.rand(1, 3, 64, 64))
+    other = net.encode_source(torch.rand(1, 3, 64, 64))
+    mixed = one._replace(levels=other.levels)
+    torch.testing.assert_close(net(lines, one, *flow(1, 64)), net(lines, mixed, *flow(1, 64)))
+
+
+def test_source_features_arrive_where_the_flow_says() -> None:
+    """What the source has on the left changes the right half of the target, if the flow looks to the other side."""
+    net, side = face_generator(SMALL), 16
+    h, level = torch.randn(1, 8, side, side), torch.zeros(1, 8, side, side)
+    level[..., : side // 2] = torch.randn(1, 8, side, side // 2)
+    displacement, visible = torch.zeros(1, 2, side, side), torch.ones(1, 1, side, side)
+    displacement[:, 0, :, side // 2 :], displacement[:, 0, :, : side // 2] = -1.0, 1.0
+    blank = net._add_source(3, h, torch.zeros_like(level), displacement, visible)
+    change = (net._add_source(3, h, level, displacement, visible) - blank).abs().mean((0, 1, 2))
+    assert change[: side // 2 - 1].max() == 0
+    assert change[side // 2 + 1 :].min() > 0
+
+
+def test_tiny_fits_its_budget() -> None:
+    net = DualGeneratorNetworks(PRESETS["tiny"]).eval()
+    assert sum(value.numel() for value in net.parameters()) <= 4e6
+    with torch.no_grad():
+        source = net.face.encode_source(torch.rand(1, 3, 256, 256))
+        with FlopCounterMode(display=False) as counter:
+            net.face(torch.rand(1, 1, 256, 256), source, *flow(1, 256))
+    assert counter.get_total_flops() / 2 <= 2.5e9
+
+
+def test_paper_preset_counts_the_paper_s_blocks() -> None:
+    with torch.device("meta"):
+        net = DualGeneratorNetworks(PRESETS["paper"])
+    assert len(net.face.down) == 4
+    assert len(net.face.middle) + len(net.face.styled_middle) == 4
+    assert len(net.face.styled_middle) == 2
+    assert len(net.face.up) == 4
+    assert len(net.face.style_encoder.blocks) == 6
+    assert net.face.pyramid is None
+
+
+def test_sizes_that_do_not_fit_are_refused_in_words() -> None:
+    with pytest.raises(ConfigError, match="make it a multiple of 32"):
+        DualGeneratorConfig(crop=CropSpec(network_px=80))
+    with pytest.raises(ConfigError, match="style_px is 100"):
+        DualGeneratorConfig(style_px=100)
+    with pytest.raises(ConfigError, match="must be 1 or more"):
+        DualGeneratorConfig(action_code=0)
