@@ -20,9 +20,11 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
+from reenact.errors import ConfigError
 from reenact.geometry.morphable import MorphableModel
 from reenact.geometry.rasterise import rasterise
 from reenact.types import head_angles_rad
+from train.data import FaceData
 from train.faceless import fill_smoothly
 from train.head_sheets import (
     CELL_PX,
@@ -186,6 +188,19 @@ def profile_face(
 ) -> ProfiledFace:
     """One photo at one yaw; see `build_head` and `turn_head`."""
     return turn_head(build_head(model, rgb, mesh_px, parsing), yaw_deg)
+
+
+def profile_row(model: MorphableModel, data: FaceData, row: int, seed: int) -> ProfiledFace:
+    """A row of a split at a yaw that `seed` and the row decide, on the side to which its head is turned already.
+
+    Raises:
+        ConfigError: the row has no parsing, without which head and ground cannot be told apart.
+    """
+    if not data.has_parsing[row]:
+        raise ConfigError(f"row {row} ({data.names[row]}) has no parsing; take one of those where has_parsing is set")
+    rgb, mesh_px, parsing = (np.array(array[row]) for array in (data.rgb, data.mesh_px, data.parsing))
+    yaw_deg = draw_yaw_deg(np.random.default_rng([seed, row]), towards=float(data.yaw_deg[row]))
+    return profile_face(model, rgb, mesh_px, parsing, yaw_deg)
 
 
 def draw_yaw_deg(rng: np.random.Generator, towards: float = 0.0) -> float:

@@ -1,14 +1,18 @@
 """Face profiling, on made-up heads: a painted mesh with a cap of hair on a plain ground."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 import torch
 
+from reenact.errors import ConfigError
 from reenact.geometry.morphable import MorphableModel, load_morphable
+from reenact.geometry.rasterise import rasterise
 from reenact.types import head_angles_rad
-from tests.synthetic import paint, pose_of, rotation_of
+from tests.synthetic import face_set, paint, pose_of, rotation_of
 from train.faceless import BACKGROUND, FACE, HAIR, SKIN
-from train.profiling import build_head, draw_yaw_deg, profile_face, turn_head, turn_mesh
+from train.profiling import build_head, draw_yaw_deg, profile_face, profile_row, turn_head, turn_mesh
 
 SIDE = 128
 Photo = tuple[np.ndarray, np.ndarray, np.ndarray]
@@ -95,6 +99,18 @@ def test_the_face_moves_as_its_mesh_does(model: MorphableModel):
     at = turned.mesh_px[points].astype(int)
     assert turned.visible[at[:, 1], at[:, 0]].mean() > 0.8
     assert np.abs(turned.rgb[at[:, 1], at[:, 0]] - before).mean() < 14
+
+
+def test_rows_of_a_set_follow_the_seed(model: MorphableModel):
+    data = face_set(model, np.random.default_rng(0), clips=0, frames=1, stills=2)
+    covered = rasterise(torch.from_numpy(data.mesh_px) / 2, model.triangles, 128, 128).covered.numpy()
+    data = dataclasses.replace(data, parsing=covered.astype(np.uint8), has_parsing=np.array([True, False]))
+    first, again, other = (profile_row(model, data, 0, seed) for seed in (4, 4, 5))
+    assert np.array_equal(first.rgb, again.rgb)
+    assert first.yaw_deg == again.yaw_deg != other.yaw_deg
+    assert np.sign(first.yaw_deg) == np.sign(data.yaw_deg[0])
+    with pytest.raises(ConfigError, match="has no parsing"):
+        profile_row(model, data, 1, 4)
 
 
 def test_turning_there_and_back_is_no_turn():
