@@ -181,6 +181,7 @@ def draw_parsing(networks: nn.Module, data: FaceData, device: torch.device) -> n
             for classes in (label, predicted)
         ]
         tiles.append(np.concatenate([cv2.resize(np.asarray(data.rgb[row]), (128, 128)), *maps], axis=1))
+    tiles += [np.zeros_like(tiles[0])] * (-len(tiles) % 4)
     return np.concatenate([np.concatenate(tiles[i::4], axis=0) for i in range(4)], axis=1)
 
 
