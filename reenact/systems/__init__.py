@@ -4,8 +4,10 @@ from typing import Any
 
 from reenact.systems.base import Reenactor
 from reenact.systems.correspondence.reenactor import CorrespondenceReenactor
+from reenact.systems.facegan.reenactor import FaceganReenactor
 
 SYSTEMS: dict[str, type[Reenactor[Any, Any, Any]]] = {
     "correspondence": CorrespondenceReenactor,
+    "facegan": FaceganReenactor,
 }
 """Every system by its id; the id stands in the ``config.json`` of its checkpoints."""

@@ -8,10 +8,13 @@ from collections.abc import Callable
 from typing import Any
 
 from reenact.systems.correspondence.config import CorrespondenceConfig
+from reenact.systems.facegan.config import FaceganConfig
 from reenact.types import CropSpec
 from train.data import FaceData
 from train.loop import Task
+from train.pairs import PairConfig, PairSampler
 from train.recipes.correspondence import CorrespondenceTask, CorrespondenceTaskConfig
+from train.recipes.facegan import EndToEndTask, EndToEndTaskConfig
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -31,6 +34,11 @@ def _correspondence_task(data: FaceData) -> Task:
     return CorrespondenceTask(data, data, network, CorrespondenceTaskConfig(side=64))
 
 
+def _facegan_task(data: FaceData) -> Task:
+    network = FaceganConfig(crop=CropSpec(network_px=64), widths=(8, 12), mixer_widths=(8, 12), transformer_width=32)
+    return EndToEndTask(PairSampler(data, PairConfig(side=64)), data, network, EndToEndTaskConfig(), 64)
+
+
 SYSTEMS_UNDER_TEST = {
     "correspondence": SystemUnderTest(
         network={
@@ -41,5 +49,15 @@ SYSTEMS_UNDER_TEST = {
         },
         wrong_network={"widths": [8, 12, 16], "heads": 4},
         task=_correspondence_task,
+    ),
+    "facegan": SystemUnderTest(
+        network={
+            "crop": {"face_scale": 1.95, "shift_up": 0.03, "network_px": 64},
+            "widths": [8, 12],
+            "mixer_widths": [8, 12],
+            "transformer_width": 32,
+        },
+        wrong_network={"widths": [8, 12], "match_width": 8},
+        task=_facegan_task,
     ),
 }

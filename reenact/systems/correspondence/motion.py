@@ -12,11 +12,8 @@ from jaxtyping import Float
 from torch import Tensor
 
 from reenact.geometry.morphable import MorphableModel, Pose
+from reenact.geometry.placement import carry_pose
 from reenact.systems.base import MotionMode
-
-_NECK = (0.0, -1.6, -1.3)
-"""Where the head turns on the neck, head coordinates (eye distances): below and behind the face's centre."""
-
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class MatchedIdentity:
@@ -75,20 +72,10 @@ def match_identity(
     `neutral`, in proportion to its size. When the rotation is taken over as it stands (absolute), the head turns on
     the neck from the source's pose to the driver's neutral one.
     """
-    growth = motion.pose.scale / neutral.pose.scale
-    own = identity.pose
-    to_own = (own.scale / neutral.pose.scale)[:, None]
-    moved = (motion.pose.translation_px - neutral.pose.translation_px) * to_own
     if mode == "relative":
         expression = identity.expression + motion.expression - neutral.expression
-        rotation = motion.pose.rotation @ neutral.pose.rotation.transpose(1, 2) @ own.rotation
-        pivot = torch.zeros_like(own.translation_px)
     else:
         expression = motion.expression
-        rotation = motion.pose.rotation
-        neck = own.translation_px.new_tensor(_NECK)
-        axes = neck.new_tensor((1.0, -1.0, -1.0))
-        pivot = ((own.rotation - neutral.pose.rotation) @ neck) * axes * own.scale[:, None]
-    pose = Pose(rotation=rotation, scale=own.scale * growth, translation_px=own.translation_px + pivot + moved)
+    pose = carry_pose(identity.pose, motion.pose, neutral.pose, relative=mode == "relative")
     drift = model.identity_offset(motion.shape - neutral.shape)
     return pose.apply(identity.neutral + drift + model.expression_offset(expression))

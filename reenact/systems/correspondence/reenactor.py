@@ -5,8 +5,7 @@ from typing import Any
 
 import torch
 from jaxtyping import Float
-from torch import Tensor, nn
-from torch.nn.utils.fusion import fuse_conv_bn_eval
+from torch import Tensor
 
 from reenact.errors import ConfigError, ShapeError
 from reenact.geometry.flow import draw_face, mesh_flow
@@ -23,6 +22,7 @@ from reenact.systems.correspondence.motion import (
     split_identity,
 )
 from reenact.systems.correspondence.networks import CorrespondenceNetworks, SourceFeatures, compose, decide
+from reenact.systems.layers import fold_batch_norms
 from reenact.types import CropSpec, FaceGeometry, FaceImage
 
 _MOVING_PX = 1.0
@@ -86,12 +86,7 @@ class CorrespondenceReenactor(Reenactor[CorrespondenceIdentity, MeshMotion, Driv
     def prepare(self) -> None:
         """Fold batch norms into convolutions and lay the weights out for the CPU; call once, after loading."""
         self.eval().requires_grad_(False)
-        for module in self.networks.modules():
-            if isinstance(module, nn.Sequential):
-                for i in range(len(module) - 1):
-                    first, second = module[i], module[i + 1]
-                    if isinstance(first, nn.Conv2d) and isinstance(second, nn.BatchNorm2d):
-                        module[i], module[i + 1] = fuse_conv_bn_eval(first, second), nn.Identity()
+        fold_batch_norms(self.networks)
         self.networks = self.networks.to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue, reportArgumentType]
 
     def encode_identity(self, image: FaceImage, geometry: FaceGeometry) -> CorrespondenceIdentity:

@@ -1,0 +1,54 @@
+"""Where a head goes: carried along as a driver's head, or turned on its own neck."""
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from reenact.geometry.morphable import Pose
+
+_NECK = (0.0, -1.6, -1.3)
+"""Where the head turns on the neck, head coordinates (eye distances): below and behind the face's centre."""
+
+_PIXEL_AXES = (1.0, -1.0, -1.0)
+
+
+def carry_pose(own: Pose, motion: Pose, neutral: Pose, *, relative: bool) -> Pose:
+    """Where a source's head stands when its driver moves; in the unit of `own`.
+
+    The head is displaced and scaled as the driver's since `neutral`, in proportion to its size.
+
+    Args:
+        own: of the source, one head.
+        motion: of f driving frames.
+        neutral: of one frame of the same driver.
+        relative: the driver's turn since `neutral` is added to the source's rotation. Else the rotation is taken over
+            as it stands, and the head turns on the neck from the source's rotation to the driver's neutral one.
+    """
+    to_own = (own.scale / neutral.scale)[:, None]
+    moved = (motion.translation_px - neutral.translation_px) * to_own
+    if relative:
+        rotation = motion.rotation @ neutral.rotation.transpose(1, 2) @ own.rotation
+        pivot = torch.zeros_like(own.translation_px)
+    else:
+        rotation = motion.rotation
+        pivot = neck_shift(own, neutral.rotation)
+    return Pose(
+        rotation=rotation,
+        scale=own.scale * (motion.scale / neutral.scale),
+        translation_px=own.translation_px + pivot + moved,
+    )
+
+
+def turn_on_neck(own: Pose, rotation: Float[Tensor, "f 3 3"]) -> Pose:
+    """The same head with another rotation; the base of its neck stays where it is."""
+    return Pose(
+        rotation=rotation,
+        scale=own.scale.expand(len(rotation)),
+        translation_px=own.translation_px + neck_shift(own, rotation),
+    )
+
+
+def neck_shift(own: Pose, rotation: Float[Tensor, "f 3 3"]) -> Float[Tensor, "f 3"]:
+    """How far the head's origin moves when it turns on the neck to `rotation`, in the unit of `own`."""
+    neck, axes = (own.translation_px.new_tensor(values) for values in (_NECK, _PIXEL_AXES))
+    return ((own.rotation - rotation) @ neck) * axes * own.scale[:, None]

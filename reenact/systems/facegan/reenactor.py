@@ -1,0 +1,226 @@
+"""FACEGAN behind the four verbs, and a fifth: a face whose Action Units and head angles are set by hand."""
+
+import dataclasses
+from typing import Any, NamedTuple
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+from torch.nn import functional
+
+from reenact.errors import ConfigError, ShapeError
+from reenact.geometry.landmarks import LANDMARKS_68
+from reenact.geometry.morphable import MorphableModel, Pose, load_morphable
+from reenact.geometry.placement import turn_on_neck
+from reenact.ops.warp import resize
+from reenact.systems.base import MotionMode, Reenactor, Rendered
+from reenact.systems.facegan.conditions import target_maps
+from reenact.systems.facegan.config import FaceganConfig
+from reenact.systems.facegan.landmarks import (
+    motion_vector,
+    normalise_landmarks,
+    place_landmarks,
+    rotation_of_angles,
+)
+from reenact.systems.facegan.motion import FaceMotion, carry_motion, find_neutral, read_face_motion
+from reenact.systems.facegan.networks import DrawnFace, FaceganNetworks, compose_face, mix
+from reenact.systems.facegan.rig import LandmarkRig, RiggedFace
+from reenact.systems.layers import fold_batch_norms
+from reenact.types import CropSpec, FaceGeometry, FaceImage
+
+_MOVING_PX = 1.0
+"""Largest movement of a landmark, in pixels of the network's crop, from which on the drawing counts fully."""
+
+_ROUNDING_PX = 0.01
+"""Movement up to which landmarks are the same but for rounding."""
+
+_RIM = 0.012
+"""Width by which the hole exceeds the segmented head, share of the side: hair ends are missed by it. As in training."""
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class FaceganIdentity:
+    """A source, encoded once."""
+
+    native_rgb: Float[Tensor, "1 3 n n"]
+    """The source crop at its own size: the pixels that are warped, and the background."""
+    rgb: Float[Tensor, "1 3 s s"]
+    """The same at the network's side."""
+    features: list[Tensor] | None
+    """Of `FaceReenactor.encode_source`."""
+    mesh: Float[Tensor, "1 478 3"]
+    """In half-sides of the crop."""
+    rigged: RiggedFace
+    motion: FaceMotion
+    """What the source does in its picture, half-sides."""
+    landmarks: Float[Tensor, "1 68 2"]
+    """Normalised."""
+    hole: Float[Tensor, "1 1 s s"]
+    """1 where the source's head is, which the background does not show."""
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class DrivenFace:
+    """Where the source's landmarks shall lie."""
+
+    landmarks: Float[Tensor, "f 68 2"]
+    """l_t, in half-sides of the source crop."""
+    pose: Pose
+    """Half-sides."""
+
+
+class DrawnHead(NamedTuple):
+    """Result crops, and where the head is in them."""
+
+    rendered: Rendered
+    foreground: Float[Tensor, "f 1 s s"]
+    """Share of face and hair, at the network's side."""
+
+
+class FaceganReenactor(Reenactor[FaceganIdentity, FaceMotion, DrivenFace]):
+    """Moves the source's landmarks by Action Units, draws the head under them and mixes it with the background."""
+
+    system = "facegan"
+
+    def __init__(self, config: FaceganConfig, morphable: MorphableModel | None = None) -> None:
+        """Untrained networks of `config`; the embedded morphable model unless another is given."""
+        super().__init__()
+        self.config = config
+        self.crop = config.crop
+        self.networks: FaceganNetworks = FaceganNetworks(config)
+        self.rig = LandmarkRig(load_morphable() if morphable is None else morphable)
+
+    @classmethod
+    def from_config(cls, network: dict[str, Any]) -> "FaceganReenactor":
+        """Untrained, with the sizes of a ``config.json``'s "network" section.
+
+        Raises:
+            ConfigError: fields that this version does not know.
+        """
+        try:
+            fields = {name: tuple(value) if isinstance(value, list) else value for name, value in network.items()}
+            return cls(FaceganConfig(crop=CropSpec(**fields.pop("crop", {})), **fields))
+        except (TypeError, KeyError) as error:
+            raise ConfigError(f"This is no configuration of the facegan system: {error}.") from error
+
+    def prepare(self) -> None:
+        """Fold batch norms into convolutions and lay the weights out for the CPU; call once, after loading."""
+        self.eval().requires_grad_(False)
+        fold_batch_norms(self.networks)
+        self.networks = self.networks.to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue, reportArgumentType]
+
+    def encode_identity(self, image: FaceImage, geometry: FaceGeometry) -> FaceganIdentity:
+        if len(image.rgb) != 1 or len(geometry) != 1:
+            raise ShapeError(f"one source frame is encoded at a time, got {len(image.rgb)} and {len(geometry)}")
+        rgb = resize(image.rgb, self.crop.network_px).clamp(0, 1)
+        geometry = dataclasses.replace(geometry, mesh_px=to_half_sides(geometry.mesh_px, image.rgb.shape[-1]))
+        motion = read_face_motion(self.rig.model, geometry)
+        identity = FaceganIdentity(
+            native_rgb=image.rgb,
+            rgb=rgb,
+            features=self.networks.reenactor.encode_source(rgb),
+            mesh=geometry.mesh_px,
+            rigged=self.rig.take_apart(geometry.mesh_px),
+            motion=motion,
+            landmarks=normalise_landmarks(geometry.mesh_px, motion.pose),
+            hole=torch.zeros_like(rgb[:, :1]),
+        )
+        at_rest = DrivenFace(landmarks=own_landmarks(identity), pose=motion.pose)
+        return dataclasses.replace(identity, hole=hole_of(self._draw_face(identity, at_rest).foreground))
+
+    def read_motion(self, image: FaceImage | None, geometry: FaceGeometry) -> FaceMotion:
+        return read_face_motion(self.rig.model, geometry)
+
+    def find_neutral(self, motion: FaceMotion) -> int:
+        return find_neutral(motion)
+
+    def select(self, motion: FaceMotion, frames: slice) -> FaceMotion:
+        return motion[frames]
+
+    def retarget(
+        self, identity: FaceganIdentity, motion: FaceMotion, neutral: FaceMotion, mode: MotionMode
+    ) -> DrivenFace:
+        return self.transform(identity, carry_motion(identity.motion, motion, neutral, mode))
+
+    def pose_face(
+        self, identity: FaceganIdentity, action_units: Float[Tensor, "f 17 2"], angles_rad: Float[Tensor, "f 3"]
+    ) -> DrivenFace:
+        """The source doing this, by hand: its head stays on its neck and keeps its size.
+
+        Args:
+            identity: the source's.
+            action_units: 0 to 1, the person's left and right.
+            angles_rad: pitch, yaw, roll.
+        """
+        pose = turn_on_neck(identity.motion.pose, rotation_of_angles(angles_rad))
+        return self.transform(identity, FaceMotion(action_units=action_units.clamp(0, 1), pose=pose))
+
+    def transform(self, identity: FaceganIdentity, motion: FaceMotion) -> DrivenFace:
+        """L_T: the source's landmarks, doing `motion` (half-sides of the source crop)."""
+        sides, own = self.config.sides, identity.motion
+        wanted = motion_vector(motion.action_units, motion.angles_rad, sides)
+        count = len(wanted)
+        delta = self.networks.transformer(
+            identity.landmarks.expand(count, -1, -1),
+            wanted,
+            motion_vector(own.action_units, own.angles_rad, sides).expand(count, -1),
+        )
+        return DrivenFace(landmarks=place_landmarks(identity.landmarks + delta.float(), motion.pose), pose=motion.pose)
+
+    def render(self, identity: FaceganIdentity, driven: DrivenFace) -> Rendered:
+        return self.draw(identity, driven).rendered
+
+    def draw(self, identity: FaceganIdentity, driven: DrivenFace) -> DrawnHead:
+        """`render`, and where the head is in the result."""
+        drawn = self._draw_face(identity, driven)
+        small_face = compose_face(drawn, identity.rgb)
+        count, hole = len(small_face), identity.hole
+        mixed = self.networks.mixer(
+            small_face,
+            drawn.foreground,
+            identity.rgb.expand(count, -1, -1, -1),
+            hole.expand(count, -1, -1, -1),
+        )
+        # the hole shows the source's old head, of which nothing may shine through
+        covered = 1 - (1 - mixed.mask) * (1 - hole)
+        mask = covered * self._moved_share(identity, driven)
+        native = identity.native_rgb
+        face = compose_face(drawn, native, "bicubic")
+        rgb = mix(mixed._replace(mask=mask), face, native)
+        rendered = Rendered(rgb=rgb, changed=resize(mask, native.shape[-1]))
+        return DrawnHead(rendered=rendered, foreground=drawn.foreground)
+
+    def _draw_face(self, identity: FaceganIdentity, driven: DrivenFace) -> DrawnFace:
+        maps = target_maps(
+            self.rig,
+            identity.mesh,
+            identity.rigged,
+            driven.landmarks,
+            driven.pose,
+            self.crop.network_px,
+            source_warp=self.config.source_warp,
+        )
+        return self.networks.reenactor(identity.features, identity.rgb, maps)
+
+    def _moved_share(self, identity: FaceganIdentity, driven: DrivenFace) -> Float[Tensor, "f 1 1 1"]:
+        """0 where no landmark moves, so that the result is the source itself, bit for bit; 1 from a pixel on."""
+        moved = (driven.landmarks - own_landmarks(identity)).norm(dim=-1).amax(dim=1)
+        moved_px = moved * (self.crop.network_px / 2)
+        moved_px = moved_px * (moved_px > _ROUNDING_PX)
+        return (moved_px / _MOVING_PX).clamp(0, 1)[:, None, None, None]
+
+
+def own_landmarks(identity: FaceganIdentity) -> Float[Tensor, "1 68 2"]:
+    """l_s, in half-sides."""
+    return identity.mesh[:, list(LANDMARKS_68), :2]
+
+
+def hole_of(foreground: Float[Tensor, "f 1 s s"]) -> Float[Tensor, "f 1 s s"]:
+    """1 on a segmented head and a rim around it."""
+    reach = max(round(_RIM * foreground.shape[-1]), 1)
+    return functional.max_pool2d((foreground > 0.5).float(), 2 * reach + 1, 1, reach)
+
+
+def to_half_sides(mesh_px: Float[Tensor, "f 478 3"], side: int) -> Float[Tensor, "f 478 3"]:
+    """Crop pixels -> half-sides: x and y from -1 to 1 over the crop, z on the same scale around 0."""
+    return mesh_px * (2 / side) - mesh_px.new_tensor([1.0, 1.0, 0.0])
