@@ -15,6 +15,7 @@ import numpy as np
 
 from reenact.errors import UnsupportedInputError
 from reenact.media import kind_of, read_image
+from reenact.media.output import write_error
 from reenact.perception.tracking import share_outside
 from train.prepare.cutting import Cut, Cutter, cut_still
 from train.prepare.filters import Rejection
@@ -70,6 +71,8 @@ def write_unit(
     try:
         write_shard(partial, itertools.chain([first], samples))
         partial.replace(path)
+    except OSError as error:
+        raise write_error(path, error) from error
     finally:
         for left in (partial, partial.with_name(partial.name + ".partial")):
             left.unlink(missing_ok=True)
@@ -158,7 +161,7 @@ def _picture(
     rgb = read_image(source.path).rgb
     boxes = list(labeller.tracker.detector.detect(rgb).boxes_px)
     if source.box_px is not None:
-        wanted = np.asarray(source.box_px)
+        wanted = np.asarray(source.box_px, np.float32)
         boxes = sorted(boxes, key=lambda box: -overlap(box, wanted))[:1]
         boxes = boxes if boxes and overlap(boxes[0], wanted) > 0.1 else [wanted]
     elif source.person is not None:
