@@ -10,7 +10,10 @@ from reenact.errors import ReenactError
 if TYPE_CHECKING:
     from reenact.pipeline import Engine
 
-SYSTEM_NAMES = {"correspondence": "Correspondence: best fidelity and identity"}
+SYSTEM_NAMES = {
+    "correspondence": "Correspondence: best fidelity and identity",
+    "facegan": "FACEGAN: expressions by Action Units, background apart",
+}
 """What the picker shows for each of `reenact.systems.SYSTEMS`; written down here because importing them takes seconds
 that the page need not wait for."""
 

@@ -23,7 +23,7 @@ def conv_norm(inputs: int, outputs: int, stride: int = 1, norm: Norm = "batch") 
 
 
 def fold_batch_norms(networks: nn.Module) -> None:
-    """Fold, in place and for inference, each batch norm that follows a convolution into it: the same function, faster."""
+    """Fold, in place and for inference, each batch norm into the convolution before it: the same function, faster."""
     for module in networks.modules():
         if isinstance(module, nn.Sequential):
             for i in range(len(module) - 1):

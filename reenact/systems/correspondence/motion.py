@@ -7,13 +7,13 @@ target keeps the first from the source and takes the second from the driver.
 
 import dataclasses
 
-import torch
 from jaxtyping import Float
 from torch import Tensor
 
 from reenact.geometry.morphable import MorphableModel, Pose
 from reenact.geometry.placement import carry_pose
 from reenact.systems.base import MotionMode
+
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class MatchedIdentity:

@@ -2,7 +2,6 @@
 
 import dataclasses
 
-import torch
 from jaxtyping import Float
 from torch import Tensor
 
