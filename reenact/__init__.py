@@ -1,6 +1,7 @@
 """Face reenactment: one photo of a face takes on the pose and expression of another photo or a clip.
 
-``reenact_image`` and ``reenact_video`` do the job from files or arrays; `load` gives a system's four verbs.
+``reenact_image`` and ``reenact_video`` do the job from files or arrays, ``edit_image`` without a driver; `load` gives
+a system's four verbs.
 Names are imported when they are first used, so that ``import reenact`` costs nothing.
 """
 
@@ -20,7 +21,19 @@ if TYPE_CHECKING:
         UnsupportedInputError,
     )
     from reenact.hub import load, load_tracker
-    from reenact.pipeline import Engine, ImageResult, VideoResult, load_engine, reenact_image, reenact_video
+    from reenact.pipeline import (
+        EditSession,
+        Engine,
+        FaceEdit,
+        FaceReading,
+        ImageResult,
+        VideoResult,
+        edit_image,
+        load_engine,
+        open_edit,
+        reenact_image,
+        reenact_video,
+    )
     from reenact.types import ACTION_UNITS, CropSpec, FaceGeometry, FaceImage, Frame
 
 __all__ = [
@@ -28,9 +41,12 @@ __all__ = [
     "CheckpointError",
     "ConfigError",
     "CropSpec",
+    "EditSession",
     "Engine",
+    "FaceEdit",
     "FaceGeometry",
     "FaceImage",
+    "FaceReading",
     "Frame",
     "ImageResult",
     "MissingDependencyError",
@@ -41,9 +57,11 @@ __all__ = [
     "StoppedError",
     "UnsupportedInputError",
     "VideoResult",
+    "edit_image",
     "load",
     "load_engine",
     "load_tracker",
+    "open_edit",
     "reenact_image",
     "reenact_video",
 ]
@@ -52,7 +70,10 @@ __version__ = "0.1.0"
 
 _MODULES = {
     "reenact.hub": ("load", "load_tracker"),
-    "reenact.pipeline": ("Engine", "ImageResult", "VideoResult", "load_engine", "reenact_image", "reenact_video"),
+    "reenact.pipeline": (
+        *("EditSession", "Engine", "FaceEdit", "FaceReading", "ImageResult", "VideoResult"),
+        *("edit_image", "load_engine", "open_edit", "reenact_image", "reenact_video"),
+    ),
     "reenact.types": ("ACTION_UNITS", "CropSpec", "FaceGeometry", "FaceImage", "Frame"),
 }
 _HOME = {name: module for module, names in _MODULES.items() for name in names}

@@ -1,5 +1,6 @@
-"""Frames in, frames out: a photo driven by a photo or a clip, and what the tracker sees."""
+"""Frames in, frames out: a photo driven by a photo, a clip or by hand, and what the tracker sees."""
 
+from reenact.pipeline.edit import PRESETS, EditSession, FaceEdit, FaceReading, edit_image, open_edit
 from reenact.pipeline.engine import Engine, load_engine
 from reenact.pipeline.image import ImageResult, reenact_image
 from reenact.pipeline.source import Source, SourceCache
@@ -7,12 +8,18 @@ from reenact.pipeline.track import write_tracks
 from reenact.pipeline.video import VideoResult, reenact_video
 
 __all__ = [
+    "PRESETS",
+    "EditSession",
     "Engine",
+    "FaceEdit",
+    "FaceReading",
     "ImageResult",
     "Source",
     "SourceCache",
     "VideoResult",
+    "edit_image",
     "load_engine",
+    "open_edit",
     "reenact_image",
     "reenact_video",
     "write_tracks",

@@ -1,0 +1,324 @@
+"""A face in a photo, edited by hand: Action Units, head angles, the background.
+
+source ── tracked and encoded once ──▶ EditSession ── FaceEdit ──▶ units, angles ── L_T, G_r, G_b ──▶ crop
+                                                                                                       │
+                                whole picture ◀── cut out, put before a background ◀── pasted back ◀───┘
+"""
+
+import dataclasses
+import pathlib
+from collections.abc import Iterator
+from fractions import Fraction
+from typing import Literal
+
+import numpy as np
+import torch
+
+from reenact.errors import ConfigError
+from reenact.hub.loading import TrackerKind
+from reenact.media import Picture, VideoWriter, check_output
+from reenact.media.video_writer import VIDEO_SUFFIXES
+from reenact.pipeline.animate import to_frames
+from reenact.pipeline.compare import size_of
+from reenact.pipeline.crop import LARGEST_PX, SMALLEST_PX
+from reenact.pipeline.edit_background import Cutout, open_cutout
+from reenact.pipeline.edit_presets import PRESETS
+from reenact.pipeline.edit_rules import is_same, resolve
+from reenact.pipeline.edit_settings import FACS_MAXIMUM, EditMode, FaceEdit, FaceReading
+from reenact.pipeline.engine import Engine, load_engine
+from reenact.pipeline.image import ImageResult
+from reenact.pipeline.paste import PasteBack
+from reenact.pipeline.progress import COMMENT, Progress, ShouldStop, checkpoint, never, no_progress
+from reenact.pipeline.source import PictureLike, Source, open_picture
+from reenact.pipeline.video import VideoResult
+from reenact.systems.facegan.reenactor import DrawnHead, FaceganReenactor
+from reenact.types import Frame
+
+__all__ = [
+    "PRESETS",
+    "EditMode",
+    "EditSession",
+    "FaceEdit",
+    "FaceReading",
+    "edit_image",
+    "open_edit",
+]
+
+_PROFILE_DEG = 50.0
+"""Yaw of a source from which on half of the face is guessed."""
+
+_LONGEST_S, _HIGHEST_FPS = 60.0, 120
+
+Background = PictureLike | Literal["none"] | None
+"""None: the source's own. "none": transparent. A picture: scaled until it covers the source, then cut around its
+centre."""
+
+
+class EditSession:
+    """One face, ready to be edited any number of times. Made by `open_edit`."""
+
+    def __init__(self, source: Source, picture: Picture, *, system: FaceganReenactor, paste_back: bool) -> None:
+        """Get ready.
+
+        Args:
+            source: tracked and encoded.
+            picture: the same, with its transparency.
+            system: that encoded it.
+            paste_back: results are whole source pictures; else the square around the face.
+        """
+        self._source, self._picture, self._system, self._paste_back = source, picture, system, paste_back
+        motion = source.identity.motion
+        pitch, yaw, roll = torch.rad2deg(motion.angles_rad[0].double()).tolist()
+        self.reading = FaceReading(
+            action_units=motion.action_units[0].cpu() * FACS_MAXIMUM, yaw_deg=yaw, pitch_deg=pitch, roll_deg=roll
+        )
+        """What the source does; edits start from it."""
+        self.warnings = source.warnings + _profile_warnings(self.reading)
+        """One line each, for the user."""
+        crop_from_frame = source.image.crop_from_frame[0].cpu()
+        self._paste = PasteBack(source.frame, crop_from_frame, source.crop_px) if paste_back else None
+        self._cutouts: dict[bool, Cutout] = {}
+
+    @property
+    def still(self) -> Frame:
+        """The source, framed as results are."""
+        return self._source.frame if self._paste_back else to_frames(self._source.image.rgb)[0]
+
+    def render(self, edit: FaceEdit, *, background: Background = None, preview: bool = False) -> ImageResult:
+        """The edited face.
+
+        An edit that changes nothing gives the source, bit for bit.
+
+        Args:
+            edit: what to change.
+            background: what stands behind the person.
+            preview: the crop alone at the network's side, fast.
+
+        Raises:
+            ReenactError: the background cannot be read.
+        """
+        wanted = resolve(edit, self.reading)
+        cutout = None if background is None else self._cutout(preview)
+        behind = None if cutout is None else cutout.background(background)
+        shown = self._draw([wanted], preview=preview)[0]
+        alpha = None if preview or not self._paste_back else self._picture.alpha
+        rgb = shown.rgb
+        if cutout is not None:
+            rgb, cut_alpha = cutout.replace(shown.rgb, shown.foreground, behind)
+            alpha = cut_alpha if behind is None else None
+        return ImageResult(rgb=rgb, alpha=alpha, source=self._still(preview), warnings=self.warnings)
+
+    def animate(
+        self,
+        edit: FaceEdit,
+        out: str | pathlib.Path,
+        *,
+        seconds: float = 2.0,
+        fps: int = 25,
+        background: Background = None,
+        overwrite: bool = False,
+        progress: Progress = no_progress,
+        should_stop: ShouldStop = never,
+    ) -> VideoResult:
+        """A clip that eases from the source to the edit and back.
+
+        Args:
+            edit: what is reached in the middle.
+            out: .mp4, .mov, .mkv or .gif; it appears complete or not at all.
+            seconds: length of the clip.
+            fps: frames a second.
+            background: what stands behind the person; clips know no transparency.
+            overwrite: whether an existing file may be replaced.
+            progress: told of every frame.
+            should_stop: asked before every frame; True ends the work with `StoppedError`, and nothing is left behind.
+
+        Raises:
+            ReenactError: one of its children, with a text for the user.
+        """
+        out = pathlib.Path(out)
+        check_output(out, overwrite=overwrite, suffixes=VIDEO_SUFFIXES)
+        _check_timing(seconds, fps, background)
+        check, wanted = checkpoint(should_stop), resolve(edit, self.reading)
+        cutout = None if background is None else self._cutout(False)
+        behind = None if cutout is None else cutout.background(background)
+        count = max(round(seconds * fps), 2)
+        width, height = size_of(self.still)
+        writer = VideoWriter(out, width=width, height=height, fps=Fraction(fps), overwrite=overwrite, comment=COMMENT)
+        with writer:
+            for index, share in enumerate(eased(count)):
+                check()
+                shown = self._draw([between(self.reading, wanted, share)], preview=False)[0]
+                rgb = shown.rgb if cutout is None else cutout.replace(shown.rgb, shown.foreground, behind)[0]
+                writer.write(rgb)
+                progress(index + 1, count, "frames")
+        return VideoResult(
+            path=out,
+            width=width,
+            height=height,
+            fps=Fraction(fps),
+            frame_count=writer.frame_count,
+            missing=(),
+            warnings=self.warnings,
+        )
+
+    def _draw(self, wanted: list[FaceReading], *, preview: bool) -> "list[_Shown]":
+        return [self._draw_one(one, preview) for one in wanted]
+
+    @torch.inference_mode()
+    def _draw_one(self, wanted: FaceReading, preview: bool) -> "_Shown":
+        identity = self._source.identity
+        if preview:
+            identity = dataclasses.replace(identity, native_rgb=identity.rgb)
+        if is_same(wanted, self.reading):
+            return _Shown(rgb=self._still(preview), foreground=None)
+        device = identity.rgb.device
+        angles = torch.deg2rad(torch.tensor([[wanted.pitch_deg, wanted.yaw_deg, wanted.roll_deg]]))
+        units = (wanted.action_units / FACS_MAXIMUM)[None]
+        driven = self._system.pose_face(identity, units.to(device), angles.to(device))
+        return self._finish(self._system.draw(identity, driven), preview)
+
+    def _finish(self, drawn: DrawnHead, preview: bool) -> "_Shown":
+        crop = to_frames(drawn.rendered.rgb)[0]
+        foreground = drawn.foreground[0, 0].float().cpu().numpy()
+        if preview or self._paste is None:
+            return _Shown(rgb=crop, foreground=foreground)
+        changed = drawn.rendered.changed[0, 0].float().cpu().numpy()
+        return _Shown(rgb=self._paste(crop, changed), foreground=foreground)
+
+    def _still(self, preview: bool) -> Frame:
+        return to_frames(self._source.identity.rgb)[0] if preview else self.still
+
+    def _cutout(self, preview: bool) -> Cutout:
+        if preview not in self._cutouts:
+            self._cutouts[preview] = open_cutout(
+                self._source, preview_px=self._system.crop.network_px if preview else None, whole=self._paste_back
+            )
+        return self._cutouts[preview]
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class _Shown:
+    rgb: Frame
+    foreground: np.ndarray | None
+    """Share of face and hair in the crop; None where the source was not redrawn."""
+
+
+def open_edit(
+    source: PictureLike,
+    *,
+    engine: Engine,
+    face: int | None = None,
+    min_face_score: float = 0.5,
+    max_crop_px: int = LARGEST_PX,
+    paste_back: bool = True,
+) -> EditSession:
+    """Find a face and get it ready for edits; a source opened before is not encoded again.
+
+    Args:
+        source: the picture to edit.
+        engine: of a system that can edit: facegan.
+        face: which of several faces, from the largest, 1; the largest if None.
+        min_face_score: certainty from which on something is a face.
+        max_crop_px: larger faces are redrawn at this side, to save time and memory.
+        paste_back: results are whole source pictures; else only the square around the face.
+
+    Raises:
+        ConfigError: the engine's system cannot edit.
+        ReenactError: others of its children, with a text for the user.
+    """
+    system = engine.system
+    if not isinstance(system, FaceganReenactor):
+        raise ConfigError(f"The system {system.system!r} takes its motion from a driver alone; edit with facegan.")
+    picture, name = open_picture(source, "source")
+    prepared = engine.sources.get(
+        picture.rgb,
+        system=system,
+        tracker=engine.tracker,
+        face=face,
+        min_score=min_face_score,
+        smallest_px=SMALLEST_PX if paste_back else system.crop.network_px,
+        largest_px=max_crop_px,
+        name=name,
+    )
+    return EditSession(prepared, picture, system=system, paste_back=paste_back)
+
+
+def edit_image(
+    source: PictureLike,
+    edit: FaceEdit,
+    *,
+    background: Background = None,
+    system: str | Engine = "facegan",
+    paste_back: bool = True,
+    face: int | None = None,
+    min_face_score: float = 0.5,
+    max_crop_px: int = LARGEST_PX,
+    tracker: TrackerKind = "own",
+    device: str = "auto",
+) -> ImageResult:
+    """Edit the face in a picture once; for several edits of one picture see `open_edit`.
+
+    Args:
+        source: the picture to edit.
+        edit: what to change.
+        background: what stands behind the person: None for the source's own, "none" for nothing (the result has
+            alpha), or a picture.
+        system: a system's id, or an engine loaded before (then `tracker` and `device` are the engine's).
+        paste_back: see `open_edit`.
+        face: see `open_edit`.
+        min_face_score: see `open_edit`.
+        max_crop_px: see `open_edit`.
+        tracker: "own", "fan" or "mediapipe".
+        device: "auto", "cpu", "cuda", "cuda:N" or "mps".
+
+    Raises:
+        ReenactError: one of its children, with a text for the user.
+    """
+    engine = system if isinstance(system, Engine) else load_engine(system, tracker=tracker, device=device)
+    session = open_edit(
+        source,
+        engine=engine,
+        face=face,
+        min_face_score=min_face_score,
+        max_crop_px=max_crop_px,
+        paste_back=paste_back,
+    )
+    return session.render(edit, background=background)
+
+
+def eased(count: int) -> Iterator[float]:
+    """Shares of the edit in a clip's frames: from 0 softly to 1 and back to 0."""
+    for index in range(count):
+        yield float(np.sin(np.pi * index / (count - 1)) ** 2)
+
+
+def between(own: FaceReading, wanted: FaceReading, share: float) -> FaceReading:
+    """A part of the way from one to the other; at 0 and 1 these themselves."""
+    if share <= 0 or share >= 1:
+        return own if share <= 0 else wanted
+
+    def mixed(first: float, second: float) -> float:
+        return first + share * (second - first)
+
+    return FaceReading(
+        action_units=torch.lerp(own.action_units, wanted.action_units, share),
+        yaw_deg=mixed(own.yaw_deg, wanted.yaw_deg),
+        pitch_deg=mixed(own.pitch_deg, wanted.pitch_deg),
+        roll_deg=mixed(own.roll_deg, wanted.roll_deg),
+    )
+
+
+def _check_timing(seconds: float, fps: int, background: Background) -> None:
+    if not 0 < seconds <= _LONGEST_S:
+        raise ConfigError(f"The clip is to last {seconds:g} s; it takes more than 0 and up to {_LONGEST_S:g} s.")
+    if not 1 <= fps <= _HIGHEST_FPS:
+        raise ConfigError(f"The clip is to have {fps} frames a second; it takes 1 to {_HIGHEST_FPS}.")
+    if isinstance(background, str) and background == "none":
+        raise ConfigError("Clips know no transparency; give a picture as the background, or make a PNG of the edit.")
+
+
+def _profile_warnings(reading: FaceReading) -> tuple[str, ...]:
+    if abs(reading.yaw_deg) < _PROFILE_DEG:
+        return ()
+    turned = f"The face is turned by {abs(reading.yaw_deg):.0f} degrees"
+    return (f"{turned}: its far side is not in the picture and is guessed where an edit turns it into view.",)
