@@ -103,18 +103,8 @@ class TrainingState:
 
 
 def latest_checkpoint(folder: pathlib.Path) -> pathlib.Path | None:
-    """The newest whole checkpoint in `folder`.
-
-    Raises:
-        CheckpointError: the folder holds checkpoints of an earlier form.
-    """
-    old = sorted(path for path in folder.glob("step-*") if path.is_dir() and path.suffix != ".tmp")
+    """The newest whole checkpoint in `folder`, if there is one."""
     found = _found(folder)
-    if old and not found:
-        raise CheckpointError(
-            f"{old[-1]} is a folder, as an earlier version of the loop wrote it; start from the run's export "
-            "(--init) in another --out"
-        )
     return found[-1] if found else None
 
 

@@ -8,7 +8,7 @@ import pathlib
 import platform
 import subprocess
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import torch
@@ -35,11 +35,16 @@ def data_facts(**splits: Any) -> dict[str, dict[str, Any]]:
             "pictures": len(data),
             "clips": len(data.clip_ranges),
             "people": int(data.person.max()) + 1 if len(data) else 0,
-            "names_sha256": hashlib.sha256("\n".join(data.names).encode()).hexdigest()[:16],
+            "names_sha256": digest(data.names),
         }
         for name, data in splits.items()
         if data is not None
     }
+
+
+def digest(words: Iterable[str]) -> str:
+    """Sixteen letters that tell one list of words from another."""
+    return hashlib.sha256("\n".join(words).encode()).hexdigest()[:16]
 
 
 def program_facts() -> dict[str, Any]:
@@ -91,7 +96,8 @@ def check_run(out: pathlib.Path, settings: Mapping[str, Any]) -> dict[str, Any]:
     if not path.is_file():
         if (out / "checkpoints").is_dir() and any((out / "checkpoints").iterdir()):
             raise CheckpointError(
-                f"{out} has checkpoints but no run.json, so nobody knows of which run; give another --out"
+                f"{out} has checkpoints but no run.json: of an earlier version, or of nobody knows which run; give "
+                "another --out (--init OUT/export starts from exported weights)"
             )
         return {"format_version": FORMAT_VERSION, "settings": wanted, "starts": []}
     try:

@@ -4,6 +4,7 @@ import contextlib
 import dataclasses
 import importlib
 import json
+import os
 import pathlib
 import pkgutil
 import shlex
@@ -20,7 +21,7 @@ from train.cost import price
 from train.data import FaceData, load_faces
 from train.loop import run
 from train.processes import join_processes
-from train.provenance import data_facts, program_facts
+from train.provenance import data_facts, digest, program_facts
 from train.streaming import ShardFeed, make_feed
 from train.trackers import TrackerName
 
@@ -104,7 +105,8 @@ def main(argv: list[str] | None = None) -> int:
     try:
         train(arguments, command=shlex.join(["-m", "train", *words]))
     except (ReenactError, FloatingPointError) as error:
-        print(f"train: {error}", file=sys.stderr)
+        rank = os.environ.get("RANK", "0")
+        print(f"train: {error}" if rank == "0" else f"train, process {rank}: {error}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
         print("train: stopped; the same command goes on from the last checkpoint", file=sys.stderr)
@@ -190,7 +192,7 @@ def _data_facts(faces: FaceData, val: FaceData, feed: ShardFeed | None) -> dict[
     if feed is None:
         return data_facts(train=faces, val=val)
     shards = [entry.sha256 for entry in feed.plan.entries]
-    return {"train": {"shards": len(shards), "shards_sha256": shards}} | data_facts(val=val)
+    return {"train": {"shards": len(shards), "shards_sha256": digest(shards)}} | data_facts(val=val)
 
 
 def _print_once(processes: Any, facts: dict[str, Any]) -> None:
