@@ -10,7 +10,7 @@ from train.evaluate.summary import Row
 
 ABSENT = "–"
 _ARROWS = {"higher": "↑", "lower": "↓", "": ""}
-_BIN_METRICS = ("ssim", "psnr_db", "akd_px", "csim", "pose_error_deg", "ed")
+_BIN_METRICS = ("ssim", "psnr_db", "akd_px", "csim", "pose_error_deg", "ed", "found")
 """What the tables by yaw show; report.json has the rest."""
 _GAIN_METRICS = ("psnr_db", "ssim", "l1", "lpips", "akd_px", "csim", "pose_error_deg", "ed")
 
