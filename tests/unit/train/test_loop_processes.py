@@ -59,11 +59,13 @@ def test_two_processes_are_one_that_accumulates(tmp_path: pathlib.Path, critic: 
         assert ours.get("grad_norm") == pytest.approx(theirs.get("grad_norm"), abs=1e-5)
 
 
-def test_fsdp2_learns_saves_and_exports_what_ddp_does(tmp_path: pathlib.Path) -> None:
+@pytest.mark.parametrize("precision", ["no", "bf16"])
+def test_fsdp2_learns_saves_and_exports_what_ddp_does(tmp_path: pathlib.Path, precision: str) -> None:
     """Weights, moments and averages are shards there; checkpoints and exports hold them whole."""
     task = {"critic": True, "dropout": 0.0}  # masks follow the layout of a tensor, and shards want another
-    ddp = run_two(tmp_path / "ddp", config=CONFIG, task=task)
-    sharded = run_two(tmp_path / "fsdp2", config=CONFIG, task=task, fsdp2=True)
+    config = dataclasses.replace(CONFIG, mixed_precision=precision)
+    ddp = run_two(tmp_path / "ddp", config=config, task=task)
+    sharded = run_two(tmp_path / "fsdp2", config=config, task=task, fsdp2=True)
     for step in range(4):
         assert_equal(sharded[0]["gradients"][step], ddp[0]["gradients"][step], atol=1e-5)
     states = [torch.load(tmp_path / name / "checkpoints" / "step-0000004.pt") for name in ("fsdp2", "ddp")]
