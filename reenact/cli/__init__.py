@@ -1,4 +1,4 @@
-"""The command line: ``reenact image``, ``video``, ``track``; ``download``, ``push``, ``publish``, ``card``.
+"""The command line: ``reenact image``, ``video``, ``edit``, ``track``; ``download``, ``push``, ``publish``, ``card``.
 
 Everything heavy is imported after the arguments have been read. Exit code 0, or 2 with one line on stderr.
 """
@@ -14,24 +14,38 @@ from typing import Annotated
 import tyro
 from tyro.conf import OmitSubcommandPrefixes, subcommand
 
+from reenact.cli.edit import Edit
 from reenact.cli.faces import Image, Track, Video
 from reenact.cli.hub import Download, Publish, Push, WriteCard
 from reenact.errors import ConfigError, ReenactError
 
-__all__ = ["Download", "Image", "Publish", "Push", "Track", "Video", "WriteCard", "main", "parse", "plain_complaint"]
+__all__ = [
+    "Download",
+    "Edit",
+    "Image",
+    "Publish",
+    "Push",
+    "Track",
+    "Video",
+    "WriteCard",
+    "main",
+    "parse",
+    "plain_complaint",
+]
 
 _FAILED = 2
 
 Command = (
     Annotated[Image, subcommand("image")]
     | Annotated[Video, subcommand("video")]
+    | Annotated[Edit, subcommand("edit")]
     | Annotated[Track, subcommand("track")]
     | Annotated[Download, subcommand("download")]
     | Annotated[Push, subcommand("push")]
     | Annotated[Publish, subcommand("publish")]
     | Annotated[WriteCard, subcommand("card")]
 )
-AnyCommand = Image | Video | Track | Download | Push | Publish | WriteCard
+AnyCommand = Image | Video | Edit | Track | Download | Push | Publish | WriteCard
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -4,7 +4,7 @@ import dataclasses
 import pathlib
 from typing import TYPE_CHECKING, Annotated, Literal
 
-from tyro.conf import Positional, arg
+from tyro.conf import Positional, UseAppendAction, arg
 
 from reenact.cli.output import Bar, json_file, notes, report
 from reenact.errors import ConfigError
@@ -14,13 +14,11 @@ if TYPE_CHECKING:
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class Loading:
-    """What `image` and `video` have in common."""
+class Redrawing:
+    """What all commands that redraw a face have in common."""
 
     source: Positional[pathlib.Path]
     """Picture of the face to redraw."""
-    driving: Positional[pathlib.Path]
-    """Picture or clip whose pose and expression are taken."""
     out: Annotated[pathlib.Path, arg(aliases=["-o"])]
     """Where the result goes; its ending chooses the format."""
     system: str | None = None
@@ -31,16 +29,10 @@ class Loading:
     """Who finds and measures faces; fan and mediapipe need their own libraries."""
     device: str = "auto"
     """auto, cpu, cuda, cuda:N or mps."""
-    relative: bool = False
-    """Add the change since the driver's neutral face to the source's own pose and expression."""
     paste_back: bool = True
     """Give the whole source picture back; else only the square around the face."""
-    side_by_side: bool = False
-    """Show driving, source and result beside each other."""
     face: int | None = None
     """Which of several faces of the source, from the largest, 1."""
-    driving_face: int | None = None
-    """Which of several faces of the driving picture or clip."""
     min_face_score: float = 0.5
     """Certainty, 0 to 1, from which on something is a face."""
     max_crop: int = 1536
@@ -57,6 +49,20 @@ class Loading:
         if self.max_crop < 64:
             raise ConfigError(f"--max-crop is {self.max_crop}; it is a side in pixels, 64 or more.")
         return load_engine(self.system, checkpoint=self.checkpoint, tracker=self.tracker, device=self.device)
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Loading(Redrawing):
+    """What `image` and `video` have in common."""
+
+    driving: Positional[pathlib.Path]
+    """Picture or clip whose pose and expression are taken."""
+    relative: bool = False
+    """Add the change since the driver's neutral face to the source's own pose and expression."""
+    side_by_side: bool = False
+    """Show driving, source and result beside each other."""
+    driving_face: int | None = None
+    """Which of several faces of the driving picture or clip."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -105,13 +111,19 @@ class Video(Loading):
     """Driving frames without a face: hold the result before, skip them (and the sound), or stop with an error."""
     smoothing: bool = True
     """Filter the tracker's jitter."""
+    au: UseAppendAction[tuple[str, ...]] = ()
+    """Add to an Action Unit of the driven face, FACS -5 to 5: 12=+1.5; sides as in 45L=5. Repeatable; facegan only."""
+    neutralise: bool = False
+    """Relative motion from a neutral face: the source's own expression is taken out. facegan only."""
 
     def run(self) -> None:
         """Do it."""
+        from reenact.cli.edit import read_units
         from reenact.media import VideoReader, check_output, read_image
         from reenact.media.video_writer import VIDEO_SUFFIXES
         from reenact.pipeline import reenact_video
 
+        units = read_units(self.au)
         check_output(self.out, overwrite=self.overwrite, suffixes=VIDEO_SUFFIXES)
         read_image(self.source)
         VideoReader(self.driving).close()
@@ -127,6 +139,8 @@ class Video(Loading):
                 side_by_side=self.side_by_side,
                 on_missing_face=self.on_missing_face,
                 smoothing=self.smoothing,
+                action_units=units,
+                neutralise=self.neutralise,
                 face=self.face,
                 driving_face=self.driving_face,
                 min_face_score=self.min_face_score,

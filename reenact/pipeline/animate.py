@@ -1,5 +1,6 @@
 """Driving geometry to result pictures: the last three verbs, and the way back to uint8."""
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -29,6 +30,7 @@ class Animator:
         system: Reenactor[Any, Any, Any],
         mode: MotionMode,
         paste_back: bool,
+        change: Callable[[Any], Any] | None = None,
     ) -> None:
         """Get ready.
 
@@ -38,7 +40,9 @@ class Animator:
             system: draws; the same that encoded the source.
             mode: how the motion is taken over.
             paste_back: results are whole source pictures; else crops.
+            change: what is done to the driver's motion (not to that of `neutral`) before it is carried over.
         """
+        self._change = change
         self._source, self._system = source, system
         self._mode: MotionMode = mode
         self._device = next(system.parameters()).device
@@ -72,6 +76,8 @@ class Animator:
         motion = self._read(driving)
         if self._neutral is None:
             self._neutral = self._system.select(motion, slice(0, 1))
+        if self._change is not None:
+            motion = self._change(motion)
         return self._system.retarget(self._source.identity, motion, self._neutral, self._mode)
 
     @torch.inference_mode()

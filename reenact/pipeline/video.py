@@ -6,7 +6,7 @@ decode ──▶ track ──▶ read_motion, retarget, render (in batches) ─�
 import dataclasses
 import itertools
 import pathlib
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from fractions import Fraction
 from typing import Literal, TypeVar
 
@@ -18,6 +18,7 @@ from reenact.perception.video import VideoTracker
 from reenact.pipeline.animate import Animator
 from reenact.pipeline.compare import SideBySide, size_of
 from reenact.pipeline.crop import LARGEST_PX, SMALLEST_PX
+from reenact.pipeline.edit_driven import check_edits_motion, motion_change
 from reenact.pipeline.engine import Engine, load_engine
 from reenact.pipeline.image import driving_warnings
 from reenact.pipeline.neutral import find_reference, track_frame
@@ -60,6 +61,8 @@ def reenact_video(
     side_by_side: bool = False,
     on_missing_face: OnMissingFace = "hold",
     smoothing: bool = True,
+    action_units: Mapping[str, float] | None = None,
+    neutralise: bool = False,
     face: int | None = None,
     driving_face: int | None = None,
     min_face_score: float = 0.5,
@@ -84,6 +87,9 @@ def reenact_video(
         side_by_side: results show driving, source and result beside each other.
         on_missing_face: see `OnMissingFace`.
         smoothing: filter the tracker's jitter.
+        action_units: added to the driven face, by name, FACS -5 to 5 (`FaceEdit.action_units`); facegan only.
+        neutralise: relative motion, whatever `mode` says, from a neutral face: the source's own expression is taken
+            out; facegan only.
         face: which of several faces of the source, from the largest, 1; the largest if None.
         driving_face: likewise in the clip's first frame with a face.
         min_face_score: certainty from which on something is a face.
@@ -101,11 +107,14 @@ def reenact_video(
     check_output(out, overwrite=overwrite, suffixes=VIDEO_SUFFIXES)
     if neutral_frame is not None and neutral_frame < 0:
         raise ConfigError(f"Neutral frame {neutral_frame} was asked for; frames are numbered from 0.")
+    mode = "relative" if neutralise else mode
     check = checkpoint(should_stop)
     source_picture, source_name = open_picture(source, "source")
     with VideoReader(driving) as reader:
         engine = system if isinstance(system, Engine) else load_engine(system, tracker=tracker, device=device)
         check()
+        if action_units or neutralise:
+            check_edits_motion(engine.system)
         prepared = engine.sources.get(
             source_picture.rgb,
             system=engine.system,
@@ -116,6 +125,9 @@ def reenact_video(
             largest_px=max_crop_px,
             name=source_name,
         )
+        change = None
+        if action_units or neutralise:
+            change = motion_change(prepared.identity, action_units or {}, neutralise=neutralise)
         if neutral_frame is None:
             neutral = find_reference(
                 reader,
@@ -130,7 +142,7 @@ def reenact_video(
             neutral = track_frame(
                 reader, neutral_frame, tracker=engine.tracker, face=driving_face, min_score=min_face_score
             )
-        animator = Animator(prepared, neutral, system=engine.system, mode=mode, paste_back=paste_back)
+        animator = Animator(prepared, neutral, system=engine.system, mode=mode, paste_back=paste_back, change=change)
         following = VideoTracker(
             engine.tracker, float(reader.info.fps), smoothing, face=driving_face, min_score=min_face_score
         )
