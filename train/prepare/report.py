@@ -31,8 +31,8 @@ p.lead, figcaption, .quiet { color: #5b6472; } p.note { background: #fff6e0; pad
 table { border-collapse: collapse; } th, td { text-align: left; padding: .25rem 1.1rem .25rem 0; vertical-align: top; }
 th { border-bottom: 1px solid #c9ced6; font-weight: 600; } td.n, th.n { text-align: right; }
 .row { display: flex; flex-wrap: wrap; gap: 1.6rem; } .sheet { display: flex; flex-wrap: wrap; gap: .9rem; }
-figure { margin: 0; } figure img { display: block; height: 96px; border-radius: 4px; }
-figcaption { font-size: 12px; max-width: 384px; overflow-wrap: anywhere; }
+figure { margin: 0; } figure img { display: block; height: 88px; border-radius: 4px; }
+figcaption { font-size: 12px; max-width: 352px; overflow-wrap: anywhere; }
 .sheet.small figcaption { max-width: 132px; } svg text { font: 11px system-ui, sans-serif; fill: #5b6472; }
 """
 
@@ -196,7 +196,7 @@ def _figure(folder: pathlib.Path, name: str, entry: Entry, caption: str, *, firs
     """A picture of an entry, copied beside the page; `first_only` shows the first of a strip."""
     content = entry.read(names=("jpg",)).get("jpg", b"")
     (folder / FOLDER / name).write_bytes(content)
-    crop = ' style="width:96px;object-fit:cover;object-position:left"' if first_only else ""
+    crop = ' style="width:88px;object-fit:cover;object-position:left"' if first_only else ""
     return (
         f'<figure><img src="{FOLDER}/{name}" loading="lazy" alt=""{crop}>'
         f"<figcaption>{html.escape(caption)}</figcaption></figure>"

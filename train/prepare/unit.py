@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from reenact.errors import UnsupportedInputError
+from reenact.errors import OutputError, UnsupportedInputError
 from reenact.media import kind_of, read_image
 from reenact.media.output import write_error
 from reenact.perception.tracking import share_outside
@@ -71,6 +71,8 @@ def write_unit(
     try:
         write_shard(partial, itertools.chain([first], samples))
         partial.replace(path)
+    except OutputError as error:
+        raise OutputError(str(error).replace(str(partial), str(path))) from error
     except OSError as error:
         raise write_error(path, error) from error
     finally:
