@@ -61,11 +61,12 @@ def test_a_killed_run_goes_on_as_if_nothing_had_happened(
     assert [start["step"] % 3 for start in starts] == [0] * len(starts)
 
 
+@pytest.mark.slow
 def test_kills_from_outside_at_any_moment(tmp_path: pathlib.Path, unbroken: pathlib.Path) -> None:
     """Each start lives a little longer than the one before, whatever it is at."""
     for attempt in range(40):
         child = start_process(Launch(out=tmp_path, config=RUN, task=TASK))
-        child.join(0.15 + 0.05 * attempt)
+        child.join(0.15 + 0.1 * attempt)
         child.kill()
         child.join()
         if child.exitcode == 0:
