@@ -1,0 +1,37 @@
+"""Work in one process; that several give the same is seen end to end."""
+
+import os
+import pathlib
+from typing import Any
+
+import pytest
+import torch
+
+from train.evaluate.pool import spread, worker_count
+from train.evaluate.settings import Settings
+
+
+class Doubling:
+    def work(self, job: int) -> int:
+        return 2 * job
+
+    def track(self, task: int) -> int:
+        return -task
+
+
+def test_one_process_works_in_order() -> None:
+    bench: Any = Doubling()
+    with spread(bench, 1) as across:
+        assert across("work", [3, 1, 2], "working") == [6, 2, 4]
+        assert across("track", [3, 1], "tracking") == [-3, -1]
+
+
+@pytest.mark.parametrize(("asked", "device", "expected"), [(3, "cpu", 3), (3, "cuda", 3), (0, "cuda", 1)])
+def test_processes_are_as_many_as_asked_for(asked: int, device: str, expected: int) -> None:
+    settings = Settings(system=("a",), data="DATA", out=pathlib.Path("OUT"), workers=asked)
+    assert worker_count(settings, torch.device(device)) == expected
+
+
+def test_else_one_for_every_core() -> None:
+    settings = Settings(system=("a",), data="DATA", out=pathlib.Path("OUT"))
+    assert worker_count(settings, torch.device("cpu")) == len(os.sched_getaffinity(0))
