@@ -47,7 +47,7 @@ def open_trackers(
     """
     trackers: list[GeneralTracker] = []
     if "tensorboard" in names:
-        trackers.append(TensorBoardTracker("tensorboard", out, purge_step=step + 1 if step else None))
+        trackers.append(TensorBoardTracker("tensorboard", out, purge_step=step + 1))
     if "trackio" in names:
         name = f"{out.name}-{hashlib.sha256(str(out.resolve()).encode()).hexdigest()[:6]}"
         options = {"resume": "allow", "config": dict(settings), "embed": False, "auto_log_cpu": False}
