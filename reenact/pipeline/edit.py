@@ -9,10 +9,10 @@ import dataclasses
 import pathlib
 from collections.abc import Iterator
 from fractions import Fraction
-from typing import Literal
 
 import numpy as np
 import torch
+from jaxtyping import Float
 
 from reenact.errors import ConfigError
 from reenact.hub.loading import TrackerKind
@@ -20,8 +20,8 @@ from reenact.media import Picture, VideoWriter, check_output
 from reenact.media.video_writer import VIDEO_SUFFIXES
 from reenact.pipeline.animate import to_frames
 from reenact.pipeline.compare import size_of
-from reenact.pipeline.crop import LARGEST_PX, SMALLEST_PX
-from reenact.pipeline.edit_background import Cutout, open_cutout
+from reenact.pipeline.crop import LARGEST_PX, SMALLEST_PX, placed_square
+from reenact.pipeline.edit_background import Background, Cutout
 from reenact.pipeline.edit_presets import PRESETS
 from reenact.pipeline.edit_rules import is_same, resolve
 from reenact.pipeline.edit_settings import FACS_MAXIMUM, EditMode, FaceEdit, FaceReading
@@ -31,7 +31,7 @@ from reenact.pipeline.paste import PasteBack
 from reenact.pipeline.progress import COMMENT, Progress, ShouldStop, checkpoint, never, no_progress
 from reenact.pipeline.source import PictureLike, Source, open_picture
 from reenact.pipeline.video import VideoResult
-from reenact.systems.facegan.reenactor import DrawnHead, FaceganReenactor
+from reenact.systems.facegan.reenactor import FaceganReenactor
 from reenact.types import Frame
 
 __all__ = [
@@ -48,10 +48,6 @@ _PROFILE_DEG = 50.0
 """Yaw of a source from which on half of the face is guessed."""
 
 _LONGEST_S, _HIGHEST_FPS = 60.0, 120
-
-Background = PictureLike | Literal["none"] | None
-"""None: the source's own. "none": transparent. A picture: scaled until it covers the source, then cut around its
-centre."""
 
 
 class EditSession:
@@ -100,11 +96,11 @@ class EditSession:
         wanted = resolve(edit, self.reading)
         cutout = None if background is None else self._cutout(preview)
         behind = None if cutout is None else cutout.background(background)
-        shown = self._draw([wanted], preview=preview)[0]
+        shown = self._draw(wanted, preview=preview)
         alpha = None if preview or not self._paste_back else self._picture.alpha
         rgb = shown.rgb
         if cutout is not None:
-            rgb, cut_alpha = cutout.replace(shown.rgb, shown.foreground, behind)
+            rgb, cut_alpha = cutout.replace(shown.rgb, shown.changed, behind)
             alpha = cut_alpha if behind is None else None
         return ImageResult(rgb=rgb, alpha=alpha, source=self._still(preview), warnings=self.warnings)
 
@@ -147,8 +143,8 @@ class EditSession:
         with writer:
             for index, share in enumerate(eased(count)):
                 check()
-                shown = self._draw([between(self.reading, wanted, share)], preview=False)[0]
-                rgb = shown.rgb if cutout is None else cutout.replace(shown.rgb, shown.foreground, behind)[0]
+                shown = self._draw(between(self.reading, wanted, share))
+                rgb = shown.rgb if cutout is None else cutout.replace(shown.rgb, shown.changed, behind)[0]
                 writer.write(rgb)
                 progress(index + 1, count, "frames")
         return VideoResult(
@@ -161,46 +157,39 @@ class EditSession:
             warnings=self.warnings,
         )
 
-    def _draw(self, wanted: list[FaceReading], *, preview: bool) -> "list[_Shown]":
-        return [self._draw_one(one, preview) for one in wanted]
-
     @torch.inference_mode()
-    def _draw_one(self, wanted: FaceReading, preview: bool) -> "_Shown":
+    def _draw(self, wanted: FaceReading, *, preview: bool = False) -> "_Shown":
+        if is_same(wanted, self.reading):
+            return _Shown(rgb=self._still(preview), changed=None)
         identity = self._source.identity
         if preview:
             identity = dataclasses.replace(identity, native_rgb=identity.rgb)
-        if is_same(wanted, self.reading):
-            return _Shown(rgb=self._still(preview), foreground=None)
-        device = identity.rgb.device
         angles = torch.deg2rad(torch.tensor([[wanted.pitch_deg, wanted.yaw_deg, wanted.roll_deg]]))
         units = (wanted.action_units / FACS_MAXIMUM)[None]
-        driven = self._system.pose_face(identity, units.to(device), angles.to(device))
-        return self._finish(self._system.draw(identity, driven), preview)
-
-    def _finish(self, drawn: DrawnHead, preview: bool) -> "_Shown":
-        crop = to_frames(drawn.rendered.rgb)[0]
-        foreground = drawn.foreground[0, 0].float().cpu().numpy()
-        if preview or self._paste is None:
-            return _Shown(rgb=crop, foreground=foreground)
-        changed = drawn.rendered.changed[0, 0].float().cpu().numpy()
-        return _Shown(rgb=self._paste(crop, changed), foreground=foreground)
+        driven = self._system.pose_face(identity, units.to(identity.rgb), angles.to(identity.rgb))
+        rendered = self._system.render(identity, driven)
+        crop, changed = to_frames(rendered.rgb)[0], rendered.changed[0, 0].float().cpu().numpy()
+        return _Shown(rgb=crop if preview or self._paste is None else self._paste(crop, changed), changed=changed)
 
     def _still(self, preview: bool) -> Frame:
         return to_frames(self._source.identity.rgb)[0] if preview else self.still
 
     def _cutout(self, preview: bool) -> Cutout:
+        """The person in the source as it is shown; found when first needed."""
         if preview not in self._cutouts:
-            self._cutouts[preview] = open_cutout(
-                self._source, preview_px=self._system.crop.network_px if preview else None, whole=self._paste_back
-            )
+            still = self._still(preview)
+            square = (0, 0, len(still))
+            if self._paste is not None and not preview:
+                square = placed_square(self._source.image.crop_from_frame[0].cpu(), self._source.crop_px)
+            self._cutouts[preview] = Cutout(still, square, self._source.identity.rgb.device)
         return self._cutouts[preview]
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class _Shown:
     rgb: Frame
-    foreground: np.ndarray | None
-    """Share of face and hair in the crop; None where the source was not redrawn."""
+    changed: Float[np.ndarray, "s s"] | None
+    """`Rendered.changed`; None where nothing was redrawn."""
 
 
 def open_edit(

@@ -1,7 +1,7 @@
 """FACEGAN behind the four verbs, and a fifth: a face whose Action Units and head angles are set by hand."""
 
 import dataclasses
-from typing import Any, NamedTuple
+from typing import Any
 
 import torch
 from jaxtyping import Float
@@ -67,14 +67,6 @@ class DrivenFace:
     """l_t, in half-sides of the source crop."""
     pose: Pose
     """Half-sides."""
-
-
-class DrawnHead(NamedTuple):
-    """Result crops, and where the head is in them."""
-
-    rendered: Rendered
-    foreground: Float[Tensor, "f 1 s s"]
-    """Share of face and hair, at the network's side."""
 
 
 class FaceganReenactor(Reenactor[FaceganIdentity, FaceMotion, DrivenFace]):
@@ -168,10 +160,6 @@ class FaceganReenactor(Reenactor[FaceganIdentity, FaceMotion, DrivenFace]):
         return DrivenFace(landmarks=place_landmarks(identity.landmarks + delta.float(), motion.pose), pose=motion.pose)
 
     def render(self, identity: FaceganIdentity, driven: DrivenFace) -> Rendered:
-        return self.draw(identity, driven).rendered
-
-    def draw(self, identity: FaceganIdentity, driven: DrivenFace) -> DrawnHead:
-        """`render`, and where the head is in the result."""
         drawn = self._draw_face(identity, driven)
         small_face = compose_face(drawn, identity.rgb)
         count, hole = len(small_face), identity.hole
@@ -187,8 +175,7 @@ class FaceganReenactor(Reenactor[FaceganIdentity, FaceMotion, DrivenFace]):
         native = identity.native_rgb
         face = compose_face(drawn, native, "bicubic")
         rgb = mix(mixed._replace(mask=mask), face, native)
-        rendered = Rendered(rgb=rgb, changed=resize(mask, native.shape[-1]))
-        return DrawnHead(rendered=rendered, foreground=drawn.foreground)
+        return Rendered(rgb=rgb, changed=resize(mask, native.shape[-1]))
 
     def _draw_face(self, identity: FaceganIdentity, driven: DrivenFace) -> DrawnFace:
         maps = target_maps(

@@ -1,0 +1,142 @@
+"""Who stands in front: a matte of the person, from the face parser at several scales and the picture's own edges."""
+
+import functools
+
+import cv2
+import numpy as np
+import torch
+from jaxtyping import Float, UInt8
+
+from reenact.hub.loading import load_parser
+from reenact.perception.layers import fold_batch_norms
+from reenact.perception.parser import PARSER_CLASSES, PARSER_CROP_PX
+from reenact.pipeline.crop import copy_square
+from reenact.types import Frame
+
+Square = tuple[int, int, int]
+"""Left, top and side, pixels of a frame."""
+
+_WINDOWS = ((8, 256), (4, 192), (2, 160), (1, PARSER_CROP_PX))
+"""Side over that of the face's square, and pixels at which the parser looks at it: a wide look knows bodies, a close
+one hair. Each finer one is laid over the coarser ones."""
+
+_FADE = 0.15
+"""Width, share of a window, over which it gives way to the coarser one."""
+
+_EDGE = 1 / 96
+"""Reach of the edge filter, share of the face's square."""
+_EDGE_NOISE = 2e-4
+"""Variance of brightness up to which the edge filter sees no edge."""
+
+_SURE = 0.95
+"""Share of the person from which on a pixel's colour is the person's alone."""
+
+
+def person_matte(frame: Frame, square: Square, device: torch.device) -> Float[np.ndarray, "height width"]:
+    """Share of the person whose face is in `square`, 0 to 1.
+
+    Args:
+        frame: the picture.
+        square: around the face, as systems cut it.
+        device: where the parser runs.
+    """
+    height, width = frame.shape[:2]
+    left, top, side = square
+    matte = np.zeros((height, width), np.float32)
+    laid = False
+    for times, look_px in _WINDOWS:
+        window = (left + side // 2 - times * side // 2, top + side // 2 - times * side // 2, times * side)
+        finer = (left - times * side // 4, top - times * side // 4, times * side // 2)
+        if times > 1 and _covers(finer, width, height):
+            continue
+        found = _look(frame, window, look_px, device)
+        _lay(matte, found, window, fade=laid)
+        laid = True
+    return refine(keep_connected(matte, square), frame, reach=max(round(side * _EDGE), 1))
+
+
+def face_square_matte(rgb: UInt8[np.ndarray, "s s 3"], device: torch.device) -> Float[np.ndarray, "s s"]:
+    """The same in the face's square alone."""
+    side = len(rgb)
+    found = _look(rgb, (0, 0, side), PARSER_CROP_PX, device)
+    matte = cv2.resize(found, (side, side), interpolation=cv2.INTER_LINEAR)
+    return refine(keep_connected(matte, (0, 0, side)), rgb, reach=max(round(side * _EDGE), 1))
+
+
+def keep_connected(matte: Float[np.ndarray, "height width"], square: Square) -> Float[np.ndarray, "height width"]:
+    """Without what does not hang together with the middle of the face's square."""
+    left, top, side = square
+    _, labels = cv2.connectedComponents((matte > 0.5).astype(np.uint8))
+    rows = slice(max(top + side * 2 // 5, 0), max(top + side * 3 // 5, 0))
+    columns = slice(max(left + side * 2 // 5, 0), max(left + side * 3 // 5, 0))
+    wanted = np.setdiff1d(np.unique(labels[rows, columns]), [0])
+    kept = np.isin(labels, wanted).astype(np.uint8)
+    reach = max(side // 32, 1)
+    return matte * cv2.dilate(kept, np.ones((2 * reach + 1, 2 * reach + 1), np.uint8))
+
+
+def refine(matte: Float[np.ndarray, "height width"], frame: Frame, *, reach: int) -> Float[np.ndarray, "height width"]:
+    """The matte with its edge moved to edges of the picture (guided filter; He, Sun and Tang, 2013)."""
+    guide = cv2.cvtColor(frame, cv2.COLOR_RGB2GRAY).astype(np.float32) / 255
+    size = (2 * reach + 1, 2 * reach + 1)
+
+    def mean(values: np.ndarray) -> np.ndarray:
+        return cv2.blur(values, size, borderType=cv2.BORDER_REFLECT)
+
+    mean_guide, mean_matte = mean(guide), mean(matte)
+    slope = (mean(guide * matte) - mean_guide * mean_matte) / (mean(guide * guide) - mean_guide**2 + _EDGE_NOISE)
+    offset = mean_matte - slope * mean_guide
+    sharp = mean(slope) * guide + mean(offset)
+    return np.clip((sharp - 0.15) / 0.7, 0, 1).astype(np.float32)
+
+
+def own_colours(frame: Frame, matte: Float[np.ndarray, "height width"], reach: int) -> Float[np.ndarray, "h w 3"]:
+    """The picture with its background's colour taken out of the person's edge, 0 to 255."""
+    sure = (matte > _SURE).astype(np.float32)
+    size = (4 * reach + 1, 4 * reach + 1)
+    near = cv2.blur(sure, size)
+    colours = frame.astype(np.float32)
+    inner = cv2.blur(colours * sure[..., None], size) / np.maximum(near, 1e-3)[..., None]
+    share = ((1 - matte) * (near > 1e-3))[..., None]
+    return colours * (1 - share) + inner * share
+
+
+def _look(frame: Frame, window: Square, look_px: int, device: torch.device) -> Float[np.ndarray, "n n"]:
+    left, top, side = window
+    small = cv2.resize(copy_square(frame, left, top, side), (look_px, look_px), interpolation=cv2.INTER_AREA)
+    rgb = torch.from_numpy(small).permute(2, 0, 1)[None].to(device).float() / 255
+    with torch.inference_mode():
+        shares = torch.softmax(_parser(device)(rgb), 1)[0]
+    return 1 - shares[PARSER_CLASSES.index("background")].cpu().numpy()
+
+
+def _lay(matte: np.ndarray, found: np.ndarray, window: Square, *, fade: bool) -> None:
+    """Write a window's matte into that of the frame."""
+    left, top, side = window
+    height, width = matte.shape
+    rows = np.arange(max(top, 0), min(top + side, height))
+    columns = np.arange(max(left, 0), min(left + side, width))
+    scale = len(found) / side
+    x, y = np.meshgrid((columns - left + 0.5) * scale - 0.5, (rows - top + 0.5) * scale - 0.5)
+    values = cv2.remap(
+        found, x.astype(np.float32), y.astype(np.float32), cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE
+    )
+    share = np.ones_like(values)
+    if fade:
+        ramp_x, ramp_y = (
+            np.clip(np.minimum(at - start + 0.5, start + side - at - 0.5) / (side * _FADE), 0, 1)
+            for at, start in ((columns, left), (rows, top))
+        )
+        share = (ramp_y[:, None] * ramp_x).astype(np.float32)
+    here = matte[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
+    here += share * (values - here)
+
+
+def _covers(window: Square, width: int, height: int) -> bool:
+    left, top, side = window
+    return left <= 0 and top <= 0 and left + side >= width and top + side >= height
+
+
+@functools.cache
+def _parser(device: torch.device) -> torch.nn.Module:
+    return fold_batch_norms(load_parser(device)).requires_grad_(False)
