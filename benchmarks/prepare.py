@@ -121,9 +121,9 @@ def measure_speed(command: Speed) -> dict[str, Any]:
 def _speed_clips(command: Speed) -> Iterator[tuple[str, tuple[int, int], Iterable[np.ndarray]]]:
     """Name, width and height, and endless frames at 25 a second."""
     actor = [frame for path in sorted(DRIVING.glob("*.mp4")) for frame in _read(path)]
+    two: list[Iterator[np.ndarray]] = [itertools.cycle(actor), itertools.cycle(actor[::-1])]
     yield "drawn actor, 256 x 256", (256, 256), itertools.cycle(actor)
-    yield "drawn actor, 1280 x 720", (1280, 720), _on_canvas([itertools.cycle(actor)], (1280, 720), 480)
-    two = [itertools.cycle(actor), itertools.cycle(actor[::-1])]
+    yield "drawn actor, 1280 x 720", (1280, 720), _on_canvas(two[:1], (1280, 720), 480)
     yield "two drawn actors, 1920 x 1080", (1920, 1080), _on_canvas(two, (1920, 1080), 640)
     if command.data is None:
         return

@@ -14,11 +14,12 @@ from typing import Any
 import cv2
 import numpy as np
 
+from reenact.media.clip_bytes import ClipEncoder
+from reenact.media.picked_frames import Picked
 from reenact.types import FaceGeometry, Frame
 from train.data import CROP_PX
-from train.prepare.encode import ClipEncoder, encode_still, encode_strip
+from train.prepare.encode import encode_still, encode_strip
 from train.prepare.filters import Rejection, person_changes, sharpness
-from train.prepare.frames import Picked
 from train.prepare.labels import (
     LabelledCrops,
     Labeller,
@@ -251,7 +252,7 @@ class _Piece:
         """Its first frame, counted in the stretch."""
         self.frames = 0
         self._fps = fps
-        self._encoder = ClipEncoder(fps)
+        self._encoder = ClipEncoder(side_px=CROP_PX, fps=fps)
         self._geometry: list[FaceGeometry] = []
         self._embedding: list[np.ndarray] = []
         self._parsing: list[np.ndarray] = []

@@ -16,11 +16,11 @@ import numpy as np
 from reenact.errors import OutputError, UnsupportedInputError
 from reenact.media import kind_of, read_image
 from reenact.media.output import write_error
+from reenact.media.picked_frames import PickedFrames
 from reenact.perception.tracking import share_outside
 from train.prepare.cutting import Cut, Cutter, cut_still
 from train.prepare.filters import Rejection
 from train.prepare.following import Follower, SceneCuts, Sighting, find_faces, overlap
-from train.prepare.frames import PickedFrames
 from train.prepare.labels import Labeller
 from train.prepare.settings import PrepareSettings
 from train.prepare.sources import Source

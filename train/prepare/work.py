@@ -17,7 +17,6 @@ from collections.abc import Callable, Iterator, Sequence
 from multiprocessing.process import BaseProcess
 from typing import Any, Literal
 
-import av
 import cv2
 import torch
 
@@ -30,7 +29,7 @@ from train.prepare.unit import write_unit
 
 _log = logging.getLogger(__name__)
 
-_BAD_FILE = (av.FFmpegError, cv2.error, ValueError, ArithmeticError, LookupError, RuntimeError)
+_BAD_FILE = (cv2.error, ValueError, ArithmeticError, LookupError, RuntimeError)
 """What decoders and networks raise for content that nobody foresaw: the file is skipped, with its error in the log."""
 
 

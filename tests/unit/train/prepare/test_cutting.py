@@ -9,10 +9,11 @@ import numpy as np
 import pytest
 import torch
 
+from reenact.media import picked_frames
+from reenact.media.picked_frames import Picked
 from tests.unit.train.prepare.conftest import moved, portrait
 from train.prepare.cutting import BATCH, Cut, Cutter, cut_square, cut_still, mesh_in_crop
 from train.prepare.filters import Rejection
-from train.prepare.frames import Picked
 from train.prepare.labels import LabelledCrops
 from train.prepare.settings import PrepareSettings
 from train.prepare.sources import Source
@@ -22,16 +23,14 @@ from train.shards import decode_arrays
 CROP = Crop(x0=100, y0=5, side=240)
 
 
-class Picture:
-    """What `Picked` holds, made up; counts how often it is looked at."""
-
-    looked_at: list[int]
+class Picture(picked_frames.Picture):
+    """What `Picked` holds, made up; notes when it is looked at."""
 
     def __init__(self, slot: int, log: list[int]) -> None:
         self._slot, self._log = slot, log
 
     @property
-    def rgb(self) -> np.ndarray:
+    def rgb(self) -> np.ndarray:  # type: ignore[override]
         self._log.append(self._slot)
         return moved(portrait(), 3 * np.sin(self._slot / 5))
 
@@ -86,7 +85,7 @@ def cut(
     log: list[int] = []
     labeller = StubLabeller(unsure or set())
     source = Source(path=settings.videos / "a.mp4", origin="a.mp4", labels={"video": "x"})
-    picked = (Picked(slot=slot, after_gap=False, picture=Picture(slot, log)) for slot in range(frames))  # type: ignore[arg-type]
+    picked = (Picked(slot=slot, after_gap=False, picture=Picture(slot, log)) for slot in range(frames))
     cutter = Cutter(picked, source, Fraction(25, 2), labeller, settings)  # type: ignore[arg-type]
     for one in stretches:
         cutter.add(one)
@@ -177,7 +176,7 @@ def test_nothing_is_read_before_it_is_settled(settings: PrepareSettings) -> None
     def frames() -> Any:
         for slot in range(50):
             pulled.append(slot)
-            yield Picked(slot=slot, after_gap=False, picture=Picture(slot, log))  # type: ignore[arg-type]
+            yield Picked(slot=slot, after_gap=False, picture=Picture(slot, log))
 
     source = Source(path=settings.videos / "a.mp4", origin="a.mp4")
     cutter = Cutter(frames(), source, Fraction(25, 2), StubLabeller(set()), settings)  # type: ignore[arg-type]

@@ -13,16 +13,18 @@ import pathlib
 from collections.abc import Iterator
 from fractions import Fraction
 
+import av
 import av.container
 from av.codec.context import ThreadType
 from av.stream import Disposition
 from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
-from reenact.media import VideoReader
+from reenact.errors import UnsupportedInputError
 from reenact.media.decode import decode
 from reenact.media.probe import open_container
 from reenact.media.upright import UprightReader
+from reenact.media.video_reader import VideoReader
 from reenact.types import Frame
 
 MOST_HELD = 2
@@ -84,8 +86,18 @@ class PickedFrames:
         self._max_s = None if max_s is None else Fraction(max_s).limit_denominator(1000)
 
     def __iter__(self) -> Iterator[Picked]:
-        with open_container(self.path) as container:
-            yield from self._picked(container, _first_video(container))
+        """Starts from the beginning.
+
+        Raises:
+            UnsupportedInputError: the file cannot be opened any more, or its decoder gives up.
+        """
+        try:
+            with open_container(self.path) as container:
+                yield from self._picked(container, _first_video(container))
+        except av.FFmpegError as error:
+            raise UnsupportedInputError(
+                f"{self.path} cannot be read to its end ({error.strerror}); copy or export it again."
+            ) from error
 
     def _picked(self, container: av.container.InputContainer, stream: VideoStream) -> Iterator[Picked]:
         upright: UprightReader | None = None
