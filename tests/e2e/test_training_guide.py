@@ -1,0 +1,69 @@
+"""Every command of docs/training.md, as written: from clips over training and evaluation to a model on a Hub."""
+
+import os
+import pathlib
+import re
+import shutil
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from tests.e2e.conftest import swayed, write_clip
+from tests.hub_server import served_hub
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+SMALL = """
+CLIPS=clips
+FACES=runs/faces
+RUN=runs/mine
+STEPS=2
+BATCH=1
+PAIRS=4
+REPO=your-name/my-faces
+"""
+
+
+def boxes(page: pathlib.Path) -> list[str]:
+    return re.findall(r"^```sh\n(.*?)^```", page.read_text(), re.MULTILINE | re.DOTALL)
+
+
+@pytest.mark.slow
+def test_from_clips_to_a_published_model(
+    tmp_path: pathlib.Path,
+    astronaut: np.ndarray,
+    material: pathlib.Path,
+    weights: dict[str, pathlib.Path],
+    embedded: object,
+) -> None:
+    first, *rest = boxes(ROOT / "docs" / "training.md")
+    names = re.findall(r"^(\w+)=", first, re.MULTILINE)
+    assert names == re.findall(r"^(\w+)=", SMALL, re.MULTILINE), "the test sets what the guide sets"
+    (tmp_path / "clips").mkdir()
+    for name in ("actor-talk.mp4", "actor-nod.mp4"):
+        shutil.copy(ROOT / "examples" / "driving" / name, tmp_path / "clips")
+    frames = [swayed(astronaut, 6 * np.sin(i / 6), 10 * np.sin(i / 8)) for i in range(40)]
+    write_clip(tmp_path / "clips" / "astronaut.mp4", frames)
+    for name in ("train", "checkpoints"):
+        (tmp_path / name).symlink_to(ROOT / name)
+    shutil.copy(material / "source.png", tmp_path / "portrait.jpg")
+    shutil.copy(material / "driving.png", tmp_path / "driving.jpg")
+
+    with served_hub() as server:
+        environment = os.environ | {
+            "PATH": f"{pathlib.Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
+            "HF_ENDPOINT": server.endpoint,
+            "HF_HOME": str(tmp_path / "hub"),
+            "HF_TOKEN": "hf_write",
+            "HF_HUB_OFFLINE": "0",
+            "HF_HUB_DISABLE_PROGRESS_BARS": "1",
+        }
+        script = "set -eu\n" + SMALL + "\n".join(rest)
+        run = subprocess.run(
+            ["bash", "-c", script], cwd=tmp_path, env=environment, capture_output=True, text=True, check=False
+        )
+        assert run.returncode == 0, run.stdout[-2000:] + run.stderr[-4000:]
+        assert "your-name/my-faces" in server.hub.repos
+    for made in ("runs/faces/report.html", "runs/mine/export/model.safetensors", "mine.png", "theirs.png"):
+        assert (tmp_path / made).stat().st_size > 0
+    assert (tmp_path / "mine.png").read_bytes() == (tmp_path / "theirs.png").read_bytes()
