@@ -39,6 +39,8 @@ class FaceImage:
     """RGB in [0, 1]; s is the crop's own size, from the network's 256 to the native one."""
     crop_from_frame: Float[Tensor, "f 3 3"]
     """Maps homogeneous frame pixels to crop pixels."""
+    head: Float[Tensor, "f 1 i i"] | None = None
+    """Share of face and hair, at any size, where it has been looked for."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

@@ -14,7 +14,7 @@ from torch.nn import functional
 from reenact.geometry.landmarks import FACE_OVAL, LANDMARKS_68
 from reenact.geometry.morphable import MorphableModel
 from reenact.geometry.rasterise import rasterise, vertex_facing, vertex_visibility
-from reenact.ops.warp import identity_grid
+from reenact.ops.warp import identity_grid, warp
 
 PARTS = 3
 """Channels of a part map: skin, mouth opening, eye opening."""
@@ -54,6 +54,8 @@ class MeshFlow:
     """Target pixel -> source place, in half-sides (`reenact.ops.warp`)."""
     visible: Float[Tensor, "f 1 s s"]
     """1 where the surface point at this target pixel is seen in the source; 0 where hidden there or off the face."""
+    head: Float[Tensor, "f 1 s s"] | None
+    """1 where the head stands in the target, hair and all, if it is known where it stands in the source."""
 
 
 def draw_face(model: MorphableModel, mesh: Float[Tensor, "f 478 3"], side: int) -> FaceMaps:
@@ -64,7 +66,11 @@ def draw_face(model: MorphableModel, mesh: Float[Tensor, "f 478 3"], side: int) 
 
 
 def mesh_flow(
-    model: MorphableModel, source: Float[Tensor, "#f 478 3"], target: Float[Tensor, "f 478 3"], side: int
+    model: MorphableModel,
+    source: Float[Tensor, "#f 478 3"],
+    target: Float[Tensor, "f 478 3"],
+    side: int,
+    head: Float[Tensor, "#f 1 i i"] | None = None,
 ) -> MeshFlow:
     """Flow from every pixel of the target picture to the source picture.
 
@@ -73,6 +79,7 @@ def mesh_flow(
         source: source mesh in half-sides, one for all or one a frame.
         target: target meshes in half-sides.
         side: side of the maps in pixels.
+        head: 1 where the source picture shows the head, hair and all: all of it is then moved as the face's rim is.
     """
     seen = source_visibility(model, source, side)
     source, seen = source.expand(len(target), -1, -1), seen.expand(len(target), -1)
@@ -82,11 +89,18 @@ def mesh_flow(
     )
     maps = raster.interpolate(attributes, model.triangles)
     inside = raster.covered[:, None].to(maps.dtype)
-    outside = carry_rim(source, target, side)
+    outside, carried_head = carry_rim(source, target, side), None
+    if head is not None:
+        whole = carry_rim(source, target, side, fade=False)
+        share = warp(head.to(whole.dtype).expand(len(whole), -1, -1, -1), whole)
+        # what comes from the head does not fade: much hair turns with it, and the background beside it does not
+        outside = outside + share * (whole - outside)
+        carried_head = torch.maximum(share, inside)
     return MeshFlow(
         target=FaceMaps(pncc=maps[:, :3], parts=_part_maps(model, raster.triangle)),
         displacement=maps[:, 3:5] * inside + outside * (1 - inside),
         visible=maps[:, 5:6],
+        head=carried_head,
     )
 
 
@@ -113,7 +127,7 @@ def landmark_visibility(
 
 
 def carry_rim(
-    source: Float[Tensor, "f 478 3"], target: Float[Tensor, "f 478 3"], side: int
+    source: Float[Tensor, "f 478 3"], target: Float[Tensor, "f 478 3"], side: int, *, fade: bool = True
 ) -> Float[Tensor, "f 2 {side} {side}"]:
     """The face oval's displacement, continued outwards (inverse-distance weights) and fading with distance."""
     rim = list(FACE_OVAL)
@@ -122,9 +136,10 @@ def carry_rim(
     squared = (grid[None, :, None] - place[:, None]).square().sum(-1)
     weight = 1 / (squared + 1e-3) ** 1.5
     carried = (weight @ move) / weight.sum(-1, keepdim=True)
-    face = (place[..., 1].amax(1) - place[..., 1].amin(1))[:, None]
-    fade = torch.exp(-squared.amin(-1) / (_FADE_FACES * face).square())
-    coarse = (carried * fade[..., None]).transpose(1, 2).unflatten(2, (_RIM_GRID_PX, _RIM_GRID_PX))
+    if fade:
+        face = (place[..., 1].amax(1) - place[..., 1].amin(1))[:, None]
+        carried = carried * torch.exp(-squared.amin(-1) / (_FADE_FACES * face).square())[..., None]
+    coarse = carried.transpose(1, 2).unflatten(2, (_RIM_GRID_PX, _RIM_GRID_PX))
     return functional.interpolate(coarse, size=(side, side), mode="bilinear", align_corners=False)
 
 

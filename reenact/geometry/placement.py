@@ -7,7 +7,10 @@ from torch import Tensor
 from reenact.geometry.morphable import Pose
 
 _NECK = (0.0, -1.6, -1.3)
-"""Where the head turns on the neck, head coordinates (eye distances): below and behind the face's centre."""
+"""Where the neck stands on the shoulders, head coordinates (eye distances): below and behind the face's centre."""
+
+_SKULL_BASE = (0.0, -0.5, -1.0)
+"""Where the head stands on the neck."""
 
 _PIXEL_AXES = (1.0, -1.0, -1.0)
 
@@ -31,7 +34,7 @@ def carry_pose(own: Pose, motion: Pose, neutral: Pose, *, relative: bool) -> Pos
         pivot = torch.zeros_like(own.translation_px)
     else:
         rotation = motion.rotation
-        pivot = neck_shift(own, neutral.rotation)
+        pivot = pivot_shift(own, neutral.rotation, _NECK)
     return Pose(
         rotation=rotation,
         scale=own.scale * (motion.scale / neutral.scale),
@@ -40,15 +43,21 @@ def carry_pose(own: Pose, motion: Pose, neutral: Pose, *, relative: bool) -> Pos
 
 
 def turn_on_neck(own: Pose, rotation: Float[Tensor, "f 3 3"]) -> Pose:
-    """The same head with another rotation; the base of its neck stays where it is."""
+    """The same head with another rotation; the base of its skull stays where it is."""
     return Pose(
         rotation=rotation,
         scale=own.scale.expand(len(rotation)),
-        translation_px=own.translation_px + neck_shift(own, rotation),
+        translation_px=own.translation_px + pivot_shift(own, rotation, _SKULL_BASE),
     )
 
 
-def neck_shift(own: Pose, rotation: Float[Tensor, "f 3 3"]) -> Float[Tensor, "f 3"]:
-    """How far the head's origin moves when it turns on the neck to `rotation`, in the unit of `own`."""
-    neck, axes = (own.translation_px.new_tensor(values) for values in (_NECK, _PIXEL_AXES))
-    return ((own.rotation - rotation) @ neck) * axes * own.scale[:, None]
+def pivot_shift(own: Pose, rotation: Float[Tensor, "f 3 3"], pivot: tuple[float, float, float]) -> Float[Tensor, "f 3"]:
+    """How far the head's origin moves when it turns to `rotation` about a point, in the unit of `own`.
+
+    Args:
+        own: where the head stands.
+        rotation: camera_from_head.
+        pivot: the point, head coordinates.
+    """
+    point, axes = (own.translation_px.new_tensor(values) for values in (pivot, _PIXEL_AXES))
+    return ((own.rotation - rotation) @ point) * axes * own.scale[:, None]

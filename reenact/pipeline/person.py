@@ -8,6 +8,7 @@ import torch
 from jaxtyping import Float, UInt8
 
 from reenact.hub.loading import load_parser
+from reenact.ops.warp import resize
 from reenact.perception.layers import fold_batch_norms
 from reenact.perception.parser import PARSER_CLASSES, PARSER_CROP_PX
 from reenact.pipeline.crop import copy_square
@@ -53,6 +54,13 @@ def person_matte(frame: Frame, square: Square, device: torch.device) -> Float[np
         _lay(matte, found, window, fade=laid)
         laid = True
     return refine(keep_connected(matte, square), frame, reach=max(round(side * _EDGE), 1))
+
+
+@torch.inference_mode()
+def head_matte(rgb: Float[torch.Tensor, "f 3 s s"]) -> Float[torch.Tensor, "f 1 i i"]:
+    """Share of face and hair in the squares around faces."""
+    shares = torch.softmax(_parser(rgb.device)(resize(rgb, PARSER_CROP_PX).clamp(0, 1)), 1)
+    return sum(shares[:, PARSER_CLASSES.index(name), None] for name in ("face", "hair"))  # type: ignore[return-value]
 
 
 def face_square_matte(rgb: UInt8[np.ndarray, "s s 3"], device: torch.device) -> Float[np.ndarray, "s s"]:

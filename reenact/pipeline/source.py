@@ -15,6 +15,7 @@ from reenact.errors import NoFaceFoundError
 from reenact.media import Picture, read_image
 from reenact.perception.tracking import Tracker
 from reenact.pipeline.crop import LARGEST_PX, SMALLEST_PX, cut_face
+from reenact.pipeline.person import head_matte
 from reenact.systems.base import Reenactor
 from reenact.types import FaceGeometry, FaceImage, Frame
 
@@ -77,7 +78,7 @@ def prepare_source(
     device = next(system.parameters()).device
     image = FaceImage(rgb=image.rgb.to(device), crop_from_frame=image.crop_from_frame)
     with torch.inference_mode():
-        identity = system.encode_identity(image, to_device(geometry, device))
+        identity = system.encode_identity(with_head(image, system), to_device(geometry, device))
     return Source(
         frame=frame,
         image=image,
@@ -85,6 +86,11 @@ def prepare_source(
         identity=identity,
         warnings=tuple(f"{name}: {warning}" for warning in found.warnings),
     )
+
+
+def with_head(image: FaceImage, system: Reenactor[Any, Any, Any]) -> FaceImage:
+    """The source crop as the system wants it: with the head looked for, or as it is."""
+    return dataclasses.replace(image, head=head_matte(image.rgb)) if system.wants_head else image
 
 
 class SourceCache:

@@ -47,6 +47,8 @@ class Reenactor(nn.Module, abc.ABC, Generic[Identity, Motion, Driven]):
     """Its id in `reenact.systems.SYSTEMS`."""
     crop: CropSpec
     """How source and driving crops are cut."""
+    wants_head: bool = False
+    """Whether it draws better if source crops come with `FaceImage.head`; it draws without, too."""
     networks: Any  # an nn.Module of the system's own class
     """The trained part: what a checkpoint holds."""
 

@@ -12,9 +12,9 @@ from reenact.errors import ConfigError, ShapeError
 from reenact.geometry.landmarks import LANDMARKS_68
 from reenact.geometry.morphable import MorphableModel, Pose, load_morphable
 from reenact.geometry.placement import turn_on_neck
-from reenact.ops.warp import resize
+from reenact.ops.warp import resize, warp
 from reenact.systems.base import MotionMode, Reenactor, Rendered
-from reenact.systems.facegan.conditions import target_maps
+from reenact.systems.facegan.conditions import TargetView, target_view
 from reenact.systems.facegan.config import FaceganConfig
 from reenact.systems.facegan.landmarks import (
     motion_vector,
@@ -55,8 +55,14 @@ class FaceganIdentity:
     """What the source does in its picture, half-sides."""
     landmarks: Float[Tensor, "1 68 2"]
     """Normalised."""
-    hole: Float[Tensor, "1 1 s s"]
-    """1 where the source's head is, which the background does not show."""
+    head: Float[Tensor, "1 1 s s"]
+    """Share of the source's face and hair."""
+
+    @property
+    def hole(self) -> Float[Tensor, "1 1 s s"]:
+        """1 on the head and a rim around it: what of the picture is not background."""
+        reach = max(round(_RIM * self.head.shape[-1]), 1)
+        return functional.max_pool2d((self.head > 0.5).float(), 2 * reach + 1, 1, reach)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -73,6 +79,7 @@ class FaceganReenactor(Reenactor[FaceganIdentity, FaceMotion, DrivenFace]):
     """Moves the source's landmarks by Action Units, draws the head under them and mixes it with the background."""
 
     system = "facegan"
+    wants_head = True
 
     def __init__(self, config: FaceganConfig, morphable: MorphableModel | None = None) -> None:
         """Untrained networks of `config`; the embedded morphable model unless another is given."""
@@ -115,10 +122,14 @@ class FaceganReenactor(Reenactor[FaceganIdentity, FaceMotion, DrivenFace]):
             rigged=self.rig.take_apart(geometry.mesh_px),
             motion=motion,
             landmarks=normalise_landmarks(geometry.mesh_px, motion.pose),
-            hole=torch.zeros_like(rgb[:, :1]),
+            head=rgb[:, :1] if image.head is None else resize(image.head.to(rgb), rgb.shape[-1]),
         )
+        if image.head is not None:
+            return identity
+        # nobody has looked for the head: G_r segments the source, drawn as it is
         at_rest = DrivenFace(landmarks=own_landmarks(identity), pose=motion.pose)
-        return dataclasses.replace(identity, hole=hole_of(self._draw_face(identity, at_rest).foreground))
+        drawn = self.networks.reenactor(identity.features, rgb, self._view(identity, at_rest, None).maps)
+        return dataclasses.replace(identity, head=drawn.foreground)
 
     def read_motion(self, image: FaceImage | None, geometry: FaceGeometry) -> FaceMotion:
         return read_face_motion(self.rig.model, geometry)
@@ -160,12 +171,13 @@ class FaceganReenactor(Reenactor[FaceganIdentity, FaceMotion, DrivenFace]):
         return DrivenFace(landmarks=place_landmarks(identity.landmarks + delta.float(), motion.pose), pose=motion.pose)
 
     def render(self, identity: FaceganIdentity, driven: DrivenFace) -> Rendered:
-        drawn = self._draw_face(identity, driven)
+        view = self._view(identity, driven, identity.head)
+        drawn = self.networks.reenactor(identity.features, identity.rgb, view.maps)
         small_face = compose_face(drawn, identity.rgb)
         count, hole = len(small_face), identity.hole
         mixed = self.networks.mixer(
             small_face,
-            drawn.foreground,
+            foreground_in(view, drawn, identity.head),
             identity.rgb.expand(count, -1, -1, -1),
             hole.expand(count, -1, -1, -1),
         )
@@ -173,12 +185,11 @@ class FaceganReenactor(Reenactor[FaceganIdentity, FaceMotion, DrivenFace]):
         covered = 1 - (1 - mixed.mask) * (1 - hole)
         mask = covered * self._moved_share(identity, driven)
         native = identity.native_rgb
-        face = compose_face(drawn, native, "bicubic")
-        rgb = mix(mixed._replace(mask=mask), face, native)
+        rgb = mix(mixed._replace(mask=mask), compose_face(drawn, native, "bicubic"), native)
         return Rendered(rgb=rgb, changed=resize(mask, native.shape[-1]))
 
-    def _draw_face(self, identity: FaceganIdentity, driven: DrivenFace) -> DrawnFace:
-        maps = target_maps(
+    def _view(self, identity: FaceganIdentity, driven: DrivenFace, head: Float[Tensor, "1 1 s s"] | None) -> TargetView:
+        return target_view(
             self.rig,
             identity.mesh,
             identity.rigged,
@@ -186,8 +197,8 @@ class FaceganReenactor(Reenactor[FaceganIdentity, FaceMotion, DrivenFace]):
             driven.pose,
             self.crop.network_px,
             source_warp=self.config.source_warp,
+            head=head,
         )
-        return self.networks.reenactor(identity.features, identity.rgb, maps)
 
     def _moved_share(self, identity: FaceganIdentity, driven: DrivenFace) -> Float[Tensor, "f 1 1 1"]:
         """0 where no landmark moves, so that the result is the source itself, bit for bit; 1 from a pixel on."""
@@ -202,10 +213,21 @@ def own_landmarks(identity: FaceganIdentity) -> Float[Tensor, "1 68 2"]:
     return identity.mesh[:, list(LANDMARKS_68), :2]
 
 
-def hole_of(foreground: Float[Tensor, "f 1 s s"]) -> Float[Tensor, "f 1 s s"]:
-    """1 on a segmented head and a rim around it."""
-    reach = max(round(_RIM * foreground.shape[-1]), 1)
-    return functional.max_pool2d((foreground > 0.5).float(), 2 * reach + 1, 1, reach)
+def foreground_in(view: TargetView, drawn: DrawnFace, head: Float[Tensor, "1 1 s s"]) -> Float[Tensor, "f 1 s s"]:
+    """Share of face and hair in what G_r has drawn: its own segmentation, corrected by what the warp shows.
+
+    Args:
+        view: of the target.
+        drawn: by G_r.
+        head: share of face and hair in the source.
+    """
+    if view.head is None or drawn.displacement is None:
+        return drawn.foreground
+    side = head.shape[-1]
+    shown = warp(head.expand(len(view.head), -1, -1, -1), resize(drawn.displacement, side))
+    carried = resize(view.head, side)
+    # the source's head where the target's does not stand is one that was left behind, none that was drawn
+    return torch.maximum(drawn.foreground * (1 - shown * (1 - carried)), shown * carried)
 
 
 def to_half_sides(mesh_px: Float[Tensor, "f 478 3"], side: int) -> Float[Tensor, "f 478 3"]:
