@@ -96,12 +96,13 @@ def result_folder() -> Iterator[pathlib.Path]:
         raise
 
 
-def result_name(source: str, suffix: str) -> str:
+def result_name(source: str, suffix: str, *, done: str = "reenacted") -> str:
     """A file name that tells where a result came from: "anna.jpg" gives "anna-reenacted.png".
 
     Args:
         source: path of the source picture.
         suffix: of the result, with the dot.
+        done: what was done to it.
     """
     stem = re.sub(r"[^\w.-]+", "-", pathlib.Path(source).stem).strip("-.")[:60]
-    return f"{stem or 'face'}-reenacted{suffix}"
+    return f"{stem or 'face'}-{done}{suffix}"

@@ -8,13 +8,13 @@ from gradio.data_classes import ImageData
 from gradio.events import Dependency
 
 from reenact.space.answers import DRIVING_FACE, SOURCE_FACE
-from reenact.space.models import SYSTEM_NAMES
+from reenact.space.models import SYSTEM_NAMES, has_weights
 
 MOTIONS = [("As the driver does it", "absolute"), ("Added to the source's own", "relative")]
 MOTION_INFO = "Take pose and expression over as they are, or add only what differs from the driver's face at rest."
 
 
-def picture_input(label: str) -> gr.Image:
+def picture_input(label: str, *, visible: bool = True) -> gr.Image:
     """An upload, a webcam shot or a pasted picture.
 
     It hands over the file as it was given, so that the package reads it by its own rules: gradio would decode it first,
@@ -29,6 +29,7 @@ def picture_input(label: str) -> gr.Image:
         format="png",
         buttons=["fullscreen"],
         height=300,
+        visible=visible,
     )
     decode = picture.preprocess
 
@@ -67,7 +68,9 @@ def face_numbers() -> tuple[gr.Number, gr.Number]:
 
 def system_choice() -> gr.Dropdown:
     """Which system draws."""
-    choices = [(text, system) for system, text in SYSTEM_NAMES.items()]
+    choices = [
+        (text, system) for system, text in SYSTEM_NAMES.items() if system == "correspondence" or has_weights(system)
+    ]
     return gr.Dropdown(choices, value="correspondence", label="System")
 
 

@@ -1,0 +1,293 @@
+"""Expression editor tab: the Action Units of a face, read off and set by hand."""
+
+import pathlib
+import time
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+import gradio as gr
+
+from reenact.space import examples
+from reenact.space.answers import message, notes, result_folder, result_name, told
+from reenact.space.editor_api import EditEndpoint
+from reenact.space.editor_layout import Editor
+from reenact.space.editor_reading import bars
+from reenact.space.editor_sessions import Pictures, Previews, Sources
+from reenact.space.editor_units import shown
+from reenact.space.editor_values import Values, applied, edit_of, put_together, taken_apart, values_of
+from reenact.space.editor_wanted import PICTURE, Wanted, background_of
+from reenact.space.inputs import allow_download
+from reenact.space.models import Models
+from reenact.space.runs import Runs
+from reenact.space.video_tab import Clock
+
+if TYPE_CHECKING:
+    from reenact.pipeline.edit import EditSession, FaceEdit
+
+_LARGEST_SETTINGS_BYTES = 100_000
+
+_SAVE = """(file) => {
+  if (!file) return;
+  const link = document.createElement("a");
+  link.href = file.url;
+  link.download = file.orig_name || "";
+  document.body.append(link);
+  link.click();
+  link.remove();
+}"""
+
+Update = dict[str, Any]
+
+
+class EditorTab:
+    """Its handlers, the sources that are open, and the runs that can be stopped."""
+
+    def __init__(self, models: Models, runs: Runs, *, sources: Sources | None = None) -> None:
+        self._sources = sources or Sources(models)
+        self._runs = runs
+        self._previews = Previews()
+        self._pictures = Pictures()
+
+    def forget(self, request: gr.Request | None) -> None:
+        """A visitor has left."""
+        self._previews.forget(request)
+
+    def hide(self) -> list[Any]:
+        """Nothing of the last source is shown while the next one is looked at."""
+        return [gr.update(visible=True), *[gr.update(visible=False)] * 3, None]
+
+    def open(self, request: gr.Request, *inputs: Any) -> list[Any]:
+        """Read what the face in the source does, and show the sliders there."""
+        if inputs[0] is None:
+            return [gr.skip()] * (8 + len(shown(apart=False)))
+        wanted = Wanted.read(inputs)
+        with told(wanted.names):
+            from reenact.pipeline.edit import FaceEdit
+
+            session = self._session(wanted)
+            own = values_of(session.reading)
+            pair = self._preview(request, wanted, session, FaceEdit())
+        height, width = session.still.shape[:2]
+        text = notes(f"The source has {width} × {height} pixels.", session.warnings, wanted.names)
+        panels = [gr.update(visible=False), *[gr.update(visible=True)] * 3]
+        return [*panels, bars(own), pair, text, *_sliders(own, apart=False)]
+
+    def preview(self, request: gr.Request, *inputs: Any) -> tuple[str, str]:
+        """Source and result at the network's size."""
+        wanted = Wanted.read(inputs)
+        with told(wanted.names):
+            session, edit = self._wanted_edit(wanted)
+            return self._preview(request, wanted, session, edit)
+
+    def reset(self, *inputs: Any) -> list[Update]:
+        """All sliders back to what the source does."""
+        wanted = Wanted.read(inputs)
+        with told(wanted.names):
+            return _sliders(values_of(self._session(wanted).reading), apart=wanted.apart)
+
+    def take_apart(self, *inputs: Any) -> list[Update]:
+        """One slider or two for units with sides; what the face does stays."""
+        wanted = Wanted.read(inputs)
+        with told(wanted.names):
+            own = values_of(self._session(wanted).reading)
+        values = (taken_apart if wanted.apart else put_together)(wanted.values, own)
+        return _sliders(values, apart=wanted.apart)
+
+    def preset(self, name: str) -> Callable[..., list[Update]]:
+        """A handler that shows a preset on the sliders, from the source's own face."""
+
+        def show(*inputs: Any) -> list[Update]:
+            wanted = Wanted.read(inputs)
+            with told(wanted.names):
+                from reenact.pipeline.edit import PRESETS
+
+                return self._shown(wanted, PRESETS[name])
+
+        return show
+
+    def load_settings(self, file: str | None, *inputs: Any) -> list[Update]:
+        """Show the edit of a file on the sliders."""
+        if file is None:
+            return [gr.skip()] * (1 + len(shown(apart=False)))
+        wanted = Wanted.read(inputs)
+        with told(wanted.names):
+            from reenact.pipeline.edit import FaceEdit
+
+            return self._shown(wanted, FaceEdit.from_json(_read_settings(pathlib.Path(file)), name="The settings"))
+
+    def save_settings(self, *inputs: Any) -> str:
+        """The edit as a file."""
+        wanted = Wanted.read(inputs)
+        with told(wanted.names), result_folder() as folder:
+            _, edit = self._wanted_edit(wanted)
+            out = folder / result_name(wanted.source, ".json", done="edit")
+            out.write_text(edit.to_json(), encoding="utf-8")
+            return str(out)
+
+    def save_picture(self, *inputs: Any) -> tuple[str, str]:
+        """The edited picture at its full size, as a file."""
+        wanted = Wanted.read(inputs)
+        with told(wanted.names), result_folder() as folder:
+            from reenact.media import write_image
+            from reenact.pipeline.progress import COMMENT
+
+            begun = time.perf_counter()
+            session, edit = self._wanted_edit(wanted)
+            result = session.render(edit, background=background_of(wanted.background, wanted.picture))
+            seconds = time.perf_counter() - begun
+            out = folder / result_name(wanted.source, ".png", done="edited")
+            write_image(out, result.rgb, alpha=result.alpha, comment=COMMENT)
+        height, width = result.rgb.shape[:2]
+        done = f"Done in {seconds:.1f} s: {width} × {height} pixels."
+        return str(out), notes(done, result.warnings, wanted.names)
+
+    def animate(
+        self,
+        seconds: float,
+        kind: str,
+        progress: gr.Progress = gr.Progress(),  # noqa: B008 - gradio finds it by its default
+        request: gr.Request | None = None,
+        *inputs: Any,
+    ) -> list[Any]:
+        """A clip from the source to the edit and back."""
+        wanted = Wanted.read(inputs)
+        clock = Clock()
+
+        def show(done: int, total: int, stage: str) -> None:
+            progress((done, total), desc=clock.text(done, total), unit=stage)
+
+        with self._runs.started(request) as should_stop, told(wanted.names), result_folder() as folder:
+            progress(0, desc="Getting ready")
+            session, edit = self._wanted_edit(wanted)
+            result = session.animate(
+                edit,
+                folder / result_name(wanted.source, f".{kind.lower()}", done="edited"),
+                seconds=seconds,
+                background=background_of(wanted.background, wanted.picture),
+                progress=show,
+                should_stop=should_stop,
+            )
+        done = f"Done in {clock.seconds():.1f} s: {result.frame_count} frames, {result.width} × {result.height} pixels."
+        path, is_gif = str(result.path), kind == "GIF"
+        shown_clip = gr.update(value=None if is_gif else path, visible=not is_gif)
+        shown_gif = gr.update(value=path if is_gif else None, visible=is_gif)
+        return [shown_clip, shown_gif, path, notes(done, result.warnings, wanted.names)]
+
+    def stop(self, request: gr.Request | None = None) -> str:
+        """End the clip that is being made."""
+        return "Stopped; nothing was written." if self._runs.stop(request) else "Nothing is running."
+
+    def build(self) -> None:
+        """Lay the tab out and connect it; inside a `gr.Tab`."""
+        editor = Editor.lay_out()
+        self._connect_source(editor)
+        self._connect_sliders(editor)
+        self._connect_files(editor)
+        EditEndpoint(self._sources).build(editor)
+
+    def _connect_source(self, editor: Editor) -> None:
+        source, panels, comparison = editor.source, [editor.hint, *editor.panels], editor.preview.comparison
+        portraits = examples.portraits()
+
+        def load(index: int) -> str:
+            return portraits[index]
+
+        source.example.click(load, source.example, source.picture, show_progress="hidden", **_QUICK)
+        gr.on([source.picture.change, editor.face.change], self.hide, outputs=[*panels, comparison], **_QUICK).then(
+            self.open,
+            editor.wanted,
+            [*panels, source.reading, comparison, editor.preview.notes, *editor.shown_edit],
+            show_progress_on=source.picture,
+            **_DRAWING,
+        )
+
+    def _connect_sliders(self, editor: Editor) -> None:
+        by_hand, background, load = editor.by_hand, editor.background, editor.preview.load_settings
+        drawn: dict[str, Any] = {
+            "fn": self.preview,
+            "inputs": editor.wanted,
+            "outputs": editor.preview.comparison,
+            # while one is drawn, of all that is asked for the last is drawn next
+            "trigger_mode": "always_last",
+            "show_progress": "hidden",
+            **_DRAWING,
+        }
+        moves = [event for slider in by_hand.sliders.values() for event in (slider.input, slider.release)]
+        gr.on([*moves, background.choice.input, background.picture.change], **drawn)
+
+        def show_picture(choice: str) -> Update:
+            return gr.update(visible=choice == PICTURE)
+
+        background.choice.input(show_picture, background.choice, background.picture, **_QUICK)
+        given, shown_edit = editor.wanted, editor.shown_edit
+        changes = [
+            by_hand.reset.click(self.reset, given, shown_edit, **_QUICK),
+            by_hand.apart.input(self.take_apart, given, shown_edit, **_QUICK),
+            load.upload(self.load_settings, [load, *given], shown_edit, **_QUICK),
+            *(button.click(self.preset(name), given, shown_edit, **_QUICK) for name, button in by_hand.presets.items()),
+        ]
+        for change in changes:
+            change.success(**drawn)
+
+    def _connect_files(self, editor: Editor) -> None:
+        preview, clip = editor.preview, editor.clip
+        saved = [
+            preview.save_picture.click(
+                self.save_picture,
+                editor.wanted,
+                [preview.saved, preview.notes],
+                show_progress_on=preview.notes,
+                **_FILES,
+            ),
+            preview.save_settings.click(self.save_settings, editor.wanted, preview.saved, **_QUICK),
+        ]
+        for each in saved:
+            each.success(None, preview.saved, None, js=_SAVE, **_QUICK)
+        ran = clip.animate.click(
+            self.animate,
+            [clip.seconds, clip.kind, *editor.wanted],
+            [clip.clip, clip.gif, clip.file, preview.notes],
+            show_progress_on=clip.clip,
+            **_FILES,
+        )
+        allow_download(ran, clip.file)
+        clip.stop.click(self.stop, outputs=preview.notes, cancels=[ran], **_QUICK)
+
+    def _session(self, wanted: Wanted) -> "EditSession":
+        return self._sources.open(wanted.source, face=wanted.face, paste_back=wanted.paste_back)
+
+    def _wanted_edit(self, wanted: Wanted) -> "tuple[EditSession, FaceEdit]":
+        session = self._session(wanted)
+        return session, edit_of(wanted.values, values_of(session.reading), apart=wanted.apart)
+
+    def _preview(
+        self, request: gr.Request | None, wanted: Wanted, session: "EditSession", edit: "FaceEdit"
+    ) -> tuple[str, str]:
+        # until there is a picture, the background stays
+        chosen = None if wanted.background == PICTURE and wanted.picture is None else wanted.background
+        background = background_of(chosen or "keep", wanted.picture)
+        if isinstance(background, pathlib.Path):
+            background = self._pictures.small(background)
+        result = session.render(edit, background=background, preview=True)
+        return self._previews.write(request, result, wanted.source, wanted.face)
+
+    def _shown(self, wanted: Wanted, edit: "FaceEdit") -> list[Update]:
+        values, apart = applied(edit, self._session(wanted).reading)
+        return _sliders(values, apart=wanted.apart or apart)
+
+
+_QUICK: dict[str, Any] = {"queue": False, "api_visibility": "private"}
+_DRAWING: dict[str, Any] = {"api_visibility": "private", "concurrency_id": "edit", "concurrency_limit": 1}
+_FILES: dict[str, Any] = {"api_visibility": "private", "concurrency_id": "edit_files", "concurrency_limit": 1}
+
+
+def _sliders(values: Values, *, apart: bool) -> list[Update]:
+    """For the switch and all sliders."""
+    visible = shown(apart)
+    return [gr.update(value=apart), *(gr.update(value=values[name], visible=visible[name]) for name in visible)]
+
+
+def _read_settings(file: pathlib.Path) -> str:
+    if file.stat().st_size > _LARGEST_SETTINGS_BYTES:
+        raise message("The settings are too large to be those of an edit; give a file that “Save settings” made.")
+    return file.read_bytes().decode("utf-8", errors="replace")

@@ -1,0 +1,99 @@
+"""From what the sliders show to an edit, and back.
+
+A slider that shows the source's own value asks for nothing: the source does not do 1.3 but 1.2871, and a slider left
+alone must not change that. So an untouched editor gives the source, bit for bit.
+"""
+
+import json
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, cast
+
+from reenact.errors import ConfigError
+from reenact.space.editor_units import CONTROLS, shown, sided_units
+
+if TYPE_CHECKING:
+    from reenact.pipeline.edit import EditMode, FaceEdit, FaceReading
+
+ANGLES = ("yaw", "pitch", "roll")
+
+Values = dict[str, float]
+"""Of all sliders by name; FACS intensity 0 to 5 and degrees."""
+
+
+def values_of(reading: "FaceReading") -> Values:
+    """What a face does, as the sliders show it."""
+    return {name: control.rounded(reading.of(name)) for name, control in CONTROLS.items()}
+
+
+def edit_of(values: Mapping[str, float], own: Mapping[str, float], *, apart: bool) -> "FaceEdit":
+    """The edit that the visible sliders ask for.
+
+    Args:
+        values: of all sliders.
+        own: what they show of the source.
+        apart: whether left and right have sliders of their own.
+    """
+    from reenact.pipeline.edit import FaceEdit
+
+    visible = shown(apart)
+    changed = {name: values[name] for name in CONTROLS if visible[name] and _differ(name, values[name], own[name])}
+    return FaceEdit(
+        mode="absolute",
+        action_units={name: value for name, value in changed.items() if name not in ANGLES},
+        **{f"{angle}_deg": changed.get(angle) for angle in ANGLES},
+    )
+
+
+def applied(edit: "FaceEdit", reading: "FaceReading") -> tuple[Values, bool]:
+    """Sliders that show an edit of a face, and whether it takes left and right apart.
+
+    Contradictions are resolved as they will be when it is drawn: the sliders show what the face does.
+    """
+    from reenact.pipeline.edit_rules import resolve
+
+    values = values_of(resolve(edit, reading))
+    return values, any(CONTROLS[name].is_side for name in edit.action_units)
+
+
+def taken_apart(values: Mapping[str, float], own: Mapping[str, float]) -> Values:
+    """Sides that do what the whole unit did; the source's own where that was untouched."""
+    sides = dict(values)
+    for whole, left, right in sided_units():
+        touched = _differ(whole, values[whole], own[whole])
+        sides |= {side: values[whole] if touched else own[side] for side in (left, right)}
+    return sides
+
+
+def put_together(values: Mapping[str, float], own: Mapping[str, float]) -> Values:
+    """Whole units that do the mean of their sides; the source's own where both were untouched."""
+    wholes = dict(values)
+    for whole, left, right in sided_units():
+        touched = any(_differ(side, values[side], own[side]) for side in (left, right))
+        mean = CONTROLS[whole].rounded((values[left] + values[right]) / 2)
+        wholes[whole] = mean if touched else own[whole]
+    return wholes
+
+
+def named_edit(settings: Any, *, mode: "EditMode") -> "FaceEdit":
+    """The edit that a program asks for.
+
+    Args:
+        settings: the content of a settings file, or values by name: {"12": 3.5, "45L": 5, "yaw": 20}.
+        mode: of values by name; a settings file says its own.
+
+    Raises:
+        ConfigError: neither of the two, or a name or value that there is not.
+    """
+    from reenact.pipeline.edit import FaceEdit
+
+    if not isinstance(settings, dict):
+        raise ConfigError('The settings have to be an object: a saved edit, or values such as {"12": 3.5, "yaw": 20}.')
+    fields = cast(dict[str, Any], settings)
+    if "kind" in fields:
+        return FaceEdit.from_json(json.dumps(fields))
+    units = {name: value for name, value in fields.items() if name not in ANGLES}
+    return FaceEdit(mode=mode, action_units=units, **{f"{angle}_deg": fields.get(angle) for angle in ANGLES})
+
+
+def _differ(name: str, first: float, second: float) -> bool:
+    return abs(first - second) >= CONTROLS[name].step / 2
