@@ -9,6 +9,7 @@ import sys
 
 import numpy as np
 import pytest
+
 from tests.e2e.conftest import swayed, write_clip
 from tests.hub_server import served_hub
 
