@@ -31,8 +31,14 @@ from reenact.types import CropSpec, FaceGeometry, FaceImage
 _MOVING_PX = 1.0
 """Largest movement of a landmark, in pixels of the network's crop, from which on the drawing counts fully."""
 
+_UNSEEN_PX = 0.3
+"""Movement of a pixel up to which it keeps its own colour."""
+
 _ROUNDING_PX = 0.01
 """Movement up to which landmarks are the same but for rounding."""
+
+_NEAR = 0.02
+"""Reach of a movement beyond the pixels that move, share of the side."""
 
 _RIM = 0.012
 """Width by which the hole exceeds the segmented head, share of the side: hair ends are missed by it. As in training."""
@@ -183,7 +189,7 @@ class FaceganReenactor(Reenactor[FaceganIdentity, FaceMotion, DrivenFace]):
         )
         # the hole shows the source's old head, of which nothing may shine through
         covered = 1 - (1 - mixed.mask) * (1 - hole)
-        mask = covered * self._moved_share(identity, driven)
+        mask = covered * self._moved_share(identity, driven) * changed_near(view, identity.head)
         native = identity.native_rgb
         rgb = mix(mixed._replace(mask=mask), compose_face(drawn, native, "bicubic"), native)
         return Rendered(rgb=rgb, changed=resize(mask, native.shape[-1]))
@@ -228,6 +234,26 @@ def foreground_in(view: TargetView, drawn: DrawnFace, head: Float[Tensor, "1 1 s
     carried = resize(view.head, side)
     # the source's head where the target's does not stand is one that was left behind, none that was drawn
     return torch.maximum(drawn.foreground * (1 - shown * (1 - carried)), shown * carried)
+
+
+def changed_near(view: TargetView, head: Float[Tensor, "1 1 s s"]) -> Float[Tensor, "#f 1 s s"]:
+    """1 near pixels that move or that the head leaves or enters, 0 elsewhere: an eye that closes changes no hair.
+
+    Args:
+        view: of the target.
+        head: share of face and hair in the source.
+    """
+    if view.head is None or view.maps.displacement is None:
+        return torch.ones_like(head)
+    side, half = head.shape[-1], view.head.shape[-1]
+    moved = view.maps.displacement.norm(dim=1, keepdim=True) * (side / 2)
+    moved = ((moved - _UNSEEN_PX) / (_MOVING_PX - _UNSEEN_PX)).clamp(0, 1)
+    entered_or_left = (view.head - resize(head, half)).abs()
+    # what the head has not left or entered differs by the parser's blur alone
+    changed = torch.maximum(moved, (entered_or_left * 4 - 1).clamp(0, 1) * moved.amax((2, 3), keepdim=True))
+    reach = max(round(_NEAR * half), 1)
+    grown = functional.max_pool2d(changed, 2 * reach + 1, 1, reach)
+    return resize(functional.avg_pool2d(grown, 2 * reach + 1, 1, reach, count_include_pad=False), side)
 
 
 def to_half_sides(mesh_px: Float[Tensor, "f 478 3"], side: int) -> Float[Tensor, "f 478 3"]:
