@@ -3,14 +3,23 @@
 import contextlib
 import os
 import pathlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from typing import Any
 
 import pytest
 
 
 @contextlib.contextmanager
-def served_page(folder: pathlib.Path) -> Iterator[str]:
-    """The page's address while the block lasts; uploads and results lie in `folder`."""
+def served_page(
+    folder: pathlib.Path, *, load: Callable[[str], Any] | None = None, editor: bool = False
+) -> Iterator[str]:
+    """The page's address while the block lasts; uploads and results lie in `folder`.
+
+    Args:
+        folder: empty.
+        load: an engine by its system's id; the embedded weights if None.
+        editor: whether the page has the expression editor.
+    """
     pytest.importorskip("gradio", reason="gradio is not installed")
     with pytest.MonkeyPatch.context() as patch:
         # the page reads it while it is built
@@ -20,7 +29,7 @@ def served_page(folder: pathlib.Path) -> Iterator[str]:
         from reenact.space.models import Models
         from reenact.space.page import build_page, launch_options
 
-        page = build_page(Models())
+        page = build_page(Models(load), editor=editor)
         page.launch(prevent_thread_lock=True, quiet=True, **launch_options())
         try:
             yield str(page.local_url)

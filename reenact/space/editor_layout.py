@@ -1,6 +1,7 @@
 """The editor's components and where they stand: source and read-out, preview, sliders."""
 
 import dataclasses
+import math
 
 import gradio as gr
 from gradio.components import Component
@@ -251,7 +252,7 @@ class Editor:
 
 
 def _slider(control: Control) -> gr.Slider:
-    return gr.Slider(
+    slider = gr.Slider(
         control.lowest,
         control.highest,
         value=0.0,
@@ -263,3 +264,10 @@ def _slider(control: Control) -> gr.Slider:
         elem_id=SLIDER_ID + control.name,
         elem_classes=SLIDER_CLASS,
     )
+
+    def within_limits(payload: object) -> float:
+        return min(max(payload, control.lowest), control.highest) if isinstance(payload, (int, float)) else math.nan
+
+    # who types a number first deletes the old one: gradio would complain of every such step
+    slider.preprocess = within_limits
+    return slider

@@ -74,7 +74,7 @@ def _row(control: Control, values: Mapping[str, float]) -> str:
 
 def _bar(control: Control, value: float) -> str:
     span = control.highest - control.lowest
-    zero, end = -control.lowest / span * 100, (value - control.lowest) / span * 100
+    zero, end = (0 - control.lowest) / span * 100, (value - control.lowest) / span * 100
     left, width = min(zero, end), abs(end - zero)
     meter = f'role="meter" aria-label="{html.escape(control.label)}" aria-valuenow="{value:g}"'
     limits = f'aria-valuemin="{control.lowest:g}" aria-valuemax="{control.highest:g}"'

@@ -91,17 +91,16 @@ class Pictures:
         Raises:
             ReenactError: it cannot be read.
         """
+        import numpy as np
+
         from reenact.media import Picture, read_image
-        from reenact.pipeline.edit_background import cover
 
         key = _identity(str(path))
         with self._lock:
             if key not in self._pictures:
                 rgb = read_image(path).rgb
-                height, width = rgb.shape[:2]
-                scale = min(self._longest_px / max(height, width), 1.0)
-                size = max(round(width * scale), 1), max(round(height * scale), 1)
-                self._pictures[key] = Picture(rgb=cover(rgb, *size), alpha=None)
+                step = max(-(-max(rgb.shape[:2]) // self._longest_px), 1)
+                self._pictures[key] = Picture(rgb=np.ascontiguousarray(rgb[::step, ::step]), alpha=None)
             self._pictures.move_to_end(key)
             while len(self._pictures) > self._capacity:
                 self._pictures.popitem(last=False)

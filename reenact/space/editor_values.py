@@ -5,6 +5,7 @@ alone must not change that. So an untouched editor gives the source, bit for bit
 """
 
 import json
+import math
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, cast
 
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
 ANGLES = ("yaw", "pitch", "roll")
 
 Values = dict[str, float]
-"""Of all sliders by name; FACS intensity 0 to 5 and degrees."""
+"""Of all sliders by name; FACS intensity 0 to 5 and degrees. NaN: the number beside the slider was deleted."""
 
 
 def values_of(reading: "FaceReading") -> Values:
@@ -35,7 +36,7 @@ def edit_of(values: Mapping[str, float], own: Mapping[str, float], *, apart: boo
     """
     from reenact.pipeline.edit import FaceEdit
 
-    visible = shown(apart)
+    visible, values = shown(apart), _without_gaps(values, own)
     changed = {name: values[name] for name in CONTROLS if visible[name] and _differ(name, values[name], own[name])}
     return FaceEdit(
         mode="absolute",
@@ -45,18 +46,37 @@ def edit_of(values: Mapping[str, float], own: Mapping[str, float], *, apart: boo
 
 
 def applied(edit: "FaceEdit", reading: "FaceReading") -> tuple[Values, bool]:
-    """Sliders that show an edit of a face, and whether it takes left and right apart.
+    """Sliders that ask for an edit of a face, and whether it takes left and right apart.
 
-    Contradictions are resolved as they will be when it is drawn: the sliders show what the face does.
+    Where the edit contradicts itself or the face, they show what it asks for, not what can be drawn.
     """
-    from reenact.pipeline.edit_rules import resolve
+    from reenact.pipeline.edit_settings import unit_name
 
-    values = values_of(resolve(edit, reading))
-    return values, any(CONTROLS[name].is_side for name in edit.action_units)
+    values = values_of(reading)
+
+    def set_to(name: str, value: float) -> None:
+        start = reading.of(name) if edit.mode == "relative" else 0.0
+        values[name] = CONTROLS[name].rounded(start + value)
+
+    names = {unit_name(name): value for name, value in edit.action_units.items()}
+    for name in sorted(names, key=len):  # "12" before "12L", which goes before it
+        control = CONTROLS[name]
+        for each in (name, f"{name}L", f"{name}R") if control.sided else (name,):
+            set_to(each, names[name])
+        if control.whole is not None:
+            values[control.whole] = CONTROLS[control.whole].rounded(
+                (values[f"{control.whole}L"] + values[f"{control.whole}R"]) / 2
+            )
+    for angle in ANGLES:
+        value = getattr(edit, f"{angle}_deg")
+        if value is not None:
+            set_to(angle, value)
+    return values, any(CONTROLS[name].is_side for name in names)
 
 
 def taken_apart(values: Mapping[str, float], own: Mapping[str, float]) -> Values:
     """Sides that do what the whole unit did; the source's own where that was untouched."""
+    values = _without_gaps(values, own)
     sides = dict(values)
     for whole, left, right in sided_units():
         touched = _differ(whole, values[whole], own[whole])
@@ -66,6 +86,7 @@ def taken_apart(values: Mapping[str, float], own: Mapping[str, float]) -> Values
 
 def put_together(values: Mapping[str, float], own: Mapping[str, float]) -> Values:
     """Whole units that do the mean of their sides; the source's own where both were untouched."""
+    values = _without_gaps(values, own)
     wholes = dict(values)
     for whole, left, right in sided_units():
         touched = any(_differ(side, values[side], own[side]) for side in (left, right))
@@ -91,8 +112,23 @@ def named_edit(settings: Any, *, mode: "EditMode") -> "FaceEdit":
     fields = cast(dict[str, Any], settings)
     if "kind" in fields:
         return FaceEdit.from_json(json.dumps(fields))
-    units = {name: value for name, value in fields.items() if name not in ANGLES}
-    return FaceEdit(mode=mode, action_units=units, **{f"{angle}_deg": fields.get(angle) for angle in ANGLES})
+    values = {name: _number(name, value) for name, value in fields.items() if value is not None}
+    return FaceEdit(
+        mode=mode,
+        action_units={name: value for name, value in values.items() if name not in ANGLES},
+        **{f"{angle}_deg": values.get(angle) for angle in ANGLES},
+    )
+
+
+def _number(name: str, value: object) -> float:
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        raise ConfigError(f"{name} is set to {value!r}; it takes a number, such as 3.5.")
+    return float(value)
+
+
+def _without_gaps(values: Mapping[str, float], own: Mapping[str, float]) -> Values:
+    """The source's own value where a number was deleted."""
+    return {name: own[name] if math.isnan(value) else value for name, value in values.items()}
 
 
 def _differ(name: str, first: float, second: float) -> bool:

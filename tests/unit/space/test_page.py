@@ -18,7 +18,7 @@ def page() -> gr.Blocks:
     def load(system: str) -> Any:
         raise AssertionError("building the page loads nothing")
 
-    return build_page(Models(load))
+    return build_page(Models(load), editor=False)
 
 
 def labels(page: gr.Blocks) -> list[str]:
