@@ -112,15 +112,10 @@ def _go_on(settings: PrepareSettings, found: Found, facts: dict[str, Any], progr
     units = settings.out / "work" / "units"
     _remove_strays(units, found.sources)
     started, watch = time.monotonic(), _Watch(found.sources, units, progress)
-    events: list[Event] = []
-    for event in work_on(
-        [source for source in found.sources if not unit_path(units, source).exists()], units, settings
-    ):
-        watch.tell(event)
-        if isinstance(event, Done):
-            events.append(event)
+    undone = [source for source in found.sources if not unit_path(units, source).exists()]
+    work_on(undone, units, settings, watch.tell)
     seconds = time.monotonic() - started
-    failed = failures(events)
+    failed = failures(watch.ends)
     names = [source.unit for source in found.sources]
     digest = digest_of([names, [dataclasses.asdict(one) for one in failed]])
     finished = settings.out / "work" / "finished.json"
@@ -213,6 +208,7 @@ class _Watch:
         self._worked_bytes = 0.0
         self._progress, self._started = progress, time.monotonic()
         self.frames = 0
+        self.ends: list[Done] = []
         self.stage("starting")
 
     def tell(self, event: Event) -> None:
@@ -221,6 +217,7 @@ class _Watch:
         share = 1.0 if isinstance(event, Done) else event.share
         if isinstance(event, Done):
             self._done += 1
+            self.ends.append(event)
         else:
             self.frames += event.frames
         worked = share * self._sizes[origin]

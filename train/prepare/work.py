@@ -25,7 +25,7 @@ from train.prepare.filters import Rejection
 from train.prepare.labels import Labeller
 from train.prepare.settings import PrepareSettings
 from train.prepare.sources import Source
-from train.prepare.unit import write_unit
+from train.prepare.unit import UnitProgress, write_unit
 
 _log = logging.getLogger(__name__)
 
@@ -57,6 +57,7 @@ class Step:
 
 
 Event = Done | Step
+Tell = Callable[[Event], None]
 _Message = tuple[Literal["ready", "step", "done", "failed", "stop"], Any]
 
 
@@ -65,8 +66,14 @@ def unit_path(folder: pathlib.Path, source: Source) -> pathlib.Path:
     return folder / f"{source.unit}.tar"
 
 
-def work_on(sources: Sequence[Source], folder: pathlib.Path, settings: PrepareSettings) -> Iterator[Event]:
-    """Work on files whose result is not there yet, and tell of each step.
+def work_on(sources: Sequence[Source], folder: pathlib.Path, settings: PrepareSettings, tell: Tell) -> None:
+    """Work on files, each to its own result.
+
+    Args:
+        sources: the files.
+        folder: of the results.
+        settings: of the run.
+        tell: called with every `Event`.
 
     Raises:
         WorkError: a process died; the text names its file. Finished results stay.
@@ -74,22 +81,25 @@ def work_on(sources: Sequence[Source], folder: pathlib.Path, settings: PrepareSe
         MissingDependencyError: the teacher is absent.
     """
     count = min(settings.process_count, len(sources))
-    if count == 0:
-        yield from _work_here(sources, folder, settings)
-    else:
-        yield from _Crew(count, folder, settings).run(list(sources))
+    if count:
+        _Crew(count, folder, settings, tell).run(list(sources))
+    elif sources:
+        _work_here(sources, folder, settings, tell)
 
 
-def _work_here(sources: Sequence[Source], folder: pathlib.Path, settings: PrepareSettings) -> Iterator[Event]:
-    if not sources:
-        return
+def _work_here(sources: Sequence[Source], folder: pathlib.Path, settings: PrepareSettings, tell: Tell) -> None:
     labeller = Labeller(settings.teacher, settings.teacher_file)
     for source in sources:
-        steps: list[Step] = []
         with _single_threaded():
-            failure = _work_on_one(source, folder, settings, labeller, _collect(steps, source))
-        yield from steps
-        yield Done(source=source, failure=failure)
+            failure = _work_on_one(source, folder, settings, labeller, _steps_of(source, tell))
+        tell(Done(source=source, failure=failure))
+
+
+def _steps_of(source: Source, tell: Tell) -> UnitProgress:
+    def progress(frames: int, share: float) -> None:
+        tell(Step(source=source, frames=frames, share=share))
+
+    return progress
 
 
 @contextlib.contextmanager
@@ -105,19 +115,12 @@ def _single_threaded() -> Iterator[None]:
         cv2.setNumThreads(before[1])
 
 
-def _collect(steps: list[Step], source: Source) -> Callable[[int, float], None]:
-    def progress(frames: int, share: float) -> None:
-        steps.append(Step(source=source, frames=frames, share=share))
-
-    return progress
-
-
 def _work_on_one(
     source: Source,
     folder: pathlib.Path,
     settings: PrepareSettings,
     labeller: Labeller,
-    progress: Callable[[int, float], None],
+    progress: UnitProgress,
 ) -> str:
     """Write the result of a file.
 
@@ -139,9 +142,9 @@ def _work_on_one(
 class _Crew:
     """Processes, each with at most one file in hand."""
 
-    def __init__(self, count: int, folder: pathlib.Path, settings: PrepareSettings) -> None:
+    def __init__(self, count: int, folder: pathlib.Path, settings: PrepareSettings, tell: Tell) -> None:
         context = multiprocessing.get_context("spawn")
-        self._folder = folder
+        self._folder, self._tell = folder, tell
         self._in_hand: dict[multiprocessing.connection.Connection, Source | None] = {}
         self._process: dict[multiprocessing.connection.Connection, BaseProcess] = {}
         with _one_thread():
@@ -152,18 +155,18 @@ class _Crew:
                 there.close()
                 self._in_hand[here], self._process[here] = None, process
 
-    def run(self, sources: list[Source]) -> Iterator[Event]:
+    def run(self, sources: list[Source]) -> None:
         """Deal out the files until all are done."""
         waiting = sources[::-1]
         try:
             while self._in_hand:
                 for connection in multiprocessing.connection.wait(list(self._in_hand)):
                     assert isinstance(connection, multiprocessing.connection.Connection)
-                    yield from self._listen(connection, waiting)
+                    self._listen(connection, waiting)
         finally:
             self._dismiss()
 
-    def _listen(self, connection: multiprocessing.connection.Connection, waiting: list[Source]) -> Iterator[Event]:
+    def _listen(self, connection: multiprocessing.connection.Connection, waiting: list[Source]) -> None:
         source = self._in_hand[connection]
         try:
             kind, content = connection.recv()
@@ -172,10 +175,10 @@ class _Crew:
         if kind == "stop":
             raise content
         if kind == "step" and source is not None:
-            yield Step(source=source, frames=content[0], share=content[1])
+            self._tell(Step(source=source, frames=content[0], share=content[1]))
             return
         if source is not None:
-            yield Done(source=source, failure=content)
+            self._tell(Done(source=source, failure=content))
         self._in_hand[connection] = waiting.pop() if waiting else None
         try:
             connection.send(self._in_hand[connection])
@@ -267,15 +270,15 @@ class _Sender:
             self._frames, self._last = 0, now
 
 
-def failures(events: Sequence[Event]) -> list[Rejection]:
-    """Rejections of the files that could not be read."""
-    return [
-        # the same text wherever the folder lies
+def failures(ends: Sequence[Done]) -> list[Rejection]:
+    """Rejections of the files that could not be read, in the order of the files, wherever their folder lies."""
+    rejections = [
         Rejection(
-            origin=event.source.origin,
+            origin=end.source.origin,
             reason="unreadable",
-            detail=event.failure.replace(str(event.source.path), event.source.origin),
+            detail=end.failure.replace(str(end.source.path), end.source.origin),
         )
-        for event in events
-        if isinstance(event, Done) and event.failure
+        for end in ends
+        if end.failure
     ]
+    return sorted(rejections, key=lambda one: (one.origin, one.detail))

@@ -9,7 +9,7 @@ from reenact.errors import MissingDependencyError, OutputError, UnsupportedInput
 from train.prepare import work
 from train.prepare.settings import PrepareSettings
 from train.prepare.sources import Source
-from train.prepare.work import Done, Step, failures, unit_path, work_on
+from train.prepare.work import Done, Event, Step, failures, unit_path, work_on
 
 
 @pytest.fixture
@@ -32,7 +32,8 @@ def test_steps_and_ends_are_told(
         progress(16, 0.5)
 
     monkeypatch.setattr(work, "write_unit", write)
-    events = list(work_on(sources, tmp_path, settings))
+    events: list[Event] = []
+    work_on(sources, tmp_path, settings, events.append)
     assert events == [
         Step(source=sources[0], frames=16, share=0.5),
         Done(source=sources[0]),
@@ -40,7 +41,7 @@ def test_steps_and_ends_are_told(
         Step(source=sources[2], frames=16, share=0.5),
         Done(source=sources[2]),
     ]
-    (failed,) = failures(events)
+    (failed,) = failures([event for event in events if isinstance(event, Done)])
     assert (failed.origin, failed.reason, failed.detail) == ("b.mp4", "unreadable", "b.mp4 is empty.")
 
 
@@ -52,7 +53,7 @@ def test_a_full_disk_ends_the_run(
 
     monkeypatch.setattr(work, "write_unit", write)
     with pytest.raises(OutputError, match="the disk is full"):
-        list(work_on(sources, tmp_path, settings))
+        work_on(sources, tmp_path, settings, lambda _: None)
 
 
 def test_a_missing_teacher_ends_the_run(
@@ -63,11 +64,11 @@ def test_a_missing_teacher_ends_the_run(
 
     monkeypatch.setattr(work, "Labeller", fail)
     with pytest.raises(MissingDependencyError, match="no library"):
-        list(work_on(sources, tmp_path, settings))
+        work_on(sources, tmp_path, settings, lambda _: None)
 
 
 def test_without_files_nothing_is_started(settings: PrepareSettings, tmp_path: pathlib.Path) -> None:
-    assert list(work_on([], tmp_path, settings)) == []
+    work_on([], tmp_path, settings, pytest.fail)
 
 
 def test_a_unit_is_named_by_what_is_known_of_its_file(sources: list[Source], tmp_path: pathlib.Path) -> None:
