@@ -176,12 +176,16 @@ def measure_people(command: People) -> dict[str, Any]:
     settings = PrepareSettings(videos=command.data / "clips", out=command.out, layout="videos", workers=command.workers)
     facts = prepare(settings)
     with (command.data / "clips.csv").open(newline="") as file:
-        truth = {f"{row['clip']}.mp4": row["person"] for row in csv.DictReader(file)}
+        table = {f"{row['clip']}.mp4": row for row in csv.DictReader(file)}
     units = [unit_path(command.out / "work" / "units", source) for source in find_sources(settings).sources]
     entries = name_entries(read_units([unit for unit in units if unit.exists()], []), settings).entries
-    who = np.array([truth[entry.facts["origin"]] for entry in entries])
+    who = np.array([table[entry.facts["origin"]]["person"] for entry in entries])
+    unseen = np.array([table[entry.facts["origin"]]["split"] == "val" for entry in entries])
     code = np.array([entry.person for entry in entries])
-    rows = [{"threshold": "as run", **_score(code, who)}]
+    rows = [
+        {"threshold": "as run", **_score(code, who)},
+        {"threshold": "as run, people that the encoder never saw", **_score(code[unseen], who[unseen])},
+    ]
     embedding = np.stack([_mean(entry) for entry in entries])
     for threshold in (0.3, 0.35, 0.4, 0.45, 0.5, 0.55, 0.6, 0.65, 0.7):
         rows.append({"threshold": threshold, **_score(cluster(embedding, threshold), who)})
