@@ -78,7 +78,7 @@ class Cutout:
         return matte
 
 
-def cover(picture: Frame, width: int, height: int) -> Frame:
+def cover(picture: UInt8[np.ndarray, "_ _ 3"], width: int, height: int) -> UInt8[np.ndarray, "_ _ 3"]:
     """Scaled until it covers `width` x `height`, and cut around its middle."""
     scale = max(width / picture.shape[1], height / picture.shape[0])
     size = max(round(picture.shape[1] * scale), width), max(round(picture.shape[0] * scale), height)

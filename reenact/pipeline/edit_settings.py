@@ -217,7 +217,15 @@ def _read_fields(text: str, name: str) -> dict[str, Any]:
     strangers = sorted(fields.keys() - known)
     if strangers:
         raise ConfigError(f"{name}: it knows no {', '.join(strangers)}; its names are {', '.join(sorted(known))}.")
-    units = fields.get("action_units", {})
+    units = fields.pop("action_units", {})
     if not isinstance(units, dict):
         raise ConfigError(f'{name}: "action_units" has to be an object such as {{"12": 3.5}}.')
-    return fields
+    numbers = cast(dict[str, Any], units) | {key: value for key, value in fields.items() if key != "mode"}
+    for key, value in numbers.items():
+        if not _is_number(value) and (key in units or value is not None):
+            raise ConfigError(f'{name}: "{key}" is {json.dumps(value)}; it has to be a number.')
+    if fields.get("mode", "relative") not in ("relative", "absolute"):
+        raise ConfigError(f'{name}: "mode" has to be "relative" or "absolute", not {json.dumps(fields["mode"])}.')
+    angles = {key: None if value is None else float(value) for key, value in fields.items() if key != "mode"}
+    mode = {"mode": fields["mode"]} if "mode" in fields else {}
+    return {"action_units": {key: float(value) for key, value in units.items()}, **angles, **mode}

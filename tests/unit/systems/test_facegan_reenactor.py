@@ -1,0 +1,151 @@
+"""FACEGAN as a whole: what it reads, what it carries over, what it must not touch."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+import torch
+
+from reenact.geometry.morphable import load_morphable
+from reenact.systems.facegan.config import FaceganConfig
+from reenact.systems.facegan.motion import FaceMotion, carry_motion, find_neutral, read_face_motion
+from reenact.systems.facegan.reenactor import FaceganIdentity, FaceganReenactor, own_landmarks
+from reenact.types import CropSpec, FaceGeometry, FaceImage, head_angles_rad
+from tests.synthetic import face_geometry, painted_clip, pose_of, rotation_of
+
+SIDE = 64
+SMALL = FaceganConfig(crop=CropSpec(network_px=SIDE), transformer_width=32, widths=(8, 12), mixer_widths=(8, 12))
+
+
+def random_system(config: FaceganConfig = SMALL) -> FaceganReenactor:
+    """With weights that do something."""
+    torch.manual_seed(0)
+    system = FaceganReenactor(config)
+    with torch.no_grad():
+        for value in system.networks.state_dict().values():
+            if value.is_floating_point():
+                value += 0.05 * torch.randn_like(value).abs()
+    system.prepare()
+    return system
+
+
+@pytest.fixture(scope="module")
+def system() -> FaceganReenactor:
+    return random_system()
+
+
+@pytest.fixture(scope="module")
+def source() -> tuple[FaceImage, FaceGeometry]:
+    return painted_clip(load_morphable(), np.random.default_rng(3), 1, 96)
+
+
+@pytest.fixture(scope="module")
+def identity(system: FaceganReenactor, source: tuple[FaceImage, FaceGeometry]) -> FaceganIdentity:
+    head = torch.zeros(1, 1, 32, 32)
+    head[..., 4:24, 8:24] = 1
+    return system.encode_identity(dataclasses.replace(source[0], head=head), source[1])
+
+
+def motion_of(units: torch.Tensor, yaw_deg: float = 0, scale: float = 1.0) -> FaceMotion:
+    return FaceMotion(action_units=units, pose=pose_of([rotation_of(0, yaw_deg, 0)], scale=scale, centre=(0, 0)))
+
+
+def units(value: float) -> torch.Tensor:
+    return torch.full((1, 17, 2), value)
+
+
+def test_units_are_read_by_side_and_angles_from_the_fitted_pose() -> None:
+    model = load_morphable()
+    pose = pose_of([rotation_of(-5, 20, 8)], scale=20, centre=(40, 40))
+    face = face_geometry(pose.apply(model.mean[None]), torch.eye(3)[None])
+    face.blendshapes[0, 9] = 1.0  # eyeBlinkLeft
+    motion = read_face_motion(model, face)
+    assert motion.action_units.shape == (1, 17, 2)
+    assert motion.action_units[0, -1].tolist() == [1.0, 0.0]
+    torch.testing.assert_close(torch.rad2deg(motion.angles_rad), torch.tensor([[-5.0, 20.0, 8.0]]), atol=0.05, rtol=0)
+
+
+def test_absolute_motion_takes_the_drivers_units_and_relative_motion_their_change() -> None:
+    own, driver, neutral = motion_of(units(0.3)), motion_of(units(0.8)), motion_of(units(0.2))
+    assert torch.equal(carry_motion(own, driver, neutral, "absolute").action_units, units(0.8))
+    torch.testing.assert_close(carry_motion(own, driver, neutral, "relative").action_units, units(0.9))
+    assert carry_motion(motion_of(units(0.7)), driver, neutral, "relative").action_units.max() == 1
+    weaker = carry_motion(own, motion_of(units(-2.0)), neutral, "absolute")
+    assert weaker.action_units.min() == 0
+
+
+def test_the_neutral_frame_neither_turns_nor_grimaces() -> None:
+    frames = [motion_of(units(0.5)), motion_of(units(0.1), yaw_deg=40), motion_of(units(0.1), yaw_deg=5)]
+    rotations = torch.cat([each.pose.rotation for each in frames])
+    together = FaceMotion(
+        action_units=torch.cat([each.action_units for each in frames]),
+        pose=pose_of(list(rotations), scale=1, centre=(0, 0)),
+    )
+    assert find_neutral(together) == 2
+
+
+def test_a_face_told_to_do_what_it_does_is_the_source_bit_for_bit(
+    system: FaceganReenactor, identity: FaceganIdentity
+) -> None:
+    own = identity.motion
+    driven = system.pose_face(identity, own.action_units, own.angles_rad)
+    torch.testing.assert_close(driven.landmarks, own_landmarks(identity), atol=1e-5, rtol=0)
+    rendered = system.render(identity, driven)
+    assert torch.equal(rendered.rgb, identity.native_rgb)
+    assert rendered.changed.max() == 0
+
+
+def test_where_nothing_changed_the_pixels_are_the_sources(system: FaceganReenactor, identity: FaceganIdentity) -> None:
+    own = identity.motion
+    rendered = system.render(identity, system.pose_face(identity, own.action_units, own.angles_rad + 0.15))
+    kept = (rendered.changed == 0).expand_as(rendered.rgb)
+    assert 0.1 < kept.float().mean() < 0.9
+    assert torch.equal(rendered.rgb[kept], identity.native_rgb[kept])
+    assert (rendered.rgb - identity.native_rgb).abs().max() > 0.05
+
+
+def test_a_head_turned_by_hand_lies_where_its_pose_says(system: FaceganReenactor, identity: FaceganIdentity) -> None:
+    angles = torch.tensor([[0.1, 0.4, -0.2]])
+    driven = system.pose_face(identity, identity.motion.action_units, angles)
+    torch.testing.assert_close(head_angles_rad(driven.pose.rotation), angles, atol=1e-5, rtol=0)
+    assert torch.equal(driven.pose.scale, identity.motion.pose.scale)
+
+
+def test_units_out_of_range_are_brought_back(system: FaceganReenactor, identity: FaceganIdentity) -> None:
+    own = identity.motion
+    too_much, full = (system.pose_face(identity, units(value), own.angles_rad).landmarks for value in (3.0, 1.0))
+    assert torch.equal(too_much, full)
+
+
+def test_one_unit_on_one_side_is_another_face_than_on_both(system: FaceganReenactor, identity: FaceganIdentity) -> None:
+    left, both = torch.zeros(2, 1, 17, 2)
+    left[0, -1, 0] = both[0, -1] = 1
+    first, second = (system.pose_face(identity, each, identity.motion.angles_rad).landmarks for each in (left, both))
+    assert (first - second).abs().max() > 1e-4
+
+
+def test_the_head_that_was_looked_for_is_cut_out_with_a_rim(identity: FaceganIdentity) -> None:
+    hole = identity.hole[0, 0]
+    assert hole.shape == (SIDE, SIDE)
+    assert hole[8:48, 16:48].min() == 1
+    assert hole[7, 20] == hole[20, 15] == 1 and hole[5, 20] == hole[20, 13] == 0
+
+
+def test_without_it_the_networks_own_segmentation_is_taken(
+    system: FaceganReenactor, source: tuple[FaceImage, FaceGeometry]
+) -> None:
+    head = system.encode_identity(*source).head
+    assert head.shape == (1, 1, SIDE, SIDE)
+    assert head.min() >= 0 and head.max() <= 1
+
+
+@pytest.mark.parametrize("anchored", [True, False])
+def test_the_papers_network_draws_as_well(source: tuple[FaceImage, FaceGeometry], anchored: bool) -> None:
+    config = dataclasses.replace(
+        SMALL, source_warp=False, keep_face=False, anchored=anchored, sides=1, reduction=1, norm="instance"
+    )
+    system = random_system(config)
+    identity = system.encode_identity(*source)
+    rendered = system.render(identity, system.pose_face(identity, torch.rand(2, 17, 2), torch.rand(2, 3)))
+    assert rendered.rgb.shape == (2, 3, 96, 96)
+    assert torch.isfinite(rendered.rgb).all()
