@@ -152,14 +152,11 @@ def read_units(texts: Sequence[str]) -> dict[str, float]:
 
     units: dict[str, float] = {}
     for text in texts:
-        name, equals, value = text.partition("=")
+        name, _, value = text.partition("=")
         try:
-            number = float(value)
-        except ValueError:
-            equals = ""
-        if not equals:
-            raise ConfigError(f"--au {text}: give a unit and a value, such as 12=3.5 or 45L=5.")
-        units[unit_name(name)] = number
+            units[unit_name(name)] = float(value)
+        except ValueError as error:
+            raise ConfigError(f"--au {text}: give a unit and a value, such as 12=3.5 or 45L=5.") from error
     return units
 
 

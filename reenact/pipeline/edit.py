@@ -7,7 +7,6 @@ source ── tracked and encoded once ──▶ EditSession ── FaceEdit ─
 
 import dataclasses
 import pathlib
-from collections.abc import Iterator
 from fractions import Fraction
 
 import numpy as np
@@ -22,6 +21,7 @@ from reenact.pipeline.animate import to_frames
 from reenact.pipeline.compare import size_of
 from reenact.pipeline.crop import LARGEST_PX, SMALLEST_PX, placed_square
 from reenact.pipeline.edit_background import Background, Cutout
+from reenact.pipeline.edit_clip import between, check_timing, eased
 from reenact.pipeline.edit_presets import PRESETS
 from reenact.pipeline.edit_rules import is_same, resolve
 from reenact.pipeline.edit_settings import FACS_MAXIMUM, EditMode, FaceEdit, FaceReading
@@ -46,8 +46,6 @@ __all__ = [
 
 _PROFILE_DEG = 50.0
 """Yaw of a source from which on half of the face is guessed."""
-
-_LONGEST_S, _HIGHEST_FPS = 60.0, 120
 
 
 class EditSession:
@@ -133,7 +131,7 @@ class EditSession:
         """
         out = pathlib.Path(out)
         check_output(out, overwrite=overwrite, suffixes=VIDEO_SUFFIXES)
-        _check_timing(seconds, fps, background)
+        check_timing(seconds, fps, background)
         check, wanted = checkpoint(should_stop), resolve(edit, self.reading)
         cutout = None if background is None else self._cutout(False)
         behind = None if cutout is None else cutout.background(background)
@@ -273,37 +271,6 @@ def edit_image(
         paste_back=paste_back,
     )
     return session.render(edit, background=background)
-
-
-def eased(count: int) -> Iterator[float]:
-    """Shares of the edit in a clip's frames: from 0 softly to 1 and back to 0."""
-    for index in range(count):
-        yield float(np.sin(np.pi * index / (count - 1)) ** 2)
-
-
-def between(own: FaceReading, wanted: FaceReading, share: float) -> FaceReading:
-    """A part of the way from one to the other; at 0 and 1 these themselves."""
-    if share <= 0 or share >= 1:
-        return own if share <= 0 else wanted
-
-    def mixed(first: float, second: float) -> float:
-        return first + share * (second - first)
-
-    return FaceReading(
-        action_units=torch.lerp(own.action_units, wanted.action_units, share),
-        yaw_deg=mixed(own.yaw_deg, wanted.yaw_deg),
-        pitch_deg=mixed(own.pitch_deg, wanted.pitch_deg),
-        roll_deg=mixed(own.roll_deg, wanted.roll_deg),
-    )
-
-
-def _check_timing(seconds: float, fps: int, background: Background) -> None:
-    if not 0 < seconds <= _LONGEST_S:
-        raise ConfigError(f"The clip is to last {seconds:g} s; it takes more than 0 and up to {_LONGEST_S:g} s.")
-    if not 1 <= fps <= _HIGHEST_FPS:
-        raise ConfigError(f"The clip is to have {fps} frames a second; it takes 1 to {_HIGHEST_FPS}.")
-    if isinstance(background, str) and background == "none":
-        raise ConfigError("Clips know no transparency; give a picture as the background, or make a PNG of the edit.")
 
 
 def _profile_warnings(reading: FaceReading) -> tuple[str, ...]:

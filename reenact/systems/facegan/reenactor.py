@@ -103,8 +103,12 @@ class FaceganReenactor(Reenactor[FaceganIdentity, FaceMotion, DrivenFace]):
             ConfigError: fields that this version does not know.
         """
         try:
-            fields = {name: tuple(value) if isinstance(value, list) else value for name, value in network.items()}
-            return cls(FaceganConfig(crop=CropSpec(**fields.pop("crop", {})), **fields))
+            fields = dict(network)
+            crop = CropSpec(**fields.pop("crop", {}))
+            for name in ("widths", "mixer_widths"):
+                if name in fields:
+                    fields[name] = tuple(fields[name])
+            return cls(FaceganConfig(crop=crop, **fields))
         except (TypeError, KeyError) as error:
             raise ConfigError(f"This is no configuration of the facegan system: {error}.") from error
 

@@ -17,8 +17,8 @@ from reenact.geometry.morphable import load_morphable
 from reenact.media import Picture, VideoReader, VideoWriter, read_image, write_image
 from reenact.perception.adapter import WholeFrameTracker
 from reenact.pipeline import Engine, reenact_video
-from reenact.pipeline.edit import between, eased
 from reenact.pipeline.edit_background import cover
+from reenact.pipeline.edit_clip import between, eased
 from reenact.pipeline.edit_driven import motion_change
 from reenact.systems.facegan.config import FaceganConfig
 from reenact.systems.facegan.reenactor import FaceganReenactor
