@@ -1,6 +1,6 @@
 """The dual generator's Tables 1 and 2: losses added one after the other, for each of the two generators.
 
-Table 1 trains the shape generator by its recipe, in a minute or two per row. Table 2 trains the face generator on small
+Table 1 trains the shape generator by its recipe, in about a minute per row. Table 2 trains the face generator on small
 pictures for few steps: enough to see what a loss does, far from what the recipe reaches.
 """
 
@@ -23,8 +23,10 @@ from train.recipes.dual_generator_face import FaceTask, FaceTaskConfig
 from train.recipes.dual_generator_shape import ShapeTask, ShapeTaskConfig
 from train.shape_pairs import ShapePairs
 
-SHAPE_STEPS, FACE_STEPS = 4000, 400
+SHAPE_STEPS, FACE_STEPS = 2000, 200
 """Of each row."""
+SHAPE_BATCH, FACE_BATCH = 64, 4
+"""Pairs per step; the paper has 4 for both."""
 FACE_SIDE_PX = 64
 """Side of Table 2's pictures."""
 
@@ -74,7 +76,7 @@ def run(arguments: Any) -> list[AblationTable]:
 
 
 def _table_1(arguments: Any, data: Any) -> dict[str, dict[str, Figure] | None]:
-    steps, size, out = arguments.steps or SHAPE_STEPS, arguments.batch_size or 64, pathlib.Path(arguments.out)
+    steps, size, out = arguments.steps or SHAPE_STEPS, arguments.batch_size or SHAPE_BATCH, pathlib.Path(arguments.out)
     pairs: list[ShapePairs] = []  # the pool of landmarks is made once, for the first row that is missing
 
     def train_row(left_out: dict[str, float], folder: pathlib.Path) -> dict[str, Figure]:
@@ -111,7 +113,11 @@ def _table_1(arguments: Any, data: Any) -> dict[str, dict[str, Figure] | None]:
 
 
 def _table_2(arguments: Any, data: Any) -> dict[str, dict[str, Figure] | None]:
-    steps, size, side = arguments.steps or FACE_STEPS, arguments.batch_size or 8, arguments.side or FACE_SIDE_PX
+    steps, size, side = (
+        arguments.steps or FACE_STEPS,
+        arguments.batch_size or FACE_BATCH,
+        arguments.side or FACE_SIDE_PX,
+    )
     out = pathlib.Path(arguments.out)
 
     def train_row(name: str, left_out: dict[str, Any], folder: pathlib.Path) -> dict[str, Figure]:
@@ -205,7 +211,7 @@ def _shape_table(arguments: Any, figures: dict[str, dict[str, Figure] | None]) -
         rows=_rows(SHAPE_ROWS, SHAPE_COLUMNS, figures),
         note=(
             "pixels of a 256 px crop, three coordinates, validation people; steps "
-            f"{arguments.steps or SHAPE_STEPS}, batch {arguments.batch_size or 64}. ACE: first frame of a clip as "
+            f"{arguments.steps or SHAPE_STEPS}, batch {arguments.batch_size or SHAPE_BATCH}. ACE: first frame of a clip as "
             f"source, later ones as reference{copied}. Turned: references turned in depth. Other people: frames of "
             "somebody else, against the source's mesh with their expression and pose by the morphable model; the share "
             "of these results that is nearer to that than to the reference's own landmarks stands last"
@@ -228,7 +234,7 @@ def _face_table(arguments: Any, figures: dict[str, dict[str, Figure] | None]) ->
         rows=_rows(FACE_ROWS, FACE_COLUMNS, figures),
         note=(
             f"self-reenactment of validation people, {side} px, tiny preset, {arguments.steps or FACE_STEPS} steps of "
-            f"{arguments.batch_size or 8} pairs: the beginning of a training, not its result; CSIM by the embedded "
+            f"{arguments.batch_size or FACE_BATCH} pairs: the beginning of a training, not its result; CSIM by the embedded "
             f"identity encoder, which L_id also trains against{beside}"
         ),
     )

@@ -56,13 +56,22 @@ class AblationTable:
                     )
 
     def to_markdown(self) -> str:
-        """Title, table (paper and ours side by side, column by column), captions."""
-        heads = ["setting"] + [f"{column} {whose}" for column in self.columns for whose in ("(paper)", "(ours)")]
+        """Title, table (paper and ours side by side, column by column), captions.
+
+        What the paper did not measure has a column of ours alone.
+        """
+        heads, columns = ["setting"], []
+        for i, column in enumerate(self.columns):
+            published = [row.paper[i] for row in self.rows]
+            ours = [None if row.ours is None else row.ours[i] for row in self.rows]
+            if any(figure is not None for figure in published):
+                heads.append(f"{column} (paper)")
+                columns.append(published)
+            heads.append(f"{column} (ours)")
+            columns.append(ours)
         lines = [f"### {self.title}", "", _line(heads), _line(["---"] * len(heads))]
-        for row in self.rows:
-            ours = row.ours or (None,) * len(self.columns)
-            pairs = zip(row.paper, ours, strict=True)
-            lines.append(_line([row.name] + [_text(figure) for pair in pairs for figure in pair]))
+        for row, figures in zip(self.rows, zip(*columns, strict=True), strict=True):
+            lines.append(_line([row.name, *map(_text, figures)]))
         lines += ["", f"Paper: {self.paper_caption}", "", f"Ours: {self.note}", "", DIFFERENCE, ""]
         return "\n".join(lines)
 

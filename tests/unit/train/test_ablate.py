@@ -39,6 +39,18 @@ def test_the_paper_stands_beside_ours() -> None:
     assert DIFFERENCE in text
 
 
+def test_what_the_paper_did_not_measure_has_one_column() -> None:
+    own = AblationTable(
+        title="t",
+        paper_caption="",
+        columns=("ACE ↓", "extra ↑"),
+        rows=(AblationRow(name="r", paper=(1.0, None), ours=(2.0, 3.0)),),
+        note="",
+    )
+    assert "| setting | ACE ↓ (paper) | ACE ↓ (ours) | extra ↑ (ours) |" in own.to_markdown()
+    assert "| r | 1 | 2 | 3 |" in own.to_markdown()
+
+
 def test_json_holds_everything(tmp_path: pathlib.Path) -> None:
     text = write_tables(tmp_path, [table()], {"command": "x"})
     kept = json.loads((tmp_path / "ablation.json").read_text())
