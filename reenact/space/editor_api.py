@@ -22,7 +22,7 @@ class EditEndpoint:
     def edit(
         self,
         source: str | None,
-        settings: dict[str, Any] | None = None,
+        settings: Any = None,
         mode: Literal["relative", "absolute"] = "relative",
         background: Literal["keep", "none", "picture"] = "keep",
         background_picture: str | None = None,

@@ -24,6 +24,7 @@ CSS = """
   .editor-reading { order: 3; }
   .editor-preview { position: sticky; top: 0; z-index: 200; }
   .editor-row > .editor-middle > .editor-preview { width: min(100%, 34vh); margin-inline: auto; }
+  .editor-preview { box-shadow: -50vw 0 0 var(--body-background-fill), 50vw 0 0 var(--body-background-fill) !important; }
 }
 .editor-preview img { background: repeating-conic-gradient(#ddd 0 25%, #fff 0 50%) 0 / 20px 20px !important; }
 .editor-presets { display: grid !important; grid-template-columns: repeat(4, minmax(0, 1fr)); gap: 8px; }

@@ -3,6 +3,7 @@
 import pathlib
 from collections.abc import Callable
 from fractions import Fraction
+from typing import Any
 
 import av
 import cv2
@@ -16,6 +17,40 @@ WEIGHTS = ("correspondence", "geometry", "perception/tracker", "perception/detec
 def weights(embedded: Callable[[str], pathlib.Path]) -> dict[str, pathlib.Path]:
     """Folders of all that a run needs, or a skip that names what is missing."""
     return {name: embedded(name) for name in WEIGHTS}
+
+
+@pytest.fixture(scope="session")
+def editing(
+    weights: dict[str, pathlib.Path], embedded: Callable[[str], pathlib.Path], tmp_path_factory: pytest.TempPathFactory
+) -> Callable[[str], Any]:
+    """Loads an engine by its system's id; the editor's with random weights where none are embedded."""
+    from reenact.pipeline import load_engine
+
+    def load(system: str) -> Any:
+        if system != "facegan" or (embedded("geometry").parent / "facegan" / "model.safetensors").is_file():
+            return load_engine(system)
+        folder = tmp_path_factory.mktemp("facegan")
+        write_random_facegan(folder)
+        return load_engine(system, checkpoint=folder)
+
+    return load
+
+
+def write_random_facegan(folder: pathlib.Path) -> None:
+    """A checkpoint that draws noise where landmarks move."""
+    import torch
+
+    from reenact.systems.facegan.config import FaceganConfig
+    from reenact.systems.facegan.networks import FaceganNetworks
+    from train.facegan_modules import write_modules
+
+    torch.manual_seed(0)
+    config = FaceganConfig(widths=(16, 24), mixer_widths=(16, 24), transformer_width=64)
+    networks = FaceganNetworks(config)
+    with torch.no_grad():
+        for weight in networks.parameters():
+            weight += 0.05 * torch.randn_like(weight)
+    write_modules(networks, {}, config, folder, {})
 
 
 @pytest.fixture(scope="session")

@@ -1,0 +1,182 @@
+"""What a visitor does with the expression editor: look, move sliders, take the result home."""
+
+import json
+import pathlib
+import re
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import cv2
+import numpy as np
+import pytest
+
+from reenact.media import VideoReader, read_image
+from tests.browser.conftest import PATIENCE_MS
+from tests.browser.test_page import download, give, panel, wait_for_result
+from tests.page_server import served_page
+
+pytestmark = [
+    pytest.mark.browser,
+    pytest.mark.slow,
+    pytest.mark.filterwarnings("ignore:'future.no_silent_downcasting' is deprecated"),  # gradio asks pandas for it
+]
+
+
+@pytest.fixture(scope="module")
+def address(tmp_path_factory: pytest.TempPathFactory, editing: Callable[[str], Any]) -> Iterator[str]:
+    with served_page(tmp_path_factory.mktemp("page"), load=editing, editor=True) as url:
+        yield url
+
+
+@pytest.fixture
+def part(tab: Any, material: pathlib.Path) -> Any:
+    """The editor, with a source."""
+    part = panel(tab, "Expression editor")
+    give(part, "Source picture", material / "source.png")
+    part.get_by_role("button", name="Reset all").wait_for()
+    shown(part).nth(1).wait_for()
+    return part
+
+
+def shown(part: Any) -> Any:
+    """Source and preview."""
+    label = part.page.get_by_test_id("block-label").filter(has_text="Before and after")
+    return part.locator(".block").filter(has=label).locator("img")
+
+
+def preview(part: Any, *, of: int = 1) -> np.ndarray:
+    """What is shown, as pixels."""
+    body = part.page.request.get(shown(part).nth(of).get_attribute("src")).body()
+    return cv2.imdecode(np.frombuffer(body, np.uint8), cv2.IMREAD_UNCHANGED)
+
+
+def wait_for_preview(part: Any, old: str) -> None:
+    part.page.wait_for_function(
+        "([image, old]) => image.getAttribute('src') !== old",
+        arg=[shown(part).nth(1).element_handle(), old],
+        timeout=PATIENCE_MS,
+    )
+
+
+def redrawn(part: Any, act: Callable[[], Any]) -> np.ndarray:
+    """The preview that follows."""
+    old = shown(part).nth(1).get_attribute("src")
+    act()
+    wait_for_preview(part, old)
+    part.page.wait_for_timeout(300)
+    return preview(part)
+
+
+def number(part: Any, label: str) -> Any:
+    return part.get_by_label(f"number input for {label}")
+
+
+def wait_for_value(part: Any, label: str, value: str) -> None:
+    part.page.wait_for_function(
+        "([box, value]) => box.value === value", arg=[number(part, label).element_handle(), value], timeout=PATIENCE_MS
+    )
+
+
+def test_source_is_read_and_shown(tab: Any, part: Any) -> None:
+    part.get_by_text("What the face does").wait_for()
+    meter = part.get_by_role("meter", name="AU26 Mouth open (jaw drop)")
+    assert float(meter.get_attribute("aria-valuenow")) == float(
+        number(part, "AU26 Mouth open (jaw drop)").input_value()
+    )
+    assert np.array_equal(preview(part, of=0), preview(part))
+    assert not part.get_by_label("number input for AU12 Smile, left").is_visible()
+    part.get_by_label("Left and right apart").check()
+    number(part, "AU12 Smile, left").wait_for()
+    assert not number(part, "AU12 Smile (lip corner puller)").is_visible()
+
+
+def test_slider_moves_the_face_and_goes_back(tab: Any, part: Any) -> None:
+    source, label = preview(part), "AU26 Mouth open (jaw drop)"
+    own = number(part, label).input_value()
+    opened = redrawn(part, lambda: part.get_by_label(f"range slider for {label}").fill("4"))
+    assert np.abs(opened.astype(int) - source).max() > 16
+    slider = part.locator("#editor-slider-26")
+    back = redrawn(part, lambda: slider.get_by_role("button", name="Reset to default value").click())
+    assert number(part, label).input_value() == own
+    assert np.array_equal(back, source)
+
+
+def test_presets_change_all_and_reset_takes_them_back(tab: Any, part: Any) -> None:
+    source, label = preview(part), "AU1 Inner brows up (inner brow raiser)"
+    changed = redrawn(part, lambda: part.get_by_role("button", name="Surprise").click())
+    assert np.abs(changed.astype(int) - source).max() > 16
+    # a slider that the browser draws only now goes back to what the source does, too
+    part.get_by_role("button", name="Brows", exact=True).click()
+    assert float(number(part, label).input_value()) >= 4
+    own = part.get_by_role("meter", name=label).get_attribute("aria-valuenow")
+    slider = part.locator("#editor-slider-1")
+    redrawn(part, lambda: slider.get_by_role("button", name="Reset to default value").click())
+    assert number(part, label).input_value() == own
+    back = redrawn(part, lambda: part.get_by_role("button", name="Reset all").click())
+    assert np.array_equal(back, source)
+    redrawn(part, lambda: part.get_by_role("button", name="Wink").click())
+    number(part, "AU45 Eyes closed, left").wait_for()
+    assert number(part, "AU45 Eyes closed, left").input_value() == "5"
+
+
+def test_picture_and_settings_are_taken_home(
+    tab: Any, part: Any, material: pathlib.Path, tmp_path: pathlib.Path
+) -> None:
+    label = "AU26 Mouth open (jaw drop)"
+    edited = redrawn(part, lambda: part.get_by_label(f"range slider for {label}").fill("4"))
+    picture = download(part, "Save picture (PNG)", tmp_path)
+    wait_for_result(part)
+    assert picture.name == "source-edited.png"
+    source, result = read_image(material / "source.png").rgb, read_image(picture).rgb
+    assert result.shape == source.shape
+    assert np.abs(result.astype(int) - source).max() > 16
+    settings = download(part, "Save settings", tmp_path)
+    assert json.loads(settings.read_text())["action_units"] == {"26": 4.0}
+    redrawn(part, lambda: part.get_by_role("button", name="Reset all").click())
+    load = part.locator("input[type=file][accept*='json']")
+    again = redrawn(part, lambda: load.set_input_files(settings))
+    assert number(part, label).input_value() == "4"
+    assert np.array_equal(again, edited)
+    (tmp_path / "letter.json").write_text("To whom it may concern")
+    load.set_input_files(tmp_path / "letter.json")
+    tab.get_by_text(re.compile("The settings: this is not JSON")).wait_for()
+
+
+def test_background_is_taken_away(tab: Any, part: Any) -> None:
+    part.get_by_role("button", name="Background", exact=True).click()
+    cut = redrawn(part, lambda: part.get_by_label("None: transparent").check())
+    assert cut.shape[2] == 4
+    assert cut[..., 3].min() < 255
+
+
+def test_edit_becomes_a_clip(tab: Any, part: Any, tmp_path: pathlib.Path) -> None:
+    redrawn(part, lambda: part.get_by_role("button", name="Smile").click())
+    part.get_by_role("button", name="Animate", exact=True).first.click()
+    number(part, "Seconds").fill("0.5")
+    number(part, "Seconds").press("Tab")
+    part.get_by_role("button", name="Animate", exact=True).last.click()
+    wait_for_result(part)
+    file = download(part, "Download the clip", tmp_path)
+    with VideoReader(file) as reader:
+        assert len(list(reader)) == 12
+        assert (reader.info.width, reader.info.height) == (512, 512)
+
+
+def test_picture_without_a_face_gets_a_message_and_no_sliders(tab: Any, part: Any, wall: pathlib.Path) -> None:
+    part.get_by_role("button", name="Remove Image").first.click()
+    give(part, "Source picture", wall)
+    tab.get_by_text(re.compile("The source picture: No face found")).wait_for()
+    assert not part.get_by_role("button", name="Reset all").is_visible()
+
+
+def test_editor_fits_on_a_phone(tab: Any, material: pathlib.Path) -> None:
+    tab.set_viewport_size({"width": 390, "height": 844})
+    tab.reload()
+    part = panel(tab, "Expression editor")
+    give(part, "Source picture", material / "source.png")
+    part.get_by_role("button", name="Reset all").wait_for()
+    shown(part).nth(1).wait_for()
+    assert tab.evaluate("document.documentElement.scrollWidth") <= 390
+    part.locator("#editor-slider-26").scroll_into_view_if_needed()
+    box = shown(part).nth(1).bounding_box()
+    assert -1 <= box["y"] < 300  # stays in sight
