@@ -267,7 +267,9 @@ def _slider(control: Control) -> gr.Slider:
     )
 
     def within_limits(payload: object) -> float:
-        return min(max(payload, control.lowest), control.highest) if isinstance(payload, (int, float)) else math.nan
+        if not isinstance(payload, (int, float)):
+            return math.nan
+        return float(min(max(payload, control.lowest), control.highest))
 
     # who types a number first deletes the old one: gradio would complain of every such step
     slider.preprocess = within_limits

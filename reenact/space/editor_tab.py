@@ -143,7 +143,7 @@ class EditorTab:
 
     def animate(
         self,
-        seconds: float,
+        seconds: float | int,
         kind: str,
         progress: gr.Progress = gr.Progress(),  # noqa: B008 - gradio finds it by its default
         request: gr.Request | None = None,
@@ -162,7 +162,7 @@ class EditorTab:
             result = session.animate(
                 edit,
                 folder / result_name(wanted.source, f".{kind.lower()}", done="edited"),
-                seconds=seconds,
+                seconds=float(seconds),
                 background=background_of(wanted.background, wanted.picture),
                 progress=show,
                 should_stop=should_stop,
