@@ -211,10 +211,10 @@ def _shape_table(arguments: Any, figures: dict[str, dict[str, Figure] | None]) -
         rows=_rows(SHAPE_ROWS, SHAPE_COLUMNS, figures),
         note=(
             "pixels of a 256 px crop, three coordinates, validation people; steps "
-            f"{arguments.steps or SHAPE_STEPS}, batch {arguments.batch_size or SHAPE_BATCH}. ACE: first frame of a clip as "
-            f"source, later ones as reference{copied}. Turned: references turned in depth. Other people: frames of "
-            "somebody else, against the source's mesh with their expression and pose by the morphable model; the share "
-            "of these results that is nearer to that than to the reference's own landmarks stands last"
+            f"{arguments.steps or SHAPE_STEPS}, batch {arguments.batch_size or SHAPE_BATCH}. ACE: first frame of a "
+            f"clip as source, later ones as reference{copied}. Turned: references turned in depth. Other people: "
+            "frames of somebody else, against the source's mesh with their expression and pose by the morphable model; "
+            "the share of these results that is nearer to that than to the reference's own landmarks stands last"
         ),
     )
 
@@ -234,7 +234,7 @@ def _face_table(arguments: Any, figures: dict[str, dict[str, Figure] | None]) ->
         rows=_rows(FACE_ROWS, FACE_COLUMNS, figures),
         note=(
             f"self-reenactment of validation people, {side} px, tiny preset, {arguments.steps or FACE_STEPS} steps of "
-            f"{arguments.batch_size or FACE_BATCH} pairs: the beginning of a training, not its result; CSIM by the embedded "
-            f"identity encoder, which L_id also trains against{beside}"
+            f"{arguments.batch_size or FACE_BATCH} pairs: the beginning of a training, not its result; CSIM by the "
+            f"embedded identity encoder, which L_id also trains against{beside}"
         ),
     )
