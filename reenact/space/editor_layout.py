@@ -4,12 +4,13 @@ import dataclasses
 import math
 
 import gradio as gr
+from gradio.blocks import BlockContext
 from gradio.components import Component
 
 from reenact.space import examples
 from reenact.space.answers import SOURCE_FACE
 from reenact.space.editor_reading import SLIDER_CLASS, SLIDER_ID, reading_bars
-from reenact.space.editor_units import GROUPS, PRESET_NAMES, Control, shown
+from reenact.space.editor_units import CONTROLS, GROUPS, PRESET_NAMES, Control
 from reenact.space.editor_wanted import KEEP, NONE, PICTURE
 from reenact.space.inputs import face_number, picture_input
 
@@ -22,13 +23,17 @@ CSS = """
   .editor-row > .editor-left > *, .editor-row > .editor-middle > *, .editor-row > .editor-right { width: 100%; }
   .editor-files { order: 2; }
   .editor-reading { order: 3; }
-  .editor-preview { position: sticky; top: 0; z-index: 200; }
   .editor-row > .editor-middle > .editor-preview { width: min(100%, 34vh); margin-inline: auto; }
-  .editor-preview { box-shadow: -50vw 0 0 var(--body-background-fill), 50vw 0 0 var(--body-background-fill) !important; }
+  .editor-preview {
+    position: sticky; top: 0; z-index: 200;
+    --beside: var(--body-background-fill);
+    box-shadow: -50vw 0 0 var(--beside), 50vw 0 0 var(--beside) !important;
+  }
 }
 .editor-preview img { background: repeating-conic-gradient(#ddd 0 25%, #fff 0 50%) 0 / 20px 20px !important; }
 .editor-presets { display: grid !important; grid-template-columns: repeat(4, minmax(0, 1fr)); gap: 8px; }
 .editor-presets button { min-width: 0 !important; padding-inline: 4px; }
+.editor-unit { gap: 0; }
 .editor-slider { padding-block: 4px !important; }
 .editor-slider .head { margin-bottom: 2px; flex-wrap: nowrap; align-items: center; }
 .editor-slider .head .tab-like-container { margin-bottom: 0; }
@@ -128,6 +133,10 @@ class SliderPart:
     reset: gr.Button
     sliders: dict[str, gr.Slider]
     """In the order of `CONTROLS`."""
+    wholes: list[gr.Column]
+    """Around the sliders of units with sides, and `sides` around those of their halves: one of the two is visible. A
+    slider whose own visibility changed would lose its `preprocess`."""
+    sides: list[gr.Column]
 
     @classmethod
     def lay_out(cls) -> "SliderPart":
@@ -143,10 +152,21 @@ class SliderPart:
             )
             reset = gr.Button("Reset all", size="sm", min_width=90, scale=1)
         sliders: dict[str, gr.Slider] = {}
+        wholes: list[gr.Column] = []
+        sides: list[gr.Column] = []
         for group, controls in GROUPS.items():
             with gr.Accordion(group, open=group in ("Eyes", "Mouth")):
-                sliders |= {control.name: _slider(control) for control in controls}
-        return cls(presets=presets, apart=apart, reset=reset, sliders=sliders)
+                for control in (each for each in controls if not each.is_side):
+                    if not control.sided:
+                        sliders[control.name] = _slider(control)
+                        continue
+                    with gr.Column(elem_classes="editor-unit") as whole:
+                        sliders[control.name] = _slider(control)
+                    with gr.Column(visible=False, elem_classes="editor-unit") as side:
+                        sliders |= {name: _slider(CONTROLS[name]) for name in control.sides}
+                    wholes.append(whole)
+                    sides.append(side)
+        return cls(presets=presets, apart=apart, reset=reset, sliders=sliders, wholes=wholes, sides=sides)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -155,14 +175,17 @@ class BackgroundPart:
 
     choice: gr.Radio
     picture: gr.Image
+    panel: gr.Column
+    """Around `picture`."""
 
     @classmethod
     def lay_out(cls) -> "BackgroundPart":
         """Closed."""
         with gr.Accordion("Background", open=False):
             choice = gr.Radio(BACKGROUNDS, value=KEEP, show_label=False, label="Background")
-            picture = picture_input("Background picture", visible=False)
-        return cls(choice=choice, picture=picture)
+            with gr.Column(visible=False) as panel:
+                picture = picture_input("Background picture")
+        return cls(choice=choice, picture=picture, panel=panel)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -244,12 +267,14 @@ class Editor:
     def wanted(self) -> list[Component]:
         """All that says what is to be drawn, in the order of `Wanted.read`."""
         behind = self.background.choice, self.background.picture
-        return [self.source.picture, self.face, self.paste_back, *behind, *self.shown_edit]
+        by_hand = self.by_hand
+        return [self.source.picture, self.face, self.paste_back, *behind, by_hand.apart, *by_hand.sliders.values()]
 
     @property
-    def shown_edit(self) -> list[Component]:
-        """The switch and all sliders."""
-        return [self.by_hand.apart, *self.by_hand.sliders.values()]
+    def shown_edit(self) -> list[Component | BlockContext]:
+        """The switch, all sliders, and what shows or hides some of them."""
+        by_hand = self.by_hand
+        return [by_hand.apart, *by_hand.sliders.values(), *by_hand.wholes, *by_hand.sides]
 
 
 def _slider(control: Control) -> gr.Slider:
@@ -260,7 +285,6 @@ def _slider(control: Control) -> gr.Slider:
         step=control.step,
         label=control.label,
         info=control.info,
-        visible=shown(apart=False)[control.name],
         buttons=["reset"],
         elem_id=SLIDER_ID + control.name,
         elem_classes=SLIDER_CLASS,

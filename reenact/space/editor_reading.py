@@ -62,7 +62,7 @@ def bars(values: Mapping[str, float]) -> str:
 
 
 def _row(control: Control, values: Mapping[str, float]) -> str:
-    names = [f"{control.name}L", f"{control.name}R"] if control.sided else [control.name]
+    names = control.sides if control.sided else (control.name,)
     drawn = "".join(_bar(CONTROLS[name], values[name]) for name in names)
     short = html.escape(control.label.partition(" (")[0])
     digits = 1 if control.step < 1 else 0

@@ -13,7 +13,7 @@ from reenact.space.editor_api import EditEndpoint
 from reenact.space.editor_layout import Editor
 from reenact.space.editor_reading import bars
 from reenact.space.editor_sessions import Pictures, Previews, Sources
-from reenact.space.editor_units import shown
+from reenact.space.editor_units import CONTROLS, sided_units
 from reenact.space.editor_values import Values, applied, edit_of, put_together, taken_apart, values_of
 from reenact.space.editor_wanted import PICTURE, Wanted, background_of
 from reenact.space.inputs import allow_download
@@ -24,6 +24,8 @@ from reenact.space.video_tab import Clock
 if TYPE_CHECKING:
     from reenact.pipeline.edit import EditSession, FaceEdit
 
+_SHOWN_EDIT = 1 + len(CONTROLS) + 2 * len(list(sided_units()))
+"""Length of `Editor.shown_edit`."""
 _LARGEST_SETTINGS_BYTES = 100_000
 
 _SAVE = """(file) => {
@@ -59,7 +61,7 @@ class EditorTab:
     def open(self, request: gr.Request, *inputs: Any) -> list[Any]:
         """Read what the face in the source does, and show the sliders there."""
         if inputs[0] is None:
-            return [gr.skip()] * (8 + len(shown(apart=False)))
+            return [gr.skip()] * (7 + _SHOWN_EDIT)
         wanted = Wanted.read(inputs)
         with told(wanted.names):
             from reenact.pipeline.edit import FaceEdit
@@ -79,13 +81,13 @@ class EditorTab:
             session, edit = self._wanted_edit(wanted)
             return self._preview(request, wanted, session, edit)
 
-    def reset(self, *inputs: Any) -> list[Update]:
+    def reset(self, *inputs: Any) -> list[Any]:
         """All sliders back to what the source does."""
         wanted = Wanted.read(inputs)
         with told(wanted.names):
             return _sliders(values_of(self._session(wanted).reading), apart=wanted.apart)
 
-    def take_apart(self, *inputs: Any) -> list[Update]:
+    def take_apart(self, *inputs: Any) -> list[Any]:
         """One slider or two for units with sides; what the face does stays."""
         wanted = Wanted.read(inputs)
         with told(wanted.names):
@@ -93,10 +95,10 @@ class EditorTab:
         values = (taken_apart if wanted.apart else put_together)(wanted.values, own)
         return _sliders(values, apart=wanted.apart)
 
-    def preset(self, name: str) -> Callable[..., list[Update]]:
+    def preset(self, name: str) -> Callable[..., list[Any]]:
         """A handler that shows a preset on the sliders, from the source's own face."""
 
-        def show(*inputs: Any) -> list[Update]:
+        def show(*inputs: Any) -> list[Any]:
             wanted = Wanted.read(inputs)
             with told(wanted.names):
                 from reenact.pipeline.edit import PRESETS
@@ -105,10 +107,10 @@ class EditorTab:
 
         return show
 
-    def load_settings(self, file: str | None, *inputs: Any) -> list[Update]:
+    def load_settings(self, file: str | None, *inputs: Any) -> list[Any]:
         """Show the edit of a file on the sliders."""
         if file is None:
-            return [gr.skip()] * (1 + len(shown(apart=False)))
+            return [gr.skip()] * _SHOWN_EDIT
         wanted = Wanted.read(inputs)
         with told(wanted.names):
             from reenact.pipeline.edit import FaceEdit
@@ -218,7 +220,7 @@ class EditorTab:
         def show_picture(choice: str) -> Update:
             return gr.update(visible=choice == PICTURE)
 
-        background.choice.input(show_picture, background.choice, background.picture, **_QUICK)
+        background.choice.input(show_picture, background.choice, background.panel, **_QUICK)
         given, shown_edit = editor.wanted, editor.shown_edit
         changes = [
             by_hand.reset.click(self.reset, given, shown_edit, **_QUICK),
@@ -271,7 +273,7 @@ class EditorTab:
         result = session.render(edit, background=background, preview=True)
         return self._previews.write(request, result, wanted.source, wanted.face)
 
-    def _shown(self, wanted: Wanted, edit: "FaceEdit") -> list[Update]:
+    def _shown(self, wanted: Wanted, edit: "FaceEdit") -> list[Any]:
         values, apart = applied(edit, self._session(wanted).reading)
         return _sliders(values, apart=wanted.apart or apart)
 
@@ -281,10 +283,11 @@ _DRAWING: dict[str, Any] = {"api_visibility": "private", "concurrency_id": "edit
 _FILES: dict[str, Any] = {"api_visibility": "private", "concurrency_id": "edit_files", "concurrency_limit": 1}
 
 
-def _sliders(values: Values, *, apart: bool) -> list[Update]:
-    """For the switch and all sliders."""
-    visible = shown(apart)
-    return [gr.update(value=apart), *(gr.update(value=values[name], visible=visible[name]) for name in visible)]
+def _sliders(values: Values, *, apart: bool) -> list[Any]:
+    """For `Editor.shown_edit`."""
+    count = len(list(sided_units()))
+    wholes, sides = [gr.update(visible=not apart)] * count, [gr.update(visible=apart)] * count
+    return [apart, *(values[name] for name in CONTROLS), *wholes, *sides]
 
 
 def _read_settings(file: pathlib.Path) -> str:

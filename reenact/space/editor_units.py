@@ -28,6 +28,11 @@ class Control:
         """Whether it stands for one half of the face."""
         return self.whole is not None
 
+    @property
+    def sides(self) -> tuple[str, str]:
+        """Names of its left and its right half."""
+        return f"{self.name}L", f"{self.name}R"
+
     def rounded(self, value: float) -> float:
         """Within the range, on a step."""
         value = min(max(value, self.lowest), self.highest)
@@ -109,7 +114,7 @@ def sided_units() -> Iterator[tuple[str, str, str]]:
     """Names of the whole unit, its left and its right half."""
     for name, control in CONTROLS.items():
         if control.sided:
-            yield name, f"{name}L", f"{name}R"
+            yield name, *control.sides
 
 
 def shown(apart: bool) -> dict[str, bool]:

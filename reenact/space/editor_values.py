@@ -61,12 +61,11 @@ def applied(edit: "FaceEdit", reading: "FaceReading") -> tuple[Values, bool]:
     names = {unit_name(name): value for name, value in edit.action_units.items()}
     for name in sorted(names, key=len):  # "12" before "12L", which goes before it
         control = CONTROLS[name]
-        for each in (name, f"{name}L", f"{name}R") if control.sided else (name,):
+        for each in (name, *control.sides) if control.sided else (name,):
             set_to(each, names[name])
         if control.whole is not None:
-            values[control.whole] = CONTROLS[control.whole].rounded(
-                (values[f"{control.whole}L"] + values[f"{control.whole}R"]) / 2
-            )
+            whole = CONTROLS[control.whole]
+            values[whole.name] = whole.rounded(sum(values[side] for side in whole.sides) / 2)
     for angle in ANGLES:
         value = getattr(edit, f"{angle}_deg")
         if value is not None:

@@ -47,7 +47,7 @@ class Wanted:
             background=background,
             picture=picture,
             apart=apart,
-            values=dict(zip(CONTROLS, values, strict=True)),
+            values={name: float(value) for name, value in zip(CONTROLS, values, strict=True)},
         )
 
     @property

@@ -14,7 +14,7 @@ MOTIONS = [("As the driver does it", "absolute"), ("Added to the source's own", 
 MOTION_INFO = "Take pose and expression over as they are, or add only what differs from the driver's face at rest."
 
 
-def picture_input(label: str, *, visible: bool = True) -> gr.Image:
+def picture_input(label: str) -> gr.Image:
     """An upload, a webcam shot or a pasted picture.
 
     It hands over the file as it was given, so that the package reads it by its own rules: gradio would decode it first,
@@ -29,7 +29,6 @@ def picture_input(label: str, *, visible: bool = True) -> gr.Image:
         format="png",
         buttons=["fullscreen"],
         height=300,
-        visible=visible,
     )
     decode = picture.preprocess
 
