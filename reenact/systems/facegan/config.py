@@ -36,6 +36,9 @@ class FaceganConfig:
     """Residual blocks of each level of both decoders; the innermost level has twice as many."""
     keep_face: bool = True
     """Let G_b take the face's pixels over from G_r instead of drawing them again; False is the paper's G_b."""
+    smooth_hole: bool = True
+    """With `source_warp`: close the hole that the head leaves with what lies around it. False shows there what G_b
+    draws, as the paper does, which takes a longer training than the embedded weights had."""
     mixer_widths: tuple[int, ...] = (32, 48, 64, 80)
     """Channels of G_b's levels, the finest first."""
     norm: Norm = "batch"
@@ -72,6 +75,7 @@ PRESETS: dict[PresetName, FaceganConfig] = {
         reduction=1,
         widths=(64, 128, 256, 512, 512),
         keep_face=False,
+        smooth_hole=False,
         mixer_widths=(64, 128, 256, 512, 512),
         norm="instance",
     ),

@@ -14,6 +14,7 @@ from reenact.geometry.morphable import MorphableModel, Pose, load_morphable
 from reenact.geometry.placement import turn_on_neck
 from reenact.ops.warp import resize, warp
 from reenact.systems.base import MotionMode, Reenactor, Rendered
+from reenact.systems.facegan.background import changed_near, close_hole, heads_in, under_chin
 from reenact.systems.facegan.conditions import TargetView, target_view
 from reenact.systems.facegan.config import FaceganConfig
 from reenact.systems.facegan.landmarks import (
@@ -23,7 +24,7 @@ from reenact.systems.facegan.landmarks import (
     rotation_of_angles,
 )
 from reenact.systems.facegan.motion import FaceMotion, carry_motion, find_neutral, read_face_motion
-from reenact.systems.facegan.networks import DrawnFace, FaceganNetworks, compose_face, mix
+from reenact.systems.facegan.networks import FaceganNetworks, compose_face, mix
 from reenact.systems.facegan.rig import LandmarkRig, RiggedFace
 from reenact.systems.layers import fold_batch_norms
 from reenact.types import CropSpec, FaceGeometry, FaceImage
@@ -31,14 +32,8 @@ from reenact.types import CropSpec, FaceGeometry, FaceImage
 _MOVING_PX = 1.0
 """Largest movement of a landmark, in pixels of the network's crop, from which on the drawing counts fully."""
 
-_UNSEEN_PX = 0.3
-"""Movement of a pixel up to which it keeps its own colour."""
-
 _ROUNDING_PX = 0.01
 """Movement up to which landmarks are the same but for rounding."""
-
-_NEAR = 0.02
-"""Reach of a movement beyond the pixels that move, share of the side."""
 
 _RIM = 0.012
 """Width by which the hole exceeds the segmented head, share of the side: hair ends are missed by it. As in training."""
@@ -183,20 +178,20 @@ class FaceganReenactor(Reenactor[FaceganIdentity, FaceMotion, DrivenFace]):
     def render(self, identity: FaceganIdentity, driven: DrivenFace) -> Rendered:
         view = self._view(identity, driven, identity.head)
         drawn = self.networks.reenactor(identity.features, identity.rgb, view.maps)
-        small_face = compose_face(drawn, identity.rgb)
-        count, hole = len(small_face), identity.hole
-        mixed = self.networks.mixer(
-            small_face,
-            foreground_in(view, drawn, identity.head),
-            identity.rgb.expand(count, -1, -1, -1),
-            hole.expand(count, -1, -1, -1),
-        )
+        face, count = compose_face(drawn, identity.rgb), len(driven.landmarks)
+        rgb, hole = (each.expand(count, -1, -1, -1) for each in (identity.rgb, identity.hole))
+        heads = heads_in(view, drawn, identity.head, identity.hole)
+        mixed = self.networks.mixer(face, heads.foreground, rgb, hole)
+        if self.config.smooth_hole and drawn.displacement is not None:
+            warped = warp(rgb, resize(drawn.displacement, rgb.shape[-1]))
+            neck = under_chin(driven.pose, self.rig.model, rgb.shape[-1])
+            mixed = close_hole(mixed, warped, rgb, hole, heads, neck)
         # the hole shows the source's old head, of which nothing may shine through
         covered = 1 - (1 - mixed.mask) * (1 - hole)
         mask = covered * self._moved_share(identity, driven) * changed_near(view, identity.head)
         native = identity.native_rgb
-        rgb = mix(mixed._replace(mask=mask), compose_face(drawn, native, "bicubic"), native)
-        return Rendered(rgb=rgb, changed=resize(mask, native.shape[-1]))
+        result = mix(mixed._replace(mask=mask), compose_face(drawn, native, "bicubic"), native)
+        return Rendered(rgb=result, changed=resize(mask, native.shape[-1]))
 
     def _view(self, identity: FaceganIdentity, driven: DrivenFace, head: Float[Tensor, "1 1 s s"] | None) -> TargetView:
         return target_view(
@@ -221,43 +216,6 @@ class FaceganReenactor(Reenactor[FaceganIdentity, FaceMotion, DrivenFace]):
 def own_landmarks(identity: FaceganIdentity) -> Float[Tensor, "1 68 2"]:
     """l_s, in half-sides."""
     return identity.mesh[:, list(LANDMARKS_68), :2]
-
-
-def foreground_in(view: TargetView, drawn: DrawnFace, head: Float[Tensor, "1 1 s s"]) -> Float[Tensor, "f 1 s s"]:
-    """Share of face and hair in what G_r has drawn: its own segmentation, corrected by what the warp shows.
-
-    Args:
-        view: of the target.
-        drawn: by G_r.
-        head: share of face and hair in the source.
-    """
-    if view.head is None or drawn.displacement is None:
-        return drawn.foreground
-    side = head.shape[-1]
-    shown = warp(head.expand(len(view.head), -1, -1, -1), resize(drawn.displacement, side))
-    carried = resize(view.head, side)
-    # the source's head where the target's does not stand is one that was left behind, none that was drawn
-    return torch.maximum(drawn.foreground * (1 - shown * (1 - carried)), shown * carried)
-
-
-def changed_near(view: TargetView, head: Float[Tensor, "1 1 s s"]) -> Float[Tensor, "#f 1 s s"]:
-    """1 near pixels that move or that the head leaves or enters, 0 elsewhere: an eye that closes changes no hair.
-
-    Args:
-        view: of the target.
-        head: share of face and hair in the source.
-    """
-    if view.head is None or view.maps.displacement is None:
-        return torch.ones_like(head)
-    side, half = head.shape[-1], view.head.shape[-1]
-    moved = view.maps.displacement.norm(dim=1, keepdim=True) * (side / 2)
-    moved = ((moved - _UNSEEN_PX) / (_MOVING_PX - _UNSEEN_PX)).clamp(0, 1)
-    entered_or_left = (view.head - resize(head, half)).abs()
-    # what the head has not left or entered differs by the parser's blur alone
-    changed = torch.maximum(moved, (entered_or_left * 4 - 1).clamp(0, 1) * moved.amax((2, 3), keepdim=True))
-    reach = max(round(_NEAR * half), 1)
-    grown = functional.max_pool2d(changed, 2 * reach + 1, 1, reach)
-    return resize(functional.avg_pool2d(grown, 2 * reach + 1, 1, reach, count_include_pad=False), side)
 
 
 def to_half_sides(mesh_px: Float[Tensor, "f 478 3"], side: int) -> Float[Tensor, "f 478 3"]:

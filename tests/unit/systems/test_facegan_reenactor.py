@@ -7,8 +7,11 @@ import pytest
 import torch
 
 from reenact.geometry.morphable import load_morphable
+from reenact.systems.facegan.background import Heads, changed_near, close_hole, heads_in, under_chin
+from reenact.systems.facegan.conditions import TargetView
 from reenact.systems.facegan.config import FaceganConfig
 from reenact.systems.facegan.motion import FaceMotion, carry_motion, find_neutral, read_face_motion
+from reenact.systems.facegan.networks import DrawnFace, MixedPicture, TargetMaps
 from reenact.systems.facegan.reenactor import FaceganIdentity, FaceganReenactor, own_landmarks
 from reenact.types import CropSpec, FaceGeometry, FaceImage, head_angles_rad
 from tests.synthetic import face_geometry, painted_clip, pose_of, rotation_of
@@ -149,3 +152,51 @@ def test_the_papers_network_draws_as_well(source: tuple[FaceImage, FaceGeometry]
     rendered = system.render(identity, system.pose_face(identity, torch.rand(2, 17, 2), torch.rand(2, 3)))
     assert rendered.rgb.shape == (2, 3, 96, 96)
     assert torch.isfinite(rendered.rgb).all()
+
+
+def test_the_hole_is_closed_from_around_it_and_a_neck_from_the_neck() -> None:
+    """Sky around, skin below: what a head that has gone leaves behind is sky above and skin where the neck is."""
+    side, sky, skin = 32, 0.2, 0.8
+    background = torch.full((1, 3, side, side), sky)
+    background[..., 26:, :] = skin
+    hole, neck = torch.zeros(2, 1, 1, side, side)
+    hole[..., 4:26, 8:24] = 1
+    neck[..., 18:, 10:22] = 1
+    heads = Heads(foreground=torch.zeros(1, 1, side, side), shown=torch.ones(1, 1, side, side))
+    drawn = MixedPicture(torch.zeros(1, 3, side, side), torch.ones(1, 1, side, side), None)
+    closed = close_hole(drawn, background * 0, background, hole, heads, neck)
+    assert (closed.colour[..., 4:10, 8:24] - sky).abs().max() < 0.1
+    assert (closed.colour[..., 18:26, 12:20] - skin).abs().max() < 0.1
+    seen = (hole == 0).expand(-1, 3, -1, -1)
+    torch.testing.assert_close(closed.colour[seen], background[seen], atol=1e-5, rtol=0)
+    pulled = close_hole(drawn, background * 0 + 0.5, background, hole, heads._replace(shown=1 - hole * neck), neck)
+    assert (pulled.colour[..., 20:25, 12:20] - 0.5).abs().max() < 0.05
+
+
+def test_a_neck_is_looked_for_under_the_chin_however_the_head_is_tilted() -> None:
+    model = load_morphable()
+    upright, lying = (pose_of([rotation_of(0, 0, roll)], scale=0.4, centre=(0, 0)) for roll in (0, 90))
+    straight = under_chin(upright, model, 64)[0, 0]
+    assert straight[60, 32] == 1 and straight[20, 32] == 0 and straight[60, 4] == 0
+    torch.testing.assert_close(under_chin(lying, model, 64)[0, 0], straight.rot90(1), atol=1e-4, rtol=0)
+
+
+def test_a_head_left_behind_is_none_that_was_drawn() -> None:
+    head = torch.zeros(1, 1, 16, 16)
+    head[..., :8] = 1
+    maps = TargetMaps(torch.zeros(1, 1, 8, 8), torch.zeros(1, 2, 8, 8), None, None)
+    drawn = DrawnFace(torch.zeros(1, 3, 16, 16), torch.zeros(1, 3, 16, 16), maps.displacement, None)
+    gone = heads_in(TargetView(maps, torch.zeros(1, 1, 8, 8)), drawn, head, head)
+    assert gone.foreground[..., :7].max() == 0 and gone.foreground[..., 9:].min() > 0.6
+    stayed = heads_in(TargetView(maps, torch.nn.functional.avg_pool2d(head, 2)), drawn, head, head)
+    assert stayed.foreground[..., :7].min() == 1
+
+
+def test_still_pixels_count_as_unchanged_and_moving_ones_reach_a_little_further() -> None:
+    moves = torch.zeros(1, 2, 32, 32)
+    moves[:, 0, :, :8] = 2 * 2 / 64  # two pixels of a crop of 64
+    moves[:, 0, :, 8:] = 2 * 0.2 / 64
+    head = torch.ones(1, 1, 64, 64)
+    view = TargetView(TargetMaps(torch.zeros(1, 1, 32, 32), moves, None, None), torch.ones(1, 1, 32, 32))
+    changed = changed_near(view, head)
+    assert changed[..., :15].min() == 1 and changed[..., 24:].max() == 0

@@ -1,0 +1,120 @@
+"""What the head leaves and enters: corrected masks, the hole closed without G_b, and what stays as it is.
+
+Geometry knows more than the networks here: which pixels move, where all of the source's head is carried, where its neck
+should be. None of it is learned, none of it is in the paper.
+"""
+
+from typing import NamedTuple
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+from torch.nn import functional
+
+from reenact.geometry.landmarks import CHIN
+from reenact.geometry.morphable import MorphableModel, Pose
+from reenact.ops.fill import fill_hole
+from reenact.ops.warp import identity_grid, resize, warp
+from reenact.systems.facegan.conditions import TargetView
+from reenact.systems.facegan.networks import DrawnFace, MixedPicture
+
+_MOVING_PX = 1.0
+"""Movement of a pixel, in pixels of the network's crop, from which on it is redrawn fully."""
+
+_UNSEEN_PX = 0.3
+"""Movement of a pixel up to which it keeps its own colour."""
+
+_JAW_HEIGHT, _NECK_HALF_WIDTH, _BLEND = 0.5, 0.65, 0.15
+"""How far above the chin a neck may show and how wide it is, with the width of its soft edge: eye distances."""
+
+_NEAR = 0.02
+"""Reach of a movement beyond the pixels that move, share of the side."""
+
+
+class Heads(NamedTuple):
+    """Where heads are in I_fr."""
+
+    foreground: Float[Tensor, "f 1 s s"]
+    """Share of face and hair where they belong."""
+    shown: Float[Tensor, "f 1 s s"]
+    """1 where the warp brings pixels of the source's hole: its head, where it belongs or not, and the rim around it."""
+
+
+def heads_in(
+    view: TargetView, drawn: DrawnFace, head: Float[Tensor, "1 1 s s"], hole: Float[Tensor, "1 1 s s"]
+) -> Heads:
+    """Where a head is in what G_r has drawn: its own segmentation, corrected by what the warp shows.
+
+    Args:
+        view: of the target.
+        drawn: by G_r.
+        head: share of face and hair in the source.
+        hole: the same with a rim.
+    """
+    if view.head is None or drawn.displacement is None:
+        return Heads(foreground=drawn.foreground, shown=torch.ones_like(drawn.foreground))
+    side, count = head.shape[-1], len(view.head)
+    both = torch.cat([head, hole], 1).expand(count, -1, -1, -1)
+    shown, shown_hole = warp(both, resize(drawn.displacement, side)).split(1, 1)
+    carried = resize(view.head, side)
+    # the source's head where the target's does not stand is one that was left behind, none that was drawn
+    foreground = torch.maximum(drawn.foreground * (1 - shown * (1 - carried)), shown * carried)
+    return Heads(foreground=foreground, shown=shown_hole)
+
+
+def close_hole(
+    mixed: MixedPicture,
+    warped: Float[Tensor, "f 3 s s"],
+    background: Float[Tensor, "f 3 s s"],
+    hole: Float[Tensor, "f 1 s s"],
+    heads: Heads,
+    neck: Float[Tensor, "f 1 s s"],
+) -> MixedPicture:
+    """The hole without what G_b draws in it: a neck that the head pulls along, and colours continued from around it.
+
+    Args:
+        mixed: G_b's answer.
+        warped: the source, warped as the head moves.
+        background: the source.
+        hole: where its head was.
+        heads: where heads are in `warped`.
+        neck: where necks are.
+    """
+    away = 1 - heads.foreground
+    pulled = hole * away * neck * (1 - heads.shown)
+    known = torch.maximum((1 - hole) * away, pulled)
+    colour = pulled * warped + (1 - pulled) * background
+    around, along = fill_hole(colour, 1 - known), fill_hole(colour, 1 - known * neck)
+    return mixed._replace(colour=(around + neck * (along - around)).clamp(0, 1))
+
+
+def under_chin(pose: Pose, model: MorphableModel, side: int) -> Float[Tensor, "f 1 {side} {side}"]:
+    """1 where a head that stands so has its neck; no more than a guess from the average face."""
+    up = pose.rotation[:, :2, 1] * pose.rotation.new_tensor([1.0, -1.0])
+    up = up / up.norm(dim=1, keepdim=True).clamp(min=1e-6)
+    grid = identity_grid(side, side, like=up)
+    place = (grid - pose.translation_px[:, :2, None, None]) / pose.scale[:, None, None, None]
+    down = -(place * up[:, :, None, None]).sum(1, keepdim=True)
+    across = (place[:, :1] * up[:, 1:, None, None] - place[:, 1:] * up[:, :1, None, None]).abs()
+    chin = -model.mean[CHIN, 1]
+    return ((down - chin + _JAW_HEIGHT) / _BLEND).clamp(0, 1) * ((_NECK_HALF_WIDTH - across) / _BLEND).clamp(0, 1)
+
+
+def changed_near(view: TargetView, head: Float[Tensor, "1 1 s s"]) -> Float[Tensor, "#f 1 s s"]:
+    """1 near pixels that move or that the head leaves or enters, 0 elsewhere: an eye that closes changes no hair.
+
+    Args:
+        view: of the target.
+        head: share of face and hair in the source.
+    """
+    if view.head is None or view.maps.displacement is None:
+        return torch.ones_like(head)
+    side, half = head.shape[-1], view.head.shape[-1]
+    moved = view.maps.displacement.norm(dim=1, keepdim=True) * (side / 2)
+    moved = ((moved - _UNSEEN_PX) / (_MOVING_PX - _UNSEEN_PX)).clamp(0, 1)
+    entered_or_left = (view.head - resize(head, half)).abs()
+    # what the head has not left or entered differs by the parser's blur alone
+    changed = torch.maximum(moved, (entered_or_left * 4 - 1).clamp(0, 1) * moved.amax((2, 3), keepdim=True))
+    reach = max(round(_NEAR * half), 1)
+    grown = functional.max_pool2d(changed, 2 * reach + 1, 1, reach)
+    return resize(functional.avg_pool2d(grown, 2 * reach + 1, 1, reach, count_include_pad=False), side)
