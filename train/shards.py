@@ -304,7 +304,7 @@ def encode_arrays(arrays: Mapping[str, np.ndarray]) -> bytes:
             member = zipfile.ZipInfo(f"{name}.npy")  # its date is 1980
             member.compress_type = zipfile.ZIP_DEFLATED
             with archive.open(member, "w") as file:
-                np.lib.format.write_array(file, np.ascontiguousarray(array), allow_pickle=False)
+                np.lib.format.write_array(file, np.asarray(array, order="C"), allow_pickle=False)
     return buffer.getvalue()
 
 
