@@ -25,8 +25,7 @@ CSS = """
   .editor-reading { order: 3; }
   .editor-row > .editor-middle > .editor-preview { width: min(100%, 34vh); margin-inline: auto; }
   .editor-preview {
-    position: sticky; top: 0; z-index: 200;
-    --beside: var(--body-background-fill);
+    position: sticky; top: 0; z-index: 200; --beside: var(--body-background-fill);
     box-shadow: -50vw 0 0 var(--beside), 50vw 0 0 var(--beside) !important;
   }
 }

@@ -211,8 +211,7 @@ class EditorTab:
             "outputs": editor.preview.comparison,
             # while one is drawn, of all that is asked for the last is drawn next
             "trigger_mode": "always_last",
-            "show_progress": "hidden",
-            **_DRAWING,
+            **_MOVING,
         }
         moves = [event for slider in by_hand.sliders.values() for event in (slider.input, slider.release)]
         gr.on([*moves, background.choice.input, background.picture.change], **drawn)
@@ -223,10 +222,13 @@ class EditorTab:
         background.choice.input(show_picture, background.choice, background.panel, **_QUICK)
         given, shown_edit = editor.wanted, editor.shown_edit
         changes = [
-            by_hand.reset.click(self.reset, given, shown_edit, **_QUICK),
-            by_hand.apart.input(self.take_apart, given, shown_edit, **_QUICK),
-            load.upload(self.load_settings, [load, *given], shown_edit, **_QUICK),
-            *(button.click(self.preset(name), given, shown_edit, **_QUICK) for name, button in by_hand.presets.items()),
+            by_hand.reset.click(self.reset, given, shown_edit, **_MOVING),
+            by_hand.apart.input(self.take_apart, given, shown_edit, **_MOVING),
+            load.upload(self.load_settings, [load, *given], shown_edit, **_MOVING),
+            *(
+                button.click(self.preset(name), given, shown_edit, **_MOVING)
+                for name, button in by_hand.presets.items()
+            ),
         ]
         for change in changes:
             change.success(**drawn)
@@ -241,7 +243,7 @@ class EditorTab:
                 show_progress_on=preview.notes,
                 **_FILES,
             ),
-            preview.save_settings.click(self.save_settings, editor.wanted, preview.saved, **_QUICK),
+            preview.save_settings.click(self.save_settings, editor.wanted, preview.saved, **_MOVING),
         ]
         for each in saved:
             each.success(None, preview.saved, None, js=_SAVE, **_QUICK)
@@ -278,8 +280,10 @@ class EditorTab:
         return _sliders(values, apart=wanted.apart or apart)
 
 
+# outside the queue an error would not reach the visitor: these handlers raise none
 _QUICK: dict[str, Any] = {"queue": False, "api_visibility": "private"}
 _DRAWING: dict[str, Any] = {"api_visibility": "private", "concurrency_id": "edit", "concurrency_limit": 1}
+_MOVING: dict[str, Any] = {"show_progress": "hidden", **_DRAWING}
 _FILES: dict[str, Any] = {"api_visibility": "private", "concurrency_id": "edit_files", "concurrency_limit": 1}
 
 

@@ -106,7 +106,7 @@ def test_presets_change_all_and_reset_takes_them_back(tab: Any, part: Any) -> No
     changed = redrawn(part, lambda: part.get_by_role("button", name="Surprise").click())
     assert np.abs(changed.astype(int) - source).max() > 16
     # a slider that the browser draws only now goes back to what the source does, too
-    part.get_by_role("button", name="Brows", exact=True).click()
+    part.get_by_role("button", name=re.compile("^Brows")).click()
     assert float(number(part, label).input_value()) >= 4
     own = part.get_by_role("meter", name=label).get_attribute("aria-valuenow")
     slider = part.locator("#editor-slider-1")
@@ -143,7 +143,7 @@ def test_picture_and_settings_are_taken_home(
 
 
 def test_background_is_taken_away(tab: Any, part: Any) -> None:
-    part.get_by_role("button", name="Background", exact=True).click()
+    part.get_by_role("button", name=re.compile("^Background")).click()
     cut = redrawn(part, lambda: part.get_by_label("None: transparent").check())
     assert cut.shape[2] == 4
     assert cut[..., 3].min() < 255
@@ -151,10 +151,10 @@ def test_background_is_taken_away(tab: Any, part: Any) -> None:
 
 def test_edit_becomes_a_clip(tab: Any, part: Any, tmp_path: pathlib.Path) -> None:
     redrawn(part, lambda: part.get_by_role("button", name="Smile").click())
-    part.get_by_role("button", name="Animate", exact=True).first.click()
+    part.get_by_role("button", name=re.compile("^Animate")).click()
     number(part, "Seconds").fill("0.5")
     number(part, "Seconds").press("Tab")
-    part.get_by_role("button", name="Animate", exact=True).last.click()
+    part.get_by_role("button", name="Animate", exact=True).click()
     wait_for_result(part)
     file = download(part, "Download the clip", tmp_path)
     with VideoReader(file) as reader:
