@@ -23,10 +23,10 @@ from train.recipes.dual_generator_face import FaceTask, FaceTaskConfig
 from train.recipes.dual_generator_shape import ShapeTask, ShapeTaskConfig
 from train.shape_pairs import ShapePairs
 
-SHAPE_STEPS, FACE_STEPS = 2000, 200
+SHAPE_STEPS, FACE_STEPS = 2000, 240
 """Of each row."""
-SHAPE_BATCH, FACE_BATCH = 64, 4
-"""Pairs per step; the paper has 4 for both."""
+SHAPE_BATCH, FACE_BATCH = 64, 8
+"""Pairs per step; the paper has 4."""
 FACE_SIDE_PX = 64
 """Side of Table 2's pictures."""
 

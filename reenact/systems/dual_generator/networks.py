@@ -139,6 +139,18 @@ class AdaIN(nn.Module):
         return adain(x, 1 + scale, shift)
 
 
+def he_initialise(module: nn.Module) -> None:
+    """He's initialisation of the convolutions within, as StarGAN v2 has it.
+
+    PyTorch's own lets a picture fade from block to block: all styles begin alike, and stay so for long.
+    """
+    for part in module.modules():
+        if isinstance(part, nn.Conv2d):
+            nn.init.kaiming_normal_(part.weight, a=LEAK)
+            if part.bias is not None:
+                nn.init.zeros_(part.bias)
+
+
 class PlainBlock(nn.Module):
     """Residual block with norm and activation before each convolution; halves the side if `down`."""
 
@@ -195,6 +207,7 @@ class SixDown(nn.Module):
         self.blocks = nn.Sequential(*(PlainBlock(a, b, down=True, normed=False) for a, b in itertools.pairwise(widths)))
         self.gather = nn.Conv2d(widths[-1], widths[-1], side // 2**_STYLE_BLOCKS)
         self.head = nn.Linear(widths[-1], outputs)
+        he_initialise(self)
 
     def forward(self, picture: Float[Tensor, "f c h w"]) -> Float[Tensor, "f o"]:
         """`picture` in [-1, 1]."""
@@ -225,6 +238,7 @@ class SourcePyramid(nn.Module):
         widths = config.widths[:LEVELS]
         self.first = nn.Conv2d(3 * config.stem**2, widths[0], 3, padding=1)
         self.blocks = nn.ModuleList(PlainBlock(a, b, down=True) for a, b in itertools.pairwise(widths))
+        he_initialise(self)
 
     def forward(self, rgb: Float[Tensor, "f 3 s s"]) -> tuple[Tensor, ...]:
         levels = [self.first(functional.pixel_unshuffle(rgb * 2 - 1, self.stem))]
@@ -274,6 +288,7 @@ class FaceGenerator(nn.Module):
         self.up = nn.ModuleList(
             StyledBlock(widths[i + 1], widths[i], config.style, up=True) for i in reversed(range(LEVELS))
         )
+        he_initialise(self)
         self.exit = nn.Sequential(
             nn.InstanceNorm2d(widths[0], affine=True),
             nn.LeakyReLU(LEAK),
