@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING, Any
 import gradio as gr
 
 from reenact.space import examples
-from reenact.space.answers import message, notes, result_folder, result_name, told
+from reenact.space.answers import notes, result_folder, result_name, told
 from reenact.space.editor_api import EditEndpoint
 from reenact.space.editor_layout import Editor
 from reenact.space.editor_reading import bars
 from reenact.space.editor_sessions import Pictures, Previews, Sources
 from reenact.space.editor_units import CONTROLS, sided_units
 from reenact.space.editor_values import Values, applied, edit_of, put_together, taken_apart, values_of
-from reenact.space.editor_wanted import PICTURE, Wanted, background_of
+from reenact.space.editor_wanted import PICTURE, Wanted, background_of, read_settings
 from reenact.space.inputs import allow_download
 from reenact.space.models import Models
 from reenact.space.runs import Runs
@@ -26,7 +26,6 @@ if TYPE_CHECKING:
 
 _SHOWN_EDIT = 1 + len(CONTROLS) + 2 * len(list(sided_units()))
 """Length of `Editor.shown_edit`."""
-_LARGEST_SETTINGS_BYTES = 100_000
 
 _SAVE = """(file) => {
   if (!file) return;
@@ -115,7 +114,7 @@ class EditorTab:
         with told(wanted.names):
             from reenact.pipeline.edit import FaceEdit
 
-            return self._shown(wanted, FaceEdit.from_json(_read_settings(pathlib.Path(file)), name="The settings"))
+            return self._shown(wanted, FaceEdit.from_json(read_settings(file), name="The settings"))
 
     def save_settings(self, *inputs: Any) -> str:
         """The edit as a file."""
@@ -213,7 +212,7 @@ class EditorTab:
             "trigger_mode": "always_last",
             **_MOVING,
         }
-        moves = [event for slider in by_hand.sliders.values() for event in (slider.input, slider.release)]
+        moves = [slider.input for slider in by_hand.sliders.values()]
         gr.on([*moves, background.choice.input, background.picture.change], **drawn)
 
         def show_picture(choice: str) -> Update:
@@ -292,9 +291,3 @@ def _sliders(values: Values, *, apart: bool) -> list[Any]:
     count = len(list(sided_units()))
     wholes, sides = [gr.update(visible=not apart)] * count, [gr.update(visible=apart)] * count
     return [apart, *(values[name] for name in CONTROLS), *wholes, *sides]
-
-
-def _read_settings(file: pathlib.Path) -> str:
-    if file.stat().st_size > _LARGEST_SETTINGS_BYTES:
-        raise message("The settings are too large to be those of an edit; give a file that “Save settings” made.")
-    return file.read_bytes().decode("utf-8", errors="replace")

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 KEEP, NONE, PICTURE = "keep", "none", "picture"
 """Choices of what stands behind the person."""
 
+_LARGEST_SETTINGS_BYTES = 100_000
+
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Wanted:
@@ -83,3 +85,15 @@ def background_of(choice: str, picture: str | None) -> "Background":
             raise message("There is no background picture yet: give one under “Background”.")
         return pathlib.Path(picture)
     return "none" if choice == NONE else None
+
+
+def read_settings(file: str) -> str:
+    """The text of a settings file.
+
+    Raises:
+        gr.Error: it cannot be one.
+    """
+    path = pathlib.Path(file)
+    if path.stat().st_size > _LARGEST_SETTINGS_BYTES:
+        raise message("The settings are too large to be those of an edit; give a file that “Save settings” made.")
+    return path.read_bytes().decode("utf-8", errors="replace")
