@@ -74,8 +74,9 @@ def main(settings: Editing) -> None:
         bench.measure(open_edit(np.array(data.rgb[row]), engine=engine))
     units = summarise(np.stack(bench.readings), np.stack(bench.similarities))
     unseen = unseen_units(data.blendshapes)
+    libraries = ("scipy",) if named == "own" else ("scipy", "mediapipe")
     result: dict[str, Any] = {
-        "machine": describe_machine() | {name: importlib.metadata.version(name) for name in _libraries(named)},
+        "machine": describe_machine() | {name: importlib.metadata.version(name) for name in libraries},
         "weights_sha256": weights_of(settings),
         "reader": named,
         "sources": [data.names[row] for row in rows],
@@ -236,14 +237,13 @@ def averages(units: dict[str, dict[str, Any]], unseen: tuple[int, ...]) -> dict[
     means: dict[str, dict[str, float]] = {}
     for which, chosen in (("seen", seen), ("all", list(units.values()))):
         names = ("rank_correlation", "monotonic", "identity")
-        means[which] = {name: float(np.mean([unit[name] for unit in chosen])) for name in names}
-        leaks = [np.inf if unit["leakage"] is None else unit["leakage"] for unit in chosen]
-        means[which]["leakage"] = float(np.median(leaks))
+        leak = float(np.median([np.inf if unit["leakage"] is None else unit["leakage"] for unit in chosen]))
+        means[which] = {name: float(np.mean([unit[name] for unit in chosen])) for name in names} | {"leakage": leak}
     return means
 
 
 def difference_outside(source: Frame, shown: Frame, *heads: np.ndarray) -> float:
-    """Mean absolute difference of two pictures, in 1/255, where no head is in either of them, nor near."""
+    """Mean absolute difference of two pictures, in 1/255, where neither has a head, nor near one."""
     width = 2 * round(len(source) * WIDENED) + 1
     head = (np.max(heads, axis=0) >= HEAD_FROM).astype(np.uint8)
     outside = cv2.dilate(head, cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (width, width))) == 0
@@ -288,14 +288,11 @@ def table(result: dict[str, Any]) -> list[str]:
     lines += ["", f"{len(result['sources'])} people, read by {result['reader']}; target: average, seen {TARGET:g}."]
     lines.append(f"Results without a face: {result['results_without_a_face']}.")
     lines.append(f"* not seen by the teacher (score constant over the labels), not in the first average: {unseen}.")
-    differs = f"{background['mean']:.2f}/255, largest {background['largest']:.2f}"
-    lines.append(f"Outside the head at yaw +-{TURN_DEG:g}: {differs}.")
+    lines.append(
+        f"Outside the head at yaw +-{TURN_DEG:g}: {background['mean']:.2f}/255, {background['largest']:.2f} at most."
+    )
     lines.append(f"Preview: {speed['cpu']['median']:.0f} ms CPU, {speed['wall']['median']:.0f} ms wall (medians).")
     return lines
-
-
-def _libraries(reader: str) -> tuple[str, ...]:
-    return ("scipy", "mediapipe") if reader == "mediapipe" else ("scipy",)
 
 
 if __name__ == "__main__":
