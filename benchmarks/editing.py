@@ -43,7 +43,7 @@ SCORE_OF_MESH_UNITS = {6: "cheekSquint", 9: "noseSneer"}
 CONSTANT_BELOW = 0.01
 """A score whose 99th percentile over the labels is below this is constant."""
 FRONTAL_DEG, TURN_DEG = 12.0, 15.0
-HEAD_FROM, WIDENED = 0.05, 1 / 16
+HEAD_FROM, WIDENED = 0.5, 1 / 16
 """Share of head from which a pixel is one, and by how much of the crop's side the head is widened."""
 
 
