@@ -6,7 +6,8 @@ import os
 # Before gradio is imported: the page tells nobody that it runs.
 os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")
 
-from reenact.space.models import Models
+from reenact.space.editor_sessions import SYSTEM as EDITING
+from reenact.space.models import Models, has_weights
 from reenact.space.page import build_page, launch_options
 
 
@@ -16,6 +17,8 @@ def main() -> None:
     logging.getLogger("httpx").setLevel(logging.WARNING)
     models = Models()
     models.warm_up()
+    if has_weights(EDITING):
+        models.warm_up(EDITING)
     build_page(models).launch(**launch_options())
 
 

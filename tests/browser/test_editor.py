@@ -142,11 +142,16 @@ def test_picture_and_settings_are_taken_home(
     tab.get_by_text(re.compile("The settings: this is not JSON")).wait_for()
 
 
-def test_background_is_taken_away(tab: Any, part: Any) -> None:
+def test_background_is_taken_away_or_swapped(tab: Any, part: Any, wall: pathlib.Path) -> None:
     part.get_by_role("button", name=re.compile("^Background")).click()
     cut = redrawn(part, lambda: part.get_by_label("None: transparent").check())
     assert cut.shape[2] == 4
     assert cut[..., 3].min() < 255
+    redrawn(part, lambda: part.get_by_label("A picture").check())
+    swapped = redrawn(part, lambda: give(part, "Background picture", wall))
+    behind = cut[..., 3] == 0
+    assert behind.any()
+    assert np.abs(swapped[behind][:, :3].astype(int) - 128).max() <= 2
 
 
 def test_edit_becomes_a_clip(tab: Any, part: Any, tmp_path: pathlib.Path) -> None:
