@@ -32,7 +32,7 @@ CSS = """
 .editor-preview img { background: repeating-conic-gradient(#ddd 0 25%, #fff 0 50%) 0 / 20px 20px !important; }
 .editor-presets { display: grid !important; grid-template-columns: repeat(4, minmax(0, 1fr)); gap: 8px; }
 .editor-presets button { min-width: 0 !important; padding-inline: 4px; }
-.editor-unit { gap: 0; }
+.editor-group .column { gap: 1px !important; }
 .editor-slider { padding-block: 4px !important; }
 .editor-slider .head { margin-bottom: 2px; flex-wrap: nowrap; align-items: center; }
 .editor-slider .head .tab-like-container { margin-bottom: 0; }
@@ -154,14 +154,14 @@ class SliderPart:
         wholes: list[gr.Column] = []
         sides: list[gr.Column] = []
         for group, controls in GROUPS.items():
-            with gr.Accordion(group, open=group in ("Eyes", "Mouth")):
+            with gr.Accordion(group, open=group in ("Eyes", "Mouth"), elem_classes="editor-group"):
                 for control in (each for each in controls if not each.is_side):
                     if not control.sided:
                         sliders[control.name] = _slider(control)
                         continue
-                    with gr.Column(elem_classes="editor-unit") as whole:
+                    with gr.Column() as whole:
                         sliders[control.name] = _slider(control)
-                    with gr.Column(visible=False, elem_classes="editor-unit") as side:
+                    with gr.Column(visible=False) as side:
                         sliders |= {name: _slider(CONTROLS[name]) for name in control.sides}
                     wholes.append(whole)
                     sides.append(side)

@@ -17,10 +17,10 @@ _CSS = """
 .reading .name { white-space: nowrap; overflow: hidden; text-overflow: ellipsis; }
 .reading .value { text-align: right; font-variant-numeric: tabular-nums; }
 .reading .bars { display: grid; gap: 1px; }
-.reading .bar { position: relative; height: 8px; border-radius: 4px; background: var(--neutral-200); overflow: hidden; }
+.reading .bar { position: relative; height: 8px; border-radius: 4px; overflow: hidden; }
+.reading .bar { background: var(--border-color-primary); }
 .reading .bars .bar:not(:only-child) { height: 4px; }
 .reading .bar i { position: absolute; top: 0; bottom: 0; background: var(--color-accent); border-radius: 4px; }
-.dark .reading .bar { background: var(--neutral-700); }
 """
 
 # The button of gr.Slider goes back to what the slider showed when the browser drew it; here that is to be what the
