@@ -32,6 +32,9 @@ _MOVING_PX = 1.0
 _ROUNDING_PX = 0.01
 """Movement up to which a mesh is the same but for rounding."""
 
+_ROUNDING_SHARE = 1e-5
+"""By so much a share of 1 may differ from it once it has been resized."""
+
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class CorrespondenceIdentity:
@@ -135,9 +138,10 @@ class CorrespondenceReenactor(Reenactor[CorrespondenceIdentity, MeshMotion, Driv
         matte = keep_still(decide(drawn.matte), identity.mesh, driven.mesh, self.crop.network_px)
         drawn = drawn._replace(matte=matte)
         native = identity.native_rgb.expand(count, -1, -1, -1)
-        rgb = compose(drawn, native, "bicubic")
-        changed = 1 - resize(drawn.matte[:, 1:2], native.shape[-1])
-        return Rendered(rgb=rgb, changed=changed)
+        untouched = resize(drawn.matte[:, 1:2], native.shape[-1])
+        kept = untouched > 1 - _ROUNDING_SHARE
+        rgb = torch.where(kept, native, compose(drawn, native, "bicubic"))
+        return Rendered(rgb=rgb, changed=(1 - untouched).masked_fill(kept, 0))
 
 
 def keep_still(
