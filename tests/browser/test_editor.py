@@ -157,6 +157,8 @@ def test_background_is_taken_away_or_swapped(tab: Any, part: Any, wall: pathlib.
 def test_edit_becomes_a_clip(tab: Any, part: Any, tmp_path: pathlib.Path) -> None:
     redrawn(part, lambda: part.get_by_role("button", name="Smile").click())
     part.get_by_role("button", name=re.compile("^Animate")).click()
+    number(part, "Seconds").wait_for()
+    tab.wait_for_timeout(1000)  # what is typed while the page still draws the part is lost
     part.get_by_label("range slider for Seconds").fill("0.5")
     wait_for_value(part, "Seconds", "0.5")
     part.get_by_role("button", name="Animate", exact=True).click()
