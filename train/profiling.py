@@ -1,13 +1,14 @@
 """Face profiling: a photo of a face turned in depth, so that profile views exist in any set.
 
-After the idea of 300W-LP (Zhu et al., "Face Alignment Across Large Poses", 2016), with a head of two sheets:
+After the idea of 300W-LP (Zhu et al., "Face Alignment Across Large Poses", 2016), with a head of two sheets and the mesh:
 
     front   the picture on its depth: the mesh inside the face; hair, ears and forehead bulge from there back to the
             head's outline, which lies at the depth of the ears
     back    a dome behind the outline, painted with the hair (or skin) next to it
-    ground  the picture with its head painted over; it stays
+    mesh    just behind the front sheet, in its colours: jaw and cheek that the photo does not show
+    ground  the picture with its head painted over and a neck drawn on; it stays
 
-Both sheets turn about the vertical line through the middle of the ears; a z-buffer draws them before the ground. What
+All but the ground turns about the vertical line through the middle of the ears; a z-buffer draws them before the ground. What
 the photo does not show (back, ground behind the head, skin that was seen edge-on) is marked, so that losses can leave
 it out. All is a function of the picture, its labels and the yaw.
 """
