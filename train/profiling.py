@@ -1,6 +1,7 @@
 """Face profiling: a photo of a face turned in depth, so that profile views exist in any set.
 
-After the idea of 300W-LP (Zhu et al., "Face Alignment Across Large Poses", 2016), with a head of two sheets and the mesh:
+After the idea of 300W-LP (Zhu et al., "Face Alignment Across Large Poses", 2016), with a head of two sheets and the
+mesh:
 
     front   the picture on its depth: the mesh inside the face; hair, ears and forehead bulge from there back to the
             head's outline, which lies at the depth of the ears
@@ -8,8 +9,8 @@ After the idea of 300W-LP (Zhu et al., "Face Alignment Across Large Poses", 2016
     mesh    just behind the front sheet, in its colours: jaw and cheek that the photo does not show
     ground  the picture with its head painted over and a neck drawn on; it stays
 
-All but the ground turns about the vertical line through the middle of the ears; a z-buffer draws them before the ground. What
-the photo does not show (back, ground behind the head, skin that was seen edge-on) is marked, so that losses can leave
+All but the ground turns about the vertical line through the middle of the ears; a z-buffer draws them before the ground.
+What the photo does not show (back, ground behind the head, skin that was seen edge-on) is marked, so that losses can leave
 it out. All is a function of the picture, its labels and the yaw.
 """
 
