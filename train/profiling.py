@@ -9,9 +9,9 @@ mesh:
     mesh    just behind the front sheet, in its colours: jaw and cheek that the photo does not show
     ground  the picture with its head painted over and a neck drawn on; it stays
 
-All but the ground turns about the vertical line through the middle of the ears; a z-buffer draws them before the ground.
-What the photo does not show (back, ground behind the head, skin that was seen edge-on) is marked, so that losses can leave
-it out. All is a function of the picture, its labels and the yaw.
+All but the ground turns about the vertical line through the middle of the ears; a z-buffer draws them before the
+ground. What the photo does not show (back, ground behind the head, skin that was seen edge-on) is marked, so that
+losses can leave it out. All is a function of the picture, its labels and the yaw.
 """
 
 import dataclasses
