@@ -1,7 +1,6 @@
 """Face profiling: a photo of a face turned in depth, so that profile views exist in any set.
 
-After the idea of 300W-LP (Zhu et al., "Face Alignment Across Large Poses", 2016), with a head of two sheets and the
-mesh:
+After the idea of 300W-LP (Zhu et al., "Face Alignment Across Large Poses", 2016). A head is two sheets and a mesh:
 
     front   the picture on its depth: the mesh inside the face; hair, ears and forehead bulge from there back to the
             head's outline, which lies at the depth of the ears
