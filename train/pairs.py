@@ -8,6 +8,7 @@ import torch
 from torch.nn import functional
 
 from reenact.errors import ConfigError
+from reenact.geometry.action_units import read_action_unit_sides
 from train.augment import warp_crop
 from train.data import FaceData
 from train.loop import Batch
@@ -17,6 +18,12 @@ from train.resident import ResidentFaces, crop_meshes, sampling_grid, shrink_blu
 
 FRAME_PX = 256
 """Side of the set's pictures."""
+
+_STRONG = 0.6
+"""Share of a unit's near-largest intensity in the set from which a frame shows it strongly."""
+
+_SWAPPED = 0.35
+"""Share of expressive pairs in which the expressive frame is the source: what it hides has to be drawn."""
 
 _SMALLEST_PIECE = 0.05
 """Pieces of the head in a parsing below this share of its largest piece are speckles on clothes."""
@@ -30,6 +37,9 @@ class PairConfig:
     """Side of the crops."""
     still_share: float = 0.08
     """Pairs of a still with itself."""
+    expressive_share: float = 0.0
+    """Pairs of which one frame shows some Action Unit strongly, all units alike: people who talk blink in one frame
+    of twenty, and raise their upper lips in fewer."""
     turn_deg: float = 4.0
     """Standard deviation of the rotation in the picture's plane, the same for both."""
     zoom: float = 0.08
@@ -68,6 +78,7 @@ class PairSampler:
         person = data.person[self.ranges[:, 0]]
         weight = np.sqrt(np.diff(self.ranges, axis=1)[:, 0]) / np.sqrt(np.bincount(person)[person])
         self.clip_share = weight / max(weight.sum(), 1e-9)
+        self.expressive = _expressive_rows(data, self.ranges) if config.expressive_share else []
 
     def sample(self, rng: np.random.Generator, size: int, device: torch.device) -> Batch:
         """Tensors of `cut`, and "names" of the rows."""
@@ -84,7 +95,10 @@ class PairSampler:
             clips = rng.choice(len(self.ranges), size, p=self.clip_share)
             source = rng.integers(*self.ranges[clips].T)
             target = [parsed[int(rng.random() * len(parsed))] for parsed in (self.parsed[clip] for clip in clips)]
-            rows = np.where(still[:, None], rows, np.stack([source, target], 1))
+            pairs = np.stack([source, target], 1)
+            for i in np.flatnonzero(rng.random(size) < config.expressive_share if self.expressive else ()):
+                pairs[i] = self._expressive_pair(rng)
+            rows = np.where(still[:, None], rows, pairs)
         turn = np.radians(rng.normal(0, config.turn_deg, size))
         zoom = np.exp(rng.normal(0, config.zoom, size)) * side / FRAME_PX
         c, s = zoom * np.cos(turn), zoom * np.sin(turn)
@@ -97,6 +111,14 @@ class PairSampler:
         luts = np.clip(255 * (np.arange(256)[:, None] / 255) ** gamma * light, 0, 255).astype(np.uint8)
         flips, own = rng.random((2, size)) < 0.5
         return PairDraws(rows=rows, crop_from_frame=matrices, flips=flips, luts=luts, own=own)
+
+    def _expressive_pair(self, rng: np.random.Generator) -> tuple[int, int]:
+        """A frame that shows a unit strongly as the target, or as the source, and any other of its clip."""
+        strong = self.expressive[rng.integers(len(self.expressive))]
+        row = int(strong[rng.integers(len(strong))])
+        parsed = self.parsed[int(np.searchsorted(self.ranges[:, 0], row, side="right")) - 1]
+        other = int(parsed[rng.integers(len(parsed))])
+        return (row, other) if rng.random() < _SWAPPED else (other, row)
 
     def cut(self, draws: PairDraws, device: torch.device) -> Batch:
         """Both pictures of each pair.
@@ -134,6 +156,18 @@ class PairSampler:
             pictures.append(np.ascontiguousarray(crop[:, ::-1] if draws.flips[i] else crop))
         stacked = torch.from_numpy(np.stack(pictures)).permute(0, 3, 1, 2)
         return stacked.float().div(255).contiguous(memory_format=torch.channels_last)
+
+
+def _expressive_rows(data: FaceData, ranges: np.ndarray) -> list[np.ndarray]:
+    """Of each Action Unit that clips show: the parsed frames that show it strongly on either side."""
+    scores, meshes = (torch.from_numpy(np.array(each, np.float32)) for each in (data.blendshapes, data.mesh_px))
+    units = read_action_unit_sides(scores, meshes).amax(2).numpy()
+    of_clips = np.zeros(len(units), bool)
+    for first, last in ranges:
+        of_clips[first:last] = True
+    strong = units > _STRONG * np.percentile(units, 99.5, axis=0)
+    strong &= (of_clips & data.has_parsing)[:, None]
+    return [rows for rows in map(np.flatnonzero, strong.T) if len(rows)]
 
 
 def cut_segments(data: FaceData, rows: np.ndarray, draws: PairDraws, side: int, device: torch.device) -> torch.Tensor:

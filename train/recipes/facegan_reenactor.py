@@ -15,7 +15,7 @@ from torch.nn import functional
 from reenact.geometry.landmarks import LANDMARKS_68
 from reenact.geometry.morphable import load_morphable
 from reenact.ops.warp import resize, warp
-from reenact.systems.facegan.conditions import target_maps
+from reenact.systems.facegan.conditions import target_view
 from reenact.systems.facegan.config import FaceganConfig
 from reenact.systems.facegan.networks import DrawnFace, FaceReenactor, TargetMaps, compose_face
 from reenact.systems.facegan.rig import LandmarkRig
@@ -227,7 +227,7 @@ class FaceReenactorTask:
 def add_target_maps(rig: LandmarkRig, batch: Batch, *, source_warp: bool) -> Batch:
     """The batch with what G_r is told; of the target's mesh only its 68 landmarks and its pose are used."""
     rig = rig.to(batch["target_mesh"].device)
-    maps = target_maps(
+    maps = target_view(
         rig,
         batch["source_mesh"],
         rig.take_apart(batch["source_mesh"]),
@@ -235,7 +235,8 @@ def add_target_maps(rig: LandmarkRig, batch: Batch, *, source_warp: bool) -> Bat
         rig.model.fit(batch["target_mesh"]).pose,
         batch["source"].shape[-1],
         source_warp=source_warp,
-    )
+        head=foreground_of(batch["source_classes"]),
+    ).maps
     batch = batch | {name: value for name, value in maps._asdict().items() if value is not None}
     return {
         key: value.contiguous(memory_format=torch.channels_last)
@@ -265,7 +266,8 @@ def build(train: FaceData, val: FaceData, arguments: Any) -> tuple[FaceReenactor
             save_every=2_000,
         )
     own = with_own_meshes(train, arguments.cache, "train") if arguments.own_meshes else None
-    sampler = PairSampler(train, PairConfig(side=side, resident=arguments.resident), own)
+    pairs = PairConfig(side=side, resident=arguments.resident, expressive_share=0.4)
+    sampler = PairSampler(train, pairs, own)
     task = FaceReenactorTask(sampler, val, preset_config(arguments.preset), config, arguments.teacher)
     task.others = fill_modules(task.networks, read_modules(arguments.init), arguments.init)
     return task, loop
