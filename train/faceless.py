@@ -6,9 +6,9 @@ from collections.abc import Callable
 import cv2
 import numpy as np
 
-from train.data import PARSING_CLASSES, FaceData
-
-BACKGROUND, FACE, HAIR, CLOTHES, SKIN = range(len(PARSING_CLASSES))
+from reenact.geometry.head_sheets import BACKGROUND, FACE, HAIR
+from reenact.ops.fill import fill_smoothly
+from train.data import FaceData
 
 BUNDLED_TRAIN = ("coffee", "motorcycle_left", "grass", "brick", "page", "rocket", "ihc", "clock_motion")
 """Faceless pictures inside the scikit-image package, for training."""
@@ -44,25 +44,6 @@ def remove_person(
     filled = fill_smoothly(rgb, hole) if filling is None else filling
     soft = cv2.GaussianBlur(cv2.resize(gone, rgb.shape[1::-1]).astype(np.float32), (0, 0), 2)[..., None]
     return (rgb * (1 - soft) + filled * soft).astype(np.uint8)
-
-
-def fill_smoothly(rgb: np.ndarray, hole: np.ndarray) -> np.ndarray:
-    """Fill `hole` (H, W) bool from its surroundings, by averaging known pixels over ever larger blocks."""
-    height, width = hole.shape
-    value = rgb.astype(np.float32) * ~hole[..., None]
-    weight = (~hole).astype(np.float32)
-    levels = [(value, weight)]
-    while min(value.shape[:2]) > 2:
-        size = (max(value.shape[1] // 2, 1), max(value.shape[0] // 2, 1))
-        value = cv2.resize(value, size, interpolation=cv2.INTER_AREA)
-        weight = cv2.resize(weight, size, interpolation=cv2.INTER_AREA)
-        levels.append((value, weight))
-    result = np.full((*value.shape[:2], 3), rgb[~hole].mean(0) if (~hole).any() else 128, np.float32)
-    for value, weight in reversed(levels):
-        result = cv2.resize(result, value.shape[1::-1], interpolation=cv2.INTER_LINEAR)
-        known = np.clip(weight * 1.5, 0, 1)[..., None]
-        result = result * (1 - known) + known * value / np.maximum(weight, 1e-3)[..., None]
-    return np.clip(result, 0, 255).reshape(height, width, 3).astype(np.uint8)
 
 
 def stretch_surroundings(rgb: np.ndarray, parsing: np.ndarray) -> np.ndarray | None:

@@ -1,12 +1,10 @@
 """Left and right exchanged: which mesh point and which blendshape takes whose place in a mirrored picture."""
 
-import functools
-
 import numpy as np
 from scipy.optimize import linear_sum_assignment
 from scipy.spatial.distance import cdist
 
-from reenact.geometry.morphable import load_morphable
+from reenact.geometry.mirror import mesh_mirror as mesh_mirror
 from train.data import FaceData
 
 BLENDSHAPE_NAMES = tuple(
@@ -27,16 +25,6 @@ def _swap_sides(name: str) -> str:
 
 
 MIRROR_BLENDSHAPES = np.array([BLENDSHAPE_NAMES.index(_swap_sides(name)) for name in BLENDSHAPE_NAMES])
-
-
-@functools.cache
-def mesh_mirror() -> np.ndarray:
-    """(478,) permutation p: point p[i] of a mirrored mesh lies where point i lies in the face itself.
-
-    Read off the embedded morphable model, whose mean is symmetric: the same for every set, however small.
-    """
-    mean = load_morphable().mean.double().numpy()
-    return linear_sum_assignment(cdist(mean * [-1, 1, 1], mean))[1]
 
 
 def mirror_of_mesh(data: FaceData, rows: int = 3000) -> np.ndarray:

@@ -1,5 +1,7 @@
 """Holes of a picture, closed from their rim."""
 
+import cv2
+import numpy as np
 import torch
 from jaxtyping import Float
 from torch import Tensor
@@ -33,3 +35,22 @@ def fill_hole(values: Float[Tensor, "f c n n"], hole: Float[Tensor, "f 1 n n"]) 
         above = functional.interpolate(filled, size=value.shape[-2:], mode="bilinear", align_corners=False)
         filled = value + (1 - weight) * above
     return torch.where(hole > 0, filled, values)
+
+
+def fill_smoothly(rgb: np.ndarray, hole: np.ndarray) -> np.ndarray:
+    """A picture (h, w, 3) uint8 with `hole` (h, w) bool filled by averages of known pixels over ever larger blocks."""
+    height, width = hole.shape
+    value = rgb.astype(np.float32) * ~hole[..., None]
+    weight = (~hole).astype(np.float32)
+    levels = [(value, weight)]
+    while min(value.shape[:2]) > 2:
+        size = (max(value.shape[1] // 2, 1), max(value.shape[0] // 2, 1))
+        value = cv2.resize(value, size, interpolation=cv2.INTER_AREA)
+        weight = cv2.resize(weight, size, interpolation=cv2.INTER_AREA)
+        levels.append((value, weight))
+    result = np.full((*value.shape[:2], 3), rgb[~hole].mean(0) if (~hole).any() else 128, np.float32)
+    for value, weight in reversed(levels):
+        result = cv2.resize(result, value.shape[1::-1], interpolation=cv2.INTER_LINEAR)
+        known = np.clip(weight * 1.5, 0, 1)[..., None]
+        result = result * (1 - known) + known * value / np.maximum(weight, 1e-3)[..., None]
+    return np.clip(result, 0, 255).reshape(height, width, 3).astype(np.uint8)

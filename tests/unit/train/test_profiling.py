@@ -7,11 +7,11 @@ import pytest
 import torch
 
 from reenact.errors import ConfigError
+from reenact.geometry.head_sheets import BACKGROUND, FACE, HAIR, SKIN
 from reenact.geometry.morphable import MorphableModel, load_morphable
 from reenact.geometry.rasterise import rasterise
 from reenact.types import head_angles_rad
 from tests.synthetic import face_set, paint, pose_of, rotation_of
-from train.faceless import BACKGROUND, FACE, HAIR, SKIN
 from train.profiling import build_head, draw_yaw_deg, profile_face, profile_row, turn_head, turn_mesh
 
 SIDE = 128

@@ -1,4 +1,4 @@
-"""The two sheets of a head in a photo: how deep its pixels lie, and what its back may look like (`train.profiling`)."""
+"""The two sheets of a head in a photo: how deep its pixels lie, and what its back may look like (`head.py`)."""
 
 import cv2
 import numpy as np
@@ -10,7 +10,10 @@ from torch import Tensor
 
 from reenact.geometry.morphable import MorphableModel
 from reenact.geometry.rasterise import rasterise
-from train.faceless import CLOTHES, FACE, HAIR, SKIN, fill_smoothly
+from reenact.ops.fill import fill_smoothly
+
+BACKGROUND, FACE, HAIR, CLOTHES, SKIN = range(5)
+"""Classes of a parsing, in the order of the face parser and of labelled sets."""
 
 CELL_PX = 2
 """Side of a cell: the set's parsing has one class per 2 x 2 pixels."""
