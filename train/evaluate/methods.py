@@ -14,7 +14,7 @@ from reenact.hub.checkpoint import WEIGHTS_NAME
 from reenact.hub.loading import load
 from reenact.hub.names import resolve
 from reenact.ops.warp import resize, warp
-from reenact.pipeline.source import with_head
+from reenact.pipeline.source import look_closer
 from reenact.systems.base import MotionMode, Reenactor
 from reenact.systems.correspondence.motion import MatchedIdentity, match_identity, read_mesh_motion, split_identity
 from reenact.systems.correspondence.reenactor import to_half_sides
@@ -65,7 +65,7 @@ class SystemMethod:
 
     def encode(self, image: FaceImage, geometry: FaceGeometry) -> Any:
         """See `Method.encode`."""
-        return self.system.encode_identity(with_head(image, self.system), geometry)
+        return self.system.encode_identity(look_closer(image, geometry, self.system), geometry)
 
     def draw(
         self, identity: Any, driving: FaceGeometry, neutral: FaceGeometry, mode: MotionMode
