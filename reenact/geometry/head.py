@@ -20,8 +20,9 @@ import numpy as np
 import torch
 from jaxtyping import Bool, Float, Int, UInt8
 from torch import Tensor
+from torch.nn import functional
 
-from reenact.geometry.flow import mesh_flow
+from reenact.geometry.flow import draw_face
 from reenact.geometry.head_sheets import (
     CELL_PX,
     add_neck,
@@ -41,8 +42,8 @@ from reenact.geometry.landmarks import FACE_OVAL
 from reenact.geometry.mirror import mesh_mirror
 from reenact.geometry.morphable import MorphableModel, Pose
 from reenact.geometry.rasterise import rasterise
-from reenact.ops.fill import fill_smoothly
-from reenact.ops.warp import resize, warp
+from reenact.ops.fill import fill_hole, fill_smoothly
+from reenact.ops.warp import resize
 from reenact.types import head_angles_rad
 
 _EARS, _JAW_ANGLES, _MOUTH = (127, 234, 356, 454), (132, 361), 13
@@ -60,8 +61,25 @@ _FADE_FACES = 0.25
 throat along, not the hair on top."""
 _REPAINT_DEG = (8.0, 25.0)
 """Turn from which, and over which, the mixed colours of the outline are replaced."""
+_LIGHT_PX = 8
+"""Pixels to a side of the blocks in which the twin takes over the light of the source."""
 _STILL_PX = 6.0
 """Movement, pixels, over which the painted ground comes in behind the head."""
+
+
+class Binding(NamedTuple):
+    """How sheets hang on the mesh."""
+
+    inside: Int[Tensor, "i"]
+    """Vertices inside the face,"""
+    corners: Int[Tensor, "i 3"]
+    """the mesh points of the triangle they lie on,"""
+    weights: Float[Tensor, "i 3"]
+    """and its weights."""
+    outside: Int[Tensor, "o"]
+    """The others,"""
+    reach: Float[Tensor, "o r"]
+    """and how strongly each point of the face's rim pulls them."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -86,6 +104,7 @@ class Head:
     """Of the fitted mesh, pixels."""
     pivot_px: Float[Tensor, "3"]
     """Between the ears."""
+    binding: "Binding"
 
     @property
     def yaw_deg(self) -> float:
@@ -122,7 +141,7 @@ class PosedHead(NamedTuple):
     parts: Float[Tensor, "f 3 s s"]
     """One-hot: skin, mouth opening, eye opening; 0 off the face."""
     twin: Float[Tensor, "f 3 s s"]
-    """The face of the mirrored source, moved likewise: the half that the source hides; 0 off the face."""
+    """The head of the mirrored source, moved likewise, in the source's light: the half that the source hides."""
     twin_shown: Float[Tensor, "f 1 s s"]
     """1 where the mirrored source shows it."""
 
@@ -155,104 +174,151 @@ def build_head(
     starts = np.cumsum([0, *counts[:-1]])
     inner = inner_pixels(head & surely_head(parsing, face))
     hole = hole_pixels(whole, parsing)
+    vertices_px = torch.cat([vertices for vertices, _ in sheets])
+    sheet_of = torch.repeat_interleave(torch.arange(3), torch.tensor(counts))
     return Head(
         rgb=rgb,
         painted=front_colours(rgb, parsing, head, inner),
         behind=back_colours(rgb, parsing, inner, mesh_px),
         ground=add_neck(fill_smoothly(rgb, hole), rgb, parsing, mesh_px, hole),
-        vertices_px=torch.cat([vertices for vertices, _ in sheets]),
-        sheet=torch.repeat_interleave(torch.arange(3), torch.tensor(counts)),
+        vertices_px=vertices_px,
+        sheet=sheet_of,
         triangles=torch.cat([corners + int(start) for start, (_, corners) in zip(starts, sheets, strict=True)]),
         mesh_px=mesh,
         pose=model.fit(mesh[None]).pose,
         pivot_px=pivot,
+        binding=bind(model, mesh, vertices_px, sheet_of, len(rgb)),
     )
 
 
-def pose_head(model: MorphableModel, head: Head, mesh: Float[Tensor, "f 478 3"]) -> PosedHead:
+def pose_head(model: MorphableModel, head: Head, twin: Head, mesh: Float[Tensor, "f 478 3"]) -> PosedHead:
     """Move the head so that its mesh becomes `mesh`: rigidly as the fitted poses say, and the face by what is left.
 
     Args:
         model: that of `build_head`.
         head: of the source.
+        twin: of `mirror_head`.
         mesh: wanted, in half-sides of the source's picture.
     """
     side = len(head.rgb)
     target_px = torch.cat([mesh[..., :2] + 1, mesh[..., 2:]], -1) * (side / 2)
-    moved, turn_deg = move_vertices(model, head, target_px)
+    drawn, mirrored = (_draw_posed(model, each, target_px) for each in (head, twin))
+    rgb, twin_rgb = (
+        torch.from_numpy(np.stack([each.rgb for each in some])).permute(0, 3, 1, 2) / 255 for some in (drawn, mirrored)
+    )
+    shown, covered, twin_shown = (
+        torch.from_numpy(np.stack(some)).float()[:, None]
+        for some in (
+            [each.shown for each in drawn],
+            [each.covered for each in drawn],
+            [each.shown & each.covered for each in mirrored],
+        )
+    )
+    place = torch.from_numpy(np.stack([each.place_px for each in drawn]) - pixel_centres(side))
+    return PosedHead(
+        rgb=rgb,
+        displacement=place.permute(0, 3, 1, 2) * (2 / side) * shown,
+        shown=shown,
+        head=covered,
+        parts=resize(draw_face(model, mesh, side // 2).parts, side),
+        twin=_match_colours(twin_rgb, twin_shown, rgb, shown * covered),
+        twin_shown=twin_shown,
+    )
+
+
+def _draw_posed(model: MorphableModel, head: Head, target_px: Float[Tensor, "f 478 3"]) -> list[DrawnHead]:
     drawn: list[DrawnHead] = []
+    moved, turn_deg = move_vertices(model, head, target_px)
     for corners, turn in zip(moved, turn_deg, strict=True):
         shift_px = float((corners - head.vertices_px)[..., :2].norm(dim=1).max())
         turned, repainted = smoothstep(shift_px / _STILL_PX), smoothstep((turn - _REPAINT_DEG[0]) / _REPAINT_DEG[1])
         drawn.append(draw_head(head, corners, turned=turned, repainted=repainted))
-    own = torch.from_numpy(pixel_centres(side))
-    place = torch.from_numpy(np.stack([each.place_px for each in drawn])) - own
-    shown = torch.from_numpy(np.stack([each.shown for each in drawn])).float()[:, None]
-    twin, flow = _twin(model, head, mesh)
-    return PosedHead(
-        rgb=torch.from_numpy(np.stack([each.rgb for each in drawn])).permute(0, 3, 1, 2) / 255,
-        displacement=place.permute(0, 3, 1, 2) * (2 / side) * shown,
-        shown=shown,
-        head=torch.from_numpy(np.stack([each.covered for each in drawn])).float()[:, None],
-        parts=flow[0],
-        twin=twin,
-        twin_shown=flow[1],
-    )
+    return drawn
 
 
 def move_vertices(
     model: MorphableModel, head: Head, target_px: Float[Tensor, "f 478 3"]
 ) -> tuple[Float[Tensor, "f n 3"], list[float]]:
     """All vertices under another mesh, in pixels, and by how many degrees the head turns."""
-    pose = model.fit(target_px).pose
+    pose, tie = model.fit(target_px).pose, head.binding
     change = pose.invert(target_px) - head.pose.invert(head.mesh_px[None])
-    shape = head.pose.invert(head.vertices_px[None])
-    inside, corners, weights, outside, reach = _binding(model, head)
-    moved = shape.expand(len(target_px), -1, -1).clone()
-    moved[:, inside] += (change[:, corners] * weights[..., None]).sum(2)
-    moved[:, outside] += reach @ change[:, list(FACE_OVAL)]
+    moved = head.pose.invert(head.vertices_px[None]).repeat(len(target_px), 1, 1)
+    moved[:, tie.inside] += (change[:, tie.corners] * tie.weights[..., None]).sum(2)
+    moved[:, tie.outside] += tie.reach @ change[:, list(FACE_OVAL)]
     moved[:, head.sheet == _MESH] += change
     turn = torch.einsum("fij,ij->f", pose.rotation, head.pose.rotation[0])  # trace of R_t R_s^T
     turn_deg = torch.rad2deg(torch.acos(((turn - 1) / 2).clamp(-1, 1)))
     return pose.apply(moved), turn_deg.tolist()
 
 
-def _binding(model: MorphableModel, head: Head) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
-    """How sheets hang on the mesh.
+def mirror_head(model: MorphableModel, head: Head) -> Head:
+    """The head of the mirrored photo: of a profile, the side that it hides."""
+    side, swap = len(head.rgb), torch.from_numpy(mesh_mirror())
+    turn = head.vertices_px.new_tensor([-1, 1, 1])
+    mesh_px, vertices_px = (
+        points * turn + points.new_tensor([side, 0, 0]) for points in (head.mesh_px, head.vertices_px)
+    )
+    mesh_px, on_mesh = mesh_px[swap], head.sheet == _MESH
+    vertices_px[on_mesh] = mesh_px + mesh_px.new_tensor([0, 0, _BEHIND_PX])
+    of_mesh = (head.sheet[head.triangles[:, 0]] == _MESH)[:, None]
+    rgb, painted, behind, ground = (
+        np.ascontiguousarray(picture[:, ::-1]) for picture in (head.rgb, head.painted, head.behind, head.ground)
+    )
+    return Head(
+        rgb=rgb,
+        painted=painted,
+        behind=behind,
+        ground=ground,
+        vertices_px=vertices_px,
+        sheet=head.sheet,
+        triangles=torch.where(of_mesh, head.triangles, head.triangles.flip(1)),
+        mesh_px=mesh_px,
+        pose=model.fit(mesh_px[None]).pose,
+        pivot_px=mesh_px[list(_EARS)].mean(0),
+        binding=bind(model, mesh_px, vertices_px, head.sheet, side),
+    )
 
-    Returns:
-        Vertices inside the face, with the corners of their triangle and its weights; and the others, with how strongly
-        each point of the face's rim pulls them.
-    """
-    cells = len(head.rgb) // CELL_PX
-    shrunk = torch.cat([head.mesh_px[:, :2] / CELL_PX + 0.5, head.mesh_px[:, 2:] / CELL_PX], dim=1)
+
+def bind(
+    model: MorphableModel,
+    mesh_px: Float[Tensor, "478 3"],
+    vertices_px: Float[Tensor, "n 3"],
+    sheet_of: Tensor,
+    side: int,
+) -> Binding:
+    """Hang the vertices of sheets on the mesh of the same photo."""
+    cells = side // CELL_PX
+    shrunk = torch.cat([mesh_px[:, :2] / CELL_PX + 0.5, mesh_px[:, 2:] / CELL_PX], dim=1)
     raster = rasterise(shrunk[None], model.triangles, cells + 1, cells + 1)
-    column, row = (head.vertices_px[:, :2] / CELL_PX).round().long().clamp(0, cells).T
-    triangle = raster.triangle[0, row, column]
-    front = head.sheet == _FRONT
+    column, row = (vertices_px[:, :2] / CELL_PX).round().long().clamp(0, cells).T
+    triangle, front = raster.triangle[0, row, column], sheet_of == _FRONT
     inside = torch.nonzero(front & (triangle >= 0))[:, 0]
-    outside = torch.nonzero((head.sheet != _MESH) & ~(front & (triangle >= 0)))[:, 0]
-    corners = model.triangles[triangle[inside]]
-    weights = raster.weights[0, row[inside], column[inside]]
-    rim = head.mesh_px[list(FACE_OVAL)]
-    height_px = float(head.mesh_px[:, 1].max() - head.mesh_px[:, 1].min())
-    squared = torch.cdist(head.vertices_px[outside], rim).square() / height_px**2
+    outside = torch.nonzero((sheet_of != _MESH) & ~(front & (triangle >= 0)))[:, 0]
+    height_px = float(mesh_px[:, 1].max() - mesh_px[:, 1].min())
+    squared = torch.cdist(vertices_px[outside], mesh_px[list(FACE_OVAL)]).square() / height_px**2
     pull = 1 / (squared + 1e-3) ** 1.5
     fade = torch.exp(-squared.amin(1, keepdim=True) / _FADE_FACES**2)
-    return inside, corners, weights, outside, pull / pull.sum(1, keepdim=True) * fade
+    return Binding(
+        inside=inside,
+        corners=model.triangles[triangle[inside]],
+        weights=raster.weights[0, row[inside], column[inside]],
+        outside=outside,
+        reach=pull / pull.sum(1, keepdim=True) * fade,
+    )
 
 
-def _twin(model: MorphableModel, head: Head, mesh: Tensor) -> tuple[Tensor, tuple[Tensor, Tensor]]:
-    """The mirrored source's face under `mesh`; the parts of `mesh`, and where the mirrored source shows them."""
-    side = len(head.rgb)
-    own = torch.cat([head.mesh_px[:, :2] * (2 / side) - 1, head.mesh_px[:, 2:] * (2 / side)], 1)
-    mirrored = own[torch.from_numpy(mesh_mirror())] * own.new_tensor([-1, 1, 1])
-    flow = mesh_flow(model, mirrored[None], mesh, side // 2)
-    picture = torch.from_numpy(np.ascontiguousarray(head.rgb[:, ::-1])).permute(2, 0, 1)[None].float() / 255
-    parts, visible = resize(flow.target.parts, side), resize(flow.visible, side)
-    inside = parts.sum(1, keepdim=True)
-    twin = warp(picture.expand(len(mesh), -1, -1, -1), resize(flow.displacement, side)) * inside
-    return twin, (parts, visible * inside)
+def _match_colours(
+    twin: Float[Tensor, "f 3 s s"], twin_shown: Tensor, own: Float[Tensor, "f 3 s s"], shown: Tensor
+) -> Float[Tensor, "f 3 s s"]:
+    """The twin in the light of the source: gains where both show the face, continued over it."""
+    small = twin.shape[-1] // _LIGHT_PX
+    both = twin_shown * shown
+    share = resize(both, small)
+    light, wanted = (resize(picture * both, small) / share.clamp(min=1e-3) for picture in (twin, own))
+    gain = ((wanted + 0.05) / (light + 0.05)).clamp(0.4, 2.5).log()
+    gain = fill_hole(gain, (share < 0.3).float())
+    soft = functional.avg_pool2d(functional.pad(gain, (1, 1, 1, 1), mode="replicate"), 3, 1)
+    return (twin * resize(soft.exp(), twin.shape[-1])).clamp(0, 1)
 
 
 def draw_head(head: Head, corners_px: Float[Tensor, "n 3"], *, turned: float, repainted: float) -> DrawnHead:
