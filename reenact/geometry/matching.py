@@ -1,8 +1,8 @@
 """Identity-matched motion: the driving expression and pose on the source's own face shape.
 
-The idea is that of the paper's identity-matched PNCC (TOMM 2023); the equations are this project's. A mesh is split into
-who it is (neutral shape) and what it does (expression, pose); the target keeps the first from the source and takes the
-second from the driver.
+The idea is that of the paper's identity-matched PNCC (TOMM 2023); the equations are this project's. A mesh is split
+into who it is (neutral shape) and what it does (expression, pose); the target keeps the first from the source and takes
+the second from the driver.
 """
 
 import dataclasses

@@ -31,13 +31,13 @@ class Pose:
     translation_px: Float[Tensor, "f 3"]
     """Where the model's origin lies, x right, y down, z away."""
 
-    def apply(self, shape: Float[Tensor, "f 478 3"]) -> Float[Tensor, "f 478 3"]:
+    def apply(self, shape: Float[Tensor, "f n 3"]) -> Float[Tensor, "f n 3"]:
         """Head coordinates -> pixels."""
         axes = shape.new_tensor(_PIXEL_AXES)
         turned = shape @ self.rotation.transpose(1, 2) * axes
         return turned * self.scale[:, None, None] + self.translation_px[:, None]
 
-    def invert(self, mesh_px: Float[Tensor, "f 478 3"]) -> Float[Tensor, "f 478 3"]:
+    def invert(self, mesh_px: Float[Tensor, "f n 3"]) -> Float[Tensor, "f n 3"]:
         """Pixels -> head coordinates."""
         axes = mesh_px.new_tensor(_PIXEL_AXES)
         return ((mesh_px - self.translation_px[:, None]) / self.scale[:, None, None] * axes) @ self.rotation
@@ -139,7 +139,7 @@ class MorphableModel(nn.Module):
         return pose.apply(shape if residual is None else shape + residual)
 
 
-def align(mesh_px: Float[Tensor, "f 478 3"], shape: Float[Tensor, "#f 478 3"], weight: Float[Tensor, "478"]) -> Pose:
+def align(mesh_px: Float[Tensor, "f n 3"], shape: Float[Tensor, "#f n 3"], weight: Float[Tensor, "n"]) -> Pose:
     """Similarity that carries `shape` (head coordinates) onto `mesh_px`, least squares (Umeyama, 1991, eq. 40-43)."""
     axes = mesh_px.new_tensor(_PIXEL_AXES)
     target = mesh_px * axes

@@ -51,6 +51,17 @@ def turn_on_neck(own: Pose, rotation: Float[Tensor, "f 3 3"]) -> Pose:
     )
 
 
+def rotation_of_angles(angles_rad: Float[Tensor, "f 3"]) -> Float[Tensor, "f 3 3"]:
+    """camera_from_head of pitch, yaw, roll: R_y(yaw) R_x(pitch) R_z(roll), the inverse of `head_angles_rad`."""
+    (sp, sy, sr), (cp, cy, cr) = angles_rad.sin().unbind(1), angles_rad.cos().unbind(1)
+    rows = [
+        torch.stack([cy * cr + sy * sp * sr, sy * sp * cr - cy * sr, sy * cp], 1),
+        torch.stack([cp * sr, cp * cr, -sp], 1),
+        torch.stack([cy * sp * sr - sy * cr, cy * sp * cr + sy * sr, cy * cp], 1),
+    ]
+    return torch.stack(rows, 1)
+
+
 def pivot_shift(own: Pose, rotation: Float[Tensor, "f 3 3"], pivot: tuple[float, float, float]) -> Float[Tensor, "f 3"]:
     """How far the head's origin moves when it turns to `rotation` about a point, in the unit of `own`.
 

@@ -5,33 +5,28 @@ source ── tracked and encoded once ──▶ EditSession ── FaceEdit ─
                                 whole picture ◀── cut out, put before a background ◀── pasted back ◀───┘
 """
 
-import dataclasses
 import pathlib
-from fractions import Fraction
+from collections.abc import Iterator
 
-import numpy as np
 import torch
-from jaxtyping import Float
 
 from reenact.errors import ConfigError
 from reenact.hub.loading import TrackerKind
-from reenact.media import Picture, VideoWriter, check_output
+from reenact.media import Picture, check_output
 from reenact.media.video_writer import VIDEO_SUFFIXES
-from reenact.pipeline.animate import to_frames
-from reenact.pipeline.compare import size_of
-from reenact.pipeline.crop import LARGEST_PX, SMALLEST_PX, placed_square
+from reenact.pipeline.crop import LARGEST_PX, placed_square
 from reenact.pipeline.edit_background import Background, Cutout
-from reenact.pipeline.edit_clip import between, check_timing, eased
+from reenact.pipeline.edit_clip import between, check_clip, eased
 from reenact.pipeline.edit_presets import PRESETS
 from reenact.pipeline.edit_rules import is_same, resolve
 from reenact.pipeline.edit_settings import FACS_MAXIMUM, EditMode, FaceEdit, FaceReading
 from reenact.pipeline.engine import Engine, load_engine
 from reenact.pipeline.image import ImageResult
-from reenact.pipeline.paste import PasteBack
-from reenact.pipeline.progress import COMMENT, Progress, ShouldStop, checkpoint, never, no_progress
-from reenact.pipeline.source import PictureLike, Source, open_picture
+from reenact.pipeline.progress import Progress, ShouldStop, never, no_progress
+from reenact.pipeline.session import FaceSession, Shown, count_frames, open_face, write_drawn
+from reenact.pipeline.source import PictureLike, Source
 from reenact.pipeline.video import VideoResult
-from reenact.systems.facegan.reenactor import FaceganReenactor
+from reenact.systems.facegan.reenactor import DrivenFace, FaceganIdentity, FaceganReenactor
 from reenact.types import Frame
 
 __all__ = [
@@ -48,35 +43,21 @@ _PROFILE_DEG = 50.0
 """Yaw of a source from which on half of the face is guessed."""
 
 
-class EditSession:
+class EditSession(FaceSession):
     """One face, ready to be edited any number of times. Made by `open_edit`."""
 
     def __init__(self, source: Source, picture: Picture, *, system: FaceganReenactor, paste_back: bool) -> None:
-        """Get ready.
-
-        Args:
-            source: tracked and encoded.
-            picture: the same, with its transparency.
-            system: that encoded it.
-            paste_back: results are whole source pictures; else the square around the face.
-        """
-        self._source, self._picture, self._system, self._paste_back = source, picture, system, paste_back
+        """See `FaceSession`."""
+        super().__init__(source, picture, system=system, paste_back=paste_back)
+        self._system = system
         motion = source.identity.motion
         pitch, yaw, roll = torch.rad2deg(motion.angles_rad[0].double()).tolist()
         self.reading = FaceReading(
             action_units=motion.action_units[0].cpu() * FACS_MAXIMUM, yaw_deg=yaw, pitch_deg=pitch, roll_deg=roll
         )
         """What the source does; edits start from it."""
-        self.warnings = source.warnings + _profile_warnings(self.reading)
-        """One line each, for the user."""
-        crop_from_frame = source.image.crop_from_frame[0].cpu()
-        self._paste = PasteBack(source.frame, crop_from_frame, source.crop_px) if paste_back else None
+        self.warnings += _profile_warnings(self.reading)
         self._cutouts: dict[bool, Cutout] = {}
-
-    @property
-    def still(self) -> Frame:
-        """The source, framed as results are."""
-        return self._source.frame if self._paste_back else to_frames(self._source.image.rgb)[0]
 
     def render(self, edit: FaceEdit, *, background: Background = None, preview: bool = False) -> ImageResult:
         """The edited face.
@@ -95,7 +76,7 @@ class EditSession:
         cutout = None if background is None else self._cutout(preview)
         behind = None if cutout is None else cutout.background(background)
         shown = self._draw(wanted, preview=preview)
-        alpha = None if preview or not self._paste_back else self._picture.alpha
+        alpha = self._alpha(preview)
         rgb = shown.rgb
         if cutout is not None:
             rgb, cut_alpha = cutout.replace(shown.rgb, shown.changed, behind)
@@ -131,46 +112,38 @@ class EditSession:
         """
         out = pathlib.Path(out)
         check_output(out, overwrite=overwrite, suffixes=VIDEO_SUFFIXES)
-        check_timing(seconds, fps, background)
-        check, wanted = checkpoint(should_stop), resolve(edit, self.reading)
+        check_clip(seconds, fps, background)
+        wanted, count = resolve(edit, self.reading), count_frames(seconds, fps)
         cutout = None if background is None else self._cutout(False)
         behind = None if cutout is None else cutout.background(background)
-        count = max(round(seconds * fps), 2)
-        width, height = size_of(self.still)
-        writer = VideoWriter(out, width=width, height=height, fps=Fraction(fps), overwrite=overwrite, comment=COMMENT)
-        with writer:
-            for index, share in enumerate(eased(count)):
-                check()
+
+        def frames() -> Iterator[Frame]:
+            for share in eased(count):
                 shown = self._draw(between(self.reading, wanted, share))
-                rgb = shown.rgb if cutout is None else cutout.replace(shown.rgb, shown.changed, behind)[0]
-                writer.write(rgb)
-                progress(index + 1, count, "frames")
-        return VideoResult(
-            path=out,
-            width=width,
-            height=height,
-            fps=Fraction(fps),
-            frame_count=writer.frame_count,
-            missing=(),
+                yield shown.rgb if cutout is None else cutout.replace(shown.rgb, shown.changed, behind)[0]
+
+        return write_drawn(
+            out,
+            frames(),
+            still=self.still,
+            count=count,
+            fps=fps,
+            overwrite=overwrite,
+            progress=progress,
+            should_stop=should_stop,
             warnings=self.warnings,
         )
 
-    @torch.inference_mode()
-    def _draw(self, wanted: FaceReading, *, preview: bool = False) -> "_Shown":
+    def _draw(self, wanted: FaceReading, *, preview: bool = False) -> Shown:
         if is_same(wanted, self.reading):
-            return _Shown(rgb=self._still(preview), changed=None)
-        identity = self._source.identity
-        if preview:
-            identity = dataclasses.replace(identity, native_rgb=identity.rgb)
+            return Shown(rgb=self._still(preview), changed=None)
         angles = torch.deg2rad(torch.tensor([[wanted.pitch_deg, wanted.yaw_deg, wanted.roll_deg]]))
         units = (wanted.action_units / FACS_MAXIMUM)[None]
-        driven = self._system.pose_face(identity, units.to(identity.rgb), angles.to(identity.rgb))
-        rendered = self._system.render(identity, driven)
-        crop, changed = to_frames(rendered.rgb)[0], rendered.changed[0, 0].float().cpu().numpy()
-        return _Shown(rgb=crop if preview or self._paste is None else self._paste(crop, changed), changed=changed)
 
-    def _still(self, preview: bool) -> Frame:
-        return to_frames(self._source.identity.rgb)[0] if preview else self.still
+        def drive(identity: FaceganIdentity) -> DrivenFace:
+            return self._system.pose_face(identity, units.to(identity.rgb), angles.to(identity.rgb))
+
+        return self._redraw(drive, preview=preview)
 
     def _cutout(self, preview: bool) -> Cutout:
         """The person in the source as it is shown; found when first needed."""
@@ -181,13 +154,6 @@ class EditSession:
                 square = placed_square(self._source.image.crop_from_frame[0].cpu(), self._source.crop_px)
             self._cutouts[preview] = Cutout(still, square, self._source.identity.rgb.device)
         return self._cutouts[preview]
-
-
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class _Shown:
-    rgb: Frame
-    changed: Float[np.ndarray, "s s"] | None
-    """`Rendered.changed`; None where nothing was redrawn."""
 
 
 def open_edit(
@@ -216,16 +182,13 @@ def open_edit(
     system = engine.system
     if not isinstance(system, FaceganReenactor):
         raise ConfigError(f"The system {system.system!r} takes its motion from a driver alone; edit with facegan.")
-    picture, name = open_picture(source, "source")
-    prepared = engine.sources.get(
-        picture.rgb,
-        system=system,
-        tracker=engine.tracker,
+    prepared, picture = open_face(
+        source,
+        engine=engine,
         face=face,
-        min_score=min_face_score,
-        smallest_px=SMALLEST_PX if paste_back else system.crop.network_px,
-        largest_px=max_crop_px,
-        name=name,
+        min_face_score=min_face_score,
+        max_crop_px=max_crop_px,
+        paste_back=paste_back,
     )
     return EditSession(prepared, picture, system=system, paste_back=paste_back)
 

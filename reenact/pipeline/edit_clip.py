@@ -8,8 +8,7 @@ import torch
 from reenact.errors import ConfigError
 from reenact.pipeline.edit_background import Background
 from reenact.pipeline.edit_settings import FaceReading
-
-_LONGEST_S, _HIGHEST_FPS = 60.0, 120
+from reenact.pipeline.session import check_timing
 
 
 def eased(count: int) -> Iterator[float]:
@@ -34,15 +33,12 @@ def between(own: FaceReading, wanted: FaceReading, share: float) -> FaceReading:
     )
 
 
-def check_timing(seconds: float, fps: int, background: Background) -> None:
+def check_clip(seconds: float, fps: int, background: Background) -> None:
     """Refuse a clip that cannot be.
 
     Raises:
         ConfigError: no length, too long, no frames, or transparent.
     """
-    if not 0 < seconds <= _LONGEST_S:
-        raise ConfigError(f"The clip is to last {seconds:g} s; it takes more than 0 and up to {_LONGEST_S:g} s.")
-    if not 1 <= fps <= _HIGHEST_FPS:
-        raise ConfigError(f"The clip is to have {fps} frames a second; it takes 1 to {_HIGHEST_FPS}.")
+    check_timing(seconds, fps)
     if isinstance(background, str) and background == "none":
         raise ConfigError("Clips know no transparency; give a picture as the background, or make a PNG of the edit.")

@@ -63,7 +63,7 @@ class FaceEdit:
         for angle in ANGLES:
             value = getattr(self, f"{angle}_deg")
             if value is not None:
-                object.__setattr__(self, f"{angle}_deg", _checked_angle(angle, value))
+                object.__setattr__(self, f"{angle}_deg", checked_angle(angle, value, LARGEST_ANGLE_DEG))
 
     def _checked_unit(self, name: str, value: float) -> float:
         lowest = 0.0 if self.mode == "absolute" else -FACS_MAXIMUM
@@ -178,11 +178,19 @@ def unit_name(name: str) -> str:
     return f"{number}{'' if side is None else 'LR'[side]}"
 
 
-def _checked_angle(angle: str, value: object) -> float:
-    if not _is_number(value) or not abs(cast(float, value)) <= LARGEST_ANGLE_DEG:
-        raise ConfigError(
-            f"The {angle} is set to {value} degrees; it takes -{LARGEST_ANGLE_DEG:g} to {LARGEST_ANGLE_DEG:g}."
-        )
+def checked_angle(angle: str, value: object, largest_deg: float) -> float:
+    """The angle, if it is one.
+
+    Args:
+        angle: its name.
+        value: degrees.
+        largest_deg: the most it may be to either side.
+
+    Raises:
+        ConfigError: it is no number, or out of range.
+    """
+    if not _is_number(value) or not abs(cast(float, value)) <= largest_deg:
+        raise ConfigError(f"The {angle} is set to {value} degrees; it takes -{largest_deg:g} to {largest_deg:g}.")
     return float(cast(float, value))
 
 

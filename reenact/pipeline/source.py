@@ -15,7 +15,7 @@ from reenact.errors import NoFaceFoundError
 from reenact.media import Picture, read_image
 from reenact.perception.tracking import Tracker
 from reenact.pipeline.crop import LARGEST_PX, SMALLEST_PX, cut_face
-from reenact.pipeline.person import head_matte
+from reenact.pipeline.person import face_codes, head_matte, parse_squares
 from reenact.systems.base import Reenactor
 from reenact.types import FaceGeometry, FaceImage, Frame
 
@@ -78,7 +78,8 @@ def prepare_source(
     device = next(system.parameters()).device
     image = FaceImage(rgb=image.rgb.to(device), crop_from_frame=image.crop_from_frame)
     with torch.inference_mode():
-        identity = system.encode_identity(with_head(image, system), to_device(geometry, device))
+        on_device = to_device(geometry, device)
+        identity = system.encode_identity(look_closer(image, on_device, system), on_device)
     return Source(
         frame=frame,
         image=image,
@@ -88,9 +89,20 @@ def prepare_source(
     )
 
 
-def with_head(image: FaceImage, system: Reenactor[Any, Any, Any]) -> FaceImage:
-    """The source crop as the system wants it: with the head looked for, or as it is."""
-    return dataclasses.replace(image, head=head_matte(image.rgb)) if system.wants_head else image
+def look_closer(image: FaceImage, geometry: FaceGeometry, system: Reenactor[Any, Any, Any]) -> FaceImage:
+    """Crops with all that the system wants to know of them.
+
+    Args:
+        image: of faces.
+        geometry: of the same, in the crops' pixels.
+        system: will encode them.
+    """
+    return dataclasses.replace(
+        image,
+        head=head_matte(image.rgb) if system.wants_head else None,
+        parsing=parse_squares(image.rgb) if system.wants_parsing else None,
+        embedding=face_codes(image.rgb, geometry.mesh_px) if system.wants_embedding else None,
+    )
 
 
 class SourceCache:

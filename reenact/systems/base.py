@@ -49,6 +49,10 @@ class Reenactor(nn.Module, abc.ABC, Generic[Identity, Motion, Driven]):
     """How source and driving crops are cut."""
     wants_head: bool = False
     """Whether it draws better if source crops come with `FaceImage.head`; it draws without, too."""
+    wants_parsing: bool = False
+    """The same for `FaceImage.parsing`."""
+    wants_embedding: bool = False
+    """The same for `FaceImage.embedding`."""
     networks: Any  # an nn.Module of the system's own class
     """The trained part: what a checkpoint holds."""
 

@@ -1,61 +1,20 @@
-"""Identity-matched motion: the driving expression and pose on the source's own face shape.
-
-The idea is that of the paper's identity-matched PNCC (TOMM 2023); the equations are this project's. Usable by any
-system that wants a target mesh: a mesh is split into who it is (neutral shape) and what it does (expression, pose); the
-target keeps the first from the source and takes the second from the driver.
-"""
-
-import dataclasses
+"""Identity-matched motion (`reenact.geometry.matching`) as this system takes it: target meshes by motion mode."""
 
 from jaxtyping import Float
 from torch import Tensor
 
-from reenact.geometry.morphable import MorphableModel, Pose
-from reenact.geometry.placement import carry_pose
+from reenact.geometry.matching import (
+    MatchedIdentity,
+    MeshMotion,
+    find_neutral,
+    match_shape,
+    read_mesh_motion,
+    split_identity,
+)
+from reenact.geometry.morphable import MorphableModel
 from reenact.systems.base import MotionMode
 
-
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class MatchedIdentity:
-    """A face at rest, and where it stands."""
-
-    neutral: Float[Tensor, "#f 478 3"]
-    """Head coordinates; the expression is taken out, every other detail of the mesh is kept."""
-    expression: Float[Tensor, "#f e"]
-    pose: Pose
-
-
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class MeshMotion:
-    """What f frames of a driver do."""
-
-    expression: Float[Tensor, "f e"]
-    shape: Float[Tensor, "f i"]
-    """Identity coefficients. Those of one person should stand still; what they do move by is pose-dependent (true
-    perspective, cheeks and chin seen from the side) and belongs to the motion."""
-    pose: Pose
-
-    def __getitem__(self, frames: slice) -> "MeshMotion":
-        return MeshMotion(expression=self.expression[frames], shape=self.shape[frames], pose=self.pose[frames])
-
-
-def split_identity(model: MorphableModel, mesh: Float[Tensor, "#f 478 3"]) -> MatchedIdentity:
-    """Take the expression out of a mesh of any unit."""
-    fit = model.fit(mesh)
-    neutral = fit.pose.invert(mesh) - model.expression_offset(fit.expression)
-    return MatchedIdentity(neutral=neutral, expression=fit.expression, pose=fit.pose)
-
-
-def read_mesh_motion(model: MorphableModel, mesh: Float[Tensor, "f 478 3"]) -> MeshMotion:
-    """Expression and pose of driving meshes."""
-    fit = model.fit(mesh)
-    return MeshMotion(expression=fit.expression, shape=fit.identity, pose=fit.pose)
-
-
-def find_neutral(motion: MeshMotion) -> int:
-    """The frame with the weakest expression and the most frontal pose."""
-    turn = 1 - motion.pose.rotation[:, 2, 2]  # 1 - cos of the angle between the face's axis and the viewer's
-    return int((motion.expression.square().mean(1).sqrt() + 4 * turn).argmin())
+__all__ = ["MatchedIdentity", "MeshMotion", "find_neutral", "match_identity", "read_mesh_motion", "split_identity"]
 
 
 def match_identity(
@@ -65,17 +24,6 @@ def match_identity(
     neutral: MeshMotion,
     mode: MotionMode,
 ) -> Float[Tensor, "f 478 3"]:
-    """Target meshes: the source's neutral shape, moved as the driver moves; same unit as the identity's mesh.
-
-    Only the *change* of the driver's shape since `neutral` is carried over (measured: 0.2 px instead of 1.0 px of mesh
-    error at 256 in self-reenactment), never the shape itself. The head is displaced and scaled as the driver's since
-    `neutral`, in proportion to its size. When the rotation is taken over as it stands (absolute), the head turns on
-    the neck from the source's pose to the driver's neutral one.
-    """
-    if mode == "relative":
-        expression = identity.expression + motion.expression - neutral.expression
-    else:
-        expression = motion.expression
-    pose = carry_pose(identity.pose, motion.pose, neutral.pose, relative=mode == "relative")
-    drift = model.identity_offset(motion.shape - neutral.shape)
-    return pose.apply(identity.neutral + drift + model.expression_offset(expression))
+    """Target meshes in the unit of the identity's mesh; see `match_shape`."""
+    matched = match_shape(model, identity, motion, neutral, relative=mode == "relative")
+    return matched.pose.apply(matched.shape)

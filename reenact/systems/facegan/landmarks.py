@@ -13,6 +13,7 @@ from torch import Tensor
 
 from reenact.geometry.landmarks import LANDMARKS_68
 from reenact.geometry.morphable import MorphableModel, Pose
+from reenact.geometry.placement import rotation_of_angles as rotation_of_angles
 from reenact.types import head_angles_rad
 
 POINTS = len(LANDMARKS_68)
@@ -39,17 +40,6 @@ def read_head_angles(model: MorphableModel, mesh: Float[Tensor, "f 478 3"]) -> F
     distance: landmarks and angles have to come from one fit.
     """
     return head_angles_rad(model.fit(mesh).pose.rotation)
-
-
-def rotation_of_angles(angles_rad: Float[Tensor, "f 3"]) -> Float[Tensor, "f 3 3"]:
-    """camera_from_head of pitch, yaw, roll: R_y(yaw) R_x(pitch) R_z(roll), the inverse of `head_angles_rad`."""
-    (sp, sy, sr), (cp, cy, cr) = angles_rad.sin().unbind(1), angles_rad.cos().unbind(1)
-    rows = [
-        torch.stack([cy * cr + sy * sp * sr, sy * sp * cr - cy * sr, sy * cp], 1),
-        torch.stack([cp * sr, cp * cr, -sp], 1),
-        torch.stack([cy * sp * sr - sy * cr, cy * sp * cr + sy * sr, cy * cp], 1),
-    ]
-    return torch.stack(rows, 1)
 
 
 def motion_vector(

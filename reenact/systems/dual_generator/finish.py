@@ -1,0 +1,86 @@
+"""From the generator's answer to the source's own size: landmark maps, what stays, and the source's own detail."""
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+from torch.nn import functional
+
+from reenact.geometry.head import PosedHead
+from reenact.geometry.landmarks import edge_map
+from reenact.ops.warp import resize, warp
+from reenact.systems.base import Rendered
+from reenact.systems.dual_generator.networks import DrawnPicture
+
+_MOVING_PX = 1.0
+"""Movement of a pixel or a mesh point, in pixels of the network's crop, from which on it is redrawn fully."""
+
+_UNSEEN_PX = 0.3
+"""Movement of a pixel up to which it keeps its own colour."""
+
+_ROUNDING_PX = 0.01
+"""Movement up to which a mesh is the same but for rounding."""
+
+_NEAR = 0.012
+"""Reach of a change beyond the pixels that change, share of the side."""
+
+
+def draw_landmarks(landmarks: Float[Tensor, "f 68 3"], side: int) -> Float[Tensor, "f 1 s s"]:
+    """The landmark map of landmarks in half-sides: lines between neighbours, 1 on a line and 0 off it."""
+    return edge_map((landmarks[..., :2] + 1) * (side / 2), side, side)
+
+
+def moved_share(
+    source: Float[Tensor, "1 478 3"], target: Float[Tensor, "f 478 3"], side: int
+) -> Float[Tensor, "f 1 1 1"]:
+    """0 where no mesh point moves, so that the result is the source itself, bit for bit; 1 from a pixel on.
+
+    Args:
+        source: in half-sides.
+        target: likewise.
+        side: pixels of the network's crop.
+    """
+    moved_px = (target - source)[..., :2].norm(dim=-1).amax(dim=1) * (side / 2)
+    return (moved_px * (moved_px > _ROUNDING_PX) / _MOVING_PX).clamp(0, 1)[:, None, None, None]
+
+
+def changed_share(posed: PosedHead | None, like: Float[Tensor, "f 1 s s"]) -> Float[Tensor, "f 1 s s"]:
+    """1 near pixels that move or that the source does not show, 0 elsewhere; all of the picture without a `posed`."""
+    if posed is None:
+        return torch.ones_like(like)
+    side = like.shape[-1]
+    moved_px = posed.displacement.norm(dim=1, keepdim=True) * (side / 2)
+    moved = ((moved_px - _UNSEEN_PX) / (_MOVING_PX - _UNSEEN_PX)).clamp(0, 1)
+    changed = torch.maximum(moved, 1 - posed.shown)
+    reach = max(round(_NEAR * side), 1)
+    grown = functional.max_pool2d(changed, 2 * reach + 1, 1, reach)
+    return functional.avg_pool2d(grown, 2 * reach + 1, 1, reach, count_include_pad=False)
+
+
+def finish(
+    drawn: DrawnPicture,
+    posed: PosedHead | None,
+    changed: Float[Tensor, "f 1 s s"],
+    rgb: Float[Tensor, "1 3 s s"],
+    native: Float[Tensor, "1 3 n n"],
+) -> Rendered:
+    """The drawn picture at the source's own size.
+
+    Where the picture is the moved source, the detail that the network's side has lost is put back: what the native
+    source shows there beyond the shrunk one.
+
+    Args:
+        drawn: by the generator; its matte is the share of the moved source.
+        posed: the moved source.
+        changed: where the result is taken; elsewhere the source stays.
+        rgb: the source at the network's side.
+        native: the source at its own side.
+    """
+    side, count = native.shape[-1], len(drawn.rgb)
+    result = resize(drawn.rgb, side)
+    if posed is not None and drawn.matte is not None:
+        sharp = warp(native.expand(count, -1, -1, -1), resize(posed.displacement, side), "bicubic")
+        soft = resize(warp(rgb.expand(count, -1, -1, -1), posed.displacement), side)
+        result = result + resize(drawn.matte * posed.shown, side) * (sharp - soft)
+    share = resize(changed, side)
+    mixed = native + share * (result.clamp(0, 1) - native)
+    return Rendered(rgb=torch.where(share > 0, mixed, native), changed=share)

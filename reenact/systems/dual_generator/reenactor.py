@@ -1,0 +1,181 @@
+"""The dual generator behind the four verbs, and a fifth: a head turned by hand."""
+
+import copy
+import dataclasses
+from typing import Any
+
+import numpy as np
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from reenact.errors import ConfigError, ShapeError
+from reenact.geometry.flow import draw_face
+from reenact.geometry.head import Head, PosedHead, build_head, mirror_head, pose_head
+from reenact.geometry.head_sheets import FACE
+from reenact.geometry.landmarks import landmarks68_of
+from reenact.geometry.matching import MatchedIdentity, match_shape, split_identity
+from reenact.geometry.morphable import MorphableModel, load_morphable
+from reenact.geometry.placement import rotation_of_angles, turn_on_neck
+from reenact.ops.warp import resize
+from reenact.systems.base import MotionMode, Reenactor, Rendered
+from reenact.systems.dual_generator.config import DualGeneratorConfig
+from reenact.systems.dual_generator.finish import changed_share, draw_landmarks, finish, moved_share
+from reenact.systems.dual_generator.motion import HeadMotion, find_neutral, read_head_motion
+from reenact.systems.dual_generator.networks import DualGeneratorNetworks, SourceCode
+from reenact.systems.dual_generator.shape import AnchoredShape, SourceShape
+from reenact.systems.layers import fold_batch_norms
+from reenact.types import CropSpec, FaceGeometry, FaceImage, head_angles_rad
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class DualGeneratorIdentity:
+    """A source, encoded once."""
+
+    native_rgb: Float[Tensor, "1 3 n n"]
+    """The source crop at its own size: the pixels whose detail is kept, and what stays."""
+    rgb: Float[Tensor, "1 3 s s"]
+    """The same at the network's side."""
+    code: SourceCode
+    """Style, and what the variant keeps besides."""
+    mesh: Float[Tensor, "1 478 3"]
+    """In half-sides of the crop."""
+    matched: MatchedIdentity
+    shape: SourceShape
+    heads: tuple[Head, Head] | None
+    """The source's head and its mirrored twin; None in the paper's form, which draws without."""
+
+    @property
+    def angles_rad(self) -> Float[Tensor, "1 3"]:
+        """Pitch, yaw and roll of the fitted head."""
+        return head_angles_rad(self.matched.pose.rotation)
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class DrivenHead:
+    """Where the source's face shall lie."""
+
+    mesh: Float[Tensor, "f 478 3"]
+    """Half-sides of the source crop; the 68 landmarks on it are l_t."""
+
+
+class DualGeneratorReenactor(Reenactor[DualGeneratorIdentity, HeadMotion, DrivenHead]):
+    """Finds the source's landmarks for a driver's action, moves its head under them and draws what that leaves open."""
+
+    system = "dual_generator"
+    wants_parsing = True
+    wants_embedding = True
+
+    def __init__(self, config: DualGeneratorConfig, morphable: MorphableModel | None = None) -> None:
+        """Untrained networks of `config`; the embedded morphable model unless another is given."""
+        super().__init__()
+        self.config = config
+        self.crop = config.crop
+        self.networks: DualGeneratorNetworks = DualGeneratorNetworks(config)
+        self.morphable = load_morphable() if morphable is None else morphable
+        self.anchored = AnchoredShape(self.morphable)
+        self._on_cpu = (copy.deepcopy(self.morphable),)  # heads are moved there; a tuple, so that it stays there
+
+    @classmethod
+    def from_config(cls, network: dict[str, Any]) -> "DualGeneratorReenactor":
+        """Untrained, with the sizes of a ``config.json``'s "network" section.
+
+        Raises:
+            ConfigError: fields that this version does not know.
+        """
+        try:
+            fields = dict(network)
+            crop = CropSpec(**fields.pop("crop", {}))
+            return cls(DualGeneratorConfig(crop=crop, **fields))
+        except (TypeError, KeyError) as error:
+            raise ConfigError(f"This is no configuration of the dual_generator system: {error}.") from error
+
+    def prepare(self) -> None:
+        """Fold batch norms into convolutions and lay the weights out for the CPU; call once, after loading."""
+        self.eval().requires_grad_(False)
+        fold_batch_norms(self.networks)
+        self.networks = self.networks.to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue, reportArgumentType]
+
+    def encode_identity(self, image: FaceImage, geometry: FaceGeometry) -> DualGeneratorIdentity:
+        if len(image.rgb) != 1 or len(geometry) != 1:
+            raise ShapeError(f"one source frame is encoded at a time, got {len(image.rgb)} and {len(geometry)}")
+        mesh = to_half_sides(geometry.mesh_px, image.rgb.shape[-1])
+        rgb = resize(image.rgb, self.crop.network_px).clamp(0, 1)
+        matched = split_identity(self.morphable, mesh)
+        code = image.embedding
+        if code is None:  # the average face: what is anchored hardly asks who it is
+            code = rgb.new_zeros(1, self.config.face_code)
+        return DualGeneratorIdentity(
+            native_rgb=image.rgb,
+            rgb=rgb,
+            code=self.networks.face.encode_source(rgb),
+            mesh=mesh,
+            matched=matched,
+            shape=self.anchored.take(landmarks68_of(mesh), matched.pose, code.to(rgb)),
+            heads=self._build_heads(rgb, mesh, image.parsing) if self.config.source_features else None,
+        )
+
+    def read_motion(self, image: FaceImage | None, geometry: FaceGeometry) -> HeadMotion:
+        return read_head_motion(self.morphable, geometry.mesh_px)
+
+    def find_neutral(self, motion: HeadMotion) -> int:
+        return find_neutral(motion)
+
+    def select(self, motion: HeadMotion, frames: slice) -> HeadMotion:
+        return motion[frames]
+
+    def retarget(
+        self, identity: DualGeneratorIdentity, motion: HeadMotion, neutral: HeadMotion, mode: MotionMode
+    ) -> DrivenHead:
+        relative = mode == "relative"
+        matched = match_shape(self.morphable, identity.matched, motion.mesh, neutral.mesh, relative=relative)
+        base = neutral.landmarks if relative else None
+        landmarks = self.anchored.act(self.networks.shape, identity.shape, motion.landmarks, base)
+        return DrivenHead(mesh=matched.pose.apply(self.anchored.carry(matched.shape, landmarks)))
+
+    def pose_face(self, identity: DualGeneratorIdentity, angles_rad: Float[Tensor, "f 3"]) -> DrivenHead:
+        """The source's head, turned on its neck by hand; its expression and its size are kept.
+
+        Args:
+            identity: the source's.
+            angles_rad: pitch, yaw, roll.
+        """
+        own = identity.matched.pose
+        shape = own.invert(identity.mesh).expand(len(angles_rad), -1, -1)
+        return DrivenHead(mesh=turn_on_neck(own, rotation_of_angles(angles_rad)).apply(shape))
+
+    def render(self, identity: DualGeneratorIdentity, driven: DrivenHead) -> Rendered:
+        side, count = self.crop.network_px, len(driven.mesh)
+        lines = draw_landmarks(landmarks68_of(driven.mesh), side)
+        posed = None if identity.heads is None else self._pose(identity.heads, driven.mesh)
+        drawn = self.networks.face(lines, identity.code.expand(count), posed)
+        moved = moved_share(identity.mesh, driven.mesh, side)
+        changed = moved * changed_share(posed, lines)
+        return finish(drawn, posed, changed, identity.rgb, identity.native_rgb)
+
+    def _build_heads(self, rgb: Tensor, mesh: Tensor, parsing: Tensor | None) -> tuple[Head, Head]:
+        side, model = rgb.shape[-1], self._on_cpu[0]
+        picture = (rgb[0] * 255).round().to(torch.uint8).permute(1, 2, 0).cpu().numpy()
+        mesh = mesh.cpu()
+        if parsing is None:  # nobody has looked: the face is where its mesh is, and there is no hair
+            classes = (draw_face(model, mesh, side // 2).parts.amax(1) > 0) * FACE
+        else:
+            classes = resize_classes(parsing, side // 2)
+        mesh_px = (mesh[0] + mesh.new_tensor([1, 1, 0])) * (side / 2)
+        head = build_head(model, np.ascontiguousarray(picture), mesh_px.numpy(), classes[0].cpu().numpy())
+        return head, mirror_head(model, head)
+
+    def _pose(self, heads: tuple[Head, Head], mesh: Tensor) -> PosedHead:
+        posed = pose_head(self._on_cpu[0], *heads, mesh.float().cpu())
+        return PosedHead(*(part.to(mesh.device) for part in posed))
+
+
+def resize_classes(classes: Tensor, side: int) -> Tensor:
+    """Classes (f, i, i) at another side, each pixel the nearest."""
+    at = ((torch.arange(side, device=classes.device) + 0.5) * (classes.shape[-1] / side)).long()
+    return classes[:, at][:, :, at]
+
+
+def to_half_sides(mesh_px: Float[Tensor, "f 478 3"], side: int) -> Float[Tensor, "f 478 3"]:
+    """Crop pixels -> half-sides: x and y from -1 to 1 over the crop, z on the same scale around 0."""
+    return mesh_px * (2 / side) - mesh_px.new_tensor([1.0, 1.0, 0.0])

@@ -1,0 +1,87 @@
+"""The shape generator as it is used: anchored in the source's own landmarks.
+
+`R_l` knows a face by its ID code alone, so that its estimate of the source misses the source by as much as a stranger's
+would. What an action *changes* it knows better. In head axes, with the pose undone,
+
+    l_t = P_d( P_s^-1 l_s  +  [ P^-1 R_l(γ_driver, r_s) - P^-1 R_l(γ_base, r_s) ] )
+
+where γ_base is the source's own action, or, for relative motion, that of the driver's neutral frame. Where both actions
+agree the source's own shape remains, to the last bit.
+"""
+
+import dataclasses
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from reenact.geometry.landmarks import LANDMARKS_68
+from reenact.geometry.morphable import MorphableModel, Pose, align
+from reenact.systems.dual_generator.networks import ShapeGenerator, standardise
+
+_REACH = 0.12
+"""Distance, eye distances, over which a landmark carries neighbouring points of the mesh along."""
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class SourceShape:
+    """What the shape generator keeps of a source."""
+
+    landmarks: Float[Tensor, "1 68 3"]
+    """Its own, head coordinates, with its expression in them."""
+    own_action: Float[Tensor, "1 68 3"]
+    """The same as the tracker has them, with x right, y down and z away; the action that they show."""
+    code: Float[Tensor, "1 e"]
+    """Face ID code, r_s."""
+
+
+class AnchoredShape(nn.Module):
+    """From actions to landmarks and meshes in head coordinates."""
+
+    rigid: Tensor
+    spread: Tensor
+
+    def __init__(self, model: MorphableModel) -> None:
+        super().__init__()
+        at = list(LANDMARKS_68)
+        self.register_buffer("rigid", model.rigid_weight[at], persistent=False)
+        to_all, among = (
+            torch.exp(-torch.cdist(points, model.mean[at]).square() / (2 * _REACH**2))
+            for points in (model.mean, model.mean[at])
+        )
+        self.register_buffer("spread", to_all @ torch.linalg.inv(among + 0.05 * torch.eye(len(at))), persistent=False)
+
+    def take(self, landmarks: Float[Tensor, "1 68 3"], pose: Pose, code: Float[Tensor, "1 e"]) -> SourceShape:
+        """A source.
+
+        Args:
+            landmarks: of its mesh, any unit.
+            pose: fitted to it, in the same unit.
+            code: of its face.
+        """
+        return SourceShape(landmarks=pose.invert(landmarks), own_action=landmarks, code=code)
+
+    def act(
+        self,
+        generator: ShapeGenerator,
+        source: SourceShape,
+        reference: Float[Tensor, "f 68 3"],
+        base: Float[Tensor, "#f 68 3"] | None = None,
+    ) -> Float[Tensor, "f 68 3"]:
+        """The source's landmarks doing what the reference does, head coordinates.
+
+        Args:
+            generator: the IDSG.
+            source: of `take`.
+            reference: landmarks of the driver, any unit.
+            base: landmarks of the action to count from; the source's own if None.
+        """
+        base = source.own_action if base is None else base
+        both = torch.cat([reference, base])
+        estimate = generator(standardise(both)[0], source.code.expand(len(both), -1)).landmarks
+        at_rest = align(estimate, source.landmarks, self.rigid).invert(estimate)
+        return source.landmarks + (at_rest[: len(reference)] - at_rest[len(reference) :])
+
+    def carry(self, shape: Float[Tensor, "f 478 3"], landmarks: Float[Tensor, "f 68 3"]) -> Float[Tensor, "f 478 3"]:
+        """The mesh moved until it lies under the landmarks, the points between them with their neighbours."""
+        return shape + self.spread @ (landmarks - shape[:, list(LANDMARKS_68)])
