@@ -6,8 +6,7 @@ import os
 # Before gradio is imported: the page tells nobody that it runs.
 os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")
 
-from reenact.space.editor_sessions import SYSTEM as EDITING
-from reenact.space.models import Models, has_weights
+from reenact.space.models import EDITING, Models, has_weights
 from reenact.space.page import build_page, launch_options
 
 

@@ -1,22 +1,26 @@
 """The editor for programs: one request, one picture."""
 
-import time
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import gradio as gr
 
-from reenact.space.answers import notes, result_folder, result_name, told
 from reenact.space.editor_layout import Editor
-from reenact.space.editor_sessions import Sources
 from reenact.space.editor_values import named_edit
-from reenact.space.editor_wanted import background_of, file_names, given_source
-from reenact.space.inputs import chosen_face
+from reenact.space.editor_wanted import background_of, file_names
+from reenact.space.inputs import chosen_face, given_source
+from reenact.space.picture_files import saved_picture
+from reenact.space.sources import Sources
+from reenact.space.wiring import PROGRAMS
+
+if TYPE_CHECKING:
+    from reenact.pipeline import ImageResult
+    from reenact.pipeline.edit import EditSession
 
 
 class EditEndpoint:
     """The handler of ``/edit``."""
 
-    def __init__(self, sources: Sources) -> None:
+    def __init__(self, sources: "Sources[EditSession]") -> None:
         self._sources = sources
 
     def edit(
@@ -49,21 +53,13 @@ class EditEndpoint:
             The result as a PNG file; notes.
         """
         source = given_source(source)
-        names = file_names(source, background_picture)
-        with told(names), result_folder() as folder:
-            from reenact.media import write_image
-            from reenact.pipeline.progress import COMMENT
 
-            begun = time.perf_counter()
+        def draw() -> "ImageResult":
             edit = named_edit({} if settings is None else settings, mode=mode)
             session = self._sources.open(source, face=chosen_face(source_face), paste_back=paste_back)
-            result = session.render(edit, background=background_of(background, background_picture))
-            seconds = time.perf_counter() - begun
-            out = folder / result_name(source, ".png", done="edited")
-            write_image(out, result.rgb, alpha=result.alpha, comment=COMMENT)
-        height, width = result.rgb.shape[:2]
-        done = f"Done in {seconds:.1f} s: {width} × {height} pixels."
-        return str(out), notes(done, result.warnings, names)
+            return session.render(edit, background=background_of(background, background_picture))
+
+        return saved_picture(draw, source=source, done="edited", names=file_names(source, background_picture))
 
     def build(self, editor: Editor) -> None:
         """Offer it to programs; visitors do not see it."""
@@ -85,6 +81,5 @@ class EditEndpoint:
             ],
             [file, text],
             api_name="edit",
-            concurrency_id="edit_files",
-            concurrency_limit=1,
+            **PROGRAMS,
         )

@@ -1,7 +1,6 @@
 """Expression editor tab: the Action Units of a face, read off and set by hand."""
 
 import pathlib
-import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
@@ -9,33 +8,27 @@ import gradio as gr
 
 from reenact.space import examples
 from reenact.space.answers import notes, result_folder, result_name, told
+from reenact.space.clip_part import made_clip, stopped
 from reenact.space.editor_api import EditEndpoint
+from reenact.space.editor_backgrounds import Pictures
 from reenact.space.editor_layout import Editor
-from reenact.space.editor_reading import bars
-from reenact.space.editor_sessions import Pictures, Previews, Sources
-from reenact.space.editor_units import CONTROLS, sided_units
+from reenact.space.editor_units import CONTROLS, GROUPS, sided_units
 from reenact.space.editor_values import Values, applied, edit_of, put_together, taken_apart, values_of
 from reenact.space.editor_wanted import PICTURE, Wanted, background_of, read_settings
-from reenact.space.inputs import allow_download
-from reenact.space.models import Models
+from reenact.space.models import EDITING, Models
+from reenact.space.picture_files import saved_picture
+from reenact.space.previews import Previews
+from reenact.space.reading import bars
 from reenact.space.runs import Runs
-from reenact.space.video_tab import Clock
+from reenact.space.sources import Sources
+from reenact.space.wiring import DRAWING, FILES, LAST_ONE, MOVING, QUICK, save
 
 if TYPE_CHECKING:
+    from reenact.pipeline import ImageResult, VideoResult
     from reenact.pipeline.edit import EditSession, FaceEdit
 
 _SHOWN_EDIT = 1 + len(CONTROLS) + 2 * len(list(sided_units()))
 """Length of `Editor.shown_edit`."""
-
-_SAVE = """(file) => {
-  if (!file) return;
-  const link = document.createElement("a");
-  link.href = file.url;
-  link.download = file.orig_name || "";
-  document.body.append(link);
-  link.click();
-  link.remove();
-}"""
 
 Update = dict[str, Any]
 
@@ -43,8 +36,8 @@ Update = dict[str, Any]
 class EditorTab:
     """Its handlers, the sources that are open, and the runs that can be stopped."""
 
-    def __init__(self, models: Models, runs: Runs, *, sources: Sources | None = None) -> None:
-        self._sources = sources or Sources(models)
+    def __init__(self, models: Models, runs: Runs, *, sources: "Sources[EditSession] | None" = None) -> None:
+        self._sources = sources or Sources(models, EDITING, _open_edit)
         self._runs = runs
         self._previews = Previews()
         self._pictures = Pictures()
@@ -71,7 +64,7 @@ class EditorTab:
         height, width = session.still.shape[:2]
         text = notes(f"The source has {width} × {height} pixels.", session.warnings, wanted.names)
         panels = [gr.update(visible=False), *[gr.update(visible=True)] * 3]
-        return [*panels, bars(own), pair, text, *_sliders(own, apart=False)]
+        return [*panels, bars(own, GROUPS), pair, text, *_sliders(own, apart=False)]
 
     def preview(self, request: gr.Request, *inputs: Any) -> tuple[str, str]:
         """Source and result at the network's size."""
@@ -128,19 +121,12 @@ class EditorTab:
     def save_picture(self, *inputs: Any) -> tuple[str, str]:
         """The edited picture at its full size, as a file."""
         wanted = Wanted.read(inputs)
-        with told(wanted.names), result_folder() as folder:
-            from reenact.media import write_image
-            from reenact.pipeline.progress import COMMENT
 
-            begun = time.perf_counter()
+        def draw() -> "ImageResult":
             session, edit = self._wanted_edit(wanted)
-            result = session.render(edit, background=background_of(wanted.background, wanted.picture))
-            seconds = time.perf_counter() - begun
-            out = folder / result_name(wanted.source, ".png", done="edited")
-            write_image(out, result.rgb, alpha=result.alpha, comment=COMMENT)
-        height, width = result.rgb.shape[:2]
-        done = f"Done in {seconds:.1f} s: {width} × {height} pixels."
-        return str(out), notes(done, result.warnings, wanted.names)
+            return session.render(edit, background=background_of(wanted.background, wanted.picture))
+
+        return saved_picture(draw, source=wanted.source, done="edited", names=wanted.names)
 
     def animate(
         self,
@@ -152,31 +138,19 @@ class EditorTab:
     ) -> list[Any]:
         """A clip from the source to the edit and back."""
         wanted = Wanted.read(inputs)
-        clock = Clock()
 
-        def show(done: int, total: int, stage: str) -> None:
-            progress((done, total), desc=clock.text(done, total), unit=stage)
-
-        with self._runs.started(request) as should_stop, told(wanted.names), result_folder() as folder:
-            progress(0, desc="Getting ready")
+        def draw(out: pathlib.Path, show: Any, should_stop: Any) -> "VideoResult":
             session, edit = self._wanted_edit(wanted)
-            result = session.animate(
-                edit,
-                folder / result_name(wanted.source, f".{kind.lower()}", done="edited"),
-                seconds=float(seconds),
-                background=background_of(wanted.background, wanted.picture),
-                progress=show,
-                should_stop=should_stop,
-            )
-        done = f"Done in {clock.seconds():.1f} s: {result.frame_count} frames, {result.width} × {result.height} pixels."
-        path, is_gif = str(result.path), kind == "GIF"
-        shown_clip = gr.update(value=None if is_gif else path, visible=not is_gif)
-        shown_gif = gr.update(value=path if is_gif else None, visible=is_gif)
-        return [shown_clip, shown_gif, path, notes(done, result.warnings, wanted.names)]
+            background = background_of(wanted.background, wanted.picture)
+            timing: dict[str, Any] = {"seconds": float(seconds), "progress": show, "should_stop": should_stop}
+            return session.animate(edit, out, background=background, **timing)
+
+        facts: dict[str, Any] = {"source": wanted.source, "kind": kind, "done": "edited", "names": wanted.names}
+        return made_clip(draw, runs=self._runs, progress=progress, request=request, **facts).shown()
 
     def stop(self, request: gr.Request | None = None) -> str:
         """End the clip that is being made."""
-        return "Stopped; nothing was written." if self._runs.stop(request) else "Nothing is running."
+        return stopped(self._runs, request)
 
     def build(self) -> None:
         """Lay the tab out and connect it; inside a `gr.Tab`."""
@@ -193,13 +167,13 @@ class EditorTab:
         def load(index: int) -> str:
             return portraits[index]
 
-        source.example.click(load, source.example, source.picture, show_progress="hidden", **_QUICK)
-        gr.on([source.picture.change, editor.face.change], self.hide, outputs=[*panels, comparison], **_QUICK).then(
+        source.example.click(load, source.example, source.picture, show_progress="hidden", **QUICK)
+        gr.on([source.picture.change, editor.face.change], self.hide, outputs=[*panels, comparison], **QUICK).then(
             self.open,
             editor.wanted,
             [*panels, source.reading, comparison, editor.preview.notes, *editor.shown_edit],
             show_progress_on=source.picture,
-            **_DRAWING,
+            **DRAWING,
         )
 
     def _connect_sliders(self, editor: Editor) -> None:
@@ -208,9 +182,7 @@ class EditorTab:
             "fn": self.preview,
             "inputs": editor.wanted,
             "outputs": editor.preview.comparison,
-            # while one is drawn, of all that is asked for the last is drawn next
-            "trigger_mode": "always_last",
-            **_MOVING,
+            **LAST_ONE,
         }
         moves = [slider.input for slider in by_hand.sliders.values()]
         gr.on([*moves, background.choice.input, background.picture.change], **drawn)
@@ -218,43 +190,32 @@ class EditorTab:
         def show_picture(choice: str) -> Update:
             return gr.update(visible=choice == PICTURE)
 
-        background.choice.input(show_picture, background.choice, background.panel, **_QUICK)
+        background.choice.input(show_picture, background.choice, background.panel, **QUICK)
         given, shown_edit = editor.wanted, editor.shown_edit
         changes = [
-            by_hand.reset.click(self.reset, given, shown_edit, **_MOVING),
-            by_hand.apart.input(self.take_apart, given, shown_edit, **_MOVING),
-            load.upload(self.load_settings, [load, *given], shown_edit, **_MOVING),
-            *(
-                button.click(self.preset(name), given, shown_edit, **_MOVING)
-                for name, button in by_hand.presets.items()
-            ),
+            by_hand.reset.click(self.reset, given, shown_edit, **MOVING),
+            by_hand.apart.input(self.take_apart, given, shown_edit, **MOVING),
+            load.upload(self.load_settings, [load, *given], shown_edit, **MOVING),
+            *(button.click(self.preset(name), given, shown_edit, **MOVING) for name, button in by_hand.presets.items()),
         ]
         for change in changes:
             change.success(**drawn)
 
     def _connect_files(self, editor: Editor) -> None:
-        preview, clip = editor.preview, editor.clip
+        preview = editor.preview
         saved = [
             preview.save_picture.click(
                 self.save_picture,
                 editor.wanted,
                 [preview.saved, preview.notes],
                 show_progress_on=preview.notes,
-                **_FILES,
+                **FILES,
             ),
-            preview.save_settings.click(self.save_settings, editor.wanted, preview.saved, **_MOVING),
+            preview.save_settings.click(self.save_settings, editor.wanted, preview.saved, **MOVING),
         ]
         for each in saved:
-            each.success(None, preview.saved, None, js=_SAVE, **_QUICK)
-        ran = clip.animate.click(
-            self.animate,
-            [clip.seconds, clip.kind, *editor.wanted],
-            [clip.clip, clip.gif, clip.file, preview.notes],
-            show_progress_on=clip.clip,
-            **_FILES,
-        )
-        allow_download(ran, clip.file)
-        clip.stop.click(self.stop, outputs=preview.notes, cancels=[ran], **_QUICK)
+            save(each, preview.saved)
+        editor.clip.connect(self.animate, self.stop, wanted=editor.wanted, notes=preview.notes)
 
     def _session(self, wanted: Wanted) -> "EditSession":
         return self._sources.open(wanted.source, face=wanted.face, paste_back=wanted.paste_back)
@@ -279,15 +240,14 @@ class EditorTab:
         return _sliders(values, apart=wanted.apart or apart)
 
 
-# outside the queue an error would not reach the visitor: these handlers raise none
-_QUICK: dict[str, Any] = {"queue": False, "api_visibility": "private"}
-_DRAWING: dict[str, Any] = {"api_visibility": "private", "concurrency_id": "edit", "concurrency_limit": 1}
-_MOVING: dict[str, Any] = {"show_progress": "hidden", **_DRAWING}
-_FILES: dict[str, Any] = {"api_visibility": "private", "concurrency_id": "edit_files", "concurrency_limit": 1}
-
-
 def _sliders(values: Values, *, apart: bool) -> list[Any]:
     """For `Editor.shown_edit`."""
     count = len(list(sided_units()))
     wholes, sides = [gr.update(visible=not apart)] * count, [gr.update(visible=apart)] * count
     return [apart, *(values[name] for name in CONTROLS), *wholes, *sides]
+
+
+def _open_edit(source: pathlib.Path, **options: Any) -> "EditSession":
+    from reenact.pipeline.edit import open_edit
+
+    return open_edit(source, **options)

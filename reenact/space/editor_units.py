@@ -3,40 +3,9 @@
 import dataclasses
 from collections.abc import Iterator
 
+from reenact.space.controls import Control, head_angles, named
+
 HIGHEST_UNIT, LARGEST_ANGLE_DEG = 5.0, 90.0
-
-
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class Control:
-    """One slider."""
-
-    name: str
-    """Of `reenact.FaceEdit`: "12", "12L", or an angle."""
-    label: str
-    lowest: float
-    highest: float
-    step: float
-    """Values are shown, and compared with the source's own, to this."""
-    info: str | None = None
-    whole: str | None = None
-    """Of a side: the unit it is a half of."""
-    sided: bool = False
-    """Whether there are two sliders for its sides."""
-
-    @property
-    def is_side(self) -> bool:
-        """Whether it stands for one half of the face."""
-        return self.whole is not None
-
-    @property
-    def sides(self) -> tuple[str, str]:
-        """Names of its left and its right half."""
-        return f"{self.name}L", f"{self.name}R"
-
-    def rounded(self, value: float) -> float:
-        """Within the range, on a step."""
-        value = min(max(value, self.lowest), self.highest)
-        return round(round(value / self.step) * self.step, 6) + 0.0  # no minus zero
 
 
 def _unit(number: int, plain: str, facs: str) -> tuple[Control, ...]:
@@ -54,11 +23,6 @@ def _sided(number: int, plain: str, facs: str) -> tuple[Control, ...]:
 
 def _control(name: str, label: str) -> Control:
     return Control(name=name, label=label, lowest=0.0, highest=HIGHEST_UNIT, step=0.1)
-
-
-def _angle(name: str, label: str, info: str) -> tuple[Control, ...]:
-    largest = LARGEST_ANGLE_DEG
-    return (Control(name=name, label=label, lowest=-largest, highest=largest, step=1.0, info=info),)
 
 
 GROUPS: dict[str, tuple[Control, ...]] = {
@@ -85,15 +49,11 @@ GROUPS: dict[str, tuple[Control, ...]] = {
         *_unit(25, "Lips apart", "lips part"),
         *_unit(26, "Mouth open", "jaw drop"),
     ),
-    "Head": (
-        *_angle("yaw", "Turn (yaw)", "Degrees towards the person's left."),
-        *_angle("pitch", "Nod (pitch)", "Degrees down."),
-        *_angle("roll", "Tilt (roll)", "Degrees towards the person's right shoulder."),
-    ),
+    "Head": head_angles(yaw=LARGEST_ANGLE_DEG, pitch=LARGEST_ANGLE_DEG, roll=LARGEST_ANGLE_DEG),
 }
 """Sliders by part of the face, in the order of the page."""
 
-CONTROLS: dict[str, Control] = {control.name: control for group in GROUPS.values() for control in group}
+CONTROLS: dict[str, Control] = named(GROUPS)
 """All sliders by name, in the order of the page."""
 
 PRESET_NAMES = {

@@ -37,7 +37,9 @@ def edit_of(values: Mapping[str, float], own: Mapping[str, float], *, apart: boo
     from reenact.pipeline.edit import FaceEdit
 
     visible, values = shown(apart), _without_gaps(values, own)
-    changed = {name: values[name] for name in CONTROLS if visible[name] and _differ(name, values[name], own[name])}
+    changed = {
+        name: values[name] for name in CONTROLS if visible[name] and CONTROLS[name].differ(values[name], own[name])
+    }
     return FaceEdit(
         mode="absolute",
         action_units={name: value for name, value in changed.items() if name not in ANGLES},
@@ -78,7 +80,7 @@ def taken_apart(values: Mapping[str, float], own: Mapping[str, float]) -> Values
     values = _without_gaps(values, own)
     sides = dict(values)
     for whole, left, right in sided_units():
-        touched = _differ(whole, values[whole], own[whole])
+        touched = CONTROLS[whole].differ(values[whole], own[whole])
         sides |= {side: values[whole] if touched else own[side] for side in (left, right)}
     return sides
 
@@ -88,7 +90,7 @@ def put_together(values: Mapping[str, float], own: Mapping[str, float]) -> Value
     values = _without_gaps(values, own)
     wholes = dict(values)
     for whole, left, right in sided_units():
-        touched = any(_differ(side, values[side], own[side]) for side in (left, right))
+        touched = any(CONTROLS[side].differ(values[side], own[side]) for side in (left, right))
         mean = CONTROLS[whole].rounded((values[left] + values[right]) / 2)
         wholes[whole] = mean if touched else own[whole]
     return wholes
@@ -128,7 +130,3 @@ def _number(name: str, value: object) -> float:
 def _without_gaps(values: Mapping[str, float], own: Mapping[str, float]) -> Values:
     """The source's own value where a number was deleted."""
     return {name: own[name] if math.isnan(value) else value for name, value in values.items()}
-
-
-def _differ(name: str, first: float, second: float) -> bool:
-    return abs(first - second) >= CONTROLS[name].step / 2

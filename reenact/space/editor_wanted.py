@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from reenact.space.answers import message
 from reenact.space.editor_units import CONTROLS
 from reenact.space.editor_values import Values
-from reenact.space.inputs import chosen_face
+from reenact.space.inputs import chosen_face, given_source
 
 if TYPE_CHECKING:
     from reenact.pipeline.edit import Background
@@ -56,17 +56,6 @@ class Wanted:
     def names(self) -> dict[str, str]:
         """For `told`."""
         return file_names(self.source, self.picture)
-
-
-def given_source(source: str | None) -> str:
-    """The source's file.
-
-    Raises:
-        gr.Error: there is none.
-    """
-    if source is None:
-        raise message("There is no source picture yet: give one, or click the example.")
-    return source
 
 
 def file_names(source: str, picture: str | None) -> dict[str, str]:

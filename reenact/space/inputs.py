@@ -7,7 +7,7 @@ from gradio.components import Component
 from gradio.data_classes import ImageData
 from gradio.events import Dependency
 
-from reenact.space.answers import DRIVING_FACE, SOURCE_FACE
+from reenact.space.answers import DRIVING_FACE, SOURCE_FACE, message
 from reenact.space.models import SYSTEM_NAMES, has_weights
 
 MOTIONS = [("As the driver does it", "absolute"), ("Added to the source's own", "relative")]
@@ -117,6 +117,17 @@ def allow_download(ran: Dependency, button: gr.DownloadButton) -> None:
 def chosen_face(number: int) -> int | None:
     """The number of a face, from 1, or None if none was chosen."""
     return number or None
+
+
+def given_source(source: str | None) -> str:
+    """The source's file.
+
+    Raises:
+        gr.Error: there is none.
+    """
+    if source is None:
+        raise message("There is no source picture yet: give one, or click the example.")
+    return source
 
 
 def _enabled() -> gr.DownloadButton:

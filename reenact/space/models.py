@@ -11,6 +11,11 @@ from reenact.errors import ReenactError
 if TYPE_CHECKING:
     from reenact.pipeline import Engine
 
+EDITING = "facegan"
+"""The system that edits by Action Units."""
+LARGE_POSE = "dual_generator"
+"""The system of large poses."""
+
 SYSTEM_NAMES = {
     "correspondence": "Correspondence: best fidelity and identity",
     "facegan": "FACEGAN: expressions by Action Units, background apart",

@@ -7,11 +7,10 @@ import gradio as gr
 
 from reenact.space import examples
 from reenact.space.about import ABOUT, INTRODUCTION
-from reenact.space.editor_layout import CSS as EDITOR_CSS
-from reenact.space.editor_sessions import SYSTEM as EDITING
 from reenact.space.editor_tab import EditorTab
+from reenact.space.face_layout import CSS as FACE_CSS
 from reenact.space.image_tab import ImageTab
-from reenact.space.models import Models, has_weights
+from reenact.space.models import EDITING, Models, has_weights
 from reenact.space.runs import Runs
 from reenact.space.video_tab import VideoTab
 
@@ -81,7 +80,7 @@ def launch_options() -> dict[str, Any]:
     fonts = ("ui-sans-serif", "system-ui", "sans-serif")
     return {
         "theme": gr.themes.Soft(font=fonts, font_mono=("ui-monospace", "Consolas", "monospace")),
-        "css": _CSS + EDITOR_CSS,
+        "css": _CSS + FACE_CSS,
         "max_file_size": "200mb",
         "allowed_paths": [str(examples.FOLDER / "portraits"), str(examples.FOLDER / "driving")],
         "run_history": False,

@@ -6,9 +6,7 @@ from collections.abc import Mapping
 
 import gradio as gr
 
-from reenact.space.editor_units import CONTROLS, GROUPS, Control
-
-SLIDER_CLASS, SLIDER_ID = "editor-slider", "editor-slider-"
+from reenact.space.controls import Control, Groups, named
 
 _CSS = """
 .reading { display: grid; grid-template-columns: 1fr; gap: 2px 12px; font-size: var(--text-sm); }
@@ -27,13 +25,13 @@ _CSS = """
 # source does, whichever source it is and whenever the slider was drawn.
 _RESET = """
 document.addEventListener("click", (event) => {
-  const button = event.target.closest(".SLIDER_CLASS [data-testid='reset-button']");
+  const button = event.target.closest("[id^='SLIDER_ID'] [data-testid='reset-button']");
   if (!button) return;
   const own = element.querySelector("[data-own]");
   if (!own) return;
   event.preventDefault();
   event.stopImmediatePropagation();
-  const slider = button.closest(".SLIDER_CLASS");
+  const slider = button.closest("[id^='SLIDER_ID']");
   const input = slider.querySelector("input[type='range']");
   input.value = JSON.parse(own.dataset.own)[slider.id.slice("SLIDER_ID".length)];
   input.dispatchEvent(new Event("input", { bubbles: true }));
@@ -41,29 +39,34 @@ document.addEventListener("click", (event) => {
 """
 
 
-def reading_bars() -> gr.HTML:
-    """Empty; `bars` gives its value."""
-    script = _RESET.replace("SLIDER_CLASS", SLIDER_CLASS).replace("SLIDER_ID", SLIDER_ID)
+def reading_bars(slider_id: str) -> gr.HTML:
+    """Empty; `bars` gives its value.
+
+    Args:
+        slider_id: what the ids of the tab's sliders begin with.
+    """
+    script = _RESET.replace("SLIDER_ID", slider_id)
     return gr.HTML("", css_template=_CSS, js_on_load=script, label="What the source's face does")
 
 
-def bars(values: Mapping[str, float]) -> str:
+def bars(values: Mapping[str, float], groups: Groups) -> str:
     """A bar for every unit, two for those with sides, and one for every angle.
 
     Args:
         values: what the sliders show of the source.
+        groups: the sliders.
     """
-    parts: list[str] = []
-    for group, controls in GROUPS.items():
+    controls, parts = named(groups), list[str]()
+    for group, members in groups.items():
         parts.append(f"<h4>{html.escape(group)}</h4>")
-        parts += [_row(control, values) for control in controls if not control.is_side]
+        parts += [_row(control, controls, values) for control in members if not control.is_side]
     own = html.escape(json.dumps(dict(values)), quote=True)
     return f'<div class="reading" data-own="{own}">{"".join(parts)}</div>'
 
 
-def _row(control: Control, values: Mapping[str, float]) -> str:
+def _row(control: Control, controls: Mapping[str, Control], values: Mapping[str, float]) -> str:
     names = control.sides if control.sided else (control.name,)
-    drawn = "".join(_bar(CONTROLS[name], values[name]) for name in names)
+    drawn = "".join(_bar(controls[name], values[name]) for name in names)
     short = html.escape(control.label.partition(" (")[0])
     digits = 1 if control.step < 1 else 0
     return (

@@ -14,14 +14,14 @@ from reenact.errors import NoFaceFoundError, StoppedError
 from reenact.media import read_image
 from reenact.pipeline import ImageResult, VideoResult
 from reenact.pipeline.edit import FaceEdit, FaceReading
-from reenact.space.editor_reading import bars
-from reenact.space.editor_sessions import Sources
 from reenact.space.editor_tab import EditorTab
-from reenact.space.editor_units import CONTROLS
+from reenact.space.editor_units import CONTROLS, GROUPS
 from reenact.space.editor_values import values_of
 from reenact.space.models import Models
 from reenact.space.page import build_page
+from reenact.space.reading import bars
 from reenact.space.runs import Runs
+from reenact.space.sources import Sources
 
 READING = FaceReading(
     action_units=torch.linspace(0, 4.9, 34).reshape(17, 2), yaw_deg=12.3, pitch_deg=-6.5, roll_deg=0.0
@@ -71,7 +71,7 @@ def session() -> Session:
 def tab(session: Session, tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> EditorTab:
     monkeypatch.setenv("GRADIO_TEMP_DIR", str(tmp_path / "cache"))
     models = Models(lambda system: system)  # type: ignore[arg-type, return-value]
-    return EditorTab(models, Runs(), sources=Sources(models, opened=lambda *_, **__: session))  # type: ignore[arg-type, return-value]
+    return EditorTab(models, Runs(), sources=Sources(models, "facegan", lambda *_, **__: session))  # type: ignore[arg-type, return-value]
 
 
 @pytest.fixture
@@ -100,7 +100,7 @@ def test_opened_source_is_on_the_sliders_and_the_bars(tab: EditorTab, session: S
     assert all(panel["visible"] for panel in panels)
     assert slider_values(sliders) == OWN
     assert not apart
-    assert drawn == bars(OWN)
+    assert drawn == bars(OWN, GROUPS)
     assert text == "The source has 60 × 40 pixels.\nNote: A.png: one"
     assert read_image(pair[0]).rgb.shape == (32, 32, 3)
     assert [(edit.is_empty, preview) for edit, _, preview in session.asked] == [(True, True)]
@@ -229,14 +229,14 @@ def test_error_of_the_pipeline_is_one_message(source: str, tmp_path: pathlib.Pat
         raise NoFaceFoundError(f"{path}: No face found; give another (--face).")
 
     models = Models(lambda system: system)  # type: ignore[arg-type, return-value]
-    tab = EditorTab(models, Runs(), sources=Sources(models, opened=refuse))
+    tab = EditorTab(models, Runs(), sources=Sources(models, "facegan", refuse))
     with pytest.raises(gr.Error) as caught:
         tab.open(VISITOR, *given(source))
     assert caught.value.message == "The source picture: No face found; give another (option “Face in the source”)."
 
 
 def test_bars_say_what_they_show() -> None:
-    drawn = bars(OWN | {"12L": 5.0, "12R": 0.0, "12": 2.5, "yaw": -45.0})
+    drawn = bars(OWN | {"12L": 5.0, "12R": 0.0, "12": 2.5, "yaw": -45.0}, GROUPS)
     assert 'aria-label="AU12 Smile, left" aria-valuenow="5"' in drawn
     assert '<i style="left:0.0%;width:100.0%">' in drawn
     assert '<i style="left:25.0%;width:25.0%">' in drawn  # 45 degrees from the middle

@@ -1,4 +1,4 @@
-from reenact.space.video_tab import Clock
+from reenact.space.clock import Clock
 
 
 def test_time_left_follows_the_rate_since_the_first_report() -> None:

@@ -1,4 +1,4 @@
-"""What the editor keeps, for whom and for how long."""
+"""What the page keeps, for whom and for how long."""
 
 import os
 import pathlib
@@ -11,8 +11,10 @@ import pytest
 from reenact.errors import NoFaceFoundError
 from reenact.media import write_image
 from reenact.pipeline import ImageResult
-from reenact.space.editor_sessions import Pictures, Previews, Sources
+from reenact.space.editor_backgrounds import Pictures
 from reenact.space.models import Models
+from reenact.space.previews import Previews
+from reenact.space.sources import Sources
 
 
 @pytest.fixture(autouse=True)
@@ -43,7 +45,7 @@ class Opener:
 
 
 def sources(opened: Any, capacity: int = 8) -> Sources:
-    return Sources(Models(lambda system: system), capacity=capacity, opened=opened)  # type: ignore[arg-type, return-value]
+    return Sources(Models(lambda system: system), "facegan", opened, capacity=capacity)  # type: ignore[arg-type, return-value]
 
 
 def picture(folder: pathlib.Path, name: str, content: bytes = b"1") -> str:
