@@ -9,7 +9,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from reenact.geometry.flow import mesh_flow
+from reenact.geometry.head import PosedHead
 from reenact.geometry.landmarks import edge_map, landmarks68_of
 from reenact.geometry.morphable import load_morphable
 from reenact.systems.correspondence.motion import match_identity, read_mesh_motion, split_identity
@@ -30,6 +30,7 @@ from train.losses.dual_generator import (
     style_loss,
 )
 from train.pairs import PairConfig, PairSampler, validation_pairs
+from train.turned_pairs import pose_sources, posed_of
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -63,6 +64,8 @@ class DrawnTarget(NamedTuple):
     """`E_s(I_s)`."""
     drawn_style: Float[Tensor, "f d"] | None
     """`E_s(Î_t)`; None if no loss asks for it."""
+    colour: Float[Tensor, "f 3 s s"] | None = None
+    """What was drawn, before the moved source was mixed in."""
 
 
 class FaceModel(nn.Module):
@@ -72,10 +75,11 @@ class FaceModel(nn.Module):
         super().__init__()
         self.net, self.restyle = net, restyle
 
-    def forward(self, source: Tensor, landmark_map: Tensor, *flow: Tensor) -> DrawnTarget:
+    def forward(self, source: Tensor, landmark_map: Tensor, *posed: Tensor) -> DrawnTarget:
         code = self.net.encode_source(source)
-        rgb = self.net(landmark_map, code, *flow)
-        return DrawnTarget(rgb=rgb, style=code.style, drawn_style=self.net.encode_style(rgb) if self.restyle else None)
+        drawn = self.net(landmark_map, code, PosedHead(*posed) if posed else None)
+        restyled = self.net.encode_style(drawn.rgb) if self.restyle else None
+        return DrawnTarget(rgb=drawn.rgb, style=code.style, drawn_style=restyled, colour=drawn.colour)
 
 
 class FaceTask:
@@ -128,9 +132,8 @@ class FaceTask:
         made["tracker_crop"], made["identity_crop"] = readers.crops_of(target, side)
         made["real_tracker_crop"], _ = readers.crops_of(reference, side)
         _, made["source_identity_crop"] = readers.crops_of(source, side)
-        if self.whole.config.source_features:
-            flow = mesh_flow(model, source, target, side // 2)
-            made["displacement"], made["visible"] = flow.displacement, flow.visible
+        if self.whole.config.source_features and "posed_rgb" not in batch:
+            made |= pose_sources(model, batch["source"], source, batch["source_classes"], target)
         return batch | made
 
     def draw(self, landmarks: Float[Tensor, "f 68 3"]) -> Float[Tensor, "f 1 s s"]:
@@ -139,8 +142,8 @@ class FaceTask:
         return edge_map((landmarks[..., :2] + 1) * (side / 2), side, side)
 
     def inputs(self, batch: Batch) -> tuple[Tensor, ...]:
-        flow = ("displacement", "visible") if "displacement" in batch else ()
-        return tuple(batch[name] for name in ("source", "landmark_map", *flow))
+        posed = tuple(posed_of(batch)) if "posed_rgb" in batch else ()
+        return (batch["source"], batch["landmark_map"], *posed)
 
     def compute_losses(self, outputs: DrawnTarget, batch: Batch, critic: nn.Module | None) -> Losses:
         assert critic is not None

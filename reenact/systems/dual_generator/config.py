@@ -26,23 +26,24 @@ class DualGeneratorConfig:
     """Neurons of the inner layers of `R_l`."""
     face_code: int = 256
     """Length of the face ID code; the embedded identity encoder's."""
-    width: int = 32
+    width: int = 48
     """Channels of `G_f` at its finest level; doubled at each of the four coarser ones up to `max_width`."""
-    max_width: int = 112
+    max_width: int = 88
     """Most channels of `G_f`: what its coarse levels cost in weights."""
-    stem: Literal[1, 2] = 2
-    """Pixels per side that `G_f` folds into channels at its entry and exit; 2 spares a CPU the full side."""
-    style: int = 96
+    stem: Literal[1, 2, 4] = 4
+    """Pixels per side that `G_f` folds into channels at its entry and exit; 4 spares a CPU the full side."""
+    style: int = 64
     """Length of the facial style code."""
     style_px: int = 128
     """Side to which `E_s` brings its picture; six halvings leave a 64th of it."""
-    style_width: int = 16
+    style_width: int = 8
     """Channels of `E_s` at its finest level; doubled by each block up to `style_max_width`."""
-    style_max_width: int = 96
+    style_max_width: int = 64
     """Most channels of `E_s`."""
     source_features: bool = True
-    """Also feed spatial features of the source, warped to the target and gated by visibility: a style code alone
-    cannot carry a face that was never seen in training. False is the paper's form."""
+    """Also feed spatial features of the source, moved to the target by geometry and gated by visibility, and mix its
+    pixels with the drawn ones: a style code alone cannot carry a face that was never seen in training. False is the
+    paper's form."""
 
     def __post_init__(self) -> None:
         coarsest = self.stem * 2**LEVELS

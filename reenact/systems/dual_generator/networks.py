@@ -7,7 +7,7 @@ After "Dual-Generator Face Reenactment" (CVPR 2022), section 3; letters are the 
 
     RFG     l̂_t ─▶ landmark map ─▶ 4 down ─▶ 2 + 2 middle ─▶ 4 up ─▶ Î_t        G_f, section 3.2
             I_s ─▶ E_s ─▶ s_s ─────────────────(AdaIN)─┴────────┘
-            I_s ─▶ S ─▶ features, warped to the target, gated by visibility ┘    (variant `source_features`)
+            I_s ─▶ head, moved by geometry ─▶ S ─▶ features, gated by visibility ┘    (variant `source_features`)
 
 Landmarks enter and leave the IDSG in the standard placement of `standardise`: where a face stands in its crop, and how
 large it is there, says nothing of its shape. The discriminators and the classifier stand in
@@ -23,7 +23,8 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from reenact.errors import ConfigError
-from reenact.ops.warp import resize, warp
+from reenact.geometry.head import PosedHead
+from reenact.ops.warp import resize
 from reenact.systems.dual_generator.config import LEVELS, DualGeneratorConfig
 
 LANDMARKS = 68
@@ -216,39 +217,53 @@ class SixDown(nn.Module):
 
 
 class SourceCode(NamedTuple):
-    """What is kept of a source: who it is and how it looks."""
+    """What is kept of a source: how it looks."""
 
     style: Float[Tensor, "f d"]
     """`s_s = E_s(I_s)`."""
-    levels: tuple[Tensor, ...]
-    """Spatial features (f, widths[i], s / (stem 2^i), ...), the finest first; empty in the paper's form."""
 
     def expand(self, frames: int) -> "SourceCode":
         """One source for many frames."""
-        levels = tuple(level.expand(frames, -1, -1, -1) for level in self.levels)
-        return SourceCode(style=self.style.expand(frames, -1), levels=levels)
+        return SourceCode(style=self.style.expand(frames, -1))
+
+
+class DrawnPicture(NamedTuple):
+    """What `G_f` answers."""
+
+    rgb: Float[Tensor, "f 3 s s"]
+    """`Î_t` in [0, 1]."""
+    colour: Float[Tensor, "f 3 s s"]
+    """What was drawn of it; all of it in the paper's form."""
+    matte: Float[Tensor, "f 1 s s"] | None
+    """Share that the moved source has in it; None in the paper's form."""
+
+
+POSED_CHANNELS = 12
+"""Of a `PosedHead` as S reads it: RGB and its two masks, parts, the twin and its mask."""
 
 
 class SourcePyramid(nn.Module):
-    """S: spatial features of the source, one level for each up block of `G_f`."""
+    """S: spatial features of the moved source, one level for each up block of `G_f`."""
 
     def __init__(self, config: DualGeneratorConfig) -> None:
         super().__init__()
         self.stem = config.stem
         widths = config.widths[:LEVELS]
-        self.first = nn.Conv2d(3 * config.stem**2, widths[0], 3, padding=1)
+        self.first = nn.Conv2d(POSED_CHANNELS * config.stem**2, widths[0], 3, padding=1)
         self.blocks = nn.ModuleList(PlainBlock(a, b, down=True) for a, b in itertools.pairwise(widths))
         he_initialise(self)
 
-    def forward(self, rgb: Float[Tensor, "f 3 s s"]) -> tuple[Tensor, ...]:
-        levels = [self.first(functional.pixel_unshuffle(rgb * 2 - 1, self.stem))]
+    def forward(self, posed: PosedHead) -> tuple[Tensor, ...]:
+        masks = torch.cat([posed.shown, posed.head, posed.parts, posed.twin_shown], 1)
+        x = torch.cat([posed.rgb * 2 - 1, posed.twin * 2 - 1, masks], 1)
+        levels = [self.first(functional.pixel_unshuffle(x, self.stem))]
         for block in self.blocks:
             levels.append(block(levels[-1]))
         return tuple(levels)
 
 
 class SourceGate(nn.Module):
-    """h (1 + g scale) + g shift, scale and shift from warped source features, g from h and visibility.
+    """h (1 + g scale) + g shift, scale and shift from source features, g from h and visibility.
 
     Starts as the identity, so that the variant begins where the paper's form does.
     """
@@ -289,10 +304,11 @@ class FaceGenerator(nn.Module):
             StyledBlock(widths[i + 1], widths[i], config.style, up=True) for i in reversed(range(LEVELS))
         )
         he_initialise(self)
+        answers = 5 if config.source_features else 3
         self.exit = nn.Sequential(
             nn.InstanceNorm2d(widths[0], affine=True),
             nn.LeakyReLU(LEAK),
-            nn.Conv2d(widths[0], 3 * config.stem**2, 3 if config.stem > 1 else 1, padding=config.stem // 2),
+            nn.Conv2d(widths[0], answers * config.stem**2, 3 if config.stem > 1 else 1, padding=int(config.stem > 1)),
         )
         self.pyramid = SourcePyramid(config) if config.source_features else None
         self.gates = nn.ModuleList(SourceGate(widths[i]) for i in reversed(range(LEVELS)))
@@ -305,51 +321,54 @@ class FaceGenerator(nn.Module):
 
     def encode_source(self, rgb: Float[Tensor, "f 3 s s"]) -> SourceCode:
         """Everything that is read from the source, once. `rgb` in [0, 1] at the network's side."""
-        levels = () if self.pyramid is None else self.pyramid(rgb)
-        return SourceCode(style=self.encode_style(rgb), levels=levels)
+        return SourceCode(style=self.encode_style(rgb))
 
     def forward(
-        self,
-        landmark_map: Float[Tensor, "f 1 s s"],
-        source: SourceCode,
-        displacement: Float[Tensor, "f 2 i j"] | None = None,
-        visible: Float[Tensor, "f 1 i j"] | None = None,
-    ) -> Float[Tensor, "f 3 s s"]:
+        self, landmark_map: Float[Tensor, "f 1 s s"], source: SourceCode, posed: PosedHead | None = None
+    ) -> DrawnPicture:
         """`G_f(l̂_t, s_s)`: the target's picture.
 
         Args:
             landmark_map: lines of the target landmarks, 1 on a line, 0 elsewhere.
             source: of `encode_source`, one per frame (`SourceCode.expand`).
-            displacement: target place -> source place in half-sides, any side; only the variant reads it.
-            visible: 1 where the source shows that place; only the variant reads it.
-
-        Returns:
-            RGB in [0, 1].
+            posed: the source moved by geometry, at the same side; only the variant reads it.
 
         Raises:
-            ConfigError: the variant was given no displacement or visibility.
+            ConfigError: the variant was given no moved source.
         """
         stem = self.config.stem
+        levels = self._read(posed)
         h = self.middle(self.down(self.entry(functional.pixel_unshuffle(landmark_map * 2 - 1, stem))))
         for block in self.styled_middle:
             h = block(h, source.style)
         for i, block in enumerate(self.up):
             h = block(h, source.style)
-            if self.pyramid is not None:
-                h = self._add_source(i, h, source.levels[LEVELS - 1 - i], displacement, visible)
-        return torch.sigmoid(functional.pixel_shuffle(self.exit(h), stem).float() * 2)
+            if levels and posed is not None:
+                visible = resize(torch.maximum(posed.shown, posed.twin_shown), h.shape[-1]).to(h.dtype)
+                h = self.gates[i](h, levels[LEVELS - 1 - i], visible)
+        answer = functional.pixel_shuffle(self.exit(h), stem).float()
+        colour = torch.sigmoid(answer[:, :3] * 2)
+        if posed is None or not levels:
+            return DrawnPicture(rgb=colour, colour=colour, matte=None)
+        own, twin, drawn = _shares(answer[:, 3:], posed)
+        return DrawnPicture(rgb=own * posed.rgb + twin * posed.twin + drawn * colour, colour=colour, matte=own)
 
-    def _add_source(
-        self, i: int, h: Tensor, level: Tensor, displacement: Tensor | None, visible: Tensor | None
-    ) -> Tensor:
-        """Source features of one level, brought to where the target has them."""
-        if displacement is None or visible is None:
+    def _read(self, posed: PosedHead | None) -> tuple[Tensor, ...]:
+        if self.pyramid is None:
+            return ()
+        if posed is None:
             raise ConfigError(
-                "a generator with source_features needs displacement and visibility (reenact.geometry.flow.mesh_flow)"
+                "a generator with source_features needs the source moved by geometry (reenact.geometry.head.pose_head)"
             )
-        side = h.shape[-1]
-        warped = warp(level.float(), resize(displacement, side)).to(h.dtype)
-        return self.gates[i](h, warped, resize(visible, side).to(h.dtype))
+        return self.pyramid(posed)
+
+
+def _shares(answer: Float[Tensor, "f 2 s s"], posed: PosedHead) -> tuple[Tensor, Tensor, Tensor]:
+    """Of the moved source, of its twin, and of what is drawn; they begin as geometry has them."""
+    own = 2 * answer[:, :1] + 4 * posed.shown + 1
+    twin = 2 * answer[:, 1:] + 6 * posed.twin_shown * (1 - posed.shown) - 3
+    shares = torch.softmax(torch.cat([own, twin, torch.zeros_like(own) - 1], 1), 1)
+    return shares[:, :1], shares[:, 1:2], shares[:, 2:]
 
 
 class DualGeneratorNetworks(nn.Module):
