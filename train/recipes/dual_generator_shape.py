@@ -11,14 +11,12 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from reenact.errors import ConfigError
-from reenact.geometry.landmarks import edge_map, landmarks68_of
-from reenact.geometry.morphable import MorphableModel, load_morphable
-from reenact.systems.correspondence.motion import match_identity, read_mesh_motion, split_identity
+from reenact.geometry.landmarks import edge_map
+from reenact.geometry.morphable import load_morphable
 from reenact.systems.dual_generator.config import DualGeneratorConfig
-from reenact.systems.dual_generator.networks import DualGeneratorNetworks, Placement, ShapeGenerator, place, standardise
+from reenact.systems.dual_generator.networks import DualGeneratorNetworks, ShapeGenerator
 from train.data import FaceData
 from train.dual_generator_parts import export_part, network_of, start_parts
-from train.evaluate.metrics import ace_px
 from train.loop import Batch, LoopConfig, Losses
 from train.losses.adversarial import log_discriminator_loss, log_generator_loss
 from train.losses.dual_generator import (
@@ -29,12 +27,8 @@ from train.losses.dual_generator import (
     subject_class_loss,
     visible_local_shape_loss,
 )
-from train.shape_pairs import ShapePairConfig, ShapePairs, turned_landmarks
-
-FRAMES_PER_CLIP = 8
-"""Validation frames of each clip."""
-LARGE_YAW_DEG = (-80.0, -65.0, 65.0, 80.0)
-"""Yaws to which validation references are turned for the large-pose figure."""
+from train.shape_pairs import ShapePairConfig, ShapePairs
+from train.shape_validation import ValidationPairs, shape_figures, validation_pairs
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -158,50 +152,13 @@ class ShapeTask:
             losses["critic_r1"] = self.config.r1 * gradient_penalty(logits[:count], real)
         return losses
 
-    @torch.no_grad()
     def validate(self, networks: nn.Module, device: torch.device) -> dict[str, float]:
-        """Errors in pixels of a 256 px crop, on people of the validation split.
+        """See `shape_figures`, on people of the validation split."""
+        return shape_figures(self.validation_pairs(), networks.net, self.model, device)
 
-        - ace_px: self-reenactment, first frame of a clip -> later frames; ace_copy_px: the source's own landmarks.
-        - ace_large_px: the same with the reference turned in depth to `LARGE_YAW_DEG`.
-        - ace_cross_px: another person's frames, against the source's mesh given that frame's expression and pose by the
-          morphable model (a stand-in for the pictures of RaFD, where two people show one action).
-        - nearer_source: share of these whose result is nearer to that than to the reference's own landmarks.
-        """
-        figures: dict[str, list[float]] = {}
-        for pair in self.validation_pairs():
-            estimate = networks.net(pair.reference.to(device), pair.source_code.to(device)).landmarks.cpu()
-            placement = pair.placement
-            error = ace_px(place(estimate, placement), place(pair.target, placement))
-            figures.setdefault(f"ace{pair.kind}_px", []).extend(error.tolist())
-            if pair.copy is not None:
-                figures.setdefault("ace_copy_px", []).extend(ace_px(pair.copy, place(pair.target, placement)).tolist())
-            if pair.kind == "_cross":
-                to_driver = ace_px(place(estimate, placement), place(pair.reference, placement))
-                figures.setdefault("nearer_source", []).extend((error < to_driver).float().tolist())
-        return {name: float(np.mean(values)) for name, values in figures.items()}
-
-    def validation_pairs(self) -> list["ValidationPairs"]:
+    def validation_pairs(self) -> list[ValidationPairs]:
         """Fixed pairs of the validation split; none where it has no clips."""
-        data, found = self.val, []
-        for i, (first, last) in enumerate(data.clip_ranges):
-            rows = np.linspace(first, last - 1, FRAMES_PER_CLIP + 1).round().astype(int)[1:]
-            code = torch.from_numpy(np.array(data.embedding[[first] * len(rows)], np.float32))
-            mesh = torch.from_numpy(np.array(data.mesh_px[rows], np.float32))
-            source = torch.from_numpy(np.array(data.mesh_px[first], np.float32))[None]
-            standard, placement = standardise(landmarks68_of(mesh))
-            own = landmarks68_of(source).expand(len(rows), -1, -1)
-            found.append(ValidationPairs("", standard, code, standard, placement, own))
-            turn = np.resize(LARGE_YAW_DEG, len(rows)) - data.yaw_deg[rows]
-            turned = torch.from_numpy(turned_landmarks(self.model, data.mesh_px[rows], np.radians(turn))[0])
-            found.append(ValidationPairs("_large", turned, code, turned, placement, None))
-            other = data.clip_ranges[(i + 1) % len(data.clip_ranges)][0]
-            if data.person[other] != data.person[first]:
-                other_mesh = torch.from_numpy(np.array(data.mesh_px[other], np.float32))[None]
-                code = torch.from_numpy(np.array(data.embedding[[other] * len(rows)], np.float32))
-                target = matched_landmarks(self.model, other_mesh, mesh)
-                found.append(ValidationPairs("_cross", standard, code, target, placement, None))
-        return found
+        return validation_pairs(self.val, self.model)
 
     @torch.no_grad()
     def draw_samples(self, networks: nn.Module, device: torch.device) -> np.ndarray | None:
@@ -220,32 +177,6 @@ class ShapeTask:
 
     def export(self, networks: nn.Module, folder: pathlib.Path, facts: dict[str, Any]) -> None:
         export_part(self.whole, self.others, "shape", networks.net, folder, facts)
-
-
-class ValidationPairs(NamedTuple):
-    """References on one source."""
-
-    kind: str
-    """"" self-reenactment, "_large" turned, "_cross" another person's."""
-    reference: Float[Tensor, "n 68 3"]
-    """Standardised."""
-    source_code: Float[Tensor, "n 256"]
-    target: Float[Tensor, "n 68 3"]
-    """Wanted, standardised."""
-    placement: Placement
-    """Where the reference stands, in pixels of its crop."""
-    copy: Float[Tensor, "n 68 3"] | None
-    """The source's own landmarks in pixels of that crop, where source and reference share one."""
-
-
-def matched_landmarks(
-    model: MorphableModel, source: Float[Tensor, "1 478 3"], reference: Float[Tensor, "n 478 3"]
-) -> Float[Tensor, "n 68 3"]:
-    """Standardised landmarks of the source's mesh with the reference's expression and pose."""
-    count = len(reference)
-    motion = read_mesh_motion(model, reference)
-    identity = split_identity(model, source.expand(count, -1, -1))
-    return standardise(landmarks68_of(match_identity(model, identity, motion, motion, "absolute")))[0]
 
 
 def build(train: FaceData, val: FaceData, arguments: Any) -> tuple[ShapeTask, LoopConfig]:

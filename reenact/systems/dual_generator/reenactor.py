@@ -130,7 +130,7 @@ class DualGeneratorReenactor(Reenactor[DualGeneratorIdentity, HeadMotion, Driven
         relative = mode == "relative"
         matched = match_shape(self.morphable, identity.matched, motion.mesh, neutral.mesh, relative=relative)
         base = neutral.landmarks if relative else None
-        landmarks = self.anchored.act(self.networks.shape, identity.shape, motion.landmarks, base)
+        landmarks = self.anchored.act(self._generate_shape, identity.shape, motion.landmarks, base)
         return DrivenHead(mesh=matched.pose.apply(self.anchored.carry(matched.shape, landmarks)))
 
     def pose_face(self, identity: DualGeneratorIdentity, angles_rad: Float[Tensor, "f 3"]) -> DrivenHead:
@@ -152,6 +152,9 @@ class DualGeneratorReenactor(Reenactor[DualGeneratorIdentity, HeadMotion, Driven
         moved = moved_share(identity.mesh, driven.mesh, side)
         changed = moved * changed_share(posed, lines)
         return finish(drawn, posed, changed, identity.rgb, identity.native_rgb)
+
+    def _generate_shape(self, landmarks: Tensor, code: Tensor) -> Tensor:
+        return self.networks.shape(landmarks, code).landmarks
 
     def _build_heads(self, rgb: Tensor, mesh: Tensor, parsing: Tensor | None) -> tuple[Head, Head]:
         side, model = rgb.shape[-1], self._on_cpu[0]

@@ -10,6 +10,7 @@ agree the source's own shape remains, to the last bit.
 """
 
 import dataclasses
+from collections.abc import Callable
 
 import torch
 from jaxtyping import Float
@@ -17,7 +18,10 @@ from torch import Tensor, nn
 
 from reenact.geometry.landmarks import LANDMARKS_68
 from reenact.geometry.morphable import MorphableModel, Pose, align
-from reenact.systems.dual_generator.networks import ShapeGenerator, standardise
+from reenact.systems.dual_generator.networks import standardise
+
+Generate = Callable[[Float[Tensor, "f 68 3"], Float[Tensor, "f e"]], Float[Tensor, "f 68 3"]]
+"""`R_l(E_l(l_r), r_s)`: standardised landmarks and face ID codes to standardised landmarks."""
 
 _REACH = 0.12
 """Distance, eye distances, over which a landmark carries neighbouring points of the mesh along."""
@@ -63,7 +67,7 @@ class AnchoredShape(nn.Module):
 
     def act(
         self,
-        generator: ShapeGenerator,
+        generate: Generate,
         source: SourceShape,
         reference: Float[Tensor, "f 68 3"],
         base: Float[Tensor, "#f 68 3"] | None = None,
@@ -71,14 +75,14 @@ class AnchoredShape(nn.Module):
         """The source's landmarks doing what the reference does, head coordinates.
 
         Args:
-            generator: the IDSG.
+            generate: the IDSG.
             source: of `take`.
             reference: landmarks of the driver, any unit.
             base: landmarks of the action to count from; the source's own if None.
         """
         base = source.own_action if base is None else base
         both = torch.cat([reference, base])
-        estimate = generator(standardise(both)[0], source.code.expand(len(both), -1)).landmarks
+        estimate = generate(standardise(both)[0], source.code.expand(len(both), -1))
         at_rest = align(estimate, source.landmarks, self.rigid).invert(estimate)
         return source.landmarks + (at_rest[: len(reference)] - at_rest[len(reference) :])
 

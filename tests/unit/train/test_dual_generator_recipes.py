@@ -37,8 +37,9 @@ from train.losses.dual_generator import (
 from train.pairs import PairConfig, PairSampler
 from train.recipes import dual_generator_face_cross, dual_generator_shape
 from train.recipes.dual_generator_face import FaceTask, FaceTaskConfig
-from train.recipes.dual_generator_shape import ShapeTask, ShapeTaskConfig, matched_landmarks
+from train.recipes.dual_generator_shape import ShapeTask, ShapeTaskConfig
 from train.shape_pairs import ShapePairConfig, ShapePairs, mirror_of_landmarks, turned_landmarks
+from train.shape_validation import matched_landmarks
 
 SIDE = 64
 CPU = torch.device("cpu")
