@@ -7,6 +7,7 @@ import torch
 from torch.utils.flop_counter import FlopCounterMode
 
 from reenact.errors import ConfigError
+from reenact.geometry.head import PosedHead
 from reenact.systems.dual_generator.config import PRESETS, DualGeneratorConfig
 from reenact.systems.dual_generator.networks import (
     SPREAD,
@@ -29,6 +30,7 @@ SMALL = DualGeneratorConfig(
     landmark_width=16,
     action_code=8,
     decoder_width=16,
+    stem=2,
     width=8,
     max_width=16,
     style=12,
@@ -47,8 +49,11 @@ def face_generator(config: DualGeneratorConfig) -> FaceGenerator:
     return net.eval().requires_grad_(False)
 
 
-def flow(frames: int, side: int) -> tuple[torch.Tensor, torch.Tensor]:
-    return 0.1 * torch.randn(frames, 2, side // 2, side // 2), torch.rand(frames, 1, side // 2, side // 2).round()
+def moved_source(frames: int, side: int) -> PosedHead:
+    rgb, twin, parts = torch.rand(3, frames, 3, side, side)
+    shown, head, twin_shown = torch.rand(3, frames, 1, side, side).round()
+    displacement = 0.1 * torch.randn(frames, 2, side, side)
+    return PosedHead(rgb, displacement, shown, head, parts.round(), twin, twin_shown)
 
 
 def landmarks(frames: int = 2) -> torch.Tensor:
@@ -115,55 +120,52 @@ def test_blocks_change_sides_and_channels() -> None:
 def test_pictures_have_the_side_of_the_map(config: DualGeneratorConfig, side: int) -> None:
     net = face_generator(config)
     source = net.encode_source(torch.rand(1, 3, side, side))
-    drawn = net(torch.rand(3, 1, side, side), source.expand(3), *flow(3, side))
-    assert drawn.shape == (3, 3, side, side)
-    assert drawn.min() >= 0
-    assert drawn.max() <= 1
-    assert bool(torch.isfinite(drawn).all())
+    drawn = net(torch.rand(3, 1, side, side), source.expand(3), moved_source(3, side))
+    for picture in (drawn.rgb, drawn.colour):
+        assert picture.shape == (3, 3, side, side)
+        assert picture.min() >= 0
+        assert picture.max() <= 1
+        assert bool(torch.isfinite(picture).all())
 
 
 def test_a_batch_is_its_frames_one_by_one() -> None:
-    net, lines, moved = face_generator(SMALL), torch.rand(3, 1, 64, 64), flow(3, 64)
+    net, lines, moved = face_generator(SMALL), torch.rand(3, 1, 64, 64), moved_source(3, 64)
     source = net.encode_source(torch.rand(1, 3, 64, 64))
-    together = net(lines, source.expand(3), *moved)
+    together = net(lines, source.expand(3), moved).rgb
     for i in range(3):
         one = slice(i, i + 1)
-        torch.testing.assert_close(
-            net(lines[one], source, *(value[one] for value in moved)), together[one], atol=1e-4, rtol=1e-3
-        )
+        alone = net(lines[one], source, PosedHead(*(value[one] for value in moved))).rgb
+        torch.testing.assert_close(alone, together[one], atol=1e-4, rtol=1e-3)
 
 
-def test_the_paper_form_reads_no_flow_and_the_variant_asks_for_it() -> None:
+def test_the_paper_form_reads_no_moved_source_and_the_variant_asks_for_it() -> None:
     lines, rgb = torch.rand(1, 1, 64, 64), torch.rand(1, 3, 64, 64)
     paper = face_generator(PAPER_FORM)
     source = paper.encode_source(rgb)
-    assert source.levels == ()
-    torch.testing.assert_close(paper(lines, source), paper(lines, source, *flow(1, 64)))
+    drawn = paper(lines, source)
+    assert drawn.matte is None
+    torch.testing.assert_close(drawn.rgb, drawn.colour)
+    torch.testing.assert_close(drawn.rgb, paper(lines, source, moved_source(1, 64)).rgb)
     variant = face_generator(SMALL)
-    with pytest.raises(ConfigError, match="needs displacement and visibility"):
+    with pytest.raises(ConfigError, match="needs the source moved by geometry"):
         variant(lines, variant.encode_source(rgb))
 
 
-def test_untrained_source_features_change_nothing() -> None:
+def test_untrained_shares_are_those_of_geometry() -> None:
+    """Where the source shows the target its pixel stays; where only the mirrored source does, that one's comes."""
     torch.manual_seed(0)
     net = FaceGenerator(SMALL).eval()
-    lines, one = torch.rand(1, 1, 64, 64), net.encode_source(torch.rand(1, 3, 64, 64))
-    other = net.encode_source(torch.rand(1, 3, 64, 64))
-    mixed = one._replace(levels=other.levels)
-    torch.testing.assert_close(net(lines, one, *flow(1, 64)), net(lines, mixed, *flow(1, 64)))
-
-
-def test_source_features_arrive_where_the_flow_says() -> None:
-    """What the source has on the left changes the right half of the target, if the flow looks to the other side."""
-    net, side = face_generator(SMALL), 16
-    h, level = torch.randn(1, 8, side, side), torch.zeros(1, 8, side, side)
-    level[..., : side // 2] = torch.randn(1, 8, side, side // 2)
-    displacement, visible = torch.zeros(1, 2, side, side), torch.ones(1, 1, side, side)
-    displacement[:, 0, :, side // 2 :], displacement[:, 0, :, : side // 2] = -1.0, 1.0
-    blank = net._add_source(3, h, torch.zeros_like(level), displacement, visible)
-    change = (net._add_source(3, h, level, displacement, visible) - blank).abs().mean((0, 1, 2))
-    assert change[: side // 2 - 1].max() == 0
-    assert change[side // 2 + 1 :].min() > 0
+    net.exit[2].weight.data.zero_()
+    net.exit[2].bias.data.zero_()
+    moved = moved_source(1, 64)
+    drawn = net(torch.rand(1, 1, 64, 64), net.encode_source(torch.rand(1, 3, 64, 64)), moved)
+    assert drawn.matte is not None
+    own = moved.shown[:, 0] > 0
+    assert drawn.matte[:, 0][own].min() > 0.95
+    hidden = (moved.shown == 0) & (moved.twin_shown == 1)
+    nearer_twin = (drawn.rgb - moved.twin).abs() < (drawn.rgb - moved.rgb).abs()
+    differ = (moved.twin - moved.rgb).abs() > 0.4
+    assert nearer_twin[hidden.expand_as(differ) & differ].all()
 
 
 def test_tiny_fits_its_budget() -> None:
@@ -172,7 +174,7 @@ def test_tiny_fits_its_budget() -> None:
     with torch.no_grad():
         source = net.face.encode_source(torch.rand(1, 3, 256, 256))
         with FlopCounterMode(display=False) as counter:
-            net.face(torch.rand(1, 1, 256, 256), source, *flow(1, 256))
+            net.face(torch.rand(1, 1, 256, 256), source, moved_source(1, 256))
     assert counter.get_total_flops() / 2 <= 2.5e9
 
 
@@ -188,7 +190,7 @@ def test_paper_preset_counts_the_paper_s_blocks() -> None:
 
 
 def test_sizes_that_do_not_fit_are_refused_in_words() -> None:
-    with pytest.raises(ConfigError, match="make it a multiple of 32"):
+    with pytest.raises(ConfigError, match="make it a multiple of 64"):
         DualGeneratorConfig(crop=CropSpec(network_px=80))
     with pytest.raises(ConfigError, match="style_px is 100"):
         DualGeneratorConfig(style_px=100)

@@ -48,6 +48,7 @@ SMALL = DualGeneratorConfig(
     landmark_width=32,
     action_code=8,
     decoder_width=32,
+    stem=2,
     width=8,
     max_width=16,
     style=12,
