@@ -119,7 +119,7 @@ class Bench:
             if len(self._identities) >= _KEPT:
                 self._identities.clear()
             image = FaceImage(
-                rgb=_to_rgb([self.frame(job.source)], self.device),
+                rgb=to_rgb([self.frame(job.source)], self.device),
                 crop_from_frame=torch.eye(3, device=self.device)[None],
             )
             self._identities[key] = method.encode(image, self._placed(job.source_geometry))
@@ -148,7 +148,7 @@ class Bench:
         rows: list[dict[str, float]] = []
         for start in range(0, len(frames), BATCH):
             result, target = (
-                _to_rgb(pictures[start : start + BATCH], self.device)
+                to_rgb(pictures[start : start + BATCH], self.device)
                 for pictures in (frames, [self.frame(row) for row in job.driving])
             )
             columns = {name: getattr(metrics, name)(result, target) for name in ("ssim", "psnr_db", "l1", "mse")}
@@ -227,9 +227,11 @@ class Bench:
             source=job.source,
             driving=row,
             values=values,
+            direction=job.direction,
             features=features,
         )
 
 
-def _to_rgb(frames: list[Frame], device: torch.device) -> Float[Tensor, "n 3 h w"]:
+def to_rgb(frames: list[Frame], device: torch.device) -> Float[Tensor, "n 3 h w"]:
+    """Pictures as tensors in [0, 1]."""
     return torch.from_numpy(np.stack(frames)).to(device).permute(0, 3, 1, 2).float() / 255

@@ -44,7 +44,10 @@ class Job:
     truth: bool
     """Whether the driving frames are also what the results should look like."""
     twin: int | None = None
-    """Of a triplet: the row whose landmarks the result should have."""
+    """Of a triplet: the row whose landmarks the result should have. Of a pair: a picture of the source's person at the
+    driver's yaw."""
+    direction: str = ""
+    """Of `profiled_pairs`."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -59,6 +62,8 @@ class Outcome:
     """The first frame, for a run."""
     values: dict[str, float]
     """By `Metric.key`; what could not be measured is missing."""
+    direction: str = ""
+    """Of `profiled_pairs`."""
     features: dict[str, np.ndarray] = dataclasses.field(default_factory=dict)
     """Rows of set measures, by `Metric.key`."""
 

@@ -71,6 +71,13 @@ def left_out(settings: Settings) -> dict[str, str]:
         reasons |= dict.fromkeys(("ssim", "psnr_db", "l1", "mse", "lpips", "akd_px", "ace_px"), why)
     else:
         reasons["lsim"] = "needs a third person (--protocol cross)"
+    if settings.profiled:
+        reasons["lpips"] = "knows no pictures of which a part is made up"
+        reasons |= dict.fromkeys(("fid", "frechet_identity"), "rendered pictures are no set to compare with")
+    else:
+        why = "needs pictures whose geometry is known (--profiled)"
+        reasons |= dict.fromkeys(("akd_known_px", "pose_known_deg"), why)
+        reasons["csim_share"] = "is told by direction and yaw (--profiled)"
     if settings.protocol == "large-pose":
         reasons["jitter_px"] = "pairs are single frames (--protocol self or cross)"
     return reasons

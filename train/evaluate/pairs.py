@@ -4,6 +4,7 @@ import dataclasses
 import hashlib
 import json
 import pathlib
+import re
 from collections.abc import Sequence
 from typing import Any
 
@@ -16,6 +17,8 @@ from train.evaluate.settings import ProtocolName
 FORMAT_VERSION = 1
 KIND = "reenact-pairs"
 
+_TURNED = re.compile(r"(.+)@([+-]\d+\.\d)")
+
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Pair:
@@ -24,6 +27,10 @@ class Pair:
     source: str
     target: str
     """The driving frame; also the truth, if it is of the source's own clip."""
+    direction: str = ""
+    """Of `profiled_pairs`."""
+    twin: str = ""
+    """A picture of the source's person at the target's yaw: its identity is what two real frames share."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -60,7 +67,7 @@ class PairSet:
 
     def names(self) -> list[str]:
         """Every picture that takes part, once, in order of appearance."""
-        every = [name for pair in self.pairs for name in (pair.source, pair.target)]
+        every = [name for pair in self.pairs for name in (pair.source, pair.target, pair.twin) if name]
         every += [name for run in self.runs for name in (run.source, *run.driving)]
         every += [name for three in self.triplets for name in (three.source, three.twin, three.driving)]
         return list(dict.fromkeys(every))
@@ -71,17 +78,29 @@ def rows_by_name(data: FaceData) -> dict[str, int]:
     return {name: row for row, name in enumerate(data.names)}
 
 
+def turned_name(name: str, yaw_deg: float | None) -> str:
+    """Name of a picture that face profiling turned to a yaw; with None its own."""
+    return name if yaw_deg is None else f"{name}@{yaw_deg:+.1f}"
+
+
+def base_and_yaw(name: str) -> tuple[str, float | None]:
+    """Name of the photograph behind a name, and the yaw it is turned to."""
+    found = _TURNED.fullmatch(name)
+    return (found[1], float(found[2])) if found else (name, None)
+
+
 def count_drivers(data: FaceData, pairs: Sequence[Pair]) -> int:
     """People who drive in some pairs: what the intervals are drawn from."""
     rows = rows_by_name(data)
-    return len({int(data.person[rows[pair.target]]) for pair in pairs})
+    return len({int(data.person[rows[base_and_yaw(pair.target)[0]]]) for pair in pairs})
 
 
 def fingerprint(pairs: PairSet, data: FaceData) -> str:
     """sha256 over names and labelled meshes of the pictures that take part: another data set gives another one."""
     rows, digest = rows_by_name(data), hashlib.sha256()
     for name in pairs.names():
-        mesh_16 = np.round(np.asarray(data.mesh_px[rows[name]], np.float64) * 16).astype("<i4")
+        row = rows[base_and_yaw(name)[0]]
+        mesh_16 = np.round(np.asarray(data.mesh_px[row], np.float64) * 16).astype("<i4")
         digest.update(name.encode() + b"\0" + mesh_16.tobytes())
     return digest.hexdigest()
 
@@ -93,6 +112,7 @@ def save_pairs(pairs: PairSet, data: FaceData, path: pathlib.Path) -> None:
         "kind": KIND,
         "data_sha256": fingerprint(pairs, data),
         **dataclasses.asdict(pairs),
+        "pairs": [{key: value for key, value in dataclasses.asdict(each).items() if value} for each in pairs.pairs],
     }
     path.write_text(json.dumps(content, indent=1) + "\n")
 
@@ -129,7 +149,7 @@ def load_pairs(path: pathlib.Path, data: FaceData, *, protocol: ProtocolName, sp
         ) from error
     if pairs.protocol != protocol:
         raise ConfigError(f"{path} holds pairs of the protocol {pairs.protocol}; give --protocol {pairs.protocol}.")
-    missing = sorted(set(pairs.names()) - set(data.names))
+    missing = sorted({base_and_yaw(name)[0] for name in pairs.names()} - set(data.names))
     if missing:
         raise UnsupportedInputError(
             f"{path} names {missing[0]!r}, which split {split!r} of this data set does not hold ({len(missing)} of its "

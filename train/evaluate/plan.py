@@ -10,6 +10,7 @@ from train.evaluate.inputs import REFERENCE_SECONDS
 from train.evaluate.jobs import Driver, Job, JobKind, TrackTask
 from train.evaluate.methods import BATCH
 from train.evaluate.pairs import PairSet, rows_by_name
+from train.evaluate.profiled_faces import ProfiledFaces
 from train.evaluate.settings import Settings
 
 
@@ -21,12 +22,22 @@ class Item:
     source: int
     driving: tuple[int, ...]
     twin: int | None = None
+    direction: str = ""
 
 
 def list_items(pairs: PairSet, data: FaceData) -> list[Item]:
     """Everything that is drawn."""
     rows = rows_by_name(data)
-    items = [Item(kind="pair", source=rows[each.source], driving=(rows[each.target],)) for each in pairs.pairs]
+    items = [
+        Item(
+            kind="pair",
+            source=rows[each.source],
+            driving=(rows[each.target],),
+            twin=rows[each.twin] if each.twin else None,
+            direction=each.direction,
+        )
+        for each in pairs.pairs
+    ]
     items += [
         Item(kind="run", source=rows[each.source], driving=tuple(rows[name] for name in each.driving))
         for each in pairs.runs
@@ -71,7 +82,7 @@ def plan_jobs(
         The jobs, and how many items fell out because no face was found in their source or driving frames.
     """
     jobs: list[Job] = []
-    grouped: dict[tuple[int, int, int | None, JobKind], list[int]] = collections.defaultdict(list)
+    grouped: dict[tuple[int, int, int | None, JobKind, str], list[int]] = collections.defaultdict(list)
     lost = 0
     for item in items:
         first = first_row(data, item.driving[0])
@@ -79,14 +90,15 @@ def plan_jobs(
         if item.source not in sources[item.source].geometry or any(row not in found for row in item.driving):
             lost += 1
         elif item.kind == "run":
-            jobs += [_job(item.kind, item.source, item.driving, None, data, sources, drivers, mode) for mode in modes]
+            jobs += [_job(item.kind, item.source, item.driving, data, sources, drivers, mode) for mode in modes]
         else:
-            grouped[item.source, first, item.twin, item.kind].extend(item.driving)
-    for (source, _, twin, kind), rows in sorted(grouped.items(), key=lambda entry: entry[0][:2]):
+            grouped[item.source, first, item.twin, item.kind, item.direction].extend(item.driving)
+    for (source, _, twin, kind, direction), rows in sorted(grouped.items(), key=lambda entry: entry[0][:2]):
         for start in range(0, len(rows), BATCH):
             part = tuple(rows[start : start + BATCH])
             wanted = modes if kind == "pair" else ("absolute",)
-            jobs += [_job(kind, source, part, twin, data, sources, drivers, mode) for mode in wanted]
+            made = [_job(kind, source, part, data, sources, drivers, mode) for mode in wanted]
+            jobs += [dataclasses.replace(job, twin=twin, direction=direction) for job in made]
     return jobs, lost
 
 
@@ -94,7 +106,6 @@ def _job(
     kind: JobKind,
     source: int,
     driving: tuple[int, ...],
-    twin: int | None,
     data: FaceData,
     sources: dict[int, Driver],
     drivers: dict[int, Driver],
@@ -102,7 +113,7 @@ def _job(
 ) -> Job:
     driver = drivers[first_row(data, driving[0])]
     own = sources[source].geometry[source]
-    same_clip = bool(data.clip[source] >= 0 and data.clip[source] == data.clip[driving[0]])
+    same_clip = _same_clip(data, source, driving[0])
     return Job(
         kind=kind,
         source=source,
@@ -113,8 +124,14 @@ def _job(
         neutral=own if same_clip else driver.references[mode],
         mode=mode,
         truth=same_clip and kind == "pair",
-        twin=twin,
     )
+
+
+def _same_clip(data: FaceData, source: int, driving: int) -> bool:
+    """Whether the driving frame is what the result should look like."""
+    if isinstance(data, ProfiledFaces):
+        return bool(data.take[source] == data.take[driving])
+    return bool(data.clip[source] >= 0 and data.clip[source] == data.clip[driving])
 
 
 def first_row(data: FaceData, row: int) -> int:

@@ -11,6 +11,8 @@ import torch
 import tqdm
 
 from train.evaluate.bench import Bench
+from train.evaluate.profiled_bench import bench_for
+from train.evaluate.profiled_faces import ProfiledFaces
 from train.evaluate.settings import Settings
 
 Task = TypeVar("Task")
@@ -49,7 +51,7 @@ def spread(bench: Bench, workers: int) -> Iterator[Spread]:
         workers,
         mp_context=multiprocessing.get_context("spawn"),  # torch's threads do not survive a fork
         initializer=_start,
-        initargs=(bench.settings,),
+        initargs=(bench.settings, bench.data if isinstance(bench.data, ProfiledFaces) else None),
     ) as pool:
 
         def across(verb: Literal["track", "work"], tasks: Sequence[Any], what: str) -> list[Any]:
@@ -63,13 +65,13 @@ def _bar(items: Any, total: int, what: str) -> Any:
     return tqdm.tqdm(items, total=total, desc=what, unit="job", leave=False, disable=None)
 
 
-def _start(settings: Settings) -> None:
+def _start(settings: Settings, rendered: ProfiledFaces | None) -> None:
     import cv2
 
     global _bench
     torch.set_num_threads(1)
     cv2.setNumThreads(1)
-    _bench = Bench(settings)
+    _bench = bench_for(settings, rendered)
 
 
 def _track(task: Any) -> Any:

@@ -3,6 +3,8 @@
 The labels choose (yaw, Action Units, who is who), so that a draw depends on data and seed and on no network of ours.
 """
 
+from typing import Any
+
 import numpy as np
 import torch
 
@@ -12,6 +14,7 @@ from reenact.types import head_angles_rad
 from train.data import FaceData
 from train.evaluate.large_pose import draw_large_pose
 from train.evaluate.pairs import Pair, PairSet, Run, Triplet, count_drivers
+from train.evaluate.profiled_pairs import draw_profiled
 from train.evaluate.settings import Settings
 
 _DRIVERS_COMPARED = 4000
@@ -25,12 +28,14 @@ def draw_pairs(data: FaceData, settings: Settings) -> PairSet:
         ConfigError: the data has no pair of this kind; the text says what it lacks.
     """
     rng = np.random.default_rng(settings.seed)
+    common: dict[str, Any] = {"protocol": settings.protocol, "split": settings.split, "seed": settings.seed}
+    if settings.profiled:
+        return PairSet(**common, **draw_profiled(data, settings, rng))
     if not any(stop - first >= 2 for first, stop in data.clip_ranges):
         raise ConfigError(
             f"Split {settings.split!r} of {settings.data} holds no clip of two frames or more; the protocol "
             f"{settings.protocol} needs clips. Give another --split or --data."
         )
-    common = {"protocol": settings.protocol, "split": settings.split, "seed": settings.seed}
     if settings.protocol == "large-pose":
         return PairSet(**common, **draw_large_pose(data, settings, rng))
     draw = _draw_self if settings.protocol == "self" else _draw_cross

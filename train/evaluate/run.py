@@ -5,6 +5,7 @@ import pathlib
 import tempfile
 
 from reenact.errors import ConfigError, OutputError, UnsupportedInputError
+from reenact.geometry.morphable import load_morphable
 from reenact.systems.base import MotionMode
 from train.data import FaceData, load_faces
 from train.evaluate.bench import Bench
@@ -16,6 +17,8 @@ from train.evaluate.networks import describe_networks, left_out
 from train.evaluate.pairs import PairSet, load_pairs, save_pairs
 from train.evaluate.plan import list_items, plan_jobs, plan_sources, plan_tracking
 from train.evaluate.pool import Spread, spread, worker_count
+from train.evaluate.profiled_bench import bench_for
+from train.evaluate.profiled_faces import render_faces
 from train.evaluate.protocols import draw_pairs
 from train.evaluate.report import Report, describe_machine, save_values
 from train.evaluate.settings import Settings
@@ -36,14 +39,14 @@ def evaluate(settings: Settings) -> Report:
     prepare_out(settings)
     data = open_data(settings)
     pairs = draw_pairs(data, settings) if settings.pairs_file is None else _reuse_pairs(settings, data)
-    bench = Bench(settings, data)
+    bench = bench_for(settings, render_faces(data, pairs, load_morphable()) if settings.profiled else data)
     with spread(bench, worker_count(settings, bench.device)) as across:
-        jobs, lost = _plan(pairs, data, settings, across)
+        jobs, lost = _plan(pairs, bench.data, settings, across)
         outcomes = [outcome for found in across("work", jobs, "drawing and measuring") for outcome in found]
     save_pairs(pairs, data, settings.out / PAIRS_NAME)
     report = _conclude(bench, pairs, jobs, outcomes, lost)
     report.save(settings.out)
-    save_values(outcomes, data, settings.out / VALUES_NAME)
+    save_values(outcomes, bench.data, settings.out / VALUES_NAME)
     _draw_sheets(bench, jobs, outcomes)
     return report
 

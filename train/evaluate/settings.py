@@ -56,6 +56,8 @@ class Settings:
     """large-pose: the near side's yaw lies below it, degrees."""
     min_yaw: float = 60.0
     """large-pose: the far side's yaw lies above it, degrees."""
+    profiled: bool = False
+    """large-pose: turn near-frontal pictures by face profiling, so that every yaw has pairs."""
     triplets: int = 100
     """cross: triplets for LSIM."""
     runs: int = 24
@@ -104,5 +106,9 @@ class Settings:
                 f"--max-yaw {self.max_yaw:g} and --min-yaw {self.min_yaw:g} do not fit: 0 < max-yaw <= min-yaw < 90 "
                 "degrees is needed."
             )
+        if self.profiled and self.protocol != "large-pose":
+            raise ConfigError(f"--profiled belongs to --protocol large-pose, not to {self.protocol}.")
+        if self.profiled and self.checks:
+            raise ConfigError("--checks needs whole clips; give it without --profiled.")
         if self.fps <= 0:
             raise ConfigError(f"--fps must be positive, got {self.fps:g}.")

@@ -12,6 +12,7 @@ from train.evaluate.bootstrap import Estimate, bootstrap_mean
 from train.evaluate.catalogue import BY_KEY, METRICS, SET_METRICS
 from train.evaluate.jobs import REAL, Outcome
 from train.evaluate.metrics import frechet_distance
+from train.evaluate.profiled_pairs import DIRECTIONS, PHOTOGRAPHS
 from train.evaluate.settings import TURN_BINS_DEG, YAW_BINS_DEG
 
 Bins = tuple[tuple[float, float], ...]
@@ -28,6 +29,8 @@ class Row:
     """By bin of the driving frame's yaw; {} for a bin without pairs."""
     by_turn: dict[str, dict[str, Estimate]]
     """By bin of the difference of yaw between source and driving frame."""
+    by_direction: dict[str, dict[str, dict[str, Estimate]]]
+    """By direction of `profiled_pairs`, then by bin of the larger yaw of source and driving frame; {} elsewhere."""
     mean_rank: float | None
     """Over the measures that all methods of this mode have; None for what is not ranked."""
 
@@ -71,7 +74,7 @@ def gains(
         pairs = {
             (each.method, each.source, each.driving): each
             for each in outcomes
-            if each.mode == mode and each.kind == "pair"
+            if each.mode == mode and each.kind == "pair" and each.direction not in PHOTOGRAPHS
         }
         for label in systems if pairs else ():
             for over in baselines:
@@ -109,6 +112,8 @@ def in_bin(angle_deg: np.ndarray, low: float, high: float, bins: Bins) -> np.nda
 
 
 def _row(label: str, mode: MotionMode, own: list[Outcome], real: list[Outcome], data: FaceData, draws: int) -> Row:
+    directions = _by_direction(own, real, data, draws)
+    own = [each for each in own if each.direction not in PHOTOGRAPHS]
     pairs = [each for each in own if each.kind == "pair"]
     yaw = np.array([abs(data.yaw_deg[each.driving]) for each in pairs])
     turn = np.array([abs(data.yaw_deg[each.driving] - data.yaw_deg[each.source]) for each in pairs])
@@ -125,8 +130,38 @@ def _row(label: str, mode: MotionMode, own: list[Outcome], real: list[Outcome], 
         metrics=metrics,
         by_yaw=_by_bin(pairs, yaw, YAW_BINS_DEG, data, draws),
         by_turn=_by_bin(pairs, turn, TURN_BINS_DEG, data, draws),
+        by_direction=directions,
         mean_rank=None,
     )
+
+
+def _by_direction(
+    own: list[Outcome], real: list[Outcome], data: FaceData, draws: int
+) -> dict[str, dict[str, dict[str, Estimate]]]:
+    reached = {_pair_of(each): each.values["csim"] for each in real if "csim" in each.values}
+    found: dict[str, dict[str, dict[str, Estimate]]] = {}
+    for direction in DIRECTIONS:
+        pairs = [each for each in own if each.direction == direction]
+        yaw = np.array([max(abs(data.yaw_deg[row]) for row in (each.source, each.driving)) for each in pairs])
+        if not pairs:
+            continue
+        found[direction] = _by_bin(pairs, yaw, YAW_BINS_DEG, data, draws)
+        for low, high in YAW_BINS_DEG:
+            inside = in_bin(yaw, low, high, YAW_BINS_DEG)
+            both = [
+                (each.values["csim"], reached[_pair_of(each)])
+                for each, taken in zip(pairs, inside, strict=True)
+                if taken and "csim" in each.values and _pair_of(each) in reached
+            ]
+            if both and (real_mean := float(np.mean(both, axis=0)[1])) > 0:
+                share = float(np.mean(both, axis=0)[0]) / real_mean
+                estimate = Estimate(mean=share, low=None, high=None, count=len(both))
+                found[direction][bin_name(low, high)]["csim_share"] = estimate
+    return found
+
+
+def _pair_of(outcome: Outcome) -> tuple[str, int, int]:
+    return outcome.direction, outcome.source, outcome.driving
 
 
 def _by_bin(

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from train.evaluate.bootstrap import Estimate
 from train.evaluate.catalogue import BY_KEY, METRICS, Metric
 from train.evaluate.jobs import REAL
+from train.evaluate.profiled_pairs import DIRECTIONS, found_key
 from train.evaluate.report import Report
 from train.evaluate.summary import Row
 
@@ -12,15 +13,37 @@ ABSENT = "–"
 _ARROWS = {"higher": "↑", "lower": "↓", "": ""}
 _BIN_METRICS = ("ssim", "psnr_db", "akd_px", "csim", "pose_error_deg", "ed", "found")
 """What the tables by yaw show; report.json has the rest."""
+_DIRECTION_METRICS = (
+    "found",
+    "akd_px",
+    "akd_known_px",
+    "pose_error_deg",
+    "pose_known_deg",
+    "csim",
+    "csim_share",
+    "csim_judge",
+    "ssim",
+    "l1",
+    "ed",
+)
+_DIRECTION_TEXT = (
+    "Bins: the larger yaw of source and driving frame, degrees. In brackets: pairs behind the figure. "
+    f"\"{REAL}\" is a picture of the source's person at the driver's yaw, made of another photograph: its CSIM is that "
+    "of two real frames, and its known errors are those of the tracker that judges. Pairs in whose source or driver "
+    "the tracker finds no face are in no figure."
+)
 _GAIN_METRICS = ("psnr_db", "ssim", "l1", "lpips", "akd_px", "csim", "pose_error_deg", "ed")
 
 
 def to_markdown(report: Report) -> str:
     """The whole report."""
     parts = [_heading(report), _main_table(report), _notes(report)]
-    parts += [_bins(report, "by_yaw", "By the driving frame's yaw, degrees")]
-    if report.settings.protocol == "large-pose":
-        parts += [_bins(report, "by_turn", "By the turn between source and driving frame, degrees")]
+    if report.settings.profiled:
+        parts += [_directions(report)]
+    else:
+        parts += [_bins(report, "by_yaw", "By the driving frame's yaw, degrees")]
+        if report.settings.protocol == "large-pose":
+            parts += [_bins(report, "by_turn", "By the turn between source and driving frame, degrees")]
     parts += [_gains(report), _checks(report), _networks(report)]
     return "\n\n".join(part for part in parts if part)
 
@@ -124,6 +147,29 @@ def _bins(report: Report, which: str, heading: str) -> str:
             lines.append([f"{name}: no pairs", *[ABSENT] * len(rows)])
     table = markdown_table([which.replace("_", " "), *(_column(row, modes) for row in rows)], lines)
     return f"## {heading}\n\nIn brackets: pairs.\n\n{table}"
+
+
+def _directions(report: Report) -> str:
+    """One table a direction: measures of every bin of yaw, the real frames beside."""
+    parts = [f"## By direction and yaw\n\n{_DIRECTION_TEXT}"]
+    for direction in DIRECTIONS:
+        rows = [row for row in report.rows if direction in row.by_direction]
+        lines, bins = [], tuple(rows[0].by_direction[direction]) if rows else ()
+        for name in bins:
+            cells = [row.by_direction[direction].get(name, {}) for row in rows]
+            for key in _DIRECTION_METRICS:
+                found = [cell_of.get(key) for cell_of in cells]
+                count = max((estimate.count for estimate in found if estimate is not None), default=0)
+                if count:
+                    lines.append([f"{name} ({count}): {title(BY_KEY[key])}", *(cell(e, BY_KEY[key]) for e in found)])
+            if not any(cells):
+                lines.append([f"{name}: no pairs", *[ABSENT] * len(rows)])
+        if lines:
+            drawn = [(name, report.pairs.found.get(found_key(direction, name), 0)) for name in bins]
+            text = "Pairs drawn: " + ", ".join(f"{count} at {name}" for name, count in drawn) + "."
+            table = markdown_table([direction, *(row.label for row in rows)], lines)
+            parts.append(f"### {direction}\n\n{text}\n\n{table}")
+    return "\n\n".join(parts)
 
 
 def _gains(report: Report) -> str:

@@ -1,0 +1,83 @@
+"""The pictures of a draw of `profiled_pairs`, those that are turned rendered: a small set of its own."""
+
+import dataclasses
+
+import numpy as np
+import torch
+
+from reenact.geometry.flow import landmark_visibility
+from reenact.geometry.morphable import MorphableModel
+from train.data import FaceData
+from train.evaluate.pairs import PairSet, base_and_yaw, rows_by_name
+from train.evaluate.settings import PICTURE_PX
+from train.profiling import Head, ProfiledFace, build_head, turn_head
+
+_VISIBILITY_SIDE_PX = 64
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class ProfiledFaces(FaceData):
+    """Every picture stands for itself (`clip` is -1); labels of turned pictures are turned with them."""
+
+    take: np.ndarray
+    """(N,) which pictures have the head, camera and light of one clip (or are one picture): those are what a result
+    should look like."""
+    seen: np.ndarray
+    """(N, 68) bool: landmarks that the head itself does not hide."""
+    shown: np.ndarray
+    """(N, 256, 256) bool: pixels that the photograph shows; all of a photograph."""
+
+
+def render_faces(data: FaceData, pairs: PairSet, model: MorphableModel) -> ProfiledFaces:
+    """All pictures that the pairs name.
+
+    Args:
+        data: the photographs.
+        pairs: drawn by `draw_profiled`.
+        model: of the heads.
+    """
+    names, rows_of = pairs.names(), rows_by_name(data)
+    parts = [base_and_yaw(name) for name in names]
+    rows = np.array([rows_of[base] for base, _ in parts])
+    heads: dict[int, list[int]] = {}
+    for i, (_, yaw) in enumerate(parts):
+        if yaw is not None:
+            heads.setdefault(int(rows[i]), []).append(i)
+    arrays = {
+        field.name: np.array(getattr(data, field.name)[rows])
+        for field in dataclasses.fields(FaceData)
+        if field.name != "names"
+    }
+    shown = np.ones(arrays["rgb"].shape[:3], bool)
+    for row, places in heads.items():
+        head = build_head(model, *(np.array(values[row]) for values in (data.rgb, data.mesh_px, data.parsing)))
+        for i in places:
+            yaw = parts[i][1]
+            assert yaw is not None
+            turn_deg = yaw - float(data.yaw_deg[row])
+            face = turn_face(head, turn_deg)
+            arrays["rgb"][i], arrays["mesh_px"][i], shown[i] = face.rgb, face.mesh_px, face.visible > 0
+            arrays["rotation"][i] = about_vertical(turn_deg) @ arrays["rotation"][i]
+    takes = np.where(data.clip[rows] >= 0, data.clip[rows], -1 - rows)
+    arrays["clip"] = np.full(len(rows), -1)
+    arrays["has_parsing"] = np.zeros(len(rows), bool)
+    seen = seen_landmarks(model, arrays["mesh_px"])
+    return ProfiledFaces(names=tuple(names), take=takes, seen=seen, shown=shown, **arrays)
+
+
+def turn_face(head: Head, turn_deg: float) -> ProfiledFace:
+    """Turned by an angle: what the labels and the fitted mesh call yaw differs by some degrees."""
+    return turn_head(head, head.yaw_deg + turn_deg)
+
+
+def about_vertical(turn_deg: float) -> np.ndarray:
+    """(3, 3) rotation that adds to the yaw of a camera_from_head rotation."""
+    c, s = np.cos(np.radians(turn_deg)), np.sin(np.radians(turn_deg))
+    return np.array([[c, 0, s], [0, 1, 0], [-s, 0, c]], np.float32)
+
+
+def seen_landmarks(model: MorphableModel, mesh_px: np.ndarray) -> np.ndarray:
+    """(n, 68) bool: landmarks that the mesh itself does not hide, by geometry."""
+    meshes = torch.from_numpy(np.asarray(mesh_px, np.float32)) / (PICTURE_PX / 2) - torch.tensor([1.0, 1.0, 0.0])
+    chunks = [landmark_visibility(model, part, _VISIBILITY_SIDE_PX) for part in meshes.split(64)]
+    return torch.cat(chunks).numpy() > 0.5
