@@ -7,14 +7,18 @@ import dataclasses
 from collections.abc import Callable
 from typing import Any
 
+from reenact.geometry.morphable import load_morphable
 from reenact.systems.correspondence.config import CorrespondenceConfig
+from reenact.systems.dual_generator.config import DualGeneratorConfig
 from reenact.systems.facegan.config import FaceganConfig
 from reenact.types import CropSpec
 from train.data import FaceData
 from train.loop import Task
 from train.pairs import PairConfig, PairSampler
 from train.recipes.correspondence import CorrespondenceTask, CorrespondenceTaskConfig
+from train.recipes.dual_generator_turned import TurnedFaceTask, TurnedTaskConfig
 from train.recipes.facegan import EndToEndTask, EndToEndTaskConfig
+from train.turned_pairs import TurnedPairConfig, TurnedPairs
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -39,6 +43,26 @@ def _facegan_task(data: FaceData) -> Task:
     return EndToEndTask(PairSampler(data, PairConfig(side=64)), data, network, EndToEndTaskConfig(), 64)
 
 
+_SMALL_DUAL_GENERATOR: dict[str, Any] = {
+    "stem": 1,
+    "landmark_width": 16,
+    "action_code": 8,
+    "decoder_width": 16,
+    "width": 8,
+    "max_width": 16,
+    "style": 8,
+    "style_px": 64,
+    "style_width": 4,
+    "style_max_width": 16,
+}
+
+
+def _dual_generator_task(data: FaceData) -> Task:
+    network = DualGeneratorConfig(crop=CropSpec(network_px=64), **_SMALL_DUAL_GENERATOR)
+    pairs = TurnedPairs(data, TurnedPairConfig(side=64, pool=4, clip_share=1.0), load_morphable())
+    return TurnedFaceTask(pairs, data, network, TurnedTaskConfig())
+
+
 SYSTEMS_UNDER_TEST = {
     "correspondence": SystemUnderTest(
         network={
@@ -49,6 +73,11 @@ SYSTEMS_UNDER_TEST = {
         },
         wrong_network={"widths": [8, 12, 16], "heads": 4},
         task=_correspondence_task,
+    ),
+    "dual_generator": SystemUnderTest(
+        network={"crop": {"face_scale": 1.95, "shift_up": 0.03, "network_px": 64}, **_SMALL_DUAL_GENERATOR},
+        wrong_network={"width": 8, "blocks": 1},
+        task=_dual_generator_task,
     ),
     "facegan": SystemUnderTest(
         network={
