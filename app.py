@@ -6,7 +6,7 @@ import os
 # Before gradio is imported: the page tells nobody that it runs.
 os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")
 
-from reenact.space.models import EDITING, Models, has_weights
+from reenact.space.models import EDITING, LARGE_POSE, Models, has_weights
 from reenact.space.page import build_page, launch_options
 
 
@@ -16,8 +16,9 @@ def main() -> None:
     logging.getLogger("httpx").setLevel(logging.WARNING)
     models = Models()
     models.warm_up()
-    if has_weights(EDITING):
-        models.warm_up(EDITING)
+    for system in (EDITING, LARGE_POSE):
+        if has_weights(system):
+            models.warm_up(system)
     build_page(models).launch(**launch_options())
 
 

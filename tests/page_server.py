@@ -11,7 +11,7 @@ import pytest
 
 @contextlib.contextmanager
 def served_page(
-    folder: pathlib.Path, *, load: Callable[[str], Any] | None = None, editor: bool = False
+    folder: pathlib.Path, *, load: Callable[[str], Any] | None = None, editor: bool = False, large_pose: bool = False
 ) -> Iterator[str]:
     """The page's address while the block lasts; uploads and results lie in `folder`.
 
@@ -19,6 +19,7 @@ def served_page(
         folder: empty.
         load: an engine by its system's id; the embedded weights if None.
         editor: whether the page has the expression editor.
+        large_pose: whether it has the large-pose mode and the head pose tab.
     """
     pytest.importorskip("gradio", reason="gradio is not installed")
     with pytest.MonkeyPatch.context() as patch:
@@ -29,7 +30,7 @@ def served_page(
         from reenact.space.models import Models
         from reenact.space.page import build_page, launch_options
 
-        page = build_page(Models(load), editor=editor)
+        page = build_page(Models(load), editor=editor, large_pose=large_pose)
         page.launch(prevent_thread_lock=True, quiet=True, **launch_options())
         try:
             yield str(page.local_url)

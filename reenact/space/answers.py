@@ -73,15 +73,18 @@ def in_page_words(text: str, names: Mapping[str, str]) -> str:
     return text[:1].upper() + text[1:]
 
 
-def notes(done: str, warnings: Sequence[str], names: Mapping[str, str]) -> str:
+def notes(done: str, warnings: Sequence[str], names: Mapping[str, str], *, why: str = "") -> str:
     """What was done, then one line for each warning.
 
     Args:
         done: a sentence.
         warnings: of the package.
         names: as in `told`.
+        why: a sentence on how it was done; "" for none.
     """
-    return "\n".join([done, *(f"Note: {in_page_words(warning, names)}" for warning in warnings)])
+    return "\n".join(
+        [done, *([why] if why else []), *(f"Note: {in_page_words(warning, names)}" for warning in warnings)]
+    )
 
 
 @contextlib.contextmanager

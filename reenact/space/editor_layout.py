@@ -10,6 +10,7 @@ from reenact.space.clip_part import ClipPart
 from reenact.space.editor_units import CONTROLS, GROUPS, PRESET_NAMES
 from reenact.space.editor_wanted import KEEP, NONE, PICTURE
 from reenact.space.face_layout import (
+    Panels,
     SourcePart,
     comparison_view,
     control_slider,
@@ -132,9 +133,7 @@ class BackgroundPart:
 class Editor:
     """All of the tab."""
 
-    hint: gr.Column
-    panels: tuple[gr.Column, gr.Column, gr.Column]
-    """Shown once there is a source."""
+    panels: Panels
     source: SourcePart
     preview: PreviewPart
     by_hand: SliderPart
@@ -155,11 +154,12 @@ class Editor:
                 preview = PreviewPart.lay_out()
             with gr.Column(scale=5, min_width=320, visible=False, elem_classes="editor-right") as right:
                 by_hand, background = SliderPart.lay_out(), BackgroundPart.lay_out()
-                clip = ClipPart.lay_out("Animate", "A clip that eases from the source to the edit and back.", seconds=2.0)
+                clip = ClipPart.lay_out(
+                    "Animate", "A clip that eases from the source to the edit and back.", seconds=2.0
+                )
                 face, paste_back = options_part()
         return cls(
-            hint=hint,
-            panels=(source.reading_panel, middle, right),
+            panels=Panels(hint=hint, shown=(source.reading_panel, middle, right)),
             source=source,
             preview=preview,
             by_hand=by_hand,

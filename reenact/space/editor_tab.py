@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING, Any
 
 import gradio as gr
 
-from reenact.space import examples
 from reenact.space.answers import notes, result_folder, result_name, told
 from reenact.space.clip_part import made_clip, stopped
 from reenact.space.editor_api import EditEndpoint
@@ -15,13 +14,14 @@ from reenact.space.editor_layout import Editor
 from reenact.space.editor_units import CONTROLS, GROUPS, sided_units
 from reenact.space.editor_values import Values, applied, edit_of, put_together, taken_apart, values_of
 from reenact.space.editor_wanted import PICTURE, Wanted, background_of, read_settings
+from reenact.space.face_layout import connect_source, panels_for
 from reenact.space.models import EDITING, Models
 from reenact.space.picture_files import saved_picture
 from reenact.space.previews import Previews
 from reenact.space.reading import bars
 from reenact.space.runs import Runs
 from reenact.space.sources import Sources
-from reenact.space.wiring import DRAWING, FILES, LAST_ONE, MOVING, QUICK, save
+from reenact.space.wiring import FILES, LAST_ONE, MOVING, QUICK, save
 
 if TYPE_CHECKING:
     from reenact.pipeline import ImageResult, VideoResult
@@ -46,10 +46,6 @@ class EditorTab:
         """A visitor has left."""
         self._previews.forget(request)
 
-    def hide(self) -> list[Any]:
-        """Nothing of the last source is shown while the next one is looked at."""
-        return [gr.update(visible=True), *[gr.update(visible=False)] * 3, None]
-
     def open(self, request: gr.Request, *inputs: Any) -> list[Any]:
         """Read what the face in the source does, and show the sliders there."""
         if inputs[0] is None:
@@ -63,8 +59,7 @@ class EditorTab:
             pair = self._preview(request, wanted, session, FaceEdit())
         height, width = session.still.shape[:2]
         text = notes(f"The source has {width} × {height} pixels.", session.warnings, wanted.names)
-        panels = [gr.update(visible=False), *[gr.update(visible=True)] * 3]
-        return [*panels, bars(own, GROUPS), pair, text, *_sliders(own, apart=False)]
+        return [*panels_for(True), bars(own, GROUPS), pair, text, *_sliders(own, apart=False)]
 
     def preview(self, request: gr.Request, *inputs: Any) -> tuple[str, str]:
         """Source and result at the network's size."""
@@ -155,26 +150,25 @@ class EditorTab:
     def build(self) -> None:
         """Lay the tab out and connect it; inside a `gr.Tab`."""
         editor = Editor.lay_out()
-        self._connect_source(editor)
+        source, preview = editor.source, editor.preview
+        connect_source(
+            source,
+            editor.face,
+            editor.panels,
+            preview.comparison,
+            open_source=self.open,
+            wanted=editor.wanted,
+            outputs=[
+                *editor.panels.blocks,
+                source.reading,
+                preview.comparison,
+                preview.notes,
+                *editor.shown_edit,
+            ],
+        )
         self._connect_sliders(editor)
         self._connect_files(editor)
         EditEndpoint(self._sources).build(editor)
-
-    def _connect_source(self, editor: Editor) -> None:
-        source, panels, comparison = editor.source, [editor.hint, *editor.panels], editor.preview.comparison
-        portraits = examples.portraits()
-
-        def load(index: int) -> str:
-            return portraits[index]
-
-        source.example.click(load, source.example, source.picture, show_progress="hidden", **QUICK)
-        gr.on([source.picture.change, editor.face.change], self.hide, outputs=[*panels, comparison], **QUICK).then(
-            self.open,
-            editor.wanted,
-            [*panels, source.reading, comparison, editor.preview.notes, *editor.shown_edit],
-            show_progress_on=source.picture,
-            **DRAWING,
-        )
 
     def _connect_sliders(self, editor: Editor) -> None:
         by_hand, background, load = editor.by_hand, editor.background, editor.preview.load_settings

@@ -2,14 +2,19 @@
 
 import dataclasses
 import math
+from collections.abc import Callable
+from typing import Any
 
 import gradio as gr
+from gradio.blocks import BlockContext
+from gradio.components import Component
 
 from reenact.space import examples
 from reenact.space.answers import SOURCE_FACE
 from reenact.space.controls import Control
 from reenact.space.inputs import face_number, picture_input
 from reenact.space.reading import reading_bars
+from reenact.space.wiring import DRAWING, QUICK
 
 CSS = """
 @media (min-width: 1000px) {
@@ -71,6 +76,65 @@ class SourcePart:
         with panel, gr.Accordion("What the face does", open=True):
             reading = reading_bars(slider_id)
         return cls(picture=picture, example=example, reading=reading, reading_panel=panel)
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Panels:
+    """What is seen before there is a source, and after."""
+
+    hint: gr.Column
+    shown: tuple[gr.Column, gr.Column, gr.Column]
+    """Read-out, preview and sliders."""
+
+    @property
+    def blocks(self) -> list[Component | BlockContext]:
+        """For the updates of `panels_for`."""
+        return [self.hint, *self.shown]
+
+
+def panels_for(source: bool) -> list[dict[str, Any]]:
+    """Updates of `Panels.blocks`.
+
+    Args:
+        source: whether there is one.
+    """
+    return [gr.update(visible=not source), *[gr.update(visible=source)] * 3]
+
+
+def connect_source(
+    part: SourcePart,
+    face: gr.Number,
+    panels: Panels,
+    comparison: gr.ImageSlider,
+    *,
+    open_source: Callable[..., list[Any]],
+    wanted: list[Component],
+    outputs: list[Component | BlockContext],
+) -> None:
+    """Open every source that is given.
+
+    Args:
+        part: where it is given.
+        face: which of its faces.
+        panels: hidden meanwhile, so that nothing of the last source is seen.
+        comparison: emptied meanwhile.
+        open_source: from the values of `wanted` to those of `outputs`.
+        wanted: what says what is to be drawn.
+        outputs: what shows the source.
+    """
+    portraits = examples.portraits()
+
+    def load(index: int) -> str:
+        return portraits[index]
+
+    def hide() -> list[Any]:
+        return [*panels_for(False), None]
+
+    part.example.click(load, part.example, part.picture, show_progress="hidden", **QUICK)
+    changes = [part.picture.change, face.change]
+    gr.on(changes, hide, outputs=[*panels.blocks, comparison], **QUICK).then(
+        open_source, wanted, outputs, show_progress_on=part.picture, **DRAWING
+    )
 
 
 def comparison_view() -> gr.ImageSlider:

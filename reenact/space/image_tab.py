@@ -2,7 +2,7 @@
 
 import pathlib
 import time
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import gradio as gr
 
@@ -18,14 +18,24 @@ from reenact.space.inputs import (
     picture_input,
     system_choice,
 )
-from reenact.space.models import Models
+from reenact.space.models import DEFAULT, Models
+from reenact.space.pose_mode import Drawer, PoseMode, drawer, mode_choice
+
+if TYPE_CHECKING:
+    from reenact.pipeline.large_pose import FarTurn
 
 
 class ImageTab:
     """Its handler, and the models it works with."""
 
-    def __init__(self, models: Models) -> None:
-        self._models = models
+    def __init__(self, models: Models, *, large_pose: bool) -> None:
+        """Nothing is loaded yet.
+
+        Args:
+            models: give the engines.
+            large_pose: whether the system of large poses is installed.
+        """
+        self._models, self._large_pose = models, large_pose
 
     def reenact_image(
         self,
@@ -35,7 +45,8 @@ class ImageTab:
         paste_back: bool = True,
         source_face: int = 0,
         driving_face: int = 0,
-        system: str = "correspondence",
+        system: str = DEFAULT,
+        mode: PoseMode = "automatic",
     ) -> tuple[str, tuple[str, str], str]:
         """Give the face of one picture the pose and expression of another.
 
@@ -47,7 +58,9 @@ class ImageTab:
             paste_back: Whether to give back the whole source picture; else only the square around the face.
             source_face: Which of several faces of the source, 1 is the largest; 0 takes the largest.
             driving_face: Likewise in the driving picture.
-            system: Which system draws.
+            system: Which system draws in the standard mode.
+            mode: "standard"; "large_pose", for heads turned up to 90 degrees; or "automatic", which takes large_pose
+                where a face is turned by more than 45 degrees and `system` is left as it is.
 
         Returns:
             The result as a PNG file; source and result for comparing; notes.
@@ -62,8 +75,9 @@ class ImageTab:
             from reenact.pipeline import reenact_image
             from reenact.pipeline.progress import COMMENT
 
-            engine = self._models.engine(system)
             begun = time.perf_counter()
+            chosen = self._drawer(mode, system, (source, source_face), (driving, driving_face))
+            engine = self._models.engine(chosen.system)
             result = reenact_image(
                 pathlib.Path(source),
                 pathlib.Path(driving),
@@ -79,7 +93,20 @@ class ImageTab:
             write_image(before, result.source, alpha=result.alpha)
         height, width = result.rgb.shape[:2]
         done = f"Done in {seconds:.1f} s: {width} × {height} pixels."
-        return str(out), (str(before), str(out)), notes(done, result.warnings, names)
+        return str(out), (str(before), str(out)), notes(done, result.warnings, names, why=chosen.why)
+
+    def _drawer(self, mode: PoseMode, system: str, *given: tuple[str, int]) -> Drawer:
+        def look() -> "tuple[str, FarTurn] | None":
+            from reenact.pipeline.large_pose import far_turn_in_picture
+
+            tracker = self._models.engine(DEFAULT).tracker
+            for whose, (path, face) in zip(("the source", "the driving picture"), given, strict=True):
+                turn = far_turn_in_picture(pathlib.Path(path), tracker=tracker, face=chosen_face(face))
+                if turn is not None:
+                    return whose, turn
+            return None
+
+        return drawer(mode, system, offered=self._large_pose, look=look)
 
     def build(self) -> None:
         """Lay the tab out and connect it; inside a `gr.Tab`."""
@@ -87,6 +114,7 @@ class ImageTab:
             with gr.Column(scale=5):
                 with gr.Row():
                     source, driving = picture_input("Source picture"), picture_input("Driving picture")
+                mode = mode_choice(offered=self._large_pose)
                 run = gr.Button("Reenact", variant="primary", size="lg")
                 with gr.Accordion("Options", open=False):
                     motion, paste_back = motion_choice(), paste_choice()
@@ -99,7 +127,7 @@ class ImageTab:
                 )
                 text = gr.Textbox(label="Notes", interactive=False, lines=1, max_lines=6)
                 file = gr.DownloadButton("Download the result (PNG)", interactive=False)
-        options = [motion, paste_back, source_face, driving_face, system]
+        options = [motion, paste_back, source_face, driving_face, system, mode]
         for trigger, name in ((run.click, "reenact_image"), (example, None)):
             ran = trigger(
                 self.reenact_image,

@@ -8,7 +8,7 @@ from gradio.data_classes import ImageData
 from gradio.events import Dependency
 
 from reenact.space.answers import DRIVING_FACE, SOURCE_FACE, message
-from reenact.space.models import SYSTEM_NAMES, has_weights
+from reenact.space.models import DEFAULT, LARGE_POSE, SYSTEM_NAMES, has_weights
 
 MOTIONS = [("As the driver does it", "absolute"), ("Added to the source's own", "relative")]
 MOTION_INFO = "Take pose and expression over as they are, or add only what differs from the driver's face at rest."
@@ -66,11 +66,13 @@ def face_numbers() -> tuple[gr.Number, gr.Number]:
 
 
 def system_choice() -> gr.Dropdown:
-    """Which system draws."""
+    """Which system draws; that of large poses has a mode of its own (`pose_mode`)."""
     choices = [
-        (text, system) for system, text in SYSTEM_NAMES.items() if system == "correspondence" or has_weights(system)
+        (text, system)
+        for system, text in SYSTEM_NAMES.items()
+        if system == DEFAULT or (system != LARGE_POSE and has_weights(system))
     ]
-    return gr.Dropdown(choices, value="correspondence", label="System")
+    return gr.Dropdown(choices, value=DEFAULT, label="System")
 
 
 def paste_choice() -> gr.Checkbox:

@@ -11,6 +11,8 @@ from reenact.errors import ReenactError
 if TYPE_CHECKING:
     from reenact.pipeline import Engine
 
+DEFAULT = "correspondence"
+"""The system that draws unless another is chosen."""
 EDITING = "facegan"
 """The system that edits by Action Units."""
 LARGE_POSE = "dual_generator"
@@ -19,6 +21,7 @@ LARGE_POSE = "dual_generator"
 SYSTEM_NAMES = {
     "correspondence": "Correspondence: best fidelity and identity",
     "facegan": "FACEGAN: expressions by Action Units, background apart",
+    "dual_generator": "Dual Generator: heads turned up to 90 degrees",
 }
 """What the picker shows for each of `reenact.systems.SYSTEMS`; written down here because importing them takes seconds
 that the page need not wait for."""
@@ -45,7 +48,7 @@ class Models:
         self._engines: dict[str, Engine] = {}
         self._lock = threading.Lock()
 
-    def warm_up(self, system: str = "correspondence") -> threading.Thread:
+    def warm_up(self, system: str = DEFAULT) -> threading.Thread:
         """Start loading in the background; a failure is logged, and told to whoever asks for the engine next."""
         thread = threading.Thread(target=self._try_loading, args=(system,), name="load models", daemon=True)
         thread.start()

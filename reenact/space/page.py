@@ -10,7 +10,9 @@ from reenact.space.about import ABOUT, INTRODUCTION
 from reenact.space.editor_tab import EditorTab
 from reenact.space.face_layout import CSS as FACE_CSS
 from reenact.space.image_tab import ImageTab
-from reenact.space.models import EDITING, Models, has_weights
+from reenact.space.models import EDITING, LARGE_POSE, Models, has_weights
+from reenact.space.pose_layout import CSS as POSE_CSS
+from reenact.space.pose_tab import PoseTab
 from reenact.space.runs import Runs
 from reenact.space.video_tab import VideoTab
 
@@ -26,15 +28,21 @@ _CSS = """
 """
 
 
-def build_page(models: Models, *, editor: bool | None = None) -> gr.Blocks:
+def build_page(models: Models, *, editor: bool | None = None, large_pose: bool | None = None) -> gr.Blocks:
     """All tabs; nothing is loaded by building it.
 
     Args:
         models: gives the handlers their engines.
         editor: whether to offer the expression editor; if None, where its weights are installed.
+        large_pose: whether to offer the large-pose mode and the head pose tab; likewise.
     """
     runs = Runs()
-    editor_tab = EditorTab(models, runs) if (has_weights(EDITING) if editor is None else editor) else None
+    large_pose = has_weights(LARGE_POSE) if large_pose is None else large_pose
+    by_hand: dict[str, EditorTab | PoseTab] = {}
+    if has_weights(EDITING) if editor is None else editor:
+        by_hand["Expression editor"] = EditorTab(models, runs)
+    if large_pose:
+        by_hand["Head pose"] = PoseTab(models, runs)
     with gr.Blocks(
         title="Reenact",
         analytics_enabled=False,
@@ -44,17 +52,17 @@ def build_page(models: Models, *, editor: bool | None = None) -> gr.Blocks:
         gr.Markdown(INTRODUCTION)
         with gr.Tabs():
             with gr.Tab("Image"):
-                ImageTab(models).build()
+                ImageTab(models, large_pose=large_pose).build()
             with gr.Tab("Video"):
-                VideoTab(models, runs).build()
-            if editor_tab is not None:
-                with gr.Tab("Expression editor"):
-                    editor_tab.build()
+                VideoTab(models, runs, large_pose=large_pose).build()
+            for name, tab in by_hand.items():
+                with gr.Tab(name):
+                    tab.build()
             with gr.Tab("About"):
                 gr.Markdown(ABOUT)
         page.unload(_stopper(runs))
-        if editor_tab is not None:
-            page.unload(_forgetter(editor_tab))
+        for tab in by_hand.values():
+            page.unload(_forgetter(tab))
     page.queue(max_size=20)
     return page
 
@@ -67,10 +75,10 @@ def _stopper(runs: Runs) -> Callable[[gr.Request], None]:
     return stop
 
 
-def _forgetter(editor_tab: EditorTab) -> Callable[[gr.Request], None]:
+def _forgetter(tab: EditorTab | PoseTab) -> Callable[[gr.Request], None]:
     def forget(request: gr.Request) -> None:
         """Nobody looks at a closed page's previews."""
-        editor_tab.forget(request)
+        tab.forget(request)
 
     return forget
 
@@ -80,7 +88,7 @@ def launch_options() -> dict[str, Any]:
     fonts = ("ui-sans-serif", "system-ui", "sans-serif")
     return {
         "theme": gr.themes.Soft(font=fonts, font_mono=("ui-monospace", "Consolas", "monospace")),
-        "css": _CSS + FACE_CSS,
+        "css": _CSS + FACE_CSS + POSE_CSS,
         "max_file_size": "200mb",
         "allowed_paths": [str(examples.FOLDER / "portraits"), str(examples.FOLDER / "driving")],
         "run_history": False,

@@ -1,12 +1,14 @@
 """Video tab: a portrait driven by a clip."""
 
 import pathlib
-from typing import Any, Literal
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, Literal
 
 import gradio as gr
 
 from reenact.space import examples
 from reenact.space.answers import MISSING_FACE, message, notes, result_folder, result_name, told
+from reenact.space.clip_part import stopped
 from reenact.space.clock import Clock
 from reenact.space.inputs import (
     allow_download,
@@ -18,8 +20,12 @@ from reenact.space.inputs import (
     picture_input,
     system_choice,
 )
-from reenact.space.models import Models
+from reenact.space.models import DEFAULT, Models
+from reenact.space.pose_mode import Drawer, PoseMode, drawer, mode_choice
 from reenact.space.runs import Runs
+
+if TYPE_CHECKING:
+    from reenact.pipeline.large_pose import FarTurn
 
 _MISSING = [("Hold the last result", "hold"), ("Skip them", "skip"), ("Stop with an error", "stop")]
 
@@ -27,9 +33,15 @@ _MISSING = [("Hold the last result", "hold"), ("Skip them", "skip"), ("Stop with
 class VideoTab:
     """Its handlers, the models they work with and the runs that can be stopped."""
 
-    def __init__(self, models: Models, runs: Runs) -> None:
-        self._models = models
-        self._runs = runs
+    def __init__(self, models: Models, runs: Runs, *, large_pose: bool) -> None:
+        """Nothing is loaded yet.
+
+        Args:
+            models: give the engines.
+            runs: know what is going on.
+            large_pose: whether the system of large poses is installed.
+        """
+        self._models, self._runs, self._large_pose = models, runs, large_pose
 
     def reenact_video(
         self,
@@ -42,7 +54,8 @@ class VideoTab:
         paste_back: bool = True,
         source_face: int = 0,
         driving_face: int = 0,
-        system: str = "correspondence",
+        system: str = DEFAULT,
+        mode: PoseMode = "automatic",
         progress: gr.Progress = gr.Progress(),  # noqa: B008 - gradio finds it by its default
         request: gr.Request | None = None,
     ) -> tuple[str, str, str]:
@@ -60,7 +73,10 @@ class VideoTab:
             paste_back: Whether to give back the whole source picture; else only the square around the face.
             source_face: Which of several faces of the source, 1 is the largest; 0 takes the largest.
             driving_face: Likewise in the clip's first frame with a face.
-            system: Which system draws.
+            system: Which system draws in the standard mode.
+            mode: "standard"; "large_pose", for heads turned up to 90 degrees; or "automatic", which takes large_pose
+                where a face is turned by more than 45 degrees, in the source or anywhere in the clip, and `system` is
+                left as it is.
             progress: Shown while it runs.
             request: Tells visitors apart, so that `/stop` ends their own runs alone.
 
@@ -76,9 +92,10 @@ class VideoTab:
             progress(0, desc="Getting ready")
             from reenact.pipeline import reenact_video
 
-            engine = self._models.engine(system)
             progress(0, desc="Looking at source and clip")
             clock = Clock()
+            chosen = self._drawer(mode, system, (source, source_face), (driving, driving_face), should_stop)
+            engine = self._models.engine(chosen.system)
 
             def show(done: int, total: int, stage: str) -> None:
                 progress((done, total), desc=clock.text(done, total), unit=stage)
@@ -102,7 +119,29 @@ class VideoTab:
             f"Done in {clock.seconds():.1f} s: {result.frame_count} frames at {float(result.fps):.4g} a second, "
             f"{result.width} × {result.height} pixels."
         )
-        return str(result.path), str(result.path), notes(done, result.warnings, names)
+        return str(result.path), str(result.path), notes(done, result.warnings, names, why=chosen.why)
+
+    def _drawer(
+        self,
+        mode: PoseMode,
+        system: str,
+        source: tuple[str, int],
+        driving: tuple[str, int],
+        should_stop: Callable[[], bool],
+    ) -> Drawer:
+        def look() -> "tuple[str, FarTurn] | None":
+            from reenact.pipeline.large_pose import far_turn_in_clip, far_turn_in_picture
+
+            tracker = self._models.engine(DEFAULT).tracker
+            path, face = source
+            turn = far_turn_in_picture(pathlib.Path(path), tracker=tracker, face=chosen_face(face))
+            if turn is not None:
+                return "the source", turn
+            path, face = driving
+            turn = far_turn_in_clip(path, tracker=tracker, face=chosen_face(face), should_stop=should_stop)
+            return None if turn is None else ("the driving clip", turn)
+
+        return drawer(mode, system, offered=self._large_pose, look=look)
 
     def stop(self, request: gr.Request | None = None) -> str:
         """End the video that is being made; nothing is left of it.
@@ -113,7 +152,7 @@ class VideoTab:
         Returns:
             What was done.
         """
-        return "Stopped; nothing was written." if self._runs.stop(request) else "Nothing is running."
+        return stopped(self._runs, request)
 
     def build(self) -> None:
         """Lay the tab out and connect it; inside a `gr.Tab`."""
@@ -130,6 +169,7 @@ class VideoTab:
                         height=300,
                         elem_classes="driving-clip",
                     )
+                mode = mode_choice(offered=self._large_pose)
                 with gr.Row():
                     run = gr.Button("Reenact the clip", variant="primary", size="lg", scale=3)
                     stop = gr.Button("Stop", variant="stop", size="lg", scale=1, min_width=80)
@@ -150,12 +190,12 @@ class VideoTab:
                 preview = gr.Video(label="Result", interactive=False, autoplay=True, loop=True, buttons=[], height=400)
                 text = gr.Textbox(label="Notes", interactive=False, lines=1, max_lines=6)
                 file = gr.DownloadButton("Download the result (MP4)", interactive=False)
-        options = [motion, smoothing, on_missing_face, side_by_side, paste_back, source_face, driving_face, system]
+        options = [motion, smoothing, on_missing_face, side_by_side, paste_back, source_face, driving_face]
         runs: list[Any] = []
         for trigger, name in ((run.click, "reenact_video"), (example, None)):
             ran = trigger(
                 self.reenact_video,
-                [source, driving, *options],
+                [source, driving, *options, system, mode],
                 [file, preview, text],
                 api_name=name,
                 api_visibility="public" if name else "private",

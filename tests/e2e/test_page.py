@@ -20,12 +20,12 @@ pytestmark = pytest.mark.filterwarnings(
 
 ENDPOINTS = {
     "/reenact_image": (
-        ["source", "driving", "motion", "paste_back", "source_face", "driving_face", "system"],
+        ["source", "driving", "motion", "paste_back", "source_face", "driving_face", "system", "mode"],
         ["Downloadbutton", "Imageslider", "Textbox"],
     ),
     "/reenact_video": (
         ["source", "driving", "motion", "smoothing", "on_missing_face", "side_by_side", "paste_back", "source_face"]
-        + ["driving_face", "system"],
+        + ["driving_face", "system", "mode"],
         ["Downloadbutton", "Video", "Textbox"],
     ),
     "/stop": ([], ["Textbox"]),

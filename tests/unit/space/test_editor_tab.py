@@ -248,7 +248,7 @@ def test_tab_is_there_only_where_it_can_edit(offered: bool) -> None:
     def load(system: str) -> Any:
         raise AssertionError("building the page loads nothing")
 
-    page = build_page(Models(load), editor=offered)
+    page = build_page(Models(load), editor=offered, large_pose=False)
     tabs = [block.label for block in page.blocks.values() if isinstance(block, gr.Tab)]
     assert ("Expression editor" in tabs) == offered
     public = {each.api_name for each in page.fns.values() if each.api_visibility == "public" and each.api_name}

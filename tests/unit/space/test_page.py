@@ -18,7 +18,7 @@ def page() -> gr.Blocks:
     def load(system: str) -> Any:
         raise AssertionError("building the page loads nothing")
 
-    return build_page(Models(load), editor=False)
+    return build_page(Models(load), editor=False, large_pose=False)
 
 
 def labels(page: gr.Blocks) -> list[str]:
