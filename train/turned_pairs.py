@@ -18,7 +18,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from reenact.errors import ConfigError
-from reenact.geometry.head import Head, PosedHead, build_head, mirror_head, pose_head
+from reenact.geometry.head import Head, PosedHead, build_head, pose_head, twin_of
 from reenact.geometry.head_sheets import CELL_PX
 from reenact.geometry.mirror import mesh_mirror
 from reenact.geometry.morphable import MorphableModel
@@ -162,7 +162,7 @@ class TurnedPairs:
 def pose_shot(model: MorphableModel, source: Shot, target_mesh_px: np.ndarray) -> PosedHead:
     """The source moved to another mesh, both in the pixels of one crop."""
     head: Head = build_head(model, *source)
-    return pose_head(model, head, mirror_head(model, head), half_sides(target_mesh_px, len(source.rgb)))
+    return pose_head(model, head, twin_of(model, head), half_sides(target_mesh_px, len(source.rgb)))
 
 
 @torch.no_grad()
@@ -189,7 +189,7 @@ def pose_sources(
     parsings = classes[:, ::CELL_PX, ::CELL_PX].to(torch.uint8).cpu().numpy()
     for rgb, mesh_px, parsing, wanted in zip(pictures, meshes_px, parsings, target, strict=True):
         head = build_head(model, np.ascontiguousarray(rgb), mesh_px, parsing)
-        found.append(pose_head(model, head, mirror_head(model, head), wanted[None]))
+        found.append(pose_head(model, head, twin_of(model, head), wanted[None]))
     model.to(device)
     parts = zip(*found, strict=True)
     return {key: torch.cat(part).to(device) for key, part in zip(POSED_KEYS, parts, strict=True)}

@@ -63,6 +63,11 @@ _REPAINT_DEG = (8.0, 25.0)
 """Turn from which, and over which, the mixed colours of the outline are replaced."""
 _LIGHT_PX = 8
 """Pixels to a side of the blocks in which the twin takes over the light of the source."""
+TWIN_DEG = 15.0
+"""Yaw of a source up to which its mirrored twin has nothing to show."""
+_COARSER = 2
+"""Pixels to a side for which the z-buffer looks once."""
+_RING = np.ones((3, 3), np.uint8)
 _STILL_PX = 6.0
 """Movement, pixels, over which the painted ground comes in behind the head."""
 
@@ -141,7 +146,8 @@ class PosedHead(NamedTuple):
     parts: Float[Tensor, "f 3 s s"]
     """One-hot: skin, mouth opening, eye opening; 0 off the face."""
     twin: Float[Tensor, "f 3 s s"]
-    """The head of the mirrored source, moved likewise, in the source's light: the half that the source hides."""
+    """The head of the mirrored source, moved likewise, in the source's light: the half that the source hides. Without a
+    twin, `rgb`."""
     twin_shown: Float[Tensor, "f 1 s s"]
     """1 where the mirrored source shows it."""
 
@@ -191,29 +197,24 @@ def build_head(
     )
 
 
-def pose_head(model: MorphableModel, head: Head, twin: Head, mesh: Float[Tensor, "f 478 3"]) -> PosedHead:
+def pose_head(model: MorphableModel, head: Head, twin: Head | None, mesh: Float[Tensor, "f 478 3"]) -> PosedHead:
     """Move the head so that its mesh becomes `mesh`: rigidly as the fitted poses say, and the face by what is left.
 
     Args:
         model: that of `build_head`.
         head: of the source.
-        twin: of `mirror_head`.
+        twin: of `twin_of`.
         mesh: wanted, in half-sides of the source's picture.
     """
     side = len(head.rgb)
     target_px = torch.cat([mesh[..., :2] + 1, mesh[..., 2:]], -1) * (side / 2)
-    drawn, mirrored = (_draw_posed(model, each, target_px) for each in (head, twin))
-    rgb, twin_rgb = (
-        torch.from_numpy(np.stack([each.rgb for each in some])).permute(0, 3, 1, 2) / 255 for some in (drawn, mirrored)
-    )
-    shown, covered, twin_shown = (
-        torch.from_numpy(np.stack(some)).float()[:, None]
-        for some in (
-            [each.shown for each in drawn],
-            [each.covered for each in drawn],
-            [each.shown & each.covered for each in mirrored],
-        )
-    )
+    drawn = _draw_posed(model, head, target_px)
+    rgb, shown = _colours(drawn), _masks([each.shown for each in drawn])
+    covered, twin_rgb, twin_shown = _masks([each.covered for each in drawn]), rgb, torch.zeros_like(shown)
+    if twin is not None:
+        mirrored = _draw_posed(model, twin, target_px)
+        twin_shown = _masks([each.shown & each.covered for each in mirrored])
+        twin_rgb = _match_colours(_colours(mirrored), twin_shown, rgb, shown * covered)
     place = torch.from_numpy(np.stack([each.place_px for each in drawn]) - pixel_centres(side))
     return PosedHead(
         rgb=rgb,
@@ -221,9 +222,17 @@ def pose_head(model: MorphableModel, head: Head, twin: Head, mesh: Float[Tensor,
         shown=shown,
         head=covered,
         parts=resize(draw_face(model, mesh, side // 2).parts, side),
-        twin=_match_colours(twin_rgb, twin_shown, rgb, shown * covered),
+        twin=twin_rgb,
         twin_shown=twin_shown,
     )
+
+
+def _colours(drawn: list[DrawnHead]) -> Float[Tensor, "f 3 s s"]:
+    return torch.from_numpy(np.stack([each.rgb for each in drawn])).permute(0, 3, 1, 2) / 255
+
+
+def _masks(masks: list[np.ndarray]) -> Float[Tensor, "f 1 s s"]:
+    return torch.from_numpy(np.stack(masks)).float()[:, None]
 
 
 def _draw_posed(model: MorphableModel, head: Head, target_px: Float[Tensor, "f 478 3"]) -> list[DrawnHead]:
@@ -249,6 +258,11 @@ def move_vertices(
     turn = torch.einsum("fij,ij->f", pose.rotation, head.pose.rotation[0])  # trace of R_t R_s^T
     turn_deg = torch.rad2deg(torch.acos(((turn - 1) / 2).clamp(-1, 1)))
     return pose.apply(moved), turn_deg.tolist()
+
+
+def twin_of(model: MorphableModel, head: Head) -> Head | None:
+    """`mirror_head` of a head turned by more than `TWIN_DEG`; a frontal one shows both its halves itself."""
+    return mirror_head(model, head) if abs(head.yaw_deg) > TWIN_DEG else None
 
 
 def mirror_head(model: MorphableModel, head: Head) -> Head:
@@ -331,14 +345,10 @@ def draw_head(head: Head, corners_px: Float[Tensor, "n 3"], *, turned: float, re
         repainted: share of the colours carried over the outline, in the place of the photo's mixed ones.
     """
     side = len(head.rgb)
-    raster = rasterise(corners_px[None], head.triangles, side, side)
-    attributes = torch.cat([head.vertices_px[:, :2], head.vertices_px[:, 2:] - head.pivot_px[2]], dim=1)[None]
-    x_px, y_px, behind_px = raster.interpolate(attributes, head.triangles)[0].numpy()
-    triangle = raster.triangle[0].clamp(min=0)
-    sheet_of = head.sheet[head.triangles[:, 0]][triangle].numpy()
-    covered = raster.covered[0].numpy()
-    stretch = _stretch(corners_px, head.triangles)[triangle].numpy()
-
+    seen = _look(head, corners_px, side // _COARSER)
+    places, nearest = _enlarged(seen, side)
+    x_px, y_px, behind_px = places[..., 0], places[..., 1], places[..., 2]
+    covered, sheet_of, stretch = places[..., 3] > 0.5, nearest[..., 4].astype(np.int64), nearest[..., 5]
     skin = _read(_mix(head.rgb, head.painted, repainted), x_px, y_px)
     back = _read(head.behind.astype(np.float32), x_px, y_px)
     seam = np.exp(-((behind_px / _SEAM_PX) ** 2))[..., None]  # the sheets meet at the outline, in one colour
@@ -347,11 +357,53 @@ def draw_head(head: Head, corners_px: Float[Tensor, "n 3"], *, turned: float, re
     alpha = _mix(alpha, cv2.GaussianBlur(alpha, (0, 0), 0.8), turned)[..., None]
     ground = _mix(head.rgb, head.ground, turned)
     picture = alpha * np.where(covered[..., None], drawn, ground) + (1 - alpha) * ground
+    if turned == 0:
+        picture = head.rgb.astype(np.float32)
     kept = np.abs(ground - head.rgb).max(-1) < _PAINTED_OVER
     shown = np.where(covered, (sheet_of == _FRONT) & (stretch < _STRETCHED), kept) | (turned == 0)
     place = np.where(covered[..., None], np.stack([x_px, y_px], -1), pixel_centres(side))
     shown = cv2.medianBlur(shown.astype(np.uint8), 5) > 0  # no speckles
     return DrawnHead(rgb=picture, place_px=place, covered=covered, sheet=sheet_of, shown=shown)
+
+
+def _look(head: Head, corners_px: Float[Tensor, "n 3"], side: int) -> Float[np.ndarray, "{side} {side} 6"]:
+    """Of each pixel: place in the photo (x, y), depth behind the outline, covered, sheet, stretch."""
+    raster = rasterise(corners_px[None] * (side / len(head.rgb)), head.triangles, side, side)
+    triangle = raster.triangle[0].clamp(min=0)
+    stretch = _stretch(corners_px, head.triangles)
+    attributes = torch.cat([head.vertices_px[:, :2], head.vertices_px[:, 2:] - head.pivot_px[2]], dim=1)[None]
+    of_vertex = raster.interpolate(attributes, head.triangles)[0]
+    sheet_of = head.sheet[head.triangles[:, 0]]
+    of_pixel = [raster.covered[0], sheet_of[triangle], stretch[triangle]]
+    seen = torch.cat([of_vertex, torch.stack([each.float() for each in of_pixel])])
+    return seen.permute(1, 2, 0).contiguous().numpy()
+
+
+def _enlarged(seen: np.ndarray, side: int) -> tuple[np.ndarray, np.ndarray]:
+    """Both smooth and as the nearest pixel has it; smooth places are the nearest one's where sheets meet."""
+    smooth, nearest = (
+        cv2.resize(seen, (side, side), interpolation=how) for how in (cv2.INTER_LINEAR, cv2.INTER_NEAREST)
+    )
+    kind = seen[..., 4] * seen[..., 3] + 3 * (1 - seen[..., 3])
+    spread = cv2.dilate(kind, _RING) - cv2.erode(kind, _RING)
+    meet = cv2.resize(spread, (side, side), interpolation=cv2.INTER_NEAREST)[..., None] > 0
+    places = np.where(meet, nearest, smooth)
+    places[..., 3] = smooth[..., 3]
+    # a pixel just outside the coarse outline takes the place of the nearest covered one
+    outside = (smooth[..., 3] > 0.5) & (nearest[..., 3] == 0)
+    if outside.any():
+        lost = (seen[..., 3] == 0).astype(np.uint8)
+        grown = np.stack([_grown(seen[..., k], lost) for k in range(seen.shape[-1])], -1)
+        filled = cv2.resize(grown, (side, side), interpolation=cv2.INTER_NEAREST)
+        places[outside, :3], nearest[outside, 4:] = filled[outside, :3], filled[outside, 4:]
+    return places, nearest
+
+
+def _grown(values: np.ndarray, lost: np.ndarray) -> np.ndarray:
+    """Where lost, the mean of known pixels beside."""
+    known = 1.0 - lost.astype(np.float32)
+    total, count = cv2.blur(values * known, (3, 3)), cv2.blur(known, (3, 3))
+    return np.where(lost > 0, total / np.maximum(count, 1e-6), values)
 
 
 def pixel_centres(side: int) -> Float[np.ndarray, "{side} {side} 2"]:
