@@ -25,7 +25,7 @@ from reenact.systems.facegan.landmarks import normalise_landmarks, rotation_of_a
 from reenact.types import head_angles_rad
 from train.data import FaceData
 from train.mirror import mesh_mirror
-from train.unit_movements import UnitMovements
+from train.unit_movements import UnitMovements, mirror_68
 
 _FIT_ROWS = 1024
 
@@ -58,9 +58,9 @@ class LandmarkPair(NamedTuple):
 class PairShares:
     """How a batch is made up; the rest are clip pairs."""
 
-    rig: float = 0.3
+    rig: float = 0.45
     """Made-up movements of one face."""
-    cross: float = 0.2
+    cross: float = 0.15
     """One person's face under another's expression."""
 
 
@@ -69,17 +69,13 @@ class LandmarkTable:
 
     def __init__(self, data: FaceData, model: MorphableModel) -> None:
         """Fit the morphable model to every mesh: seconds for 20,000."""
-        mirror = torch.from_numpy(mesh_mirror())
         meshes = torch.from_numpy(np.array(data.mesh_px, np.float32))
         scores = torch.from_numpy(np.array(data.blendshapes, np.float32))
         parts = [
             _read(model, meshes[i : i + _FIT_ROWS], scores[i : i + _FIT_ROWS]) for i in range(0, len(data), _FIT_ROWS)
         ]
         read = {key: torch.cat([part[key] for part in parts]) for key in parts[0]}
-        at = torch.tensor(LANDMARKS_68)
-        place = torch.full((meshes.shape[1],), -1)
-        place[at] = torch.arange(len(at))
-        swap = place[mirror[at]]
+        swap = mirror_68(mesh_mirror())
         flip = {
             "landmarks": lambda x: x[:, swap] * x.new_tensor([-1, 1]),
             "shape": lambda x: x[:, swap] * x.new_tensor([-1, 1, 1]),

@@ -1,17 +1,21 @@
 """What each Action Unit does to the 68 landmarks, for pairs that are made up.
 
 The morphable model's AU basis is a regression on people who talk: units that come together share their movements there
-(dimples that open the jaw, wide eyes that move the mouth). Here each unit keeps to the points that FACS names for it,
-mouth units leave lips apart and jaw drop to AU25 and AU26, and a blink closes any lid all the way.
+(dimples that open the jaw, wide eyes that move the mouth), and strong ones are missing. Here each unit keeps to the
+points that FACS names for it and goes, at intensity 1, as far as people's strongest expressions do (`unit_table.py`,
+which `python -m train.unit_fit` prints). A blink closes any lid all the way.
 """
 
+import numpy as np
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from torch import Tensor
 
 from reenact.geometry.landmarks import LANDMARKS_68
 from reenact.geometry.morphable import MorphableModel
 from reenact.types import ACTION_UNITS
+from train.mirror import mesh_mirror
+from train.unit_table import UNIT_TABLE
 
 _JAW, _CHIN = tuple(range(3, 14)), tuple(range(6, 11))
 _BROWS, _INNER_BROWS = tuple(range(17, 27)), (20, 21, 22, 23)
@@ -39,11 +43,17 @@ UNIT_POINTS: dict[int, tuple[int, ...]] = {
 }
 """Landmarks (iBUG order) that a unit may move; AU6 and AU7 show nowhere else on the 68 points."""
 
+_EARLY = 0.4
+"""How much earlier a movement comes than its intensity: 0.6 of the way at 0.5. The teacher reads the first half of a
+movement as little. Lips, jaw and lids are measured by their gap and move evenly."""
+
+_EVEN = (25, 26, 45)
+
 _LIDS = ((37, 41), (38, 40), (43, 47), (44, 46))
 """Points of the upper lid, each with the one below it."""
 
-_UPPER_SHARE = 0.85
-"""Share of a blink's way that the upper lid goes."""
+_UPPER_SHARE = 1.0
+"""Share of a blink's way that the upper lid goes: on portraits with closed eyes the lower one stays where it was."""
 
 _BLINK_AT = (0.0, 0.1, 0.2, 0.4, 0.6, 0.8, 1.0)
 _BLINK_OPEN = (1.0, 0.75, 0.52, 0.33, 0.19, 0.07, 0.02)
@@ -60,18 +70,23 @@ class UnitMovements:
 
     def __init__(self, model: MorphableModel) -> None:
         at = torch.tensor(LANDMARKS_68)
-        basis = _kept_to_points(model.au_basis[:, at])
+        basis = whole_face(UNIT_TABLE)
         left = torch.sigmoid(model.mean[at, 0] / _SIDE_BLEND)  # the person's left is at positive x
         self.basis = torch.stack([basis * left[:, None], basis * (1 - left)[:, None]], 1)
-        self.basis[_BLINK] = 0
+        self.early = torch.tensor([0.0 if unit in _EVEN else _EARLY for unit in ACTION_UNITS])[:, None]
 
     def apply(
         self, shape: Float[Tensor, "f 68 3"], own: Float[Tensor, "f 17 2"], wanted: Float[Tensor, "f 17 2"]
     ) -> Float[Tensor, "f 68 3"]:
         """`shape`, which shows the units `own`, with those `wanted` (left and right, 0 to 1)."""
-        moved = shape + torch.einsum("fas,asnc->fnc", wanted - own, self.basis)
+        way = self.share(wanted) - self.share(own)
+        moved = shape + torch.einsum("fas,asnc->fnc", way, self.basis)
         factor = blink_openness(wanted[:, _BLINK]) / blink_openness(own[:, _BLINK])
         return close_lids(moved, torch.where(wanted[:, _BLINK] == own[:, _BLINK], 1.0, factor))
+
+    def share(self, units: Float[Tensor, "f 17 2"]) -> Float[Tensor, "f 17 2"]:
+        """Share of the way at each intensity."""
+        return units * (1 + self.early * (1 - units))
 
 
 def blink_openness(intensity: Float[Tensor, "f s"]) -> Float[Tensor, "f s"]:
@@ -93,17 +108,20 @@ def close_lids(shape: Float[Tensor, "f 68 3"], factor: Float[Tensor, "f 2"]) -> 
     return shape
 
 
-def _kept_to_points(basis: Float[Tensor, "17 68 3"]) -> Float[Tensor, "17 68 3"]:
-    kept = torch.zeros_like(basis)
+def whole_face(table: dict[int, dict[int, tuple[float, float, float]]]) -> Float[Tensor, "17 68 3"]:
+    """Movements of both halves from those of the person's left one: x left, y up, z forward."""
+    basis = torch.zeros(len(ACTION_UNITS), len(LANDMARKS_68), 3)
+    other = mirror_68(mesh_mirror())
     for column, unit in enumerate(ACTION_UNITS):
-        points = list(UNIT_POINTS[unit])
-        kept[column, points] = basis[column, points]
-    opening = kept[[ACTION_UNITS.index(25), ACTION_UNITS.index(26)]].flatten(1)
-    for unit in (10, 12, 14, 15, 17, 20, 23):
-        column, points = ACTION_UNITS.index(unit), list(UNIT_POINTS[unit])
-        mask = torch.zeros_like(basis[0])
-        mask[points] = 1
-        among = opening * mask.flatten()
-        share = torch.linalg.lstsq(among.T, kept[column].flatten()[:, None]).solution
-        kept[column] -= (among.T @ share).view_as(kept[column])
-    return kept
+        for point, (out, up, forward) in table[unit].items():
+            basis[column, other[point]] = torch.tensor([-out, up, forward])
+            basis[column, point] = torch.tensor([out, up, forward])
+    return basis
+
+
+def mirror_68(mesh_mirror: np.ndarray) -> Int[Tensor, "68"]:
+    """Which landmark takes whose place in a mirrored picture."""
+    at = torch.tensor(LANDMARKS_68)
+    place = torch.full((len(mesh_mirror),), -1)
+    place[at] = torch.arange(len(at))
+    return place[torch.from_numpy(mesh_mirror)[at]]

@@ -1,11 +1,28 @@
 import math
+import types
+from typing import cast
 
 import numpy as np
 import pytest
+import torch
 
-from benchmarks.editing import LEVELS, averages, difference_outside, leakage, rank_correlation, summarise, unseen_units
+from benchmarks.editing import (
+    LEVELS,
+    averages,
+    choose_rows,
+    difference_outside,
+    leakage,
+    move_by_table,
+    rank_correlation,
+    summarise,
+    unseen_units,
+)
 from reenact.geometry.action_units import BLENDSHAPE_NAMES
-from reenact.types import ACTION_UNITS
+from reenact.geometry.morphable import load_morphable
+from reenact.systems.facegan.config import FaceganConfig
+from reenact.systems.facegan.reenactor import FaceganReenactor, own_landmarks, to_half_sides
+from reenact.types import ACTION_UNITS, FaceGeometry, FaceImage
+from train.data import FaceData
 
 UNITS = len(ACTION_UNITS)
 
@@ -59,3 +76,56 @@ def test_what_lies_in_or_near_either_head_is_no_background() -> None:
     assert difference_outside(source, shown, *heads) == 0
     shown[:, 40:] = 10
     assert 4 < difference_outside(source, shown, *heads) < 10
+
+
+def made_up_split(people: int) -> FaceData:
+    """One frontal still of each person, the later the more expressive."""
+    mesh = np.repeat((load_morphable().mean.numpy() * [60, -60, -60] + [128, 128, 0])[None], people, 0)
+    scores = np.zeros((people, len(BLENDSHAPE_NAMES)), np.float32)
+    scores[:, BLENDSHAPE_NAMES.index("jawOpen")] = np.linspace(0.1, 0.7, people)
+    split = types.SimpleNamespace(
+        rotation=np.repeat(np.eye(3, dtype=np.float32)[None], people, 0),
+        is_still=np.ones(people, bool),
+        mesh_px=mesh.astype(np.float32),
+        blendshapes=scores,
+        person=np.arange(people),
+        names=tuple(f"still{i}" for i in range(people)),
+    )
+    return cast(FaceData, split)
+
+
+def test_the_next_people_take_the_place_of_those_left_out() -> None:
+    data = made_up_split(5)
+    assert choose_rows(data, 3) == [0, 1, 2]
+    assert choose_rows(data, 3, ("still0", "still2")) == [1, 3, 4]
+    with pytest.raises(SystemExit, match="has 3 people with a frontal still; --people asks for 4"):
+        choose_rows(data, 4, ("still0", "still2"))
+
+
+def test_the_table_moves_landmarks_in_the_place_of_the_transformer() -> None:
+    """An untrained transformer leaves landmarks where they are."""
+    torch.manual_seed(0)
+    system = FaceganReenactor(FaceganConfig(widths=(8, 8), mixer_widths=(8, 8), transformer_width=8)).eval()
+    mesh = load_morphable().mean[None] * torch.tensor([60.0, -60.0, -60.0]) + torch.tensor([128.0, 128.0, 0.0])
+    units = torch.zeros(1, UNITS)
+    face = FaceGeometry(
+        mesh_px=mesh,
+        blendshapes=torch.zeros(1, 52),
+        rotation=torch.eye(3)[None],
+        action_units=units,
+        score=torch.ones(1),
+    )
+    image = FaceImage(
+        rgb=torch.rand(1, 3, 256, 256), crop_from_frame=torch.eye(3)[None], head=torch.ones(1, 1, 256, 256)
+    )
+    with torch.inference_mode():
+        identity = system.encode_identity(image, face)
+        wanted = identity.motion.action_units.clone()
+        wanted[:, ACTION_UNITS.index(12)] = 1
+        before = system.pose_face(identity, wanted, identity.motion.angles_rad).landmarks
+        move_by_table(system)
+        after = system.pose_face(identity, wanted, identity.motion.angles_rad).landmarks
+    torch.testing.assert_close(before, own_landmarks(identity), atol=1e-5, rtol=0)
+    moved = (after - before)[0, 54]
+    assert moved[0] > 0 and moved[1] < 0, "the corner of a smile goes out and up"
+    assert identity.mesh.equal(to_half_sides(mesh, 256))
