@@ -6,6 +6,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from reenact.geometry.head_sheets import FACE, HAIR, SKIN
 from reenact.geometry.morphable import MorphableModel, Pose
 from reenact.geometry.rasterise import rasterise
 from reenact.types import FaceGeometry, FaceImage
@@ -101,3 +102,21 @@ def face_set(
         clip=np.where(person < clips, person, -1),
         names=tuple(str(i) for i in range(count)),
     )
+
+
+def painted_photo(model: MorphableModel, yaw_deg: float, side: int = 128) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Picture (uint8), mesh and parsing of the mean face under a dark disc of hair, on grey, above a neck."""
+    unit = side / 128
+    pose = pose_of([rotation_of(0, yaw_deg, 0)], scale=34 * unit, centre=(64 * unit, 68 * unit))
+    mesh = pose.apply(model.mean[None])
+    y, x = np.mgrid[:side, :side] + 0.5
+    middle = mesh[0, :, 0].mean().item()
+    rgb = np.full((side, side, 3), (90, 130, 160), np.uint8)
+    parsing = np.zeros((side, side), np.uint8)
+    neck = (np.abs(x - middle) < 14 * unit) & (y > 72 * unit)
+    hair = (np.hypot(x - middle, y - 58 * unit) < 44 * unit) & (y < 72 * unit)
+    face = rasterise(mesh, model.triangles, side, side).covered[0].numpy()
+    painted = (paint(model, mesh, side)[0].permute(1, 2, 0).numpy() * 255).astype(np.uint8)
+    for where, colour, kind in ((neck, (200, 150, 130), SKIN), (hair, (40, 25, 20), HAIR), (face, painted[face], FACE)):
+        rgb[where], parsing[where] = colour, kind
+    return rgb, mesh[0].numpy(), parsing[::2, ::2]

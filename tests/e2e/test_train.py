@@ -27,8 +27,14 @@ STARTS_FROM = {
     "facegan": ("facegan_landmarks", "facegan_reenactor", "facegan_background"),
     "dual_generator_face_cross": ("dual_generator_face",),
 }
-MORE = {"identity": ("--batch-size", "8", "--steps", "12", "--learning-rate", "3e-4")}
-"""Options of recipes whose loss compares the samples of a batch."""
+_LARGER = ("--side", "128")
+MORE = {
+    "identity": ("--batch-size", "8", "--steps", "12", "--learning-rate", "3e-4"),
+    "dual_generator_face": _LARGER,
+    "dual_generator_face_cross": _LARGER,
+    "dual_generator_turned": _LARGER,
+}
+"""Options of recipes whose loss compares the samples of a batch, and of those that halve pictures six times."""
 
 
 @pytest.fixture(scope="module")
@@ -61,7 +67,7 @@ def untrained_parts(data: pathlib.Path, recipe: str, folder: pathlib.Path, *more
     """``--init`` with untrained weights of what a recipe starts from."""
     parts = STARTS_FROM.get(recipe, ())
     for part in parts:
-        assert train_on(data, part, folder / part, *more, "--steps", "0") == 0
+        assert train_on(data, part, folder / part, *more, *MORE.get(part, ()), "--steps", "0") == 0
     return ["--init", ":".join(str(folder / part / "export") for part in parts)] if parts else []
 
 

@@ -45,7 +45,7 @@ class TurnedTaskConfig:
     detail_weight: float = 6.0
     """Of openings of mouth and eyes with a rim, over the rest."""
     validation_pairs: int = 96
-    """Of validation people, drawn as in training."""
+    """Of validation people, drawn as in training; not more than there are pictures."""
 
 
 class TurnedFaceTask(FaceTask):
@@ -103,7 +103,7 @@ class TurnedFaceTask(FaceTask):
             config = dataclasses.replace(
                 self.pairs.config, pool=self.losses.validation_pairs, light=0.0, seed=1, photo_share=1.0
             )
-            pairs, rows = TurnedPairs(self.val, config, self.model), range(self.losses.validation_pairs)
+            pairs, rows = TurnedPairs(self.val, config, self.model), range(min(config.pool, len(self.val)))
             self.kept_validation = [pairs.at(list(rows[i : i + 8]), torch.device("cpu")) for i in rows[::8]]
         found = [{key: value.to(device) for key, value in batch.items()} for batch in self.kept_validation]
         return [batch | {"landmark_map": self.draw(landmarks68_of(batch["target_mesh"]))} for batch in found]
@@ -145,7 +145,7 @@ class TurnedFaceTask(FaceTask):
                 answer.rgb,
                 batch["target"],
             )
-            rows += [torch.cat([picture[k] for picture in shown], dim=2) for k in (0, 4)]
+            rows += [torch.cat([picture[k] for picture in shown], dim=2) for k in range(0, len(answer.rgb), 4)]
         picture = torch.cat(rows[:24], dim=1).permute(1, 2, 0).clamp(0, 1)
         return (picture.cpu().float().numpy() * 255).astype(np.uint8)
 
