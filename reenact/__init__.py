@@ -1,7 +1,7 @@
 """Face reenactment: one photo of a face takes on the pose and expression of another photo or a clip.
 
-``reenact_image`` and ``reenact_video`` do the job from files or arrays, ``edit_image`` without a driver; `load` gives
-a system's four verbs.
+``reenact_image`` and ``reenact_video`` do the job from files or arrays, ``edit_image`` and ``turn_image`` without a
+driver; `load` gives a system's four verbs.
 Names are imported when they are first used, so that ``import reenact`` costs nothing.
 """
 
@@ -26,13 +26,18 @@ if TYPE_CHECKING:
         Engine,
         FaceEdit,
         FaceReading,
+        HeadReading,
+        HeadTurn,
         ImageResult,
+        TurnSession,
         VideoResult,
         edit_image,
         load_engine,
         open_edit,
+        open_turn,
         reenact_image,
         reenact_video,
+        turn_image,
     )
     from reenact.types import ACTION_UNITS, CropSpec, FaceGeometry, FaceImage, Frame
 
@@ -48,6 +53,8 @@ __all__ = [
     "FaceImage",
     "FaceReading",
     "Frame",
+    "HeadReading",
+    "HeadTurn",
     "ImageResult",
     "MissingDependencyError",
     "NoFaceFoundError",
@@ -55,6 +62,7 @@ __all__ = [
     "ReenactError",
     "ShapeError",
     "StoppedError",
+    "TurnSession",
     "UnsupportedInputError",
     "VideoResult",
     "edit_image",
@@ -62,8 +70,10 @@ __all__ = [
     "load_engine",
     "load_tracker",
     "open_edit",
+    "open_turn",
     "reenact_image",
     "reenact_video",
+    "turn_image",
 ]
 
 __version__ = "0.1.0"
@@ -71,8 +81,9 @@ __version__ = "0.1.0"
 _MODULES = {
     "reenact.hub": ("load", "load_tracker"),
     "reenact.pipeline": (
-        *("EditSession", "Engine", "FaceEdit", "FaceReading", "ImageResult", "VideoResult"),
-        *("edit_image", "load_engine", "open_edit", "reenact_image", "reenact_video"),
+        *("EditSession", "Engine", "FaceEdit", "FaceReading", "HeadReading", "HeadTurn", "ImageResult"),
+        *("TurnSession", "VideoResult", "edit_image", "load_engine", "open_edit", "open_turn", "reenact_image"),
+        *("reenact_video", "turn_image"),
     ),
     "reenact.types": ("ACTION_UNITS", "CropSpec", "FaceGeometry", "FaceImage", "Frame"),
 }

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Annotated
 from tyro.conf import UseAppendAction, arg
 
 from reenact.cli.faces import Redrawing
-from reenact.cli.output import Bar, report
+from reenact.cli.output import Bar, clip_line, picture_line, read_seconds, report
 from reenact.errors import ConfigError, UnsupportedInputError
 
 if TYPE_CHECKING:
-    from reenact.pipeline import EditSession, Engine, FaceEdit
+    from reenact.pipeline import EditSession, FaceEdit
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -53,7 +53,7 @@ class Edit(Redrawing):
         from reenact.media.video_writer import VIDEO_SUFFIXES
         from reenact.pipeline import open_edit
 
-        edit, seconds = self.edit(), None if self.animate is None else read_seconds(self.animate)
+        edit, seconds = self.edit(), None if self.animate is None else read_seconds("--animate", self.animate)
         self._check_transparency(seconds)
         check_output(self.out, overwrite=self.overwrite, suffixes=IMAGE_SUFFIXES if seconds is None else VIDEO_SUFFIXES)
         if self.save is not None:
@@ -63,7 +63,7 @@ class Edit(Redrawing):
             read_image(self.background)
         session = open_edit(
             self.source,
-            engine=self.load(),
+            engine=self.load("facegan"),
             face=self.face,
             min_face_score=self.min_face_score,
             max_crop_px=self.max_crop,
@@ -76,12 +76,6 @@ class Edit(Redrawing):
             with json_file(self.save, overwrite=self.overwrite) as file:
                 file.write(edit.to_json())
         report(line, session.warnings)
-
-    def load(self) -> "Engine":
-        """See `Redrawing.load`."""
-        if self.system is None and self.checkpoint is None:
-            return dataclasses.replace(self, system="facegan").load()
-        return super().load()
 
     def edit(self) -> "FaceEdit":
         """What is asked for: options over a preset over a loaded file.
@@ -122,8 +116,7 @@ class Edit(Redrawing):
 
         result = session.render(edit, background=self.background)
         write_image(self.out, result.rgb, alpha=result.alpha, overwrite=self.overwrite, comment=COMMENT)
-        height, width = result.rgb.shape[:2]
-        return f"{self.out}: {width} x {height} pixels"
+        return picture_line(self.out, result)
 
     def _animate(self, session: "EditSession", edit: "FaceEdit", seconds: float) -> str:
         with Bar() as bar:
@@ -136,10 +129,7 @@ class Edit(Redrawing):
                 overwrite=self.overwrite,
                 progress=bar.show,
             )
-        return (
-            f"{result.path}: {result.width} x {result.height} pixels, {self.fps} frames a second, "
-            f"{result.frame_count} frames ({float(result.frame_count / result.fps):.1f} s)"
-        )
+        return clip_line(result)
 
 
 def read_units(texts: Sequence[str]) -> dict[str, float]:
@@ -158,18 +148,6 @@ def read_units(texts: Sequence[str]) -> dict[str, float]:
         except ValueError as error:
             raise ConfigError(f"--au {text}: give a unit and a value, such as 12=3.5 or 45L=5.") from error
     return units
-
-
-def read_seconds(text: str) -> float:
-    """Seconds of "2s", "1.5 s" or "2".
-
-    Raises:
-        ConfigError: it is no length of time.
-    """
-    try:
-        return float(text.strip().removesuffix("s"))
-    except ValueError as error:
-        raise ConfigError(f"--animate {text}: give a length in seconds, such as 2s.") from error
 
 
 def read_settings(path: pathlib.Path) -> "FaceEdit":

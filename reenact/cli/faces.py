@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 from tyro.conf import Positional, UseAppendAction, arg
 
-from reenact.cli.output import Bar, json_file, notes, report
+from reenact.cli.output import Bar, clip_line, json_file, notes, picture_line, report
 from reenact.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -40,15 +40,20 @@ class Redrawing:
     overwrite: bool = False
     """Replace an existing result."""
 
-    def load(self) -> "Engine":
-        """The networks, after the settings have been checked."""
+    def load(self, default: str | None = None) -> "Engine":
+        """The networks, after the settings have been checked.
+
+        Args:
+            default: the system, where neither it nor a checkpoint was named.
+        """
         from reenact.pipeline import load_engine
 
         if not 0 <= self.min_face_score <= 1:
             raise ConfigError(f"--min-face-score is {self.min_face_score:g}; it is a certainty from 0 to 1.")
         if self.max_crop < 64:
             raise ConfigError(f"--max-crop is {self.max_crop}; it is a side in pixels, 64 or more.")
-        return load_engine(self.system, checkpoint=self.checkpoint, tracker=self.tracker, device=self.device)
+        system = self.system if self.checkpoint is not None else self.system or default
+        return load_engine(system, checkpoint=self.checkpoint, tracker=self.tracker, device=self.device)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -97,8 +102,7 @@ class Image(Loading):
             max_crop_px=self.max_crop,
         )
         write_image(self.out, result.rgb, alpha=result.alpha, overwrite=self.overwrite, comment=COMMENT)
-        height, width = result.rgb.shape[:2]
-        report(f"{self.out}: {width} x {height} pixels", result.warnings)
+        report(picture_line(self.out, result), result.warnings)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -148,12 +152,7 @@ class Video(Loading):
                 overwrite=self.overwrite,
                 progress=bar.show,
             )
-        rate, seconds = float(result.fps), float(result.frame_count / result.fps)
-        report(
-            f"{result.path}: {result.width} x {result.height} pixels, {rate:g} frames a second, "
-            f"{result.frame_count} frames ({seconds:.1f} s)",
-            result.warnings,
-        )
+        report(clip_line(result), result.warnings)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

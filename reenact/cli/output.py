@@ -7,8 +7,12 @@ import tempfile
 from collections.abc import Iterator, Sequence
 from typing import IO, TYPE_CHECKING, Any
 
+from reenact.errors import ConfigError
+
 if TYPE_CHECKING:
     from tqdm import tqdm
+
+    from reenact.pipeline import ImageResult, VideoResult
 
 
 class Bar:
@@ -65,3 +69,34 @@ def notes(warnings: Sequence[str]) -> None:
     """Remarks, a line each, on the standard error output."""
     for warning in warnings:
         print(f"Note: {warning}", file=sys.stderr)
+
+
+def picture_line(path: pathlib.Path, result: "ImageResult") -> str:
+    """What is said of a picture that was written."""
+    height, width = result.rgb.shape[:2]
+    return f"{path}: {width} x {height} pixels"
+
+
+def clip_line(result: "VideoResult") -> str:
+    """What is said of a clip that was written."""
+    rate, seconds = float(result.fps), float(result.frame_count / result.fps)
+    return (
+        f"{result.path}: {result.width} x {result.height} pixels, {rate:g} frames a second, "
+        f"{result.frame_count} frames ({seconds:.1f} s)"
+    )
+
+
+def read_seconds(option: str, text: str) -> float:
+    """Seconds of "2s", "1.5 s" or "2".
+
+    Args:
+        option: that asks for it; for the error.
+        text: what was given.
+
+    Raises:
+        ConfigError: it is no length of time.
+    """
+    try:
+        return float(text.strip().removesuffix("s"))
+    except ValueError as error:
+        raise ConfigError(f"{option} {text}: give a length in seconds, such as 2s.") from error
