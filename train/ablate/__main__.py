@@ -14,7 +14,7 @@ from typing import Literal
 import torch
 import tyro
 
-from reenact.errors import ReenactError
+from reenact.errors import ConfigError, ReenactError
 from train.ablate.table import write_tables
 
 
@@ -36,6 +36,10 @@ class AblationArguments:
     """Side of the pictures in pixels, instead of each table's own."""
     batch_size: int | None = None
     """Samples per step, instead of each table's own."""
+    checkpoint: str | None = None
+    """facegan: measure these weights (a folder, an embedded name or a Hub repository) and train nothing."""
+    judge: pathlib.Path | None = None
+    """facegan: identity network (ONNX, aligned 112 px crops) for a second CSIM, as of `train.evaluate`."""
     tables: tuple[int, ...] = ()
     """Numbers of the paper's tables to train; none means all. Finished rows of the others are still shown."""
     seed: int = 0
@@ -50,6 +54,7 @@ def main(argv: list[str] | None = None) -> int:
     if arguments.threads:
         torch.set_num_threads(arguments.threads)
     try:
+        _refuse_strangers(arguments)
         tables = importlib.import_module(f"train.ablate.{arguments.system}").run(arguments)
     except ReenactError as error:
         print(f"train.ablate: {error}", file=sys.stderr)
@@ -61,6 +66,12 @@ def main(argv: list[str] | None = None) -> int:
     }
     print(write_tables(arguments.out, tables, facts))
     return 0
+
+
+def _refuse_strangers(arguments: AblationArguments) -> None:
+    given = [name for name in ("checkpoint", "judge") if getattr(arguments, name) is not None]
+    if given and arguments.system != "facegan":
+        raise ConfigError(f"--{given[0]} is for facegan; the tables of {arguments.system} train their own networks")
 
 
 if __name__ == "__main__":
