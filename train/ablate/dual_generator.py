@@ -23,9 +23,9 @@ from train.recipes.dual_generator_face import FaceTask, FaceTaskConfig
 from train.recipes.dual_generator_shape import ShapeTask, ShapeTaskConfig
 from train.shape_pairs import ShapePairs
 
-SHAPE_STEPS, FACE_STEPS = 2000, 240
+SHAPE_STEPS, FACE_STEPS = 2000, 120
 """Of each row."""
-SHAPE_BATCH, FACE_BATCH = 64, 8
+SHAPE_BATCH, FACE_BATCH = 64, 4
 """Pairs per step; the paper has 4."""
 FACE_SIDE_PX = 64
 """Side of Table 2's pictures."""
@@ -55,13 +55,23 @@ FACE_ROWS: dict[str, tuple[tuple[Figure, ...], dict[str, Any]]] = {
     "+ L_st": ((0.662, 9.92, 0.803), {"landmarks": 0.0, "shape_critic": False}),
     "+ L_lm": ((0.707, 5.59, 0.844), {"shape_critic": False}),
     "DG (+ D_s)": ((0.726, 3.99, 0.862), {}),
-    "DG, source features": ((None, None, None), {}),
 }
-"""Table 2: the paper's SSIM, FID and CSIM, and the weights of equation (15) that each row leaves out; the last row is
-this project's variant, which the paper does not have."""
+"""Table 2: the paper's SSIM, FID and CSIM, and the weights of equation (15) that each row leaves out. Each is trained
+twice: in the paper's form, and with source features."""
 
-FACE_COLUMNS = {"SSIM ↑": "ssim", "FID ↓": "fid", "CSIM ↑": "csim"}
+FACE_COLUMNS = {
+    "SSIM ↑": "ssim",
+    "FID ↓": "fid",
+    "CSIM ↑": "csim",
+    "AKD, px at 256 ↓": "akd_px",
+    "SSIM, with source features ↑": "features_ssim",
+    "CSIM, with source features ↑": "features_csim",
+    "AKD, with source features ↓": "features_akd_px",
+}
 """Columns of Table 2, and our names for them."""
+
+_WITH_FEATURES = ", source features"
+"""Appended to a row's name for the variant's folder and file."""
 
 NO_FID = "no Inception weights"
 
@@ -71,8 +81,8 @@ def run(arguments: Any) -> list[AblationTable]:
     wanted = arguments.tables or (1, 2)
     data = functools.cache(lambda split: load_faces(arguments.data, split, arguments.cache))
     shape = _table_1(arguments, data) if 1 in wanted else _finished(arguments, SHAPE_ROWS, "shape")
-    face = _table_2(arguments, data) if 2 in wanted else _finished(arguments, FACE_ROWS, "face")
-    return [_shape_table(arguments, shape), _face_table(arguments, face)]
+    forms = _table_2(arguments, data) if 2 in wanted else _finished(arguments, _face_forms(), "face")
+    return [_shape_table(arguments, shape), _face_table(arguments, _side_by_side(forms))]
 
 
 def _table_1(arguments: Any, data: Any) -> dict[str, dict[str, Figure] | None]:
@@ -122,7 +132,7 @@ def _table_2(arguments: Any, data: Any) -> dict[str, dict[str, Figure] | None]:
 
     def train_row(name: str, left_out: dict[str, Any], folder: pathlib.Path) -> dict[str, Figure]:
         torch.manual_seed(arguments.seed)
-        network = face_network(side, source_features="source" in name)
+        network = face_network(side, source_features=name.endswith(_WITH_FEATURES))
         sampler = PairSampler(data("train"), PairConfig(side=side))
         task = FaceTask(sampler, data("val"), network, FaceTaskConfig(side=side, **left_out))
         loop = LoopConfig(
@@ -131,8 +141,8 @@ def _table_2(arguments: Any, data: Any) -> dict[str, dict[str, Figure] | None]:
             learning_rate=1e-3,
             critic_learning_rate=2e-4,
             weight_decay=0.0,
-            warmup_steps=min(100, steps),
-            ema_decay=0.98,
+            warmup_steps=min(100, steps // 10),
+            ema_decay=0.95,
             mixed_precision="no",
             seed=arguments.seed,
             log_every=50,
@@ -148,13 +158,29 @@ def _table_2(arguments: Any, data: Any) -> dict[str, dict[str, Figure] | None]:
             _settings(arguments, steps=steps, batch_size=size, side=side, left_out=left_out),
             functools.partial(train_row, name, left_out),
         )
-        for name, (_, left_out) in FACE_ROWS.items()
+        for name, left_out in _face_forms().items()
     }
 
 
+def _face_forms() -> dict[str, dict[str, Any]]:
+    """What each training of Table 2 leaves out: every row in both forms, one after the other."""
+    return {name + form: left_out for name, (_, left_out) in FACE_ROWS.items() for form in ("", _WITH_FEATURES)}
+
+
+def _side_by_side(forms: dict[str, dict[str, Figure] | None]) -> dict[str, dict[str, Figure] | None]:
+    """Both forms of a row in one, those of the variant under names that say so."""
+    rows: dict[str, dict[str, Figure] | None] = {}
+    for name in FACE_ROWS:
+        paper, variant = forms[name], forms[name + _WITH_FEATURES]
+        if paper or variant:
+            rows[name] = (paper or {}) | {f"features_{key}": value for key, value in (variant or {}).items()}
+    return rows
+
+
 def face_network(side: int, *, source_features: bool) -> DualGeneratorConfig:
-    """The tiny preset for small pictures: its style encoder reads them at their own side."""
-    return dataclasses.replace(PRESETS["tiny"], style_px=min(side, 128), source_features=source_features)
+    """The tiny preset for small pictures: it folds fewer pixels, and its style encoder reads them at their own side."""
+    stem = PRESETS["tiny"].stem if side >= 256 else 2
+    return dataclasses.replace(PRESETS["tiny"], stem=stem, style_px=min(side, 128), source_features=source_features)
 
 
 @torch.no_grad()
@@ -221,7 +247,7 @@ def _shape_table(arguments: Any, figures: dict[str, dict[str, Figure] | None]) -
 
 def _face_table(arguments: Any, figures: dict[str, dict[str, Figure] | None]) -> AblationTable:
     side = arguments.side or FACE_SIDE_PX
-    done = next((row for row in figures.values() if row), None)
+    done = next((row for row in figures.values() if row and "ssim_copy" in row), None)
     beside = ""
     if done is not None:
         beside = (
@@ -235,6 +261,8 @@ def _face_table(arguments: Any, figures: dict[str, dict[str, Figure] | None]) ->
         note=(
             f"self-reenactment of validation people, {side} px, tiny preset, {arguments.steps or FACE_STEPS} steps of "
             f"{arguments.batch_size or FACE_BATCH} pairs: the beginning of a training, not its result; CSIM by the "
-            f"embedded identity encoder, which L_id also trains against{beside}"
+            "embedded identity encoder, which L_id also trains against, AKD by the embedded tracker at the target's "
+            "place. With source features: this project's variant, which is given the source's head moved by geometry "
+            f"and starts from there{beside}"
         ),
     )
