@@ -43,6 +43,9 @@ SHAPE_COLUMNS = {
     "ACE, turned 65° and 80° ↓": "ace_large_px",
     "ACE, other people ↓": "ace_cross_px",
     "nearer to the source's shape ↑": "nearer_source",
+    "ACE, anchored ↓": "ace_anchored_px",
+    "ACE, turned, anchored ↓": "ace_large_anchored_px",
+    "nearer to the source's shape, anchored ↑": "nearer_source_anchored",
 }
 """Columns of Table 1, and the recipe's names for them."""
 
@@ -239,8 +242,9 @@ def _shape_table(arguments: Any, figures: dict[str, dict[str, Figure] | None]) -
             "pixels of a 256 px crop, three coordinates, validation people; steps "
             f"{arguments.steps or SHAPE_STEPS}, batch {arguments.batch_size or SHAPE_BATCH}. ACE: first frame of a "
             f"clip as source, later ones as reference{copied}. Turned: references turned in depth. Other people: "
-            "frames of somebody else, against the source's mesh with their expression and pose by the morphable model; "
-            "the share of these results that is nearer to that than to the reference's own landmarks stands last"
+            "frames of somebody else, against the source's mesh with their expression and pose by the morphable model. "
+            "Nearer: share of these whose neutral, aligned shape is nearer to the source's than to the reference's. "
+            "Anchored: this project's variant, which adds the change of action to the source's own landmarks"
         ),
     )
 
