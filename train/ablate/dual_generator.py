@@ -224,7 +224,8 @@ def _rows(rows: Any, columns: dict[str, str], figures: dict[str, dict[str, Figur
     made = []
     for name, (paper, _) in rows.items():
         ours = figures.get(name)
-        published = (paper, *[None] * (len(columns) - 1)) if isinstance(paper, str) else paper
+        published: tuple[Figure, ...] = (paper,) if isinstance(paper, str) else paper
+        published += (None,) * (len(columns) - len(published))
         values = None if ours is None else tuple(ours.get(key) for key in columns.values())
         made.append(AblationRow(name=name, paper=published, ours=values))
     return tuple(made)
