@@ -147,7 +147,7 @@ class Editor:
         """Three columns; inside a `gr.Tab`."""
         with gr.Row(equal_height=False, elem_classes="editor-row"):
             with gr.Column(scale=3, min_width=280, elem_classes="editor-left"):
-                source = SourcePart.lay_out(SLIDER_ID)
+                source = SourcePart.lay_out(SLIDER_ID, "What the face does")
             with gr.Column(scale=9, min_width=280) as hint:
                 gr.Markdown(_HINT)
             with gr.Column(scale=4, min_width=320, visible=False, elem_classes="editor-middle") as middle:

@@ -56,11 +56,12 @@ class SourcePart:
     reading_panel: gr.Column
 
     @classmethod
-    def lay_out(cls, slider_id: str) -> "SourcePart":
+    def lay_out(cls, slider_id: str, title: str) -> "SourcePart":
         """In a narrow column.
 
         Args:
             slider_id: what the ids of the tab's sliders begin with.
+            title: of the read-out.
         """
         picture = picture_input("Source picture")
         portraits = examples.portraits()
@@ -73,7 +74,7 @@ class SourcePart:
             visible=bool(portraits),
         )
         panel = gr.Column(visible=False, elem_classes="editor-reading")
-        with panel, gr.Accordion("What the face does", open=True):
+        with panel, gr.Accordion(title, open=True):
             reading = reading_bars(slider_id)
         return cls(picture=picture, example=example, reading=reading, reading_panel=panel)
 

@@ -23,7 +23,7 @@ _CSS = """
 .gradio-container .main.app { padding-inline: clamp(12px, 3vw, 32px) !important; }
 .driving-clip video { max-height: 258px; object-fit: contain; }
 @media (max-width: 480px) {
-  .tab-container button { padding-inline: 8px !important; }
+  .tab-container button { padding-inline: 5px !important; font-size: var(--text-sm) !important; }
 }
 """
 

@@ -55,7 +55,7 @@ class PosePanel:
         """Three columns; inside a `gr.Tab`."""
         with gr.Row(equal_height=False, elem_classes="editor-row"):
             with gr.Column(scale=3, min_width=280, elem_classes="editor-left"):
-                source = SourcePart.lay_out(SLIDER_ID)
+                source = SourcePart.lay_out(SLIDER_ID, "How the head stands")
             with gr.Column(scale=9, min_width=280) as hint:
                 gr.Markdown(_HINT)
             with gr.Column(scale=4, min_width=320, visible=False, elem_classes="editor-middle") as middle:
@@ -65,7 +65,8 @@ class PosePanel:
             with gr.Column(scale=5, min_width=320, visible=False, elem_classes="editor-right") as right:
                 with gr.Row(elem_classes="pose-views"):
                     views = {name: gr.Button(name, size="sm", min_width=40) for name in VIEWS}
-                sliders = {name: control_slider(control, SLIDER_ID) for name, control in CONTROLS.items()}
+                with gr.Accordion("Head", elem_classes="editor-group"):
+                    sliders = {name: control_slider(control, SLIDER_ID) for name, control in CONTROLS.items()}
                 reset = gr.Button("Reset all", size="sm")
                 clip = ClipPart.lay_out(
                     "Turntable",

@@ -1,5 +1,6 @@
 """A public-domain portrait, and clips that the tests make of it."""
 
+import dataclasses
 import pathlib
 from collections.abc import Callable
 from fractions import Fraction
@@ -34,6 +35,39 @@ def editing(
         return load_engine(system, checkpoint=folder)
 
     return load
+
+
+@pytest.fixture(scope="session")
+def turning(
+    weights: dict[str, pathlib.Path], embedded: Callable[[str], pathlib.Path], tmp_path_factory: pytest.TempPathFactory
+) -> Callable[[str], Any]:
+    """Loads an engine by its system's id; that of large poses untrained where no weights are embedded."""
+    from reenact.pipeline import load_engine
+
+    def load(system: str) -> Any:
+        if system != "dual_generator" or (embedded("geometry").parent / system / "model.safetensors").is_file():
+            return load_engine(system)
+        folder = tmp_path_factory.mktemp("dual_generator")
+        write_untrained_dual_generator(folder)
+        return load_engine(system, checkpoint=folder)
+
+    return load
+
+
+def write_untrained_dual_generator(folder: pathlib.Path) -> None:
+    """A checkpoint that moves heads, and draws noise where they were."""
+    import torch
+
+    from reenact.systems.dual_generator.config import DualGeneratorConfig
+    from reenact.systems.dual_generator.networks import DualGeneratorNetworks
+    from train.export import write_model
+
+    torch.manual_seed(0)
+    config = DualGeneratorConfig(
+        landmark_width=16, action_code=8, decoder_width=16, width=8, max_width=16, style=12, style_px=64, style_width=4
+    )
+    network = dataclasses.asdict(config)
+    write_model(DualGeneratorNetworks(config), folder, {"model": "dual_generator", "network": network}, {})
 
 
 def write_random_facegan(folder: pathlib.Path) -> None:
