@@ -9,7 +9,7 @@ import dataclasses
 
 import numpy as np
 import torch
-from jaxtyping import Float, Int, UInt8
+from jaxtyping import Float, UInt8
 from torch import Tensor
 
 Frame = UInt8[np.ndarray, "height width 3"]
@@ -41,7 +41,7 @@ class FaceImage:
     """Maps homogeneous frame pixels to crop pixels."""
     head: Float[Tensor, "f 1 i i"] | None = None
     """Share of face and hair, at any size, where it has been looked for."""
-    parsing: Int[Tensor, "f i i"] | None = None
+    parsing: UInt8[Tensor, "f j j"] | None = None
     """Classes of `reenact.perception.parser.PARSER_CLASSES` (background, face, hair, clothes, skin), at any size,
     where they have been looked for."""
     embedding: Float[Tensor, "f e"] | None = None

@@ -1,0 +1,175 @@
+"""The dual generator as a whole: what it keeps, what it moves, what it must not touch."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+import torch
+
+from reenact.errors import ConfigError
+from reenact.geometry.landmarks import landmarks68_of
+from reenact.geometry.morphable import load_morphable
+from reenact.systems.dual_generator.config import DualGeneratorConfig
+from reenact.systems.dual_generator.finish import draw_landmarks, moved_share
+from reenact.systems.dual_generator.reenactor import (
+    DualGeneratorIdentity,
+    DualGeneratorReenactor,
+    resize_classes,
+)
+from reenact.types import CropSpec, FaceGeometry, FaceImage, head_angles_rad
+from tests.synthetic import face_geometry, painted_clip, random_clip
+
+SIDE = 64
+SMALL = DualGeneratorConfig(
+    crop=CropSpec(network_px=SIDE),
+    stem=1,
+    landmark_width=16,
+    action_code=8,
+    decoder_width=16,
+    width=8,
+    max_width=16,
+    style=8,
+    style_px=64,
+    style_width=4,
+    style_max_width=16,
+)
+
+
+def random_system(config: DualGeneratorConfig = SMALL) -> DualGeneratorReenactor:
+    """With weights that do something."""
+    torch.manual_seed(0)
+    system = DualGeneratorReenactor(config)
+    with torch.no_grad():
+        for value in system.networks.parameters():
+            value += 0.03 * torch.randn_like(value)
+    system.prepare()
+    return system
+
+
+@pytest.fixture(scope="module")
+def system() -> DualGeneratorReenactor:
+    return random_system()
+
+
+@pytest.fixture(scope="module")
+def source() -> tuple[FaceImage, FaceGeometry]:
+    """96 pixels, hair above the face, and a face code."""
+    image, geometry = painted_clip(load_morphable(), np.random.default_rng(3), 1, 96)
+    parsing = torch.zeros(1, 48, 48, dtype=torch.uint8)
+    parsing[:, 8:36, 12:36] = 1
+    parsing[:, 2:12, 12:36] = 2
+    code = torch.nn.functional.normalize(torch.ones(1, 256), dim=1)
+    return dataclasses.replace(image, parsing=parsing, embedding=code), geometry
+
+
+@pytest.fixture(scope="module")
+def identity(system: DualGeneratorReenactor, source: tuple[FaceImage, FaceGeometry]) -> DualGeneratorIdentity:
+    return system.encode_identity(*source)
+
+
+def test_a_driver_who_does_what_the_source_does_gives_the_source_bit_for_bit(
+    system: DualGeneratorReenactor, source: tuple[FaceImage, FaceGeometry], identity: DualGeneratorIdentity
+) -> None:
+    motion = system.read_motion(None, source[1])
+    for mode in ("absolute", "relative"):
+        rendered = system.render(identity, system.retarget(identity, motion, motion, mode))
+        assert torch.equal(rendered.rgb, source[0].rgb)
+        assert rendered.changed.max() == 0
+    own = system.render(identity, system.pose_face(identity, identity.angles_rad))
+    assert torch.equal(own.rgb, source[0].rgb)
+
+
+def test_where_nothing_changed_the_pixels_are_the_sources(
+    system: DualGeneratorReenactor, identity: DualGeneratorIdentity
+) -> None:
+    rendered = system.render(identity, system.pose_face(identity, identity.angles_rad + 0.3))
+    kept = (rendered.changed == 0).expand_as(rendered.rgb)
+    assert 0.05 < kept.float().mean() < 0.95
+    assert torch.equal(rendered.rgb[kept], identity.native_rgb[kept])
+    assert (rendered.rgb - identity.native_rgb).abs().max() > 0.05
+
+
+@pytest.mark.parametrize("angles_deg", [(0, 90, 0), (0, -90, 0), (45, 30, -45), (-45, 0, 45)])
+def test_a_head_turned_by_hand_stands_as_told_and_keeps_its_expression(
+    system: DualGeneratorReenactor, identity: DualGeneratorIdentity, angles_deg: tuple[float, float, float]
+) -> None:
+    angles = torch.deg2rad(torch.tensor([angles_deg], dtype=torch.float32))
+    fit = system.morphable.fit(system.pose_face(identity, angles).mesh)
+    torch.testing.assert_close(head_angles_rad(fit.pose.rotation), angles, atol=1e-3, rtol=0)
+    torch.testing.assert_close(fit.expression, identity.matched.expression, atol=1e-2, rtol=0)
+    torch.testing.assert_close(fit.pose.scale, identity.matched.pose.scale, atol=1e-4, rtol=0)
+
+
+def test_the_target_has_the_sources_shape_and_the_drivers_motion(
+    system: DualGeneratorReenactor, identity: DualGeneratorIdentity, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(system, "_generate_shape", lambda landmarks, code: landmarks)  # untrained, it says anything
+    mesh, rotation = random_clip(load_morphable(), np.random.default_rng(8), 3, 90)
+    motion = system.read_motion(None, face_geometry(mesh, rotation))
+    neutral = system.select(motion, slice(0, 1))
+    fit = system.morphable.fit(system.retarget(identity, motion, neutral, "relative").mesh)
+    own = identity.matched.pose.rotation
+    turn = motion.mesh.pose.rotation @ neutral.mesh.pose.rotation.transpose(1, 2)
+    wanted = head_angles_rad(turn @ own)
+    assert torch.rad2deg((head_angles_rad(fit.pose.rotation) - wanted).abs().max()) < 4
+    own_shape = system.morphable.fit(identity.mesh).identity
+    assert ((fit.identity - own_shape).norm(dim=1) < (fit.identity - motion.mesh.shape).norm(dim=1)).all()
+
+
+def test_it_draws_without_parsing_and_face_code(
+    system: DualGeneratorReenactor, source: tuple[FaceImage, FaceGeometry]
+) -> None:
+    plain = dataclasses.replace(source[0], parsing=None, embedding=None)
+    identity = system.encode_identity(plain, source[1])
+    rendered = system.render(identity, system.pose_face(identity, identity.angles_rad + 0.3))
+    assert torch.isfinite(rendered.rgb).all()
+
+
+def test_the_papers_form_draws_all_of_the_picture(source: tuple[FaceImage, FaceGeometry]) -> None:
+    system = random_system(dataclasses.replace(SMALL, source_features=False))
+    identity = system.encode_identity(*source)
+    assert identity.heads is None
+    rendered = system.render(identity, system.pose_face(identity, identity.angles_rad + 0.3))
+    assert rendered.changed.min() == 1
+    still = system.render(identity, system.pose_face(identity, identity.angles_rad))
+    assert torch.equal(still.rgb, source[0].rgb)
+
+
+def test_a_native_source_keeps_detail_that_the_network_does_not_see(system: DualGeneratorReenactor) -> None:
+    image, geometry = painted_clip(load_morphable(), np.random.default_rng(3), 1, 4 * SIDE)
+    fine = image.rgb.clone()
+    fine[..., ::2] = (fine[..., ::2] + 0.12).clamp(0, 1)  # stripes of a pixel
+    details = []
+    for rgb in (image.rgb, fine):
+        identity = system.encode_identity(dataclasses.replace(image, rgb=rgb), geometry)
+        turned = system.render(identity, system.pose_face(identity, identity.angles_rad + torch.tensor([0, 0.05, 0])))
+        middle = turned.rgb[..., 100:160, 100:160]
+        details.append((middle[..., 1:] - middle[..., :-1]).abs().mean())
+    assert details[1] > 1.3 * details[0]
+
+
+def test_a_config_of_other_fields_is_refused() -> None:
+    with pytest.raises(ConfigError, match="no configuration of the dual_generator system"):
+        DualGeneratorReenactor.from_config({"widths": [8, 12]})
+    with pytest.raises(ConfigError, match="multiple of"):
+        DualGeneratorReenactor.from_config({"crop": {"network_px": 100}})
+
+
+def test_classes_are_resized_without_new_ones() -> None:
+    classes = torch.tensor([[[0, 4], [2, 0]]])
+    assert resize_classes(classes, 4)[0].tolist() == [[0, 0, 4, 4], [0, 0, 4, 4], [2, 2, 0, 0], [2, 2, 0, 0]]
+    assert torch.equal(resize_classes(resize_classes(classes, 6), 2), classes)
+
+
+def test_a_face_fades_in_as_it_begins_to_move() -> None:
+    mesh, _ = random_clip(load_morphable(), np.random.default_rng(0), 1, 2)
+    shift = torch.tensor([2.0 / SIDE, 0, 0])
+    for pixels, share in ((0, 0), (0.005, 0), (0.5, 0.5), (3, 1)):
+        assert float(moved_share(mesh, mesh + pixels * shift, SIDE)) == pytest.approx(share, abs=1e-3)
+
+
+def test_landmarks_are_drawn_in_half_sides() -> None:
+    mesh, _ = random_clip(load_morphable(), np.random.default_rng(0), 2, 2)
+    lines = draw_landmarks(landmarks68_of(mesh) - torch.tensor([1.0, 1.0, 0.0]), SIDE)
+    assert lines.shape == (2, 1, SIDE, SIDE)
+    assert 0.02 < lines.mean() < 0.3
