@@ -38,20 +38,27 @@ def preset_config(name: str | None) -> FaceganConfig:
 def read_modules(init: pathlib.Path | None) -> dict[str, Weights]:
     """Weights by module, from one export folder or several joined by ``:`` (``;`` on Windows); later ones win.
 
+    ``FOLDER@transformer`` takes this module alone, for exports carry along what their run was given.
+
     Raises:
-        CheckpointError: a folder holds no FACEGAN weights.
+        CheckpointError: a folder holds no FACEGAN weights, or not the module asked for.
     """
     found: dict[str, Weights] = {}
     for part in str(init).split(os.pathsep) if init is not None else ():
-        checkpoint = read_checkpoint(pathlib.Path(part), model="facegan")
+        folder, _, only = part.rpartition("@")
+        if only not in RECIPE_OF:
+            folder, only = part, ""
+        checkpoint = read_checkpoint(pathlib.Path(folder), model="facegan")
         split: dict[str, Weights] = {}
         for name, value in checkpoint.weights.items():
             module, _, rest = name.partition(".")
             split.setdefault(module, {})[rest] = value
         strangers = split.keys() - RECIPE_OF.keys()
         if strangers:
-            raise CheckpointError(f"{part} holds {', '.join(sorted(strangers))}, which FACEGAN has no module for")
-        found |= split
+            raise CheckpointError(f"{folder} holds {', '.join(sorted(strangers))}, which FACEGAN has no module for")
+        if only and only not in split:
+            raise CheckpointError(f"{folder} holds no {only}, only {', '.join(sorted(split))}")
+        found |= {only: split[only]} if only else split
     return found
 
 

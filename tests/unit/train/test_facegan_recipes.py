@@ -391,6 +391,10 @@ def test_modules_travel_from_run_to_run(faces: FaceData, tmp_path: pathlib.Path)
     torch.testing.assert_close(kept.float(), shipped.half().float())
     both = read_modules(pathlib.Path(f"{tmp_path / 'first'}:{tmp_path / 'second'}"))
     assert set(both) == {"reenactor", "transformer"}
+    alone = read_modules(pathlib.Path(f"{tmp_path / 'second'}@reenactor"))
+    assert set(alone) == {"reenactor"}
+    with pytest.raises(CheckpointError, match="first holds no mixer, only transformer"):
+        read_modules(pathlib.Path(f"{tmp_path / 'first'}@mixer"))
 
 
 def test_end_to_end_wants_all_three_modules(faces: FaceData, tmp_path: pathlib.Path):
