@@ -14,6 +14,7 @@ import torch
 from reenact.systems.dual_generator.config import PRESETS, DualGeneratorConfig
 from train.ablate.table import AblationRow, AblationTable, Figure, finished_row, keep_row
 from train.data import load_faces
+from train.dual_generator_parts import start_parts
 from train.evaluate.metrics import frechet_distance
 from train.evaluate.perceptual import Inception, find_inception
 from train.loop import LoopConfig
@@ -192,8 +193,6 @@ def _measure_fid(task: FaceTask, folder: pathlib.Path) -> Figure:
     path = find_inception(None)
     if path is None:
         return NO_FID
-    from train.dual_generator_parts import start_parts
-
     start_parts(task.whole, folder / "export")
     inception, features = Inception(path, torch.device("cpu")), {"result": [], "target": []}
     for batch in task.validation_batches(torch.device("cpu")):
@@ -204,7 +203,11 @@ def _measure_fid(task: FaceTask, folder: pathlib.Path) -> Figure:
 
 
 def _train(task: Any, loop: LoopConfig, folder: pathlib.Path) -> dict[str, Figure]:
-    return dict(train_task(task, loop, folder, command="-m train.ablate dual_generator"))
+    figures = train_task(task, loop, folder, command="-m train.ablate dual_generator")
+    if not figures:  # it had been trained to the end, and was stopped before its figures were written
+        start_parts(task.whole, folder / "export")
+        figures = task.validate(task.networks, torch.device("cpu"))
+    return dict(figures)
 
 
 def _finished(arguments: Any, rows: Any, table: str) -> dict[str, dict[str, Figure] | None]:
