@@ -38,6 +38,8 @@ class AblationArguments:
     """Samples per step, instead of each table's own."""
     checkpoint: str | None = None
     """facegan: measure these weights (a folder, an embedded name or a Hub repository) and train nothing."""
+    beside: tuple[str, ...] = ()
+    """facegan: other systems to measure on the same pairs."""
     judge: pathlib.Path | None = None
     """facegan: identity network (ONNX, aligned 112 px crops) for a second CSIM, as of `train.evaluate`."""
     tables: tuple[int, ...] = ()
@@ -69,7 +71,7 @@ def main(argv: list[str] | None = None) -> int:
 
 
 def _refuse_strangers(arguments: AblationArguments) -> None:
-    given = [name for name in ("checkpoint", "judge") if getattr(arguments, name) is not None]
+    given = [name for name in ("checkpoint", "beside", "judge") if getattr(arguments, name)]
     if given and arguments.system != "facegan":
         raise ConfigError(f"--{given[0]} is for facegan; the tables of {arguments.system} train their own networks")
 

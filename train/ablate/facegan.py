@@ -75,7 +75,7 @@ def run(arguments: Any) -> list[AblationTable]:
     """Train what is missing, measure, and give the tables.
 
     Raises:
-        CheckpointError: ``--checkpoint`` names no FACEGAN weights.
+        CheckpointError: ``--checkpoint`` names no FACEGAN weights, or ``--beside`` no system.
     """
     out = pathlib.Path(arguments.out)
     given = None if arguments.checkpoint is None else resolve(arguments.checkpoint)
@@ -83,6 +83,7 @@ def run(arguments: Any) -> list[AblationTable]:
     if arguments.tables and not {1, 2} & set(arguments.tables):
         return _tables({name: finished_row(out, name) for name in VARIANTS}, None, arguments)
     val = load_faces(arguments.data, "val", arguments.cache)
+    measured = dataclasses.asdict(_measured(arguments))
 
     @functools.cache
     def measures() -> LandmarkMeasures:
@@ -93,10 +94,15 @@ def run(arguments: Any) -> list[AblationTable]:
 
     figures: dict[str, Figures | None] = {name: finished_row(out, name) for name in VARIANTS}
     if given is not None and sha256 is not None:
-        settings = _settings(arguments, sha256=sha256, measured=dataclasses.asdict(_measured(arguments)))
+        settings = _settings(arguments, sha256=sha256, measured=measured)
         figures["embedded"] = keep_row(out, f"given-{sha256[:8]}", settings, lambda _: measure(given))
     else:
         figures |= _train_rows(val, measure, arguments)
+    for name in arguments.beside:
+        weights = sha256_of(resolve(name) / WEIGHTS_NAME)
+        settings = _settings(arguments, sha256=weights, measured=measured)
+        beside = functools.partial(_measure_beside, measures, name)
+        figures[name] = keep_row(out, f"beside-{pathlib.Path(name).name}-{weights[:8]}", settings, beside)
     return _tables(figures, sha256, arguments)
 
 
@@ -181,6 +187,10 @@ def _measure_row(
     return measure(folder / "export")
 
 
+def _measure_beside(measures: Callable[[], LandmarkMeasures], name: str, _folder: pathlib.Path) -> Figures:
+    return measures().measure_beside(name)
+
+
 def _tables(figures: dict[str, Figures | None], sha256: str | None, arguments: Any) -> list[AblationTable]:
     steps = {module: arguments.steps or count for module, count in _STEPS.items()}
     weights = "" if sha256 is None else f", given weights: sha256 {sha256[:16]}"
@@ -199,6 +209,7 @@ def _table_1(figures: dict[str, Figures | None], note: str) -> AblationTable:
         for group in _shown(figures)
         for row in (WITH, WITHOUT, DIFFERENCE)
     ]
+    rows += _beside(figures, COLUMNS_1)
     return AblationTable(
         title="FACEGAN, Table 1: the landmark transformer",
         paper_caption=(
@@ -217,6 +228,7 @@ def _table_2(figures: dict[str, Figures | None], note: str) -> AblationTable:
         for group in _shown(figures)
         for row in (WITH, WITHOUT, DIFFERENCE, COPY)
     ]
+    rows += _beside(figures, COLUMNS_2)
     return AblationTable(
         title="FACEGAN, Table 2: LSIM",
         paper_caption="FACEGAN's LSIM; the paper has it with L_T only, and states neither its unit nor its alignment",
@@ -228,6 +240,15 @@ def _table_2(figures: dict[str, Figures | None], note: str) -> AblationTable:
 
 def _shown(figures: dict[str, Figures | None]) -> list[str]:
     return [group for group in _GROUPS if group in figures]
+
+
+def _beside(figures: dict[str, Figures | None], columns: tuple[Column, ...]) -> list[AblationRow]:
+    """Rows of the systems that were measured along; the paper's others are not ours."""
+    return [
+        AblationRow(name=name, paper=(None,) * len(columns), ours=tuple(found[column.title] for column in columns))
+        for name, found in figures.items()
+        if name not in _GROUPS and found is not None
+    ]
 
 
 def _row(

@@ -175,6 +175,16 @@ class LandmarkMeasures:
             figures |= {f"{name}: {column.title}": self._figure(each, column) for name, each in values.items()}
         return figures
 
+    def measure_beside(self, name: str) -> dict[str, Figure]:
+        """Figures of another system on the same pairs, as "<column>"; it has no landmarks before anything is drawn.
+
+        Raises:
+            CheckpointError: no such system.
+        """
+        found = self.values(SystemMethod(name, name, self.bench.device))
+        found["landmarks", "lsim"] = np.full(len(self.triplets), np.nan)
+        return {column.title: self._figure(found[column.part, column.key], column) for column in COLUMNS_1 + COLUMNS_2}
+
     def values(self, method: Method) -> dict[tuple[Part, str], Float[np.ndarray, "n"]]:
         """By part and key: one value a driver, not a number where no face was found."""
         self.bench.forget()

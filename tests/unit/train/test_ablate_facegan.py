@@ -171,14 +171,18 @@ def test_given_weights_are_measured_and_nothing_is_trained(
     monkeypatch.setattr(facegan, "load_faces", lambda *_: faces)
     titles = [column.title for column in facegan_measures.COLUMNS_1 + facegan_measures.COLUMNS_2]
     figures = {f"{row}: {title}": row for row in (WITH, WITHOUT, DIFFERENCE, COPY) for title in titles}
-    measures = types.SimpleNamespace(measure=lambda folder: figures if folder == weights else None)
+    beside = dict.fromkeys(titles, "beside")
+    measures = types.SimpleNamespace(
+        measure=lambda folder: figures if folder == weights else None, measure_beside=lambda _: beside
+    )
     monkeypatch.setattr(facegan, "LandmarkMeasures", lambda *_: measures)
     monkeypatch.setattr(facegan, "train_task", no_training)
     words = ["facegan", "--data", "none", "--out", str(tmp_path / "out"), "--checkpoint", str(weights)]
-    assert command.main(words) == 0
+    assert command.main([*words[:-2], "--beside", "correspondence", *words[-2:]]) == 0
     text = capsys.readouterr().out
     assert "| given weights w L_T | – | with |" in text or "| given weights w L_T | with |" in text
     assert "Table 2: LSIM" in text
+    assert "| correspondence | – | beside |" in text
     kept = list((tmp_path / "out").glob("given-*.json"))
     assert len(kept) == 1
     assert json.loads(kept[0].read_text())["settings"]["sha256"][:8] in kept[0].name
