@@ -11,7 +11,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from reenact.geometry.landmarks import LANDMARKS_68, landmarks68_of
-from reenact.geometry.matching import match_shape, read_mesh_motion, split_identity
+from reenact.geometry.matching import MatchedShape, match_shape, read_mesh_motion, split_identity
 from reenact.geometry.morphable import MorphableModel, align
 from reenact.systems.dual_generator.networks import Placement, place, standardise
 from reenact.systems.dual_generator.shape import AnchoredShape
@@ -78,12 +78,13 @@ def shape_figures(
     """What is measured.
 
     - ace_px: self-reenactment, first frame of a clip -> later frames. ace_anchored_px: the same, anchored in the
-      source's own landmarks (`AnchoredShape`). ace_copy_px: the source's own landmarks, where they stand.
-    - ace_large_px, ace_large_anchored_px: the same with the reference turned in depth to `LARGE_YAW_DEG`.
-    - ace_cross_px, ace_cross_anchored_px: another person's frames, against the source's mesh given that frame's
+      source's own landmarks (`AnchoredShape`). ace_used_px: the same, agreed with the identity-matched mesh, as the
+      system takes it. ace_copy_px: the source's own landmarks, where they stand.
+    - ace_large_px and so on: the same with the reference turned in depth to `LARGE_YAW_DEG`.
+    - ace_cross_px and so on: another person's frames, against the source's mesh given that frame's
       expression and pose by the morphable model (a stand-in for the pictures of RaFD, where two people show one
       action).
-    - nearer_source, nearer_source_anchored: share of other people's frames where the result's neutral, aligned shape
+    - nearer_source and so on: share of other people's frames where the result's neutral, aligned shape
       (`neutral_shape`) is nearer to that of the source than to that of the reference.
     """
     figures: dict[str, list[float]] = {}
@@ -97,8 +98,10 @@ def shape_figures(
         wanted = place(pair.target, placement)
         source = anchored.take(own, model.fit(pair.source_mesh).pose, pair.source_code[:1])
         acted = anchored.act(generate, source, landmarks68_of(pair.reference_mesh))
-        acted = model.fit(pair.reference_mesh).pose.apply(acted)
-        results = {"": generate(pair.reference, pair.source_code), "_anchored": standardise(acted)[0]}
+        matched = _match(model, pair.source_mesh, pair.reference_mesh)
+        posed = (matched.pose.apply(each) for each in (acted, anchored.agree(matched.shape, acted)))
+        results = {"": generate(pair.reference, pair.source_code)}
+        results |= {name: standardise(each)[0] for name, each in zip(("_anchored", "_used"), posed, strict=True)}
         for name, result in results.items():
             error = ace_px(place(result, placement), wanted)
             figures.setdefault(f"ace{pair.kind}{name}_px", []).extend(error.tolist())
@@ -140,10 +143,14 @@ def matched_landmarks(
     model: MorphableModel, source: Float[Tensor, "1 478 3"], reference: Float[Tensor, "n 478 3"]
 ) -> Float[Tensor, "n 68 3"]:
     """Standardised landmarks of the source's mesh with the reference's expression and pose."""
+    matched = _match(model, source, reference)
+    return standardise(landmarks68_of(matched.pose.apply(matched.shape)))[0]
+
+
+def _match(model: MorphableModel, source: Tensor, reference: Tensor) -> MatchedShape:
     motion = read_mesh_motion(model, reference)
     identity = split_identity(model, source.expand(len(reference), -1, -1))
-    matched = match_shape(model, identity, motion, motion, relative=False)
-    return standardise(landmarks68_of(matched.pose.apply(matched.shape)))[0]
+    return match_shape(model, identity, motion, motion, relative=False)
 
 
 def _mesh(data: FaceData, rows: "np.ndarray | list[int]") -> Float[Tensor, "n 478 3"]:

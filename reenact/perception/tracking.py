@@ -21,7 +21,7 @@ from reenact.perception.crop import LEFT_EYE_OUTER, RIGHT_EYE_OUTER, TRACKER_CRO
 from reenact.perception.detector import Detections, Detector
 from reenact.perception.layers import fold_batch_norms
 from reenact.perception.tracker import TrackerNetwork
-from reenact.types import FaceGeometry, Frame
+from reenact.types import FaceGeometry, Frame, head_angles_rad
 
 MIN_FACE_PX = 40
 """Faces whose mesh is smaller than this, on its longer side, are refused."""
@@ -29,6 +29,10 @@ MAX_SHARE_OUTSIDE = 0.12
 """Faces with more of their mesh outside the picture are refused; a few points of a forehead are guessed well."""
 WEAK_SCORE = 0.1
 """Detections above it are told apart from nothing at all in the message that no face was found."""
+USABLE_YAW_DEG = 80
+"""Faces are found reliably up to about this yaw."""
+_FAR_YAW_DEG = 60.0
+"""Yaw read of a face that is not seen well from which on its turn is taken for the reason."""
 _ROLLS_DEG = (0, -45, 45, -90, 90, 180)
 _CERTAIN, _FAIRLY_CERTAIN, _LYING_CERTAIN, _UPRIGHT_CERTAIN = 0.8, 0.6, 0.9, 0.93
 """Scores after two looks: most upright faces reach 0.94, upright readings of upside-down ones seldom 0.9, a background
@@ -114,6 +118,8 @@ class FaceTracker:
         certain = 0.0 if geometry is None else float(geometry.score[0])
         if geometry is None or certain < _UPRIGHT_CERTAIN:
             turned = self._find_turned(frame, min_score, max(certain, _LYING_CERTAIN))
+            if geometry is None and not len(turned):
+                raise NoFaceFoundError(self._why_none(frame, found, best_score, min_score))
             if geometry is None or len(turned):
                 chosen = choose_face(turned, face, best_score=best_score, min_score=min_score)
                 faces, geometry = turned, self._locate(frame, turned.boxes_px[chosen])
@@ -175,6 +181,14 @@ class FaceTracker:
         doubtful = lying & (rolled.score < _LYING_CERTAIN)
         best = int(torch.where(doubtful, -1.0, rolled.score).argmax())
         return rolled[best : best + 1]
+
+    def _why_none(self, frame: Frame, weak: Detections, best_score: float, min_score: float) -> str:
+        """Why none of some weak detections is a face: the best of them may be turned away too far."""
+        if len(weak):
+            likeliest = self._locate(frame, weak.boxes_px[int(weak.scores.argmax())])
+            if (turned_far := far_turn_text(likeliest, min_score)) is not None:
+                return turned_far
+        return no_face_text(best_score, min_score)
 
     def _verify(self, frame: Frame, faces: Detections, min_score: float) -> Detections:
         """Of several boxes those that the tracker confirms, one for each face; all of them if it confirms none."""
@@ -292,10 +306,7 @@ def choose_face(faces: Detections, face: int | None, *, best_score: float, min_s
         NoFaceFoundError: there is none, or none of that number.
     """
     if len(faces) == 0:
-        raise NoFaceFoundError(
-            f"No face found (best score {best_score:.2f}, need {min_score:.2f}); give a picture in which a face, "
-            f"{MIN_FACE_PX} px or larger, is well visible."
-        )
+        raise NoFaceFoundError(no_face_text(best_score, min_score))
     if face is None:
         return 0
     if not 1 <= face <= len(faces):
@@ -304,6 +315,27 @@ def choose_face(faces: Detections, face: int | None, *, best_score: float, min_s
             f"Face {face} was asked for, but {count} found; they are numbered from 1, the largest first."
         )
     return face - 1
+
+
+def no_face_text(best_score: float, min_score: float) -> str:
+    """That nothing looks enough like a face."""
+    return (
+        f"No face found (best score {best_score:.2f}, need {min_score:.2f}); give a picture in which a face, "
+        f"{MIN_FACE_PX} px or larger, is well visible and turned by {USABLE_YAW_DEG} degrees at most."
+    )
+
+
+def far_turn_text(geometry: FaceGeometry, min_score: float) -> str | None:
+    """That a face is turned too far to be seen well; None if it is not for that."""
+    yaw_deg = float(torch.rad2deg(head_angles_rad(geometry.rotation)[0, 1]))
+    if abs(yaw_deg) < _FAR_YAW_DEG:
+        return None
+    nearest = int(np.copysign(USABLE_YAW_DEG, yaw_deg))
+    return (
+        f"The face seems to be turned by {yaw_deg:.0f} degrees and is not seen well enough (score "
+        f"{float(geometry.score[0]):.2f}, need {min_score:.2f}); the nearest usable angle is about {nearest} degrees: "
+        "give a picture in which it is turned less."
+    )
 
 
 def check_face(geometry: FaceGeometry, frame: Frame, *, min_score: float) -> tuple[str, ...]:
@@ -317,6 +349,8 @@ def check_face(geometry: FaceGeometry, frame: Frame, *, min_score: float) -> tup
     """
     score = float(geometry.score[0])
     if score < min_score:
+        if (turned_far := far_turn_text(geometry, min_score)) is not None:
+            raise NoFaceFoundError(turned_far)
         raise NoFaceFoundError(
             f"No face found (best score {score:.2f}, need {min_score:.2f}); give a picture in which a face is well "
             "visible and not covered."

@@ -190,7 +190,9 @@ def checked_angle(angle: str, value: object, largest_deg: float) -> float:
         ConfigError: it is no number, or out of range.
     """
     if not _is_number(value) or not abs(cast(float, value)) <= largest_deg:
-        raise ConfigError(f"The {angle} is set to {value} degrees; it takes -{largest_deg:g} to {largest_deg:g}.")
+        nearest = f", the nearest is {math.copysign(largest_deg, cast(float, value)):g}" if _is_number(value) else ""
+        limits = f"it takes -{largest_deg:g} to {largest_deg:g}{nearest}"
+        raise ConfigError(f"The {angle} is set to {value} degrees; {limits}.")
     return float(cast(float, value))
 
 

@@ -131,7 +131,8 @@ class DualGeneratorReenactor(Reenactor[DualGeneratorIdentity, HeadMotion, Driven
         matched = match_shape(self.morphable, identity.matched, motion.mesh, neutral.mesh, relative=relative)
         base = neutral.landmarks if relative else None
         landmarks = self.anchored.act(self._generate_shape, identity.shape, motion.landmarks, base)
-        return DrivenHead(mesh=matched.pose.apply(self.anchored.carry(matched.shape, landmarks)))
+        shape = self.anchored.carry(matched.shape, self.anchored.agree(matched.shape, landmarks))
+        return DrivenHead(mesh=matched.pose.apply(shape))
 
     def pose_face(self, identity: DualGeneratorIdentity, angles_rad: Float[Tensor, "f 3"]) -> DrivenHead:
         """The source's head, turned on its neck by hand; its expression and its size are kept.

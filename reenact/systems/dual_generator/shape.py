@@ -23,6 +23,10 @@ from reenact.systems.dual_generator.networks import standardise
 Generate = Callable[[Float[Tensor, "f 68 3"], Float[Tensor, "f e"]], Float[Tensor, "f 68 3"]]
 """`R_l(E_l(l_r), r_s)`: standardised landmarks and face ID codes to standardised landmarks."""
 
+_SAY = 0.5
+"""Share of the shape generator in the target's landmarks; the rest is said by the identity-matched mesh. On validation
+people (ACE at 256 px, clips) that mesh alone is 0.68 px off, the anchored generator alone 1.10 px."""
+
 _REACH = 0.12
 """Distance, eye distances, over which a landmark carries neighbouring points of the mesh along."""
 
@@ -85,6 +89,16 @@ class AnchoredShape(nn.Module):
         estimate = generate(standardise(both)[0], source.code.expand(len(both), -1))
         at_rest = align(estimate, source.landmarks, self.rigid).invert(estimate)
         return source.landmarks + (at_rest[: len(reference)] - at_rest[len(reference) :])
+
+    def agree(self, shape: Float[Tensor, "f 478 3"], landmarks: Float[Tensor, "f 68 3"]) -> Float[Tensor, "f 68 3"]:
+        """l_t, head coordinates, between what two sources say.
+
+        Args:
+            shape: of the identity-matched mesh (`reenact.geometry.matching`).
+            landmarks: of `act`.
+        """
+        matched = shape[:, list(LANDMARKS_68)]
+        return matched + _SAY * (landmarks - matched)
 
     def carry(self, shape: Float[Tensor, "f 478 3"], landmarks: Float[Tensor, "f 68 3"]) -> Float[Tensor, "f 478 3"]:
         """The mesh moved until it lies under the landmarks, the points between them with their neighbours."""

@@ -176,6 +176,20 @@ def test_no_face_is_said_with_the_best_score() -> None:
         FaceTracker(KnownBoxes([], []), KnownFace(known_mesh((1, 1), 9))).track(picture())
 
 
+@pytest.mark.parametrize(("score", "found"), [(0.3, 0.9), (0.2, 0.3)])
+def test_a_face_turned_too_far_is_told_the_nearest_usable_angle(
+    score: float, found: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Detected but not believed by the tracker, and hardly detected."""
+    tracker = tracker_of(known_mesh((128, 128), 110), score=score, found=found)
+    for yaw_rad, nearest in ((1.5, 80), (-1.5, -80)):
+        monkeypatch.setitem(globals(), "HEAD_YAW", yaw_rad)
+        with pytest.raises(
+            NoFaceFoundError, match=rf"turned by -?86 degrees .* need 0.50\); the nearest .* {nearest} deg"
+        ):
+            tracker.track(picture())
+
+
 def test_an_uncertain_tracker_is_no_face() -> None:
     with pytest.raises(NoFaceFoundError, match=r"best score 0.\d\d, need 0.50.*not covered"):
         tracker_of(known_mesh((120, 120), 100), score=0.3).track(picture())

@@ -70,3 +70,9 @@ def test_a_mesh_is_carried_under_its_landmarks(model: MorphableModel) -> None:
     assert (carried[:, list(LANDMARKS_68)] - wanted).norm(dim=-1).max() < 0.02
     assert (carried - shape)[0, 10].norm() < 0.01  # the forehead does not
     assert torch.equal(anchored.carry(shape, shape[:, list(LANDMARKS_68)]), shape)
+
+
+def test_mesh_and_generator_agree_half_way(model: MorphableModel) -> None:
+    anchored, shape = AnchoredShape(model), model.mean[None]
+    said = shape[:, list(LANDMARKS_68)] + 0.2
+    torch.testing.assert_close(anchored.agree(shape, said), shape[:, list(LANDMARKS_68)] + 0.1)
