@@ -20,10 +20,11 @@ that remark in their metadata.
 **What is kept.** Nothing. Uploads and results lie in a temporary folder, so that you can look at them and download
 them, and are deleted within an hour and a half. No history, no statistics, no training on your pictures.
 
-**What works well.** A face of 100 pixels or more, well lit, turned by less than about 45 degrees in source and driving.
-Teeth, the far side of strong turns, and hair that the source does not show are guesses.
+**What works well.** A face of 100 pixels or more, well lit, turned by less than about 45 degrees in source and driving;
+in the large-pose mode, where the page offers it, up to a profile. Teeth, the far side of strong turns, and hair that
+the source does not show are guesses.
 
 **From a program.** The link *Use via API* below shows how to call this page with `gradio_client`; the same functions
-are `reenact image`, `reenact video` and `reenact edit` on the command line. To show the page inside another, use an
-`iframe` with `allow="camera; microphone; autoplay; clipboard-write"`; without it the webcam stays off.
+are `reenact image`, `reenact video`, `reenact edit` and `reenact turn` on the command line. To show the page inside
+another, use an `iframe` with `allow="camera; microphone; autoplay; clipboard-write"`; without it the webcam stays off.
 """

@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 import numpy as np
 import pytest
 
-from tests.e2e.conftest import astronaut, editing, material, weights  # noqa: F401 - fixtures
+from tests.e2e.conftest import astronaut, editing, material, turning, weights  # noqa: F401 - fixtures
 from tests.page_server import served_page
 
 CHROMIUM = os.environ.get("REENACT_CHROMIUM", "/usr/bin/chromium")
