@@ -1,6 +1,7 @@
 """Shape and face generator are trained apart and shipped as one checkpoint."""
 
 import dataclasses
+import os
 import pathlib
 from collections.abc import Collection
 from typing import Any
@@ -31,22 +32,27 @@ def network_of(arguments: Any) -> DualGeneratorConfig:
 
 
 def start_parts(whole: DualGeneratorNetworks, init: pathlib.Path | None) -> frozenset[str]:
-    """Load the parts that an export holds, and name them: they are exported along.
+    """Load the parts that an export holds, or several joined by ``:`` (``;`` on Windows), and name them.
+
+    They are exported along; later folders win.
 
     Raises:
         CheckpointError: the folder holds no weights of the dual generator, or of other sizes.
     """
-    if init is None:
-        return frozenset()
-    weights = read_checkpoint(init, model="dual_generator").weights
     found: set[str] = set()
-    for part in PARTS:
-        own = {name.removeprefix(f"{part}."): value for name, value in weights.items() if name.startswith(f"{part}.")}
-        if own:
-            load_weights(getattr(whole, part), own, where=init)
-            found.add(part)
-    if not found:
-        raise CheckpointError(f"{init} holds neither part of the dual generator; give the export of {PARTS['shape']}.")
+    for folder in str(init).split(os.pathsep) if init is not None else ():
+        weights = read_checkpoint(pathlib.Path(folder), model="dual_generator").weights
+        present = {name.split(".")[0] for name in weights} & PARTS.keys()
+        if not present:
+            raise CheckpointError(
+                f"{folder} holds neither part of the dual generator; give the export of {PARTS['shape']}."
+            )
+        for part in present:
+            own = {
+                name.removeprefix(f"{part}."): value for name, value in weights.items() if name.startswith(f"{part}.")
+            }
+            load_weights(getattr(whole, part), own, where=folder)
+        found |= present
     return frozenset(found)
 
 
