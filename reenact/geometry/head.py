@@ -67,6 +67,8 @@ TWIN_DEG = 15.0
 """Yaw of a source up to which its mirrored twin has nothing to show."""
 _COARSER = 2
 """Pixels to a side for which the z-buffer looks once."""
+_SOFT, _OUTLINE = 0.8, 1.5
+"""Blur of the outline in the z-buffer's pixels, and its slope after it: cells leave steps."""
 _RING = np.ones((3, 3), np.uint8)
 _STILL_PX = 6.0
 """Movement, pixels, over which the painted ground comes in behind the head."""
@@ -349,12 +351,12 @@ def draw_head(head: Head, corners_px: Float[Tensor, "n 3"], *, turned: float, re
     places, nearest = _enlarged(seen, side)
     x_px, y_px, behind_px = places[..., 0], places[..., 1], places[..., 2]
     covered, sheet_of, stretch = places[..., 3] > 0.5, nearest[..., 4].astype(np.int64), nearest[..., 5]
+    outline = np.clip((places[..., 3] - 0.5) * _OUTLINE + 0.5, 0, 1)
     skin = _read(_mix(head.rgb, head.painted, repainted), x_px, y_px)
     back = _read(head.behind.astype(np.float32), x_px, y_px)
     seam = np.exp(-((behind_px / _SEAM_PX) ** 2))[..., None]  # the sheets meet at the outline, in one colour
     drawn = np.where((sheet_of == _BACK)[..., None], seam * skin + (1 - seam) * back, skin)
-    alpha = covered.astype(np.float32)
-    alpha = _mix(alpha, cv2.GaussianBlur(alpha, (0, 0), 0.8), turned)[..., None]
+    alpha = _mix(covered, outline, turned)[..., None]
     ground = _mix(head.rgb, head.ground, turned)
     picture = alpha * np.where(covered[..., None], drawn, ground) + (1 - alpha) * ground
     if turned == 0:
@@ -385,6 +387,7 @@ def _enlarged(seen: np.ndarray, side: int) -> tuple[np.ndarray, np.ndarray]:
         cv2.resize(seen, (side, side), interpolation=how) for how in (cv2.INTER_LINEAR, cv2.INTER_NEAREST)
     )
     kind = seen[..., 4] * seen[..., 3] + 3 * (1 - seen[..., 3])
+    smooth[..., 3] = cv2.resize(cv2.GaussianBlur(seen[..., 3], (0, 0), _SOFT), (side, side))
     spread = cv2.dilate(kind, _RING) - cv2.erode(kind, _RING)
     meet = cv2.resize(spread, (side, side), interpolation=cv2.INTER_NEAREST)[..., None] > 0
     places = np.where(meet, nearest, smooth)

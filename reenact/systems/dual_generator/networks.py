@@ -39,6 +39,10 @@ _FC_LAYERS = 5
 _MIDDLE_BLOCKS = 4
 _STYLED_MIDDLE_BLOCKS = 2
 _STYLE_BLOCKS = 6
+_RIM = 0.03
+"""Half the width of the band around the face in which drawing ends, share of the side."""
+_OFF_FACE = 8.0
+"""Logit by which drawing is held back off the face."""
 
 
 class Placement(NamedTuple):
@@ -364,11 +368,23 @@ class FaceGenerator(nn.Module):
 
 
 def _shares(answer: Float[Tensor, "f 2 s s"], posed: PosedHead) -> tuple[Tensor, Tensor, Tensor]:
-    """Of the moved source, of its twin, and of what is drawn; they begin as geometry has them."""
-    own = 2 * answer[:, :1] + 4 * posed.shown + 1
-    twin = 2 * answer[:, 1:] + 6 * posed.twin_shown * (1 - posed.shown) - 3
-    shares = torch.softmax(torch.cat([own, twin, torch.zeros_like(own) - 1], 1), 1)
+    """Of the moved source, of its twin, and of what is drawn; they begin as geometry has them.
+
+    Off the face they stay so: what small networks draw of hair and background is blurred, and looks worse there.
+    """
+    near = near_face(posed)
+    own = 2 * near * answer[:, :1] + 4 * posed.shown + 1
+    twin = 2 * near * answer[:, 1:] + 6 * posed.twin_shown * (1 - posed.shown) - 3
+    drawn = -1 - _OFF_FACE * (1 - near)
+    shares = torch.softmax(torch.cat([own, twin, drawn], 1), 1)
     return shares[:, :1], shares[:, 1:2], shares[:, 2:]
+
+
+def near_face(posed: PosedHead) -> Float[Tensor, "f 1 s s"]:
+    """1 on the face, falling to 0 within a band around it."""
+    reach = max(round(_RIM * posed.parts.shape[-1]), 1)
+    wide = functional.max_pool2d(posed.parts.amax(1, keepdim=True), 2 * reach + 1, 1, reach)
+    return functional.avg_pool2d(wide, 2 * reach + 1, 1, reach, count_include_pad=False)
 
 
 class DualGeneratorNetworks(nn.Module):

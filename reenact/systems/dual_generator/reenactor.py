@@ -11,7 +11,7 @@ from torch import Tensor
 
 from reenact.errors import ConfigError, ShapeError
 from reenact.geometry.flow import draw_face
-from reenact.geometry.head import Head, PosedHead, build_head, mirror_head, pose_head
+from reenact.geometry.head import Head, PosedHead, build_head, pose_head, twin_of
 from reenact.geometry.head_sheets import FACE
 from reenact.geometry.landmarks import landmarks68_of
 from reenact.geometry.matching import MatchedIdentity, match_shape, split_identity
@@ -42,7 +42,7 @@ class DualGeneratorIdentity:
     """In half-sides of the crop."""
     matched: MatchedIdentity
     shape: SourceShape
-    heads: tuple[Head, Head] | None
+    heads: tuple[Head, Head | None] | None
     """The source's head and its mirrored twin; None in the paper's form, which draws without."""
 
     @property
@@ -157,7 +157,7 @@ class DualGeneratorReenactor(Reenactor[DualGeneratorIdentity, HeadMotion, Driven
     def _generate_shape(self, landmarks: Tensor, code: Tensor) -> Tensor:
         return self.networks.shape(landmarks, code).landmarks
 
-    def _build_heads(self, rgb: Tensor, mesh: Tensor, parsing: Tensor | None) -> tuple[Head, Head]:
+    def _build_heads(self, rgb: Tensor, mesh: Tensor, parsing: Tensor | None) -> tuple[Head, Head | None]:
         side, model = rgb.shape[-1], self._on_cpu[0]
         picture = (rgb[0] * 255).round().to(torch.uint8).permute(1, 2, 0).cpu().numpy()
         mesh = mesh.cpu()
@@ -167,9 +167,9 @@ class DualGeneratorReenactor(Reenactor[DualGeneratorIdentity, HeadMotion, Driven
             classes = resize_classes(parsing, side // 2)
         mesh_px = (mesh[0] + mesh.new_tensor([1, 1, 0])) * (side / 2)
         head = build_head(model, np.ascontiguousarray(picture), mesh_px.numpy(), classes[0].cpu().numpy())
-        return head, mirror_head(model, head)
+        return head, twin_of(model, head)
 
-    def _pose(self, heads: tuple[Head, Head], mesh: Tensor) -> PosedHead:
+    def _pose(self, heads: tuple[Head, Head | None], mesh: Tensor) -> PosedHead:
         posed = pose_head(self._on_cpu[0], *heads, mesh.float().cpu())
         return PosedHead(*(part.to(mesh.device) for part in posed))
 
