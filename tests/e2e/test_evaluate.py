@@ -17,6 +17,7 @@ from reenact.media import VideoReader
 from reenact.perception.tracking import Tracker
 from reenact.perception.video import VideoTracker
 from reenact.pipeline.crop import copy_square, face_square
+from reenact.pipeline.person import parse_squares
 from reenact.types import CropSpec, Frame
 from tests.prepared_set import made_labels, write_set
 from train.evaluate.__main__ import main
@@ -48,6 +49,9 @@ def clip_sample(key: str, person: str, frames: list[Frame], tracker: Tracker) ->
         "mesh_d16": np.concatenate([mesh_16[:1], np.diff(mesh_16, axis=0)]),
         "blendshapes": np.stack([(face.blendshapes[0].numpy() * 255).round() for face in faces]).astype(np.uint8),
     }
+    rgb = torch.from_numpy(np.stack(crops[::2])).permute(0, 3, 1, 2).float() / 255
+    parsing = parse_squares(rgb).numpy()
+    labels["parsing"] = np.ascontiguousarray(parsing[:, :: parsing.shape[1] // 128, :: parsing.shape[2] // 128])
     labels["pose"][:, :3, :3] = np.stack([face.rotation[0].numpy() for face in faces])
     facts = json.dumps({"person": person, "fps": "25/2", "frames": len(frames)}).encode()
     return Sample(key=key, files={"mp4": mp4, "npz": encode_arrays(labels), "json": facts})
@@ -176,6 +180,26 @@ def test_large_pose_falls_back_by_name_and_checks_can_be_had(evaluated: Callable
     assert 0.3 < checks["correspondence"]["sharpness at a 1,024 px face, share of the source's"] < 1.2
     assert checks["tracker"]["jitter on a still clip, filtered, px"] < 0.5
     assert "## By the turn between source and driving frame, degrees" in (out / "report.md").read_text()
+
+
+@pytest.mark.slow
+def test_profiled_pictures_have_a_table_for_each_direction(evaluated: Callable[..., pathlib.Path]) -> None:
+    out = evaluated("--protocol", "large-pose", "--profiled", "--pairs", "6", "--labels", "--timings", "0")
+    report = json.loads((out / "report.json").read_text())
+    rows = {row["label"]: row["by_direction"] for row in report["rows"]}
+    assert set(rows[REAL]) == {"self", "reverse", "cross"}
+    far, real = rows["correspondence"]["self"]["60-90"], rows[REAL]["self"]["60-90"]
+    assert far["found"]["count"] == real["found"]["count"] == 1
+    assert far["ssim"]["mean"] > rows["copy of the source"]["self"]["60-90"]["ssim"]["mean"]
+    assert report["pairs"]["found"]["pairs, self, 60-90 deg"] == 1
+    pairs = json.loads((out / "pairs.json").read_text())["pairs"]
+    assert sum("@" in pair["source"] for pair in pairs) == 2
+    text = (out / "report.md").read_text()
+    assert "rendered from photographs" in text
+    assert "### reverse" in text
+    assert "Pairs drawn: 1 at 0-30, 0 at 30-60, 1 at 60-90." in text
+    assert "By the driving frame's yaw" not in text
+    assert report["left_out"]["fid"] == "rendered pictures are no set to compare with"
 
 
 def refused(capsys: pytest.CaptureFixture[str], **options: Any) -> str:
