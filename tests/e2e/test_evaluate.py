@@ -187,7 +187,7 @@ def test_profiled_pictures_have_a_table_for_each_direction(evaluated: Callable[.
     out = evaluated("--protocol", "large-pose", "--profiled", "--pairs", "6", "--labels", "--timings", "0")
     report = json.loads((out / "report.json").read_text())
     rows = {row["label"]: row["by_direction"] for row in report["rows"]}
-    assert set(rows[REAL]) == {"self", "reverse", "cross"}
+    assert set(rows[REAL]) == {"all rendered", "self", "reverse", "cross"}
     far, real = rows["correspondence"]["self"]["60-90"], rows[REAL]["self"]["60-90"]
     assert far["found"]["count"] == real["found"]["count"] == 1
     assert far["ssim"]["mean"] > rows["copy of the source"]["self"]["60-90"]["ssim"]["mean"]

@@ -25,6 +25,8 @@ from train.evaluate.settings import YAW_BINS_DEG, Settings
 RENDERED = ("self", "reverse", "cross")
 PHOTOGRAPHS = ("photographs, turned driver", "photographs, turned source")
 DIRECTIONS = RENDERED + PHOTOGRAPHS
+ALL_RENDERED = "all rendered"
+"""Name of the three together."""
 
 NOTE = (
     "Yaws are filled by face profiling (train/profiling.py): pictures rendered from photographs, not photographs. A "
@@ -100,8 +102,10 @@ def _count_by_bin(data: FaceData, pairs: tuple[Pair, ...]) -> dict[str, int]:
         sides = [base_and_yaw(name) for name in (pair.source, pair.target)]
         yaw = max(abs(float(data.yaw_deg[row_of[base]]) if turned is None else turned) for base, turned in sides)
         low, high = next((low, high) for low, high in YAW_BINS_DEG[::-1] if yaw >= low)
-        key = found_key(pair.direction, f"{low:g}-{high:g}")
-        counts[key] = counts.get(key, 0) + 1
+        together = (ALL_RENDERED,) if pair.direction in RENDERED else ()
+        for direction in (pair.direction, *together):
+            key = found_key(direction, f"{low:g}-{high:g}")
+            counts[key] = counts.get(key, 0) + 1
     return counts
 
 

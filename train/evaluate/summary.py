@@ -12,7 +12,7 @@ from train.evaluate.bootstrap import Estimate, bootstrap_mean
 from train.evaluate.catalogue import BY_KEY, METRICS, SET_METRICS
 from train.evaluate.jobs import REAL, Outcome
 from train.evaluate.metrics import frechet_distance
-from train.evaluate.profiled_pairs import DIRECTIONS, PHOTOGRAPHS
+from train.evaluate.profiled_pairs import ALL_RENDERED, DIRECTIONS, PHOTOGRAPHS, RENDERED
 from train.evaluate.settings import TURN_BINS_DEG, YAW_BINS_DEG
 
 Bins = tuple[tuple[float, float], ...]
@@ -140,8 +140,9 @@ def _by_direction(
 ) -> dict[str, dict[str, dict[str, Estimate]]]:
     reached = {_pair_of(each): each.values["csim"] for each in real if "csim" in each.values}
     found: dict[str, dict[str, dict[str, Estimate]]] = {}
-    for direction in DIRECTIONS:
-        pairs = [each for each in own if each.direction == direction]
+    for direction in (ALL_RENDERED, *DIRECTIONS):
+        members = RENDERED if direction == ALL_RENDERED else (direction,)
+        pairs = [each for each in own if each.direction in members]
         yaw = np.array([max(abs(data.yaw_deg[row]) for row in (each.source, each.driving)) for each in pairs])
         if not pairs:
             continue

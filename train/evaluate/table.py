@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from train.evaluate.bootstrap import Estimate
 from train.evaluate.catalogue import BY_KEY, METRICS, Metric
 from train.evaluate.jobs import REAL
-from train.evaluate.profiled_pairs import DIRECTIONS, found_key
+from train.evaluate.profiled_pairs import ALL_RENDERED, DIRECTIONS, found_key
 from train.evaluate.report import Report
 from train.evaluate.summary import Row
 
@@ -152,7 +152,7 @@ def _bins(report: Report, which: str, heading: str) -> str:
 def _directions(report: Report) -> str:
     """One table a direction: measures of every bin of yaw, the real frames beside."""
     parts = [f"## By direction and yaw\n\n{_DIRECTION_TEXT}"]
-    for direction in DIRECTIONS:
+    for direction in (ALL_RENDERED, *DIRECTIONS):
         rows = [row for row in report.rows if direction in row.by_direction]
         lines, bins = [], tuple(rows[0].by_direction[direction]) if rows else ()
         for name in bins:

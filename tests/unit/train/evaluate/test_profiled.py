@@ -21,7 +21,7 @@ from train.evaluate.jobs import REAL
 from train.evaluate.pairs import Pair, PairSet, base_and_yaw, load_pairs, save_pairs, turned_name
 from train.evaluate.profiled_bench import compare_shown
 from train.evaluate.profiled_faces import ProfiledFaces, render_faces
-from train.evaluate.profiled_pairs import PHOTOGRAPHS, RENDERED, found_key
+from train.evaluate.profiled_pairs import ALL_RENDERED, PHOTOGRAPHS, RENDERED, found_key
 from train.evaluate.protocols import draw_pairs
 from train.evaluate.settings import Settings
 from train.evaluate.summary import summarise
@@ -52,6 +52,7 @@ def test_every_direction_and_bin_has_its_share(data: FaceData) -> None:
         assert base_and_yaw(turned)[1] is not None
         assert base_and_yaw(straight)[1] is None
     assert [pairs.found[found_key("self", name)] for name in ("0-30", "30-60", "60-90")] == [4, 4, 8]
+    assert pairs.found[found_key(ALL_RENDERED, "60-90")] == 24
     assert pairs.found["pairs_of_one_picture"] == 0
     assert "not photographs" in pairs.note
 
@@ -198,5 +199,6 @@ def test_identity_is_compared_with_real_frames_bin_by_bin() -> None:
     assert bins["30-60"]["csim"].mean == pytest.approx(0.7)
     assert bins["0-30"] == {}
     assert net.metrics["csim"].count == 3  # photographs stand apart
+    assert net.by_direction[ALL_RENDERED] == net.by_direction["cross"]
     assert net.by_direction[PHOTOGRAPHS[0]]["60-90"]["csim"].mean == pytest.approx(0.9)
     assert "csim_share" not in real.by_direction["cross"]["60-90"]
