@@ -20,6 +20,9 @@ _UNSEEN_PX = 0.3
 _ROUNDING_PX = 0.01
 """Movement up to which a mesh is the same but for rounding."""
 
+_STEP_PX = 3.0
+"""Difference of the movements of pixels beside each other from which on an outline lies between them."""
+
 _NEAR = 0.012
 """Reach of a change beyond the pixels that change, share of the side."""
 
@@ -80,7 +83,18 @@ def finish(
     if posed is not None and drawn.matte is not None:
         sharp = warp(native.expand(count, -1, -1, -1), resize(posed.displacement, side), "bicubic")
         soft = resize(warp(rgb.expand(count, -1, -1, -1), posed.displacement), side)
-        result = result + resize(drawn.matte * posed.shown, side) * (sharp - soft)
+        result = result + resize(drawn.matte * _even(posed), side) * (sharp - soft)
     share = resize(changed, side)
     mixed = native + share * (result.clamp(0, 1) - native)
     return Rendered(rgb=torch.where(share > 0, mixed, native), changed=share)
+
+
+def _even(posed: PosedHead) -> Float[Tensor, "f 1 s s"]:
+    """1 where the source is shown and moves evenly: across an outline, places between two movements show neither."""
+    most, least = (
+        functional.max_pool2d(posed.displacement, 3, 1, 1),
+        -functional.max_pool2d(-posed.displacement, 3, 1, 1),
+    )
+    step_px = (most - least).amax(1, keepdim=True) * (posed.shown.shape[-1] / 2)
+    shown = -functional.max_pool2d(-posed.shown, 3, 1, 1)
+    return shown * (step_px < _STEP_PX)
