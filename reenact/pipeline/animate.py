@@ -51,7 +51,7 @@ class Animator:
         self._paste = PasteBack(source.frame, crop_from_frame, source.crop_px) if paste_back else None
         self.batch = min(max(_BATCH_PIXELS // source.crop_px**2, 1), BATCH)
         """Frames to give to `draw` at once, so that memory stays within bounds."""
-        self.still = source.frame if paste_back else to_frames(source.image.rgb)[0]
+        self.still = source.turned_back(source.frame if paste_back else to_frames(source.image.rgb)[0])
         """The source, framed as the results are."""
 
     def draw(self, driving: FaceGeometry) -> list[Frame]:
@@ -89,10 +89,10 @@ class Animator:
     def finish(self, rendered: Rendered) -> list[Frame]:
         """Result crops to the pictures that are handed out."""
         crops = to_frames(rendered.rgb)
-        if self._paste is None:
-            return crops
-        changed = rendered.changed[:, 0].float().cpu().numpy()
-        return [self._paste(crop, matte) for crop, matte in zip(crops, changed, strict=True)]
+        if self._paste is not None:
+            changed = rendered.changed[:, 0].float().cpu().numpy()
+            crops = [self._paste(crop, matte) for crop, matte in zip(crops, changed, strict=True)]
+        return [self._source.turned_back(crop) for crop in crops]
 
     @torch.inference_mode()
     def _read(self, geometry: FaceGeometry) -> Any:

@@ -59,10 +59,12 @@ class FaceSession:
     @property
     def still(self) -> Frame:
         """The source, framed as results are."""
-        return self._source.frame if self._paste_back else to_frames(self._source.image.rgb)[0]
+        return self._source.turned_back(
+            self._source.frame if self._paste_back else to_frames(self._source.image.rgb)[0]
+        )
 
     def _still(self, preview: bool) -> Frame:
-        return to_frames(self._source.identity.rgb)[0] if preview else self.still
+        return self._source.turned_back(to_frames(self._source.identity.rgb)[0]) if preview else self.still
 
     def _alpha(self, preview: bool) -> np.ndarray | None:
         """The source's transparency, where the result is the whole picture."""
@@ -76,7 +78,8 @@ class FaceSession:
             identity = dataclasses.replace(identity, native_rgb=identity.rgb)
         rendered = self._renderer.render(identity, drive(identity))
         crop, changed = to_frames(rendered.rgb)[0], rendered.changed[0, 0].float().cpu().numpy()
-        return Shown(rgb=crop if preview or self._paste is None else self._paste(crop, changed), changed=changed)
+        rgb = crop if preview or self._paste is None else self._paste(crop, changed)
+        return Shown(rgb=self._source.turned_back(rgb), changed=changed)
 
 
 def open_face(

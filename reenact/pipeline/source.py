@@ -17,7 +17,7 @@ from reenact.perception.tracking import Tracker
 from reenact.pipeline.crop import LARGEST_PX, SMALLEST_PX, cut_face
 from reenact.pipeline.person import face_codes, head_matte, parse_squares
 from reenact.systems.base import Reenactor
-from reenact.types import FaceGeometry, FaceImage, Frame
+from reenact.types import FaceGeometry, FaceImage, Frame, head_angles_rad
 
 PictureLike = UInt8[np.ndarray, "_ _ 3"] | Picture | str | pathlib.Path
 """A decoded picture, or the name of a file."""
@@ -35,6 +35,12 @@ class Source:
     identity: Any
     """What the system keeps of it."""
     warnings: tuple[str, ...]
+    quarters: int = 0
+    """Counter-clockwise quarter turns from the picture that was given to `frame` (`Reenactor.wants_upright`)."""
+
+    def turned_back(self, picture: Frame) -> UInt8[np.ndarray, "_ _ 3"]:
+        """A result as the picture that was given lies."""
+        return np.ascontiguousarray(np.rot90(picture, -self.quarters)) if self.quarters else picture
 
     @property
     def crop_px(self) -> int:
@@ -72,9 +78,12 @@ def prepare_source(
         found = tracker.report(frame, face=face, min_score=min_score)
     except NoFaceFoundError as error:
         raise NoFaceFoundError(f"{name}: {error}") from error
-    image, geometry = cut_face(
-        frame, found.geometry, system.crop, native=True, smallest_px=smallest_px, largest_px=largest_px
-    )
+    whole, quarters = found.geometry, upright_quarters(found.geometry) if system.wants_upright else 0
+    warnings = found.warnings
+    if quarters:
+        frame, whole = turn_quarters(frame, whole, quarters)
+        warnings += ("The head does not stand upright; it is redrawn as it lies, angles count from upright.",)
+    image, geometry = cut_face(frame, whole, system.crop, native=True, smallest_px=smallest_px, largest_px=largest_px)
     device = next(system.parameters()).device
     image = FaceImage(rgb=image.rgb.to(device), crop_from_frame=image.crop_from_frame)
     with torch.inference_mode():
@@ -83,10 +92,28 @@ def prepare_source(
     return Source(
         frame=frame,
         image=image,
-        geometry=found.geometry,
+        geometry=whole,
         identity=identity,
-        warnings=tuple(f"{name}: {warning}" for warning in found.warnings),
+        warnings=tuple(f"{name}: {warning}" for warning in warnings),
+        quarters=quarters,
     )
+
+
+def upright_quarters(geometry: FaceGeometry) -> int:
+    """Counter-clockwise quarter turns, -1 to 2, of the picture after which a head is rolled by 45 degrees at most."""
+    roll_deg = float(torch.rad2deg(head_angles_rad(geometry.rotation)[0, 2]))
+    quarters = -round(roll_deg / 90)
+    return 2 if quarters == -2 else quarters
+
+
+def turn_quarters(
+    frame: Frame, geometry: FaceGeometry, quarters: int
+) -> tuple[UInt8[np.ndarray, "_ _ 3"], FaceGeometry]:
+    """A picture turned counter-clockwise, and a face in it."""
+    for _ in range(quarters % 4):
+        turned_from_frame = torch.tensor([[0.0, 1.0, 0.0], [-1.0, 0.0, frame.shape[1]], [0.0, 0.0, 1.0]])
+        frame, geometry = np.rot90(frame), geometry.moved_by(turned_from_frame)
+    return np.ascontiguousarray(frame), geometry
 
 
 def look_closer(image: FaceImage, geometry: FaceGeometry, system: Reenactor[Any, Any, Any]) -> FaceImage:

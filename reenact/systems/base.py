@@ -53,6 +53,8 @@ class Reenactor(nn.Module, abc.ABC, Generic[Identity, Motion, Driven]):
     """The same for `FaceImage.parsing`."""
     wants_embedding: bool = False
     """The same for `FaceImage.embedding`."""
+    wants_upright: bool = False
+    """Whether sources whose head lies have to be turned upright for it; their results are turned back."""
     networks: Any  # an nn.Module of the system's own class
     """The trained part: what a checkpoint holds."""
 

@@ -65,6 +65,7 @@ class DualGeneratorReenactor(Reenactor[DualGeneratorIdentity, HeadMotion, Driven
     system = "dual_generator"
     wants_parsing = True
     wants_embedding = True
+    wants_upright = True
 
     def __init__(self, config: DualGeneratorConfig, morphable: MorphableModel | None = None) -> None:
         """Untrained networks of `config`; the embedded morphable model unless another is given."""

@@ -1,11 +1,14 @@
 from collections.abc import Callable
 
+import numpy as np
 import pytest
+import torch
 
 from reenact.errors import NoFaceFoundError
+from reenact.perception.tracking import TrackReport
 from reenact.pipeline import Engine, SourceCache
-from reenact.pipeline.source import prepare_source
-from reenact.types import Frame
+from reenact.pipeline.source import prepare_source, turn_quarters, upright_quarters
+from reenact.types import FaceGeometry, Frame, head_angles_rad
 
 
 def test_a_source_is_encoded_once(engine: Engine, picture: Callable[..., Frame]) -> None:
@@ -40,3 +43,32 @@ def test_messages_name_the_picture(engine: Engine, picture: Callable[..., Frame]
     assert source.warnings == ("me.png: 2 faces found; the largest was taken (--face).",)
     with pytest.raises(NoFaceFoundError, match=r"^me\.png: No face found"):
         prepare_source(picture(None), system=engine.system, tracker=engine.tracker, name="me.png")
+
+
+@pytest.mark.parametrize("quarters", [0, 1, 2, 3])
+def test_a_head_that_lies_is_turned_upright_and_back(
+    face: Callable[[float, float, float], FaceGeometry], picture: Callable[..., Frame], quarters: int
+) -> None:
+    frame = picture((160, 120, 80))
+    turned, geometry = turn_quarters(frame, face(160, 120, 80), quarters)
+    assert np.array_equal(turned, np.rot90(frame, quarters))
+    roll_deg = float(torch.rad2deg(head_angles_rad(geometry.rotation)[0, 2]))
+    assert (roll_deg - 90 * quarters) % 360 == pytest.approx(0, abs=1e-3) or roll_deg % 360 == pytest.approx(360)
+    assert (upright_quarters(geometry) + quarters) % 4 == 0
+    back, same = turn_quarters(turned, geometry, upright_quarters(geometry))
+    assert np.array_equal(back, frame)
+    torch.testing.assert_close(same.mesh_px, face(160, 120, 80).mesh_px, atol=1e-3, rtol=0)
+
+
+def test_heads_are_turned_for_systems_that_want_them_upright_alone(
+    engine: Engine, picture: Callable[..., Frame], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    frame = picture((160, 120, 80))
+    upside_down = engine.tracker.track(frame).moved_by(torch.tensor([[-1.0, 0, 320], [0, -1, 240], [0, 0, 1]]))
+    report = TrackReport(geometry=upside_down, faces=engine.tracker.find(frame), face=1, warnings=())
+    monkeypatch.setattr(engine.tracker, "report", lambda *_, **__: report)
+    assert prepare_source(frame, system=engine.system, tracker=engine.tracker).quarters == 0
+    monkeypatch.setattr(engine.system, "wants_upright", True)
+    source = prepare_source(frame, system=engine.system, tracker=engine.tracker)
+    assert source.quarters == 2 and "does not stand upright" in source.warnings[0]
+    assert np.array_equal(source.turned_back(source.frame), frame)
