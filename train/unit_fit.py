@@ -3,8 +3,8 @@
     movement of a unit = gain x regression on portraits, on the unit's points + strokes
 
 The regression explains the expressions of all training portraits by their units, all at once, so that a smile does not
-take the cheeks' and the lids' movements with it. Portraits are of many people and strong expressions; people who talk
-show weak ones, of which noise leaves half. What it still makes too small gets a gain, and what MediaPipe's scores do
+take the cheeks' and the lids' movements with it. Portraits are of many people and strong expressions; people who
+talk show weak ones, which noise attenuates. What it still makes too small gets a gain, and what MediaPipe's scores do
 not see in portraits (AU6, AU9) or only together with others (AU10, AU14) is drawn by strokes, as FACS describes it.
 Gains and strokes were chosen on pictures of training people with ``python -m benchmarks.editing --calibrate``: what
 looks natural, and of that what the teacher reads.

@@ -2,8 +2,8 @@
 
 The morphable model's AU basis is a regression on people who talk: units that come together share their movements there
 (dimples that open the jaw, wide eyes that move the mouth), and strong ones are missing. Here each unit keeps to the
-points that FACS names for it and goes, at intensity 1, as far as people's strongest expressions do (`unit_table.py`,
-which `python -m train.unit_fit` prints). A blink closes any lid all the way.
+points that FACS names for it and goes, at intensity 1, as far as looks natural (`unit_table.py`, which
+`python -m train.unit_fit` prints). A blink closes any lid all the way.
 """
 
 import numpy as np
