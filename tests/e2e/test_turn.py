@@ -1,6 +1,5 @@
 """``reenact turn`` from the command line: every command of docs/large-pose.md, what it writes, and what it refuses."""
 
-import dataclasses
 import pathlib
 import re
 import shlex
@@ -9,27 +8,13 @@ from collections.abc import Callable
 import cv2
 import numpy as np
 import pytest
-import torch
 
-from reenact import cli
+from reenact import HeadTurn, NoFaceFoundError, cli, load_engine, open_turn
 from reenact.media import VideoReader, read_image, write_image
-from reenact.systems.dual_generator.config import DualGeneratorConfig
-from reenact.systems.dual_generator.networks import DualGeneratorNetworks
-from tests.e2e.conftest import swayed, write_clip
-from train.export import write_model
+from tests.e2e.conftest import swayed, write_clip, write_untrained_dual_generator
 
 REPOSITORY = pathlib.Path(__file__).resolve().parents[2]
 PAGE = (REPOSITORY / "docs" / "large-pose.md").read_text(encoding="utf-8")
-NETWORK = DualGeneratorConfig(
-    landmark_width=16,
-    action_code=8,
-    decoder_width=16,
-    width=8,
-    max_width=16,
-    style=8,
-    style_width=4,
-    style_max_width=16,
-)
 Run = Callable[[str], None]
 
 
@@ -42,10 +27,8 @@ def needed(embedded: Callable[[str], pathlib.Path]) -> None:
 @pytest.fixture(scope="module")
 def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> pathlib.Path:
     """Random weights: what is moved is a face, what is drawn is none."""
-    torch.manual_seed(0)
     folder = tmp_path_factory.mktemp("dual_generator")
-    config = {"model": "dual_generator", "network": dataclasses.asdict(NETWORK)}
-    write_model(DualGeneratorNetworks(NETWORK), folder, config, {"steps": 0})
+    write_untrained_dual_generator(folder)
     return folder
 
 
@@ -115,6 +98,60 @@ def test_a_photo_that_does_not_stand_upright_is_turned_as_it_lies(run: Run, fold
     before, after = (read_image(folder / f"{name}{end}.png").rgb for end in ("", "-turned"))
     assert before.shape == after.shape
     assert 0.02 < (np.abs(before.astype(int) - after).max(-1) > 12).mean() < 0.5
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("roll_deg", [-120, 135])
+def test_a_head_rolled_beyond_90_degrees_is_found_or_refused_with_its_score(
+    folder: pathlib.Path,
+    checkpoint: pathlib.Path,
+    astronaut: np.ndarray,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    roll_deg: int,
+) -> None:
+    monkeypatch.chdir(folder)
+    write_image(folder / "rolled.png", swayed(astronaut, roll_deg, 0), overwrite=True)
+    words = f"turn rolled.png --yaw 30 --overwrite -o rolled-turned.png --checkpoint {checkpoint}"
+    code = cli.main(words.split())
+    err = capsys.readouterr().err
+    assert ("does not stand upright" in err) if code == 0 else ("No face found (best score" in err)
+
+
+@pytest.mark.slow
+def test_a_driver_that_leaves_the_picture_is_waited_for(
+    run: Run, folder: pathlib.Path, astronaut: np.ndarray, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The face is cut by the border, gone, and back."""
+    seen = astronaut[:240, 100:340]
+    frames = [np.roll(seen, shift, axis=1) for shift in (0, 0)] + [np.full_like(seen, 120)] * 2 + [seen]
+    write_clip(folder / "leaving.mp4", frames)
+    run("reenact video portrait.jpg leaving.mp4 --system dual_generator -o held.mp4")
+    assert "no face in 2 frames (2 to 3); the result before was held" in capsys.readouterr().err
+    with VideoReader(folder / "held.mp4") as reader:
+        assert len(list(reader)) == 5
+
+
+@pytest.mark.slow
+def test_real_profiles_are_turned_to_the_front_or_refused(
+    data_root: pathlib.Path, folder: pathlib.Path, checkpoint: pathlib.Path
+) -> None:
+    """One eye is hidden in the source; its mirror image fills the far side."""
+    labels = np.load(data_root / "stills.npz")
+    yaw = np.abs(np.arctan2(labels["pose"][:, 0, 2], labels["pose"][:, 2, 2]))
+    engine, turned = load_engine(checkpoint=checkpoint, device="cpu"), 0
+    for row in np.argsort(-yaw)[:4]:
+        picture = data_root / "stills" / f"{labels['name'][row]}.jpg"
+        try:
+            session = open_turn(picture, engine=engine)
+        except NoFaceFoundError as error:
+            assert str(picture) in str(error)
+            continue
+        result = session.render(HeadTurn(yaw_deg=0.0))
+        assert any("as the other's mirror image" in warning for warning in session.warnings)
+        assert not np.array_equal(result.rgb, result.source)
+        turned += 1
+    assert turned >= 2
 
 
 @pytest.mark.parametrize(
