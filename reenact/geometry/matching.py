@@ -11,7 +11,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from reenact.geometry.morphable import MorphableModel, Pose
-from reenact.geometry.placement import carry_pose
+from reenact.geometry.placement import NECK, carry_pose
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -68,7 +68,13 @@ class MatchedShape:
 
 
 def match_shape(
-    model: MorphableModel, identity: MatchedIdentity, motion: MeshMotion, neutral: MeshMotion, *, relative: bool
+    model: MorphableModel,
+    identity: MatchedIdentity,
+    motion: MeshMotion,
+    neutral: MeshMotion,
+    *,
+    relative: bool,
+    about: tuple[float, float, float] = NECK,
 ) -> MatchedShape:
     """The source's neutral shape, moved as the driver moves.
 
@@ -83,6 +89,7 @@ def match_shape(
         motion: of f driving frames.
         neutral: of one frame of the same driver.
         relative: what changed since `neutral` is added to the source's own expression and rotation.
+        about: see `carry_pose`.
     """
     expression = motion.expression
     if relative:
@@ -90,5 +97,5 @@ def match_shape(
     drift = model.identity_offset(motion.shape - neutral.shape)
     return MatchedShape(
         shape=identity.neutral + drift + model.expression_offset(expression),
-        pose=carry_pose(identity.pose, motion.pose, neutral.pose, relative=relative),
+        pose=carry_pose(identity.pose, motion.pose, neutral.pose, relative=relative, about=about),
     )

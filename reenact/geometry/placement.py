@@ -6,16 +6,23 @@ from torch import Tensor
 
 from reenact.geometry.morphable import Pose
 
-_NECK = (0.0, -1.6, -1.3)
+NECK = (0.0, -1.6, -1.3)
 """Where the neck stands on the shoulders, head coordinates (eye distances): below and behind the face's centre."""
 
-_SKULL_BASE = (0.0, -0.5, -1.0)
+SKULL_BASE = (0.0, -0.5, -1.0)
 """Where the head stands on the neck."""
 
 _PIXEL_AXES = (1.0, -1.0, -1.0)
 
 
-def carry_pose(own: Pose, motion: Pose, neutral: Pose, *, relative: bool) -> Pose:
+def carry_pose(
+    own: Pose,
+    motion: Pose,
+    neutral: Pose,
+    *,
+    relative: bool,
+    about: tuple[float, float, float] = NECK,
+) -> Pose:
     """Where a source's head stands when its driver moves; in the unit of `own`.
 
     The head is displaced and scaled as the driver's since `neutral`, in proportion to its size.
@@ -26,6 +33,7 @@ def carry_pose(own: Pose, motion: Pose, neutral: Pose, *, relative: bool) -> Pos
         neutral: of one frame of the same driver.
         relative: the driver's turn since `neutral` is added to the source's rotation. Else the rotation is taken over
             as it stands, and the head turns on the neck from the source's rotation to the driver's neutral one.
+        about: the point, head coordinates, that this turn leaves where it is.
     """
     to_own = (own.scale / neutral.scale)[:, None]
     moved = (motion.translation_px - neutral.translation_px) * to_own
@@ -34,7 +42,7 @@ def carry_pose(own: Pose, motion: Pose, neutral: Pose, *, relative: bool) -> Pos
         pivot = torch.zeros_like(own.translation_px)
     else:
         rotation = motion.rotation
-        pivot = pivot_shift(own, neutral.rotation, _NECK)
+        pivot = pivot_shift(own, neutral.rotation, about)
     return Pose(
         rotation=rotation,
         scale=own.scale * (motion.scale / neutral.scale),
@@ -47,7 +55,7 @@ def turn_on_neck(own: Pose, rotation: Float[Tensor, "f 3 3"]) -> Pose:
     return Pose(
         rotation=rotation,
         scale=own.scale.expand(len(rotation)),
-        translation_px=own.translation_px + pivot_shift(own, rotation, _SKULL_BASE),
+        translation_px=own.translation_px + pivot_shift(own, rotation, SKULL_BASE),
     )
 
 

@@ -16,7 +16,7 @@ from reenact.geometry.head_sheets import FACE
 from reenact.geometry.landmarks import landmarks68_of
 from reenact.geometry.matching import MatchedIdentity, match_shape, split_identity
 from reenact.geometry.morphable import MorphableModel, load_morphable
-from reenact.geometry.placement import rotation_of_angles, turn_on_neck
+from reenact.geometry.placement import SKULL_BASE, rotation_of_angles, turn_on_neck
 from reenact.ops.warp import resize
 from reenact.systems.base import MotionMode, Reenactor, Rendered
 from reenact.systems.dual_generator.config import DualGeneratorConfig
@@ -129,7 +129,10 @@ class DualGeneratorReenactor(Reenactor[DualGeneratorIdentity, HeadMotion, Driven
         self, identity: DualGeneratorIdentity, motion: HeadMotion, neutral: HeadMotion, mode: MotionMode
     ) -> DrivenHead:
         relative = mode == "relative"
-        matched = match_shape(self.morphable, identity.matched, motion.mesh, neutral.mesh, relative=relative)
+        # far turns about the shoulders would carry the head out of the crop
+        matched = match_shape(
+            self.morphable, identity.matched, motion.mesh, neutral.mesh, relative=relative, about=SKULL_BASE
+        )
         base = neutral.landmarks if relative else None
         landmarks = self.anchored.act(self._generate_shape, identity.shape, motion.landmarks, base)
         shape = self.anchored.carry(matched.shape, self.anchored.agree(matched.shape, landmarks))

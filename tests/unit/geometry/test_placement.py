@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from reenact.geometry.morphable import Pose
-from reenact.geometry.placement import _NECK, _SKULL_BASE, carry_pose, turn_on_neck
+from reenact.geometry.placement import NECK, SKULL_BASE, carry_pose, turn_on_neck
 from tests.synthetic import pose_of, rotation_of
 
 
@@ -47,12 +47,12 @@ def test_relative_motion_of_a_still_driver_leaves_the_head_where_it_is(own: Pose
 def test_absolute_motion_turns_the_head_on_the_neck(own: Pose, driver: Pose) -> None:
     carried = carry_pose(own, driver, driver, relative=False)
     torch.testing.assert_close(carried.rotation, driver.rotation)
-    torch.testing.assert_close(place_of(carried, _NECK), place_of(own, _NECK), atol=1e-3, rtol=0)
+    torch.testing.assert_close(place_of(carried, NECK), place_of(own, NECK), atol=1e-3, rtol=0)
 
 
 def test_a_head_turned_by_hand_keeps_the_base_of_its_skull(own: Pose) -> None:
     rotations = torch.stack([rotation_of(0, 40, 0), rotation_of(-30, 0, 20)])
     turned = turn_on_neck(own, rotations)
     assert turned.scale.tolist() == [40.0, 40.0]
-    where = place_of(own, _SKULL_BASE).expand(2, -1)
-    torch.testing.assert_close(place_of(turned, _SKULL_BASE), where, atol=1e-3, rtol=0)
+    where = place_of(own, SKULL_BASE).expand(2, -1)
+    torch.testing.assert_close(place_of(turned, SKULL_BASE), where, atol=1e-3, rtol=0)
