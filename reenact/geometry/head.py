@@ -69,6 +69,9 @@ _COARSER = 2
 """Pixels to a side for which the z-buffer looks once."""
 _SOFT, _OUTLINE = 0.8, 1.5
 """Blur of the outline in the z-buffer's pixels, and its slope after it: cells leave steps."""
+_STEP_PX = 8.0
+"""Jump of the place in the photo, beyond its even change, from which on one surface hides another: nose and cheek."""
+_BEND = np.float32([[1, -2, 1]])
 _RING = np.ones((3, 3), np.uint8)
 _STILL_PX = 6.0
 """Movement, pixels, over which the painted ground comes in behind the head."""
@@ -382,14 +385,16 @@ def _look(head: Head, corners_px: Float[Tensor, "n 3"], side: int) -> Float[np.n
 
 
 def _enlarged(seen: np.ndarray, side: int) -> tuple[np.ndarray, np.ndarray]:
-    """Both smooth and as the nearest pixel has it; smooth places are the nearest one's where sheets meet."""
+    """Both smooth and as the nearest pixel has it; smooth places are the nearest one's where sheets or places meet."""
     smooth, nearest = (
         cv2.resize(seen, (side, side), interpolation=how) for how in (cv2.INTER_LINEAR, cv2.INTER_NEAREST)
     )
     kind = seen[..., 4] * seen[..., 3] + 3 * (1 - seen[..., 3])
     smooth[..., 3] = cv2.resize(cv2.GaussianBlur(seen[..., 3], (0, 0), _SOFT), (side, side))
     spread = cv2.dilate(kind, _RING) - cv2.erode(kind, _RING)
-    meet = cv2.resize(spread, (side, side), interpolation=cv2.INTER_NEAREST)[..., None] > 0
+    bends_px = [np.abs(cv2.filter2D(seen[..., :2], -1, kernel)).max(-1) for kernel in (_BEND, _BEND.T)]
+    apart = ((spread > 0) | (np.maximum(*bends_px) > _STEP_PX)).astype(np.uint8)
+    meet = cv2.resize(apart, (side, side), interpolation=cv2.INTER_NEAREST)[..., None] > 0
     places = np.where(meet, nearest, smooth)
     places[..., 3] = smooth[..., 3]
     # a pixel just outside the coarse outline takes the place of the nearest covered one
