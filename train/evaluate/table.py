@@ -27,7 +27,7 @@ _DIRECTION_METRICS = (
     "ed",
 )
 _DIRECTION_TEXT = (
-    "Bins: the larger yaw of source and driving frame, degrees. In brackets: pairs behind the figure. "
+    "Bins: the larger yaw of source and driving frame, degrees. In brackets: pairs behind the figure, at most. "
     f"\"{REAL}\" is a picture of the source's person at the driver's yaw, made of another photograph: its CSIM is that "
     "of two real frames, and its known errors are those of the tracker that judges. Pairs in whose source or driver "
     "the tracker finds no face are in no figure."
