@@ -71,7 +71,7 @@ _SOFT, _OUTLINE = 0.8, 1.5
 """Blur of the outline in the z-buffer's pixels, and its slope after it: cells leave steps."""
 _STEP_PX = 8.0
 """Jump of the place in the photo, beyond its even change, from which on one surface hides another: nose and cheek."""
-_BEND = np.float32([[1, -2, 1]])
+_BEND = np.array([[1, -2, 1]], np.float32)
 _RING = np.ones((3, 3), np.uint8)
 _STILL_PX = 6.0
 """Movement, pixels, over which the painted ground comes in behind the head."""

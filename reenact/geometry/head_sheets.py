@@ -1,9 +1,11 @@
 """The two sheets of a head in a photo: how deep its pixels lie, and what its back may look like (`head.py`)."""
 
+from typing import Any
+
 import cv2
 import numpy as np
 import torch
-from jaxtyping import Bool, Float
+from jaxtyping import Bool, Float, Int
 from scipy import ndimage, sparse
 from scipy.sparse.linalg import spsolve
 from torch import Tensor
@@ -60,19 +62,27 @@ def head_cells(parsing: np.ndarray, face: np.ndarray, jaw_row: int, mouth_row: i
     """
     rows = np.arange(len(parsing))[:, None]
     mesh = face[:-1, :-1] & face[1:, :-1] & face[:-1, 1:] & face[1:, 1:]
-    hair = ndimage.binary_opening(np.equal(parsing, HAIR))
-    pieces, count = ndimage.label(hair)
-    above = ndimage.sum_labels(rows < mouth_row, pieces, np.arange(count + 1)) if count else np.zeros(1)
-    hair &= above[pieces] > _PIECE_CELLS
-    either = ndimage.binary_opening(np.equal(parsing, FACE) | hair) | mesh
-    pieces, _ = ndimage.label(either)
+    hair = np.asarray(ndimage.binary_opening(np.equal(parsing, HAIR)), bool)
+    pieces, count = _pieces(hair)
+    above = np.asarray(ndimage.sum_labels(rows < mouth_row, pieces, np.arange(count + 1)) if count else np.zeros(1))
+    hair = hair & (above[pieces] > _PIECE_CELLS)
+    either = np.asarray(ndimage.binary_opening(np.equal(parsing, FACE) | hair), bool) | mesh
+    pieces, _ = _pieces(either)
     own = np.bincount(pieces[mesh], minlength=1)
     if own[1:].any():
         either = pieces == 1 + int(np.argmax(own[1:]))
     padded = np.pad(either, _CLOSING, mode="edge")  # bays between hair and ear
-    closed = ndimage.binary_closing(padded, iterations=_CLOSING)[_CLOSING:-_CLOSING, _CLOSING:-_CLOSING]
+    closed = np.asarray(ndimage.binary_closing(padded, iterations=_CLOSING), bool)[
+        _CLOSING:-_CLOSING, _CLOSING:-_CLOSING
+    ]
     whole = np.asarray(ndimage.binary_fill_holes(closed | either), bool)
     return whole & ((rows < jaw_row) | mesh | hair), whole
+
+
+def _pieces(cells: Cells) -> tuple[Int[np.ndarray, "r c"], int]:
+    """Which piece each cell belongs to, from 1, and how many there are."""
+    found: Any = ndimage.label(cells)
+    return found
 
 
 def back_cells(head: Cells, parsing: np.ndarray, mouth_row: int) -> Cells:
@@ -159,7 +169,8 @@ def front_colours(rgb: np.ndarray, parsing: np.ndarray, head: Cells, inner: np.n
 
     Outside the head each place takes after the nearest place of it.
     """
-    row, column = ndimage.distance_transform_edt(~head, return_distances=False, return_indices=True)
+    nearest: Any = ndimage.distance_transform_edt(~head, return_distances=False, return_indices=True)
+    row, column = nearest
     hair = _enlarged(np.equal(parsing, HAIR)[row, column])
     from_hair, from_skin = (
         fill_smoothly(rgb, ~(inner & part)) if (inner & part).any() else rgb for part in (hair, ~hair)
@@ -179,7 +190,8 @@ def back_colours(rgb: np.ndarray, parsing: np.ndarray, inner: np.ndarray, mesh_p
     if known.sum() < _LEAST_HAIR_PX:
         known = inner
     smooth = fill_smoothly(rgb, ~known).astype(np.float32)
-    distance, (row, column) = ndimage.distance_transform_edt(~known, return_indices=True)
+    nearest: Any = ndimage.distance_transform_edt(~known, return_indices=True)
+    distance, (row, column) = nearest
     rows, columns = np.indices(known.shape)
     row, column = (np.clip(2 * near - own, 0, len(known) - 1) for near, own in ((row, rows), (column, columns)))
     detail = np.where(known[row, column][..., None], rgb[row, column], smooth)

@@ -42,7 +42,7 @@ def fill_smoothly(rgb: np.ndarray, hole: np.ndarray) -> np.ndarray:
     height, width = hole.shape
     value = rgb.astype(np.float32) * ~hole[..., None]
     weight = (~hole).astype(np.float32)
-    levels = [(value, weight)]
+    levels: list[tuple[np.ndarray, np.ndarray]] = [(value, weight)]
     while min(value.shape[:2]) > 2:
         size = (max(value.shape[1] // 2, 1), max(value.shape[0] // 2, 1))
         value = cv2.resize(value, size, interpolation=cv2.INTER_AREA)
