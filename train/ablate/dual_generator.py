@@ -1,7 +1,8 @@
 """The dual generator's Tables 1 and 2: losses added one after the other, for each of the two generators.
 
 Table 1 trains the shape generator by its recipe, in about a minute per row. Table 2 trains the face generator on small
-pictures for few steps: enough to see what a loss does, far from what the recipe reaches.
+pictures, in the paper's form and with source features, a quarter of an hour each on a free core: the beginning of a
+training, far from what the recipe reaches.
 """
 
 import dataclasses
@@ -24,9 +25,9 @@ from train.recipes.dual_generator_face import FaceTask, FaceTaskConfig
 from train.recipes.dual_generator_shape import ShapeTask, ShapeTaskConfig
 from train.shape_pairs import ShapePairs
 
-SHAPE_STEPS, FACE_STEPS = 2000, 120
+SHAPE_STEPS, FACE_STEPS = 2000, 1000
 """Of each row."""
-SHAPE_BATCH, FACE_BATCH = 64, 4
+SHAPE_BATCH, FACE_BATCH = 64, 8
 """Pairs per step; the paper has 4."""
 FACE_SIDE_PX = 64
 """Side of Table 2's pictures."""
