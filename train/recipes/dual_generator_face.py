@@ -230,12 +230,14 @@ class FaceTask:
 
 
 def build(train: FaceData, val: FaceData, arguments: Any, *, cross_share: float = 0.0) -> tuple[FaceTask, LoopConfig]:
-    """Self-reenactment. ``--init`` with the export of dual_generator_shape joins both parts in one checkpoint.
+    """Self-reenactment, the paper's form. ``--init`` with the export of dual_generator_shape joins both parts.
+
+    The variant that reads the moved source is learned by dual_generator_turned.
 
     Paper preset: batch, rate and moments of section 4.1. Tiny: four times the batch and five times the rate.
     """
     side = arguments.side or 256
-    network = network_of(arguments)
+    network = dataclasses.replace(network_of(arguments), source_features=False)
     sampler = PairSampler(train, PairConfig(side=side, resident=arguments.resident))
     task = FaceTask(sampler, val, network, FaceTaskConfig(side=side, cross_share=cross_share))
     task.others = start_parts(task.whole, arguments.init)
