@@ -95,11 +95,11 @@ def load_faces(
         source = open_source(root, cache, shard_cache_gb)
         entries = source.read_index().of_split(split, source.where)
         key = _key("".join(entry.sha256 for entry in entries).encode())
-        return _decoded(cache / f"{split}-{key}", lambda rgb_path: read_shards(source, entries, rgb_path))
+        return keep_decoded(cache / f"{split}-{key}", lambda rgb_path: read_shards(source, entries, rgb_path))
     root = pathlib.Path(root)
     require_labelled(root)
     key = _key((root / "clips.csv").read_bytes() + (root / "stills.csv").read_bytes())
-    return _decoded(cache / f"{split}-{key}", lambda rgb_path: read_labelled(root, split, rgb_path))
+    return keep_decoded(cache / f"{split}-{key}", lambda rgb_path: read_labelled(root, split, rgb_path))
 
 
 def require_labelled(root: pathlib.Path) -> None:
@@ -115,8 +115,13 @@ def _key(content: bytes) -> str:
     return hashlib.sha256(content).hexdigest()[:12]
 
 
-def _decoded(folder: pathlib.Path, decode: Callable[[pathlib.Path], FaceTable]) -> FaceData:
-    """The arrays in `folder`, mapped; one process decodes them, others on the same disk wait for it."""
+def keep_decoded(folder: pathlib.Path, decode: Callable[[pathlib.Path], FaceTable]) -> FaceData:
+    """The arrays in `folder`, mapped; one process makes them, others on the same disk wait for it.
+
+    Args:
+        folder: whose name says what lies in it.
+        decode: makes them; it is given the file for the pictures.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     with FileLock(folder / "lock"):
         if not (folder / "done").exists():

@@ -87,6 +87,15 @@ class FaceTable:
         self.people.append(person)
         self.names.append(name)
 
+    def add_face(self, name: str, person: str, rgb: np.ndarray, **columns: np.ndarray) -> None:
+        """Enter a picture that is at hand: (256, 256, 3) uint8, and what goes into the arrays of `FaceData`."""
+        rows = self._take(1)
+        self.rgb[rows.start] = rgb
+        for key, value in columns.items():
+            self.columns[key][rows.start] = value
+        self.people.append(person)
+        self.names.append(name)
+
     def _take(self, count: int) -> slice:
         first = len(self.names)
         if first + count > len(self.rgb):

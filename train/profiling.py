@@ -23,6 +23,11 @@ YAW_BINS_DEG = ((0.0, 30.0), (30.0, 60.0), (60.0, 90.0))
 _BACK = 1
 """Of `Head.sheet`."""
 
+_FITTED_DEG = (0.0, 10.0, 24.3, 40.7, 53.7, 66.6, 90.0)
+"""Yaws that the fitted mesh has on average,"""
+_LABELLED_DEG = (0.0, 8.6, 21.8, 36.8, 50.6, 66.4, 90.0)
+"""where MediaPipe's transformation matrix, the label, says these: means over the training pictures."""
+
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class ProfiledFace:
@@ -54,6 +59,22 @@ def turn_mesh(
     x, y, z = (mesh_px - pivot_px[:, None]).unbind(-1)
     turned = torch.stack([c * x - s * z, y, s * x + c * z], dim=-1)
     return turned + pivot_px[:, None]
+
+
+def labelled_yaw_deg(fitted_deg: float) -> float:
+    """What labels call a yaw of the fitted mesh."""
+    return float(np.copysign(np.interp(abs(fitted_deg), _FITTED_DEG, _LABELLED_DEG), fitted_deg))
+
+
+def fitted_yaw_deg(labelled_deg: float) -> float:
+    """The yaw of the fitted mesh where labels say `labelled_deg`."""
+    return float(np.copysign(np.interp(abs(labelled_deg), _LABELLED_DEG, _FITTED_DEG), labelled_deg))
+
+
+def about_vertical(turn_deg: float) -> np.ndarray:
+    """(3, 3) rotation that adds to the yaw of a camera_from_head rotation."""
+    c, s = np.cos(np.radians(turn_deg)), np.sin(np.radians(turn_deg))
+    return np.array([[c, 0, s], [0, 1, 0], [-s, 0, c]], np.float32)
 
 
 def turn_head(head: Head, yaw_deg: float, parsing: np.ndarray | None = None) -> ProfiledFace:

@@ -10,7 +10,7 @@ from reenact.geometry.morphable import MorphableModel
 from train.data import FaceData
 from train.evaluate.pairs import PairSet, base_and_yaw, rows_by_name
 from train.evaluate.settings import PICTURE_PX
-from train.profiling import Head, ProfiledFace, build_head, turn_head
+from train.profiling import about_vertical, build_head, fitted_yaw_deg, turn_head
 
 _VISIBILITY_SIDE_PX = 64
 
@@ -54,26 +54,14 @@ def render_faces(data: FaceData, pairs: PairSet, model: MorphableModel) -> Profi
         for i in places:
             yaw = parts[i][1]
             assert yaw is not None
-            turn_deg = yaw - float(data.yaw_deg[row])
-            face = turn_face(head, turn_deg)
+            face = turn_head(head, fitted_yaw_deg(yaw))
             arrays["rgb"][i], arrays["mesh_px"][i], shown[i] = face.rgb, face.mesh_px, face.visible > 0
-            arrays["rotation"][i] = about_vertical(turn_deg) @ arrays["rotation"][i]
+            arrays["rotation"][i] = about_vertical(yaw - float(data.yaw_deg[row])) @ arrays["rotation"][i]
     takes = np.where(data.clip[rows] >= 0, data.clip[rows], -1 - rows)
     arrays["clip"] = np.full(len(rows), -1)
     arrays["has_parsing"] = np.zeros(len(rows), bool)
     seen = seen_landmarks(model, arrays["mesh_px"])
     return ProfiledFaces(names=tuple(names), take=takes, seen=seen, shown=shown, **arrays)
-
-
-def turn_face(head: Head, turn_deg: float) -> ProfiledFace:
-    """Turned by an angle: what the labels and the fitted mesh call yaw differs by some degrees."""
-    return turn_head(head, head.yaw_deg + turn_deg)
-
-
-def about_vertical(turn_deg: float) -> np.ndarray:
-    """(3, 3) rotation that adds to the yaw of a camera_from_head rotation."""
-    c, s = np.cos(np.radians(turn_deg)), np.sin(np.radians(turn_deg))
-    return np.array([[c, 0, s], [0, 1, 0], [-s, 0, c]], np.float32)
 
 
 def seen_landmarks(model: MorphableModel, mesh_px: np.ndarray) -> np.ndarray:
