@@ -1,4 +1,4 @@
-"""Recipe: the face detector, on scenes composed from the crops of the set."""
+"""Recipe: the face detector, on scenes composed from the crops of the set, as they are and turned in depth."""
 
 import dataclasses
 import pathlib
@@ -24,6 +24,7 @@ from train.data import FaceData
 from train.export import start_from, write_model
 from train.faceless import BUNDLED_VAL, make_backgrounds, random_pattern, read_bundled
 from train.loop import Batch, LoopConfig, Losses
+from train.profiled_set import ProfiledSetConfig, make_profiled_set
 from train.resident import refuse_resident
 from train.scenes import Scene, SceneComposer
 
@@ -47,6 +48,8 @@ class DetectorTaskConfig:
     """Of the box loss, beside the score's."""
     val_scenes: int = 240
     """Composed pictures of validation people."""
+    profiled_share: float = 0.35
+    """Scenes whose faces are rendered at yaws of up to 90 degrees (`train/profiled_set.py`); 0 renders none."""
 
 
 class DetectorTask:
@@ -54,8 +57,25 @@ class DetectorTask:
 
     critic = None
 
-    def __init__(self, train: FaceData, val: FaceData, network: DetectorConfig, config: DetectorTaskConfig) -> None:
+    def __init__(
+        self,
+        train: FaceData,
+        val: FaceData,
+        network: DetectorConfig,
+        config: DetectorTaskConfig,
+        profiled: tuple[FaceData | None, FaceData | None] = (None, None),
+    ) -> None:
+        """Nothing is composed yet.
+
+        Args:
+            train: to learn from.
+            val: to measure on.
+            network: sizes.
+            config: scenes and losses.
+            profiled: rendered pictures of `train` and of `val`.
+        """
         self.val, self.network_config, self.config = val, network, config
+        self.profiled, self.val_profiled = profiled
         self.networks = DetectorNetwork(network)
         self.use_data(train)
         self.points, self.strides = cell_points(config.side, config.side)
@@ -63,16 +83,22 @@ class DetectorTask:
         self.val_composer = SceneComposer(val, side=640, backgrounds=self.val_faceless, max_face_px=300.0)
 
     def use_data(self, train: FaceData) -> None:
-        """Go on with other training data, faces and backgrounds alike."""
+        """Go on with other training data, faces and backgrounds alike; rendered faces remain the first."""
         self.train = train
         self.composer = SceneComposer.for_training(train, self.config.side)
+        self.turned = None
+        if self.profiled is not None:
+            self.turned = SceneComposer(self.profiled, side=self.config.side, backgrounds=self.composer.backgrounds)
 
     def sample_batch(self, rng: np.random.Generator, size: int, device: torch.device) -> Batch:
-        self.composer.take_drawn_rows()  # of whoever composed before
-        scenes, rows = [], []
+        scenes, names = [], []
         for _ in range(size):
-            scenes.append(self.composer.compose(rng))
-            rows.append(torch.tensor(self.composer.take_drawn_rows(), dtype=torch.int64))
+            composer = self.composer
+            if self.turned is not None and rng.random() < self.config.profiled_share:
+                composer = self.turned
+            composer.take_drawn_rows()  # of whoever composed before
+            scenes.append(composer.compose(rng))
+            names.append(" > ".join(composer.data.names[row] for row in composer.take_drawn_rows()))
         targets = [
             assign_cells(scene, self.points.numpy(), self.strides.numpy(), self.config.centre_cells) for scene in scenes
         ]
@@ -81,7 +107,7 @@ class DetectorTask:
             "rgb": rgb.permute(0, 3, 1, 2).float().div(255).contiguous(memory_format=torch.channels_last),
             "label": torch.from_numpy(np.stack([label for label, _ in targets])).to(device),
             "boxes": torch.from_numpy(np.stack([boxes for _, boxes in targets])).to(device),
-            "rows": nn.utils.rnn.pad_sequence(rows, batch_first=True, padding_value=-1),
+            "names": names,  # type: ignore[dict-item]
         }
 
     def inputs(self, batch: Batch) -> tuple[torch.Tensor, ...]:
@@ -104,6 +130,8 @@ class DetectorTask:
         figures = recall_on_portraits(detector, self.val)
         figures |= recall_on_canvases(detector, self.val)
         figures |= recall_on_scenes(detector, self.val_composer, self.config.val_scenes)
+        if self.val_profiled is not None:
+            figures |= recall_on_profiled(detector, self.val_profiled)
         return figures | false_alarms(detector, self.val_faceless)
 
     def draw_samples(self, networks: nn.Module, device: torch.device) -> np.ndarray:
@@ -202,6 +230,20 @@ def recall_on_portraits(detector: Detector, data: FaceData) -> dict[str, float]:
     }
 
 
+def recall_on_profiled(detector: Detector, data: FaceData) -> dict[str, float]:
+    """Rendered faces found, by |yaw|."""
+    figures: dict[str, float] = {}
+    for low, high in ((0, 30), (30, 60), (60, 75), (75, 90)):
+        rows = np.flatnonzero((np.abs(data.yaw_deg) >= low) & (np.abs(data.yaw_deg) < high))
+        found = [is_found(detector.detect(np.asarray(data.rgb[row])), mesh_box(data.mesh_px[row])) for row in rows]
+        if found:
+            figures |= {
+                f"profiled_{low}_{high}_recall": float(np.mean(found)),
+                f"profiled_{low}_{high}_count": len(rows),
+            }
+    return figures
+
+
 def _only(detections: Detections, i: int) -> Detections:
     return Detections(boxes_px=detections.boxes_px[i : i + 1], scores=detections.scores[i : i + 1])
 
@@ -281,7 +323,9 @@ def build(train: FaceData, val: FaceData, arguments: Any) -> tuple[DetectorTask,
     """The embedded detector: about 0.6 M parameters."""
     refuse_resident(arguments, "detector")
     cv2.setNumThreads(1)
-    task = DetectorTask(train, val, DetectorConfig(), DetectorTaskConfig())
+    profiled = make_profiled_set(train, arguments.cache, "train")
+    val_profiled = make_profiled_set(val, arguments.cache, "val", ProfiledSetConfig(pictures=600))
+    task = DetectorTask(train, val, DetectorConfig(), DetectorTaskConfig(), (profiled, val_profiled))
     start_from(task.networks, arguments.init)
     return task, LoopConfig(
         steps=2400, batch_size=16, learning_rate=2e-3, clip_norm=5.0, warmup_steps=100, validate_every=1200

@@ -1,8 +1,11 @@
-"""Recipe: the face tracker, taught by the labels of the set (mesh, blendshapes, rotation)."""
+"""Recipe: the face tracker, taught by the labels of the set (mesh, blendshapes, rotation).
+
+A part of the faces is rendered at yaws that labels hardly know (`train/profiled_set.py`).
+"""
 
 import dataclasses
 import pathlib
-from typing import Any
+from typing import Any, NamedTuple
 
 import cv2
 import numpy as np
@@ -16,6 +19,8 @@ from train.data import FaceData
 from train.export import start_from, write_model
 from train.loop import Batch, LoopConfig, Losses
 from train.mirror import MIRROR_BLENDSHAPES, mesh_mirror
+from train.profiled_set import ProfiledSetConfig, make_profiled_set
+from train.profiling import YAW_BINS_DEG
 from train.resident import refuse_resident
 from train.scenes import person_weights
 
@@ -41,6 +46,8 @@ class TrackerTaskConfig:
     """Share of stills: many people, against clips: many expressions."""
     turned_gain: float = 6.0
     """Frames beyond 30 degrees of yaw are drawn this many times as often."""
+    profiled_share: float = 0.4
+    """Share of rendered pictures, turned by up to 90 degrees; 0 renders none."""
 
 
 class TrackerTask:
@@ -48,8 +55,25 @@ class TrackerTask:
 
     critic = None
 
-    def __init__(self, train: FaceData, val: FaceData, network: TrackerConfig, config: TrackerTaskConfig) -> None:
+    def __init__(
+        self,
+        train: FaceData,
+        val: FaceData,
+        network: TrackerConfig,
+        config: TrackerTaskConfig,
+        profiled: tuple[FaceData | None, FaceData | None] = (None, None),
+    ) -> None:
+        """Nothing is drawn yet.
+
+        Args:
+            train: to learn from.
+            val: to measure on.
+            network: sizes.
+            config: weights of the losses.
+            profiled: rendered pictures of `train` and of `val`.
+        """
         self.val, self.network_config, self.config = val, network, config
+        self.profiled, self.val_profiled = profiled
         self.networks = TrackerNetwork(network)
         self.mirror = mesh_mirror()
         self.use_data(train)
@@ -62,7 +86,7 @@ class TrackerTask:
         self.point_weight = torch.from_numpy(weight / weight.mean())
 
     def use_data(self, train: FaceData) -> None:
-        """Go on with other training data; the network keeps the mean mesh it began with."""
+        """Go on with other training data; the mean mesh and the rendered pictures remain those it began with."""
         self.train = train
         self.cumulative = np.cumsum(person_weights(train, self.config.turned_gain, self.config.still_share))
 
@@ -72,15 +96,22 @@ class TrackerTask:
         return mesh_in_crop_units(mesh, crop_from_frame, crop_px)
 
     def sample_batch(self, rng: np.random.Generator, size: int, device: torch.device) -> Batch:
-        rows = np.searchsorted(self.cumulative, rng.random(size)).clip(max=len(self.train) - 1)
-        samples = [self._sample(int(row), rng) for row in rows]
+        drawn = [self._draw(rng) for _ in range(size)]
+        samples = [self._sample(data, row, rng) for data, row in drawn]
         batch = {key: torch.from_numpy(np.stack([s[key] for s in samples])) for key in samples[0]}
         batch["crop"] = batch["crop"].permute(0, 3, 1, 2).contiguous(memory_format=torch.channels_last)
-        batch["rows"] = torch.from_numpy(rows)
-        return {key: value.to(device) for key, value in batch.items()}
+        names = [data.names[row] for data, row in drawn]
+        return {key: value.to(device) for key, value in batch.items()} | {"names": names}  # type: ignore[dict-item]
 
-    def _sample(self, row: int, rng: np.random.Generator) -> dict[str, np.ndarray]:
-        data, crop_px = self.train, self.network_config.crop_px
+    def _draw(self, rng: np.random.Generator) -> tuple[FaceData, int]:
+        """A picture, real or rendered."""
+        if self.profiled is not None and rng.random() < self.config.profiled_share:
+            return self.profiled, int(rng.integers(len(self.profiled)))
+        train = self.train  # `use_data` may replace it meanwhile
+        return train, int(np.searchsorted(self.cumulative, rng.random()).clip(max=len(train) - 1))
+
+    def _sample(self, data: FaceData, row: int, rng: np.random.Generator) -> dict[str, np.ndarray]:
+        crop_px = self.network_config.crop_px
         rgb, mesh = data.rgb[row], data.mesh_px[row].astype(np.float64)
         blendshapes, rotation = data.blendshapes[row], data.rotation[row].astype(np.float64)
         if rng.random() < 0.5:
@@ -147,10 +178,18 @@ class TrackerTask:
         raise AssertionError("the tracker has no critic")
 
     def validate(self, networks: nn.Module, device: torch.device) -> dict[str, float]:
-        return validate_tracker(networks, self.val, self.network_config.crop_px, device)
+        crop_px = self.network_config.crop_px
+        figures = validate_tracker(networks, self.val, crop_px, device)
+        if self.val_profiled is not None:
+            figures |= validate_profiled(networks, self.val_profiled, crop_px, device)
+        return figures
 
     def draw_samples(self, networks: nn.Module, device: torch.device) -> np.ndarray:
-        return draw_tracker(networks, self.val, self.network_config.crop_px, device)
+        crop_px = self.network_config.crop_px
+        sheets = [draw_tracker(networks, self.val, crop_px, device)]
+        if self.val_profiled is not None:
+            sheets.append(draw_tracker(networks, self.val_profiled, crop_px, device))
+        return np.concatenate(sheets)
 
     def export(self, networks: nn.Module, folder: pathlib.Path, facts: dict[str, Any]) -> None:
         write_model(networks, folder, {"model": "tracker", "network": dataclasses.asdict(self.network_config)}, facts)
@@ -169,14 +208,23 @@ def wing(x: torch.Tensor, width: float = 0.1, bend: float = 0.02) -> torch.Tenso
     return torch.where(x < width, width * torch.log1p(x / bend), x - offset)
 
 
-def validate_tracker(networks: nn.Module, data: FaceData, crop_px: int, device: torch.device) -> dict[str, float]:
-    """Errors on slightly misplaced crops (seeded), as in a clip one frame after the last.
+class Readings(NamedTuple):
+    """What the network says of some rows, beside their labels."""
 
-    Figures of what the data does not hold (heads turned by 30 degrees, say) are left out.
-    """
+    mesh: np.ndarray
+    """(n, 2) mean error of the mesh over the outer eye corners' distance: in the picture, and in three dimensions."""
+    blendshapes: np.ndarray
+    """(n, 2, 52): read, labelled."""
+    rotation_deg: np.ndarray
+    """(n,) angle between read and labelled rotation."""
+    score: np.ndarray
+    """(n,) probability of a face."""
+
+
+def read_rows(networks: nn.Module, data: FaceData, rows: np.ndarray, crop_px: int, device: torch.device) -> Readings:
+    """Read slightly misplaced crops (seeded), as in a clip one frame after the last."""
     rng = np.random.default_rng(1)
-    meshes, blends, turns, yaws = [], [], [], np.abs(data.yaw_deg)
-    rows = np.concatenate([np.flatnonzero(data.is_still), np.flatnonzero(~data.is_still)[::4]])
+    parts: list[Readings] = []
     for chunk in np.array_split(rows, max(len(rows) // 64, 1)):
         crops, labels, rotations, eye = [], [], [], []
         for row in chunk:
@@ -197,26 +245,59 @@ def validate_tracker(networks: nn.Module, data: FaceData, crop_px: int, device: 
         crop = torch.from_numpy(np.stack(crops)).to(device).permute(0, 3, 1, 2).float() / 255
         out = networks(crop)
         error = (out.mesh.cpu().numpy() - np.stack(labels)) / np.array(eye)[:, None, None]
-        meshes.append(
-            np.stack([np.linalg.norm(error[..., :2], axis=-1).mean(1), np.linalg.norm(error, axis=-1).mean(1)], 1)
-        )
-        blends.append(np.stack([out.blendshapes.cpu().numpy(), data.blendshapes[chunk]], 1))
         cosine = (np.einsum("nij,nij->n", out.rotation.cpu().numpy(), np.stack(rotations)) - 1) / 2
-        turns.append(np.degrees(np.arccos(np.clip(cosine, -1, 1))))
-    mesh, blend, turn = np.concatenate(meshes), np.concatenate(blends), np.concatenate(turns)
-    turned = yaws[rows] >= 30
+        parts.append(
+            Readings(
+                mesh=np.stack([np.linalg.norm(error[..., :k], axis=-1).mean(1) for k in (2, 3)], 1),
+                blendshapes=np.stack([out.blendshapes.cpu().numpy(), data.blendshapes[chunk]], 1),
+                rotation_deg=np.degrees(np.arccos(np.clip(cosine, -1, 1))),
+                score=out.score_logit.sigmoid().cpu().numpy(),
+            )
+        )
+    return Readings(*(np.concatenate(values) for values in zip(*parts, strict=True)))
+
+
+def validate_tracker(networks: nn.Module, data: FaceData, crop_px: int, device: torch.device) -> dict[str, float]:
+    """Errors on stills and every fourth frame of clips.
+
+    Figures of what the data does not hold (heads turned by 30 degrees, say) are left out.
+    """
+    rows = np.concatenate([np.flatnonzero(data.is_still), np.flatnonzero(~data.is_still)[::4]])
+    read = read_rows(networks, data, rows, crop_px, device)
+    turned, blend = np.abs(data.yaw_deg)[rows] >= 30, read.blendshapes
     moving = blend[:, 1].std(0) > 0.05
     correlation = [np.corrcoef(blend[:, 0, k], blend[:, 1, k])[0, 1] for k in np.flatnonzero(moving)]
-    figures = {"rotation_deg": turn.mean(), "blendshapes_moving": moving.sum(), "turned_count": turned.sum()}
+    figures = {
+        "rotation_deg": read.rotation_deg.mean(),
+        "blendshapes_moving": moving.sum(),
+        "turned_count": turned.sum(),
+    }
     for name, chosen in (("", ~turned), ("_turned", turned)):
         if chosen.any():
-            figures[f"mesh_percent{name}"] = 100 * mesh[chosen, 0].mean()
-            figures[f"mesh3d_percent{name}"] = 100 * mesh[chosen, 1].mean()
+            figures[f"mesh_percent{name}"] = 100 * read.mesh[chosen, 0].mean()
+            figures[f"mesh3d_percent{name}"] = 100 * read.mesh[chosen, 1].mean()
     if turned.any():
-        figures["rotation_deg_turned"] = turn[turned].mean()
+        figures["rotation_deg_turned"] = read.rotation_deg[turned].mean()
     if correlation:
         figures["blendshape_correlation"] = np.mean(correlation)
     return {name: float(value) for name, value in figures.items()}
+
+
+def validate_profiled(networks: nn.Module, data: FaceData, crop_px: int, device: torch.device) -> dict[str, float]:
+    """Errors on rendered pictures by |yaw|, and the share of them whose score is that of a face (0.5)."""
+    read = read_rows(networks, data, np.arange(len(data)), crop_px, device)
+    figures: dict[str, float] = {}
+    for low, high in YAW_BINS_DEG:
+        chosen = (np.abs(data.yaw_deg) >= low) & (np.abs(data.yaw_deg) < high)
+        if chosen.any():
+            bin_figures = {
+                "count": chosen.sum(),
+                "mesh_percent": 100 * read.mesh[chosen, 0].mean(),
+                "rotation_deg": read.rotation_deg[chosen].mean(),
+                "seen": (read.score[chosen] >= 0.5).mean(),
+            }
+            figures |= {f"profiled_{low:g}_{high:g}_{name}": float(value) for name, value in bin_figures.items()}
+    return figures
 
 
 def draw_tracker(networks: nn.Module, data: FaceData, crop_px: int, device: torch.device) -> np.ndarray:
@@ -242,6 +323,8 @@ def draw_tracker(networks: nn.Module, data: FaceData, crop_px: int, device: torc
 def build(train: FaceData, val: FaceData, arguments: Any) -> tuple[TrackerTask, LoopConfig]:
     """The embedded tracker: about 3.4 M parameters."""
     refuse_resident(arguments, "tracker")
-    task = TrackerTask(train, val, TrackerConfig(), TrackerTaskConfig())
+    profiled = make_profiled_set(train, arguments.cache, "train")
+    val_profiled = make_profiled_set(val, arguments.cache, "val", ProfiledSetConfig(pictures=600))
+    task = TrackerTask(train, val, TrackerConfig(), TrackerTaskConfig(), (profiled, val_profiled))
     start_from(task.networks, arguments.init)
     return task, LoopConfig(steps=9000, batch_size=64, learning_rate=1.5e-3, clip_norm=5.0, validate_every=1500)
