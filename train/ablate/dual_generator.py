@@ -1,8 +1,9 @@
 """The dual generator's Tables 1 and 2: losses added one after the other, for each of the two generators.
 
 Table 1 trains the shape generator by its recipe, in about a minute per row. Table 2 trains the face generator on small
-pictures, in the paper's form and with source features, a quarter of an hour each on a free core: the beginning of a
-training, far from what the recipe reaches.
+pictures, in the paper's form and with source features. From nothing, a few hundred steps against critics end in noise,
+and no order of losses could be read off; so all rows of a form go on from one generator, trained with `L_at` alone.
+An hour of a core: the beginning of a training, far from what the recipe reaches.
 """
 
 import dataclasses
@@ -25,8 +26,11 @@ from train.recipes.dual_generator_face import FaceTask, FaceTaskConfig
 from train.recipes.dual_generator_shape import ShapeTask, ShapeTaskConfig
 from train.shape_pairs import ShapePairs
 
-SHAPE_STEPS, FACE_STEPS = 2000, 1000
+SHAPE_STEPS, FACE_STEPS = 2000, 600
 """Of each row."""
+START_STEPS = {"": 3000, ", source features": 300}
+"""Of the generator that the rows of Table 2 go on from, in the paper's form and in the variant, which begins at what
+geometry draws."""
 SHAPE_BATCH, FACE_BATCH = 64, 8
 """Pairs per step; the paper has 4."""
 FACE_SIDE_PX = 64
@@ -77,6 +81,11 @@ FACE_COLUMNS = {
 
 _WITH_FEATURES = ", source features"
 """Appended to a row's name for the variant's folder and file."""
+_START = "start: L_at alone"
+_ALL_FACE_ROWS: dict[str, tuple[tuple[Figure, ...], dict[str, Any]]] = {
+    _START: ((None, None, None), {"identity": 0.0, "style": 0.0, "landmarks": 0.0, "critics": False})
+} | FACE_ROWS
+"""The paper has no such row."""
 
 NO_FID = "no Inception weights"
 
@@ -135,47 +144,56 @@ def _table_2(arguments: Any, data: Any) -> dict[str, dict[str, Figure] | None]:
     )
     out = pathlib.Path(arguments.out)
 
-    def train_row(name: str, left_out: dict[str, Any], folder: pathlib.Path) -> dict[str, Figure]:
+    def train_row(
+        name: str, left_out: dict[str, Any], start: pathlib.Path | None, length: int, folder: pathlib.Path
+    ) -> dict[str, Figure]:
         torch.manual_seed(arguments.seed)
         network = face_network(side, source_features=name.endswith(_WITH_FEATURES))
         sampler = PairSampler(data("train"), PairConfig(side=side))
         task = FaceTask(sampler, data("val"), network, FaceTaskConfig(side=side, **left_out))
+        start_parts(task.whole, start)
         loop = LoopConfig(
-            steps=steps,
+            steps=length,
             batch_size=size,
-            learning_rate=1e-3,
+            learning_rate=1e-3 if start is None else 3e-4,
             critic_learning_rate=2e-4,
             weight_decay=0.0,
-            warmup_steps=min(100, steps // 10),
+            warmup_steps=min(100, length // 10),
             ema_decay=0.95,
             mixed_precision="no",
             seed=arguments.seed,
             log_every=50,
             save_every=50,
-            validate_every=steps,
+            validate_every=length,
         )
         return _train(task, loop, folder) | {"fid": _measure_fid(task, folder)}
 
-    return {
-        name: keep_row(
-            out,
-            _file_name("face", name),
-            _settings(arguments, steps=steps, batch_size=size, side=side, left_out=left_out),
-            functools.partial(train_row, name, left_out),
-        )
-        for name, left_out in _face_forms().items()
-    }
+    rows: dict[str, dict[str, Figure] | None] = {}
+    for name, left_out in _face_forms().items():
+        form, starts, length = _form(name), name.startswith(_START), steps
+        start = None if starts else out / _file_name("face", _START + form) / "export"
+        if starts:
+            length = min(START_STEPS[form], 5 * steps)
+        settings = _settings(arguments, steps=length, batch_size=size, side=side, left_out=left_out)
+        train = functools.partial(train_row, name, left_out, start, length)
+        rows[name] = keep_row(out, _file_name("face", name), settings | {"starts": starts}, train)
+    return rows
+
+
+def _form(name: str) -> str:
+    """The end of a name that says which form was trained."""
+    return _WITH_FEATURES if name.endswith(_WITH_FEATURES) else ""
 
 
 def _face_forms() -> dict[str, dict[str, Any]]:
-    """What each training of Table 2 leaves out: every row in both forms, one after the other."""
-    return {name + form: left_out for name, (_, left_out) in FACE_ROWS.items() for form in ("", _WITH_FEATURES)}
+    """What each training of Table 2 leaves out: all rows in the paper's form, then all with source features."""
+    return {name + form: left_out for form in ("", _WITH_FEATURES) for name, (_, left_out) in _ALL_FACE_ROWS.items()}
 
 
 def _side_by_side(forms: dict[str, dict[str, Figure] | None]) -> dict[str, dict[str, Figure] | None]:
     """Both forms of a row in one, those of the variant under names that say so."""
     rows: dict[str, dict[str, Figure] | None] = {}
-    for name in FACE_ROWS:
+    for name in _ALL_FACE_ROWS:
         paper, variant = forms[name], forms[name + _WITH_FEATURES]
         if paper or variant:
             rows[name] = (paper or {}) | {f"features_{key}": value for key, value in (variant or {}).items()}
@@ -266,10 +284,11 @@ def _face_table(arguments: Any, figures: dict[str, dict[str, Figure] | None]) ->
         title="Dual-Generator, Table 2: losses of the face generator",
         paper_caption="RaFD, 256 px; FID by Inception-V3, CSIM by ArcFace",
         columns=tuple(FACE_COLUMNS),
-        rows=_rows(FACE_ROWS, FACE_COLUMNS, figures),
+        rows=_rows(_ALL_FACE_ROWS, FACE_COLUMNS, figures),
         note=(
             f"self-reenactment of validation people, {side} px, tiny preset, {arguments.steps or FACE_STEPS} steps of "
-            f"{arguments.batch_size or FACE_BATCH} pairs: the beginning of a training, not its result; CSIM by the "
+            f"{arguments.batch_size or FACE_BATCH} pairs from a generator that was trained with L_at alone: the "
+            "beginning of a training, not its result; CSIM by the "
             "embedded identity encoder, which L_id also trains against, AKD by the embedded tracker at the target's "
             "place. With source features: this project's variant, which is given the source's head moved by geometry "
             f"and starts from there{beside}"

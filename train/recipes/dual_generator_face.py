@@ -47,6 +47,8 @@ class FaceTaskConfig:
     """λ_st."""
     landmarks: float = 1.0
     """λ_lm."""
+    critics: bool = True
+    """Whether anything is judged: without, `D_f` and `D_s` are left out and the other losses stand alone."""
     shape_critic: bool = True
     """Whether `D_s` judges the landmarks found in the pictures, besides `D_f`."""
     cross_share: float = 0.0
@@ -94,7 +96,7 @@ class FaceTask:
         self.whole = DualGeneratorNetworks(network)
         self.others: frozenset[str] = frozenset()
         self.networks = FaceModel(self.whole.face, restyle=config.style > 0)
-        self.critic = FaceCritic(network, config.side, shape=config.shape_critic)
+        self.critic = FaceCritic(network, config.side, shape=config.shape_critic) if config.critics else None
 
     def use_data(self, train: FaceData) -> None:
         """Draw from another part of the set from now on."""
@@ -146,7 +148,6 @@ class FaceTask:
         return (batch["source"], batch["landmark_map"], *posed)
 
     def compute_losses(self, outputs: DrawnTarget, batch: Batch, critic: nn.Module | None) -> Losses:
-        assert critic is not None
         config, rgb = self.config, outputs.rgb
         losses = {"attribute": config.attribute * attribute_loss(rgb, batch["target"], batch["known"])}
         if config.identity:
@@ -158,10 +159,12 @@ class FaceTask:
         if outputs.drawn_style is not None:
             losses["style"] = config.style * style_loss(outputs.drawn_style, outputs.style)
         found = None
-        if config.landmarks or config.shape_critic:
+        if config.landmarks or (critic is not None and config.shape_critic):
             found = self.readers.landmarks(rgb, batch["tracker_crop"])
         if config.landmarks and found is not None:
             losses["landmarks"] = config.landmarks * landmark_loss(found[..., :2], batch["landmarks"][..., :2])
+        if critic is None:
+            return losses
         face, shape = critic((rgb, self.draw(found) if config.shape_critic and found is not None else None))
         losses["adversarial"] = log_generator_loss([face])
         if shape is not None:
