@@ -55,7 +55,7 @@ class DetectorConfig:
     """Detections below it are dropped; chosen on validation pictures without a face."""
     small_face_px: float = 40.0
     """Faces smaller than this in the picture are too small to reenact, and are reported only when they are certain."""
-    small_min_score: float = 0.75
+    small_min_score: float = 0.8
     """What they must score instead: most false alarms are small."""
     nms_iou: float = 0.35
     """Of two boxes that overlap more than this, the less certain one is dropped."""
