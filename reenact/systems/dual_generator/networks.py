@@ -41,6 +41,12 @@ _STYLED_MIDDLE_BLOCKS = 2
 _STYLE_BLOCKS = 6
 _RIM = 0.03
 """Half the width of the band around the face in which drawing ends, share of the side."""
+_TWIN_KEPT = 8.0
+"""Added to the logit of the twin where it alone knows the face: a mirrored cheek is sharper than a drawn one, which the
+losses, comparing it with the other cheek in another light, do not see."""
+_COARSE, _SEAM = 4, 0.06
+"""Pixels to a side in which the source's own part is looked up, and how far around it, over the side, the network may
+still blend."""
 _OFF_FACE = 8.0
 """Logit by which drawing is held back off the face."""
 
@@ -374,7 +380,7 @@ def _shares(answer: Float[Tensor, "f 2 s s"], posed: PosedHead) -> tuple[Tensor,
     """
     near = near_face(posed)
     own = 2 * near * answer[:, :1] + 4 * posed.shown + 1
-    twin = 2 * near * answer[:, 1:] + 6 * posed.twin_shown * (1 - posed.shown) - 3
+    twin = 2 * near * answer[:, 1:] + 6 * posed.twin_shown * (1 - posed.shown) - 3 + _TWIN_KEPT * twin_alone(posed)
     drawn = -1 - _OFF_FACE * (1 - near)
     shares = torch.softmax(torch.cat([own, twin, drawn], 1), 1)
     return shares[:, :1], shares[:, 1:2], shares[:, 2:]
@@ -385,6 +391,16 @@ def near_face(posed: PosedHead) -> Float[Tensor, "f 1 s s"]:
     reach = max(round(_RIM * posed.parts.shape[-1]), 1)
     wide = functional.max_pool2d(posed.parts.amax(1, keepdim=True), 2 * reach + 1, 1, reach)
     return functional.avg_pool2d(wide, 2 * reach + 1, 1, reach, count_include_pad=False)
+
+
+def twin_alone(posed: PosedHead) -> Float[Tensor, "f 1 s s"]:
+    """1 where the twin shows the face and the source none of it nearby, falling to 0 towards what the source shows."""
+    side = posed.parts.shape[-1]
+    own = resize(posed.shown * posed.parts.amax(1, keepdim=True), max(side // _COARSE, 1))
+    reach = max(round(_SEAM * own.shape[-1]), 1)
+    for _ in range(2):
+        own = functional.avg_pool2d(own, 2 * reach + 1, 1, reach, count_include_pad=False)
+    return posed.twin_shown * (1 - posed.shown) * (1 - resize(4 * own, side)).clamp(0, 1)
 
 
 class DualGeneratorNetworks(nn.Module):

@@ -22,6 +22,7 @@ from reenact.systems.dual_generator.networks import (
     adain,
     place,
     standardise,
+    twin_alone,
 )
 from reenact.types import CropSpec
 
@@ -166,6 +167,25 @@ def test_untrained_shares_are_those_of_geometry() -> None:
     nearer_twin = (drawn.rgb - moved.twin).abs() < (drawn.rgb - moved.rgb).abs()
     differ = (moved.twin - moved.rgb).abs() > 0.4
     assert nearer_twin[hidden.expand_as(differ) & differ].all()
+
+
+def test_where_the_twin_alone_knows_the_face_no_answer_of_the_network_draws_over_it() -> None:
+    moved = moved_source(1, 64)
+    face, left = torch.zeros(1, 3, 64, 64), torch.zeros(1, 1, 64, 64)
+    face[:, 0, 8:56, 8:56], left[..., :24] = 1, 1
+    moved = moved._replace(shown=left, twin_shown=1 - left, parts=face)
+    alone = twin_alone(moved)[0, 0]
+    assert alone[:, :24].max() == 0  # the source shows it
+    assert alone[20, 26] < 0.5 < 0.99 < alone[20, 50]  # the seam is the network's, what lies beyond the twin's
+    torch.manual_seed(0)
+    net = FaceGenerator(SMALL).eval()
+    net.exit[2].weight.data.zero_()
+    net.exit[2].bias.data.fill_(-1)  # both pictures are disliked
+    drawn = net(torch.rand(1, 1, 64, 64), net.encode_source(torch.rand(1, 3, 64, 64)), moved)
+    difference = (drawn.rgb - moved.twin).abs().amax(1)[0]
+    assert difference[16:48, 44:54].max() < 0.05
+    only_own = moved._replace(twin_shown=torch.zeros_like(left))
+    assert twin_alone(only_own).max() == 0
 
 
 def test_tiny_fits_its_budget() -> None:
