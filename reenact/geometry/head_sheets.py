@@ -36,6 +36,8 @@ _STRAND_PX = 8.0
 """How far the texture of hair is carried before it fades into its mean colour."""
 _FOREHEAD, _BETWEEN_EYES, _CHIN, _MOUTH = 10, 168, 152, 13
 _JAW_ANGLES, _CHEEKS = (132, 361), (50, 280, 205, 425)
+_SHADE = 0.22
+"""Darkening of a drawn neck right under the jaw."""
 _NECK_WIDTH = 0.7
 """Of the neck, over the jaw's."""
 
@@ -204,7 +206,8 @@ def add_neck(
 ) -> np.ndarray:
     """The ground with the neck drawn on, upwards to the ears, inside `hole`: a turned jaw uncovers it.
 
-    It stands in the middle of the jaw. Its colour is that of the neck, or, where collar or hair hide it, of the cheeks.
+    It stands in the middle of the jaw. Its colours are those of the neck below, column by column, or, where collar or
+    hair hide it, that of the cheeks; towards the jaw it lies in the shade.
     """
     chin, mouth = mesh_px[_CHIN], mesh_px[_MOUTH]
     left, right = np.sort(mesh_px[list(_JAW_ANGLES), 0])
@@ -212,18 +215,28 @@ def add_neck(
     skin = _enlarged(np.equal(parsing, SKIN)) & (rows > chin[1]) & (rows < 2 * chin[1] - mouth[1])
     skin &= (columns > left) & (columns < right)
     middle, half = (left + right) / 2, _NECK_WIDTH / 2 * (right - left)
+    places = np.clip(mesh_px[list(_CHEEKS), :2], 0, len(rgb) - 1).astype(int)
+    colour = np.median(rgb[places[:, 1], places[:, 0]], axis=0) * 0.8
     if skin.sum() > _LEAST_HAIR_PX:
-        colour = np.median(rgb[skin], axis=0)
-    else:
-        places = np.clip(mesh_px[list(_CHEEKS), :2], 0, len(rgb) - 1).astype(int)
-        colour = np.median(rgb[places[:, 1], places[:, 0]], axis=0) * 0.8
-    top = mesh_px[list(_JAW_ANGLES), 1].mean()
-    flare = 1 + 0.25 * np.clip((rows - chin[1]) / (chin[1] - mouth[1] + 1e-3), 0, 1)  # towards the shoulders
+        colour = _column_colours(rgb, skin)
+    top, height = mesh_px[list(_JAW_ANGLES), 1].mean(), chin[1] - mouth[1] + 1e-3
+    flare = 1 + 0.25 * np.clip((rows - chin[1]) / height, 0, 1)  # towards the shoulders
     across = np.abs(columns - middle) / (half * flare)
-    light = 1 - 0.3 * np.clip(across, 0, 1)[..., None] ** 2
-    share = np.clip((1 - across) * half / 4 + 0.5, 0, 1) * np.clip((rows - top) / 4, 0, 1)
+    shade = np.clip((chin[1] + height / 2 - rows) / height, 0, 1)  # under the jaw
+    light = (1 - 0.3 * np.clip(across, 0, 1) ** 2) * (1 - _SHADE * shade)
+    share = np.clip((1 - across) * half / 6 + 0.5, 0, 1) * np.clip((rows - top) / height * 4, 0, 1)
     share = (share * cv2.GaussianBlur(hole.astype(np.float32), (0, 0), 1.5))[..., None]
-    return (ground * (1 - share) + colour * light * share).astype(np.uint8)
+    return (ground * (1 - share) + colour * light[..., None] * share).astype(np.uint8)
+
+
+def _column_colours(rgb: np.ndarray, skin: np.ndarray) -> Float[np.ndarray, "1 w 3"]:
+    """Mean colour of the skin in every column, smooth, continued to the sides and towards the mean of all."""
+    weight = skin.sum(0).astype(np.float32)
+    total = (rgb * skin[..., None]).sum(0, dtype=np.float32)
+    spread = skin.shape[1] / 24
+    total, weight = (cv2.GaussianBlur(value[None], (0, 0), spread) for value in (total, weight))
+    mean = rgb[skin].mean(0)
+    return (total + mean) / (weight[..., None] + 1)
 
 
 def _enlarged(cells: np.ndarray) -> np.ndarray:
