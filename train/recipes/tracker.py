@@ -34,6 +34,10 @@ EYES_AND_LIPS = np.unique(
 )
 
 
+_BACK_SEEN_DEG = 45.0
+"""Yaw from which on the back of a head fills a crop of its own."""
+
+
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class TrackerTaskConfig:
     """Weights of the losses and sizes of the perturbations."""
@@ -42,6 +46,8 @@ class TrackerTaskConfig:
     """Of eye and lip points, over the others: expressions live there."""
     negatives: float = 0.08
     """Share of crops that hold no face, or a badly placed one; they teach the score."""
+    back_of_head: float = 0.15
+    """Besides, of heads turned beyond 45 degrees: share of crops of their back, whose hair may look like a face."""
     still_share: float = 0.5
     """Share of stills: many people, against clips: many expressions."""
     turned_gain: float = 6.0
@@ -120,12 +126,17 @@ class TrackerTask:
             blendshapes = blendshapes[MIRROR_BLENDSHAPES]
             flip = np.diag([-1.0, 1, 1])
             rotation = flip @ rotation @ flip
-        is_face = rng.random() >= self.config.negatives
+        is_back = abs(data.yaw_deg[row]) > _BACK_SEEN_DEG and rng.random() < self.config.back_of_head
+        is_face = not is_back and rng.random() >= self.config.negatives
         spread = 1.0 if rng.random() < 0.5 else 0.25  # as after detection, as within a clip
         turn_rad = np.radians(np.clip(rng.normal(0, 16), -40, 40)) * spread
         zoom = np.exp(np.clip(rng.normal(0, 0.16), -0.35, 0.35) * spread)
         shift = np.clip(rng.normal(0, 0.07, 2), -0.16, 0.16) * spread
-        if not is_face:  # too far off, too near, or far too wide: no usable face
+        if is_back:
+            behind = -np.sign(rotation[0, 2])  # where the face does not look
+            shift = np.array([behind * rng.uniform(0.45, 0.8), rng.uniform(-0.5, 0.15)])
+            zoom = np.exp(rng.normal(0, 0.3))
+        elif not is_face:  # too far off, too near, or far too wide: no usable face
             kind = rng.integers(3)
             direction = rng.uniform(0, 2 * np.pi)
             shift = rng.uniform(0.6, 0.9) * np.array([np.cos(direction), np.sin(direction)]) if kind == 0 else shift
