@@ -109,3 +109,15 @@ def test_a_batch_is_its_frames_one_by_one(model: MorphableModel) -> None:
         alone = pose_head(model, head, twin, meshes[i : i + 1])
         for name in PosedHead._fields:
             torch.testing.assert_close(getattr(alone, name)[0], getattr(together, name)[i])
+
+
+def test_a_neck_is_drawn_upwards_in_its_own_colours_and_darkens_under_the_jaw(model: MorphableModel) -> None:
+    rgb, mesh_px, parsing = painted_photo(model, 0.0, side=256)
+    rgb[(rgb == (200, 150, 130)).all(-1) & (np.arange(256) < 128)] = (120, 90, 80)  # a side in the dark
+    ground = build_head(model, rgb, mesh_px, parsing).ground.astype(float)
+    chin, middle = int(mesh_px[152, 1]), int(mesh_px[[132, 361], 0].mean())
+    dark, bright = ground[:, middle - 12], ground[:, middle + 12]
+    assert (bright[chin - 4] > dark[chin - 4] + 20).all()  # each side as below
+    for column, below in ((dark, (120, 90, 80)), (bright, (200, 150, 130))):
+        assert (column[chin - 12] < column[chin + 2]).all()
+        assert (column[chin - 12] > 0.5 * np.array(below)).all()
