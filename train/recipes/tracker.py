@@ -52,7 +52,7 @@ class TrackerTaskConfig:
     """Share of stills: many people, against clips: many expressions."""
     turned_gain: float = 6.0
     """Frames beyond 30 degrees of yaw are drawn this many times as often."""
-    profiled_share: float = 0.4
+    profiled_share: float = 0.3
     """Share of rendered pictures, turned by up to 90 degrees; 0 renders none."""
 
 
