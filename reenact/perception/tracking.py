@@ -29,7 +29,7 @@ MAX_SHARE_OUTSIDE = 0.12
 """Faces with more of their mesh outside the picture are refused; a few points of a forehead are guessed well."""
 WEAK_SCORE = 0.1
 """Detections above it are told apart from nothing at all in the message that no face was found."""
-USABLE_YAW_DEG = 80
+USABLE_YAW_DEG = 85
 """Faces are found reliably up to about this yaw."""
 _FAR_YAW_DEG = 60.0
 """Yaw read of a face that is not seen well from which on its turn is taken for the reason."""
