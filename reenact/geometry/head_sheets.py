@@ -36,6 +36,8 @@ _STRAND_PX = 8.0
 """How far the texture of hair is carried before it fades into its mean colour."""
 _FOREHEAD, _BETWEEN_EYES, _CHIN, _MOUTH = 10, 168, 152, 13
 _JAW_ANGLES, _CHEEKS = (132, 361), (50, 280, 205, 425)
+_COLLAR = 0.05
+"""Share of red by which a neck has less than the cheeks from which on it is a collar."""
 _SHADE = 0.22
 """Darkening of a drawn neck right under the jaw."""
 _NECK_WIDTH = 0.7
@@ -217,7 +219,7 @@ def add_neck(
     middle, half = (left + right) / 2, _NECK_WIDTH / 2 * (right - left)
     places = np.clip(mesh_px[list(_CHEEKS), :2], 0, len(rgb) - 1).astype(int)
     colour = np.median(rgb[places[:, 1], places[:, 0]], axis=0) * 0.8
-    if skin.sum() > _LEAST_HAIR_PX:
+    if skin.sum() > _LEAST_HAIR_PX and _redness(np.median(rgb[skin], axis=0)) > _redness(colour) - _COLLAR:
         colour = _column_colours(rgb, skin)
     top, height = mesh_px[list(_JAW_ANGLES), 1].mean(), chin[1] - mouth[1] + 1e-3
     flare = 1 + 0.25 * np.clip((rows - chin[1]) / height, 0, 1)  # towards the shoulders
@@ -227,6 +229,11 @@ def add_neck(
     share = np.clip((1 - across) * half / 6 + 0.5, 0, 1) * np.clip((rows - top) / height * 4, 0, 1)
     share = (share * cv2.GaussianBlur(hole.astype(np.float32), (0, 0), 1.5))[..., None]
     return (ground * (1 - share) + colour * light[..., None] * share).astype(np.uint8)
+
+
+def _redness(colour: np.ndarray) -> float:
+    """Share of red in a colour: skin of any tone has more than grey."""
+    return float(colour[0] / max(colour.sum(), 1.0))
 
 
 def _column_colours(rgb: np.ndarray, skin: np.ndarray) -> Float[np.ndarray, "1 w 3"]:
