@@ -105,7 +105,7 @@ def test_landmarks_told_to_do_what_they_do_stay_where_they_are():
     landmarks, own = torch.randn(3, 68, 2), torch.rand(3, SMALL.motion_length)
     assert transformer(landmarks, torch.rand_like(own), own).abs().max() == 0, "untrained, it moves nothing"
     torch.nn.init.normal_(transformer.leave.weight)
-    assert transformer(landmarks, own, own).abs().max() == 0
+    assert transformer(landmarks, own, own).abs().max() < 1e-5  # two forwards, whose sums a busy machine splits anew
     assert transformer(landmarks, own + 0.1, own).abs().max() > 0
     free = LandmarkTransformer(dataclasses.replace(SMALL, anchored=False))
     torch.nn.init.normal_(free.leave.weight)

@@ -168,7 +168,7 @@ def test_the_trackers_rotation_is_that_of_its_mesh(tracker_task: TrackerTask, mo
     """Turned and mirrored together: the pose read off the crop's mesh is the rotation taught with it."""
     flipped = 0
     for seed in range(12):
-        sample = tracker_task._sample(seed % 6, np.random.default_rng(seed))
+        sample = tracker_task._sample(tracker_task.train, seed % 6, np.random.default_rng(seed))
         mesh = torch.from_numpy(sample["mesh"])[None]
         pose = align(mesh, model.mean[None], model.rigid_weight)
         torch.testing.assert_close(pose.rotation[0], torch.from_numpy(sample["rotation"]), atol=0.01, rtol=0)
