@@ -30,11 +30,13 @@ STARTS_FROM = {
 _LARGER = ("--side", "128")
 MORE = {
     "identity": ("--batch-size", "8", "--steps", "12", "--learning-rate", "3e-4"),
+    "tracker": ("--batch-size", "8", "--steps", "16", "--learning-rate", "4e-4"),
     "dual_generator_face": _LARGER,
     "dual_generator_face_cross": _LARGER,
     "dual_generator_turned": _LARGER,
 }
-"""Options of recipes whose loss compares the samples of a batch, and of those that halve pictures six times."""
+"""Options of recipes whose loss compares the samples of a batch, of one whose samples differ much (heads look any way),
+and of those that halve pictures six times."""
 
 
 @pytest.fixture(scope="module")

@@ -26,7 +26,7 @@ from train.recipes.dual_generator_face import FaceTask, FaceTaskConfig
 from train.recipes.dual_generator_shape import ShapeTask, ShapeTaskConfig
 from train.shape_pairs import ShapePairs
 
-SHAPE_STEPS, FACE_STEPS = 2000, 600
+SHAPE_STEPS, FACE_STEPS = 2000, 300
 """Of each row."""
 START_STEPS = {"": 3000, ", source features": 300}
 """Of the generator that the rows of Table 2 go on from, in the paper's form and in the variant, which begins at what
@@ -173,7 +173,7 @@ def _table_2(arguments: Any, data: Any) -> dict[str, dict[str, Figure] | None]:
         form, starts, length = _form(name), name.startswith(_START), steps
         start = None if starts else out / _file_name("face", _START + form) / "export"
         if starts:
-            length = min(START_STEPS[form], 5 * steps)
+            length = min(START_STEPS[form], 10 * steps)
         settings = _settings(arguments, steps=length, batch_size=size, side=side, left_out=left_out)
         train = functools.partial(train_row, name, left_out, start, length)
         rows[name] = keep_row(out, _file_name("face", name), settings | {"starts": starts}, train)
