@@ -34,10 +34,10 @@ from reenact.pipeline.engine import load_engine
 from reenact.systems.facegan.motion import FaceMotion
 from reenact.systems.facegan.reenactor import DrivenFace, FaceganIdentity, FaceganReenactor
 from reenact.types import ACTION_UNITS, FaceGeometry, Frame, head_angles_rad
-from train.data import FaceData, load_faces
+from train.data.faces import FaceData, load_faces
 from train.evaluate.encoders import OwnEncoder, aligned_crops
 from train.evaluate.perceptual import sha256_of
-from train.unit_movements import UnitMovements
+from train.pairs.unit_movements import UnitMovements
 
 LEVELS = (0.0, 2.5, 5.0)
 """FACS intensities every unit is set to; the other units stay as the source has them."""

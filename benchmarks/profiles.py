@@ -3,7 +3,7 @@
 ``python -m benchmarks.profiles --data DIR`` renders validation people (one picture each) at known yaws and tracks whole
 pictures, as a user's are; ``--teacher-file face_landmarker.task`` lets MediaPipe, which labels the set, do the same.
 The second table compares, on real pictures of the training split, the yaw of the labels' rotation with that of a fit of
-the labels' mesh: the constants of `train/profiling.py`.
+the labels' mesh: the constants of `train/profiling/turn.py`.
 """
 
 import dataclasses
@@ -21,8 +21,8 @@ from reenact.geometry.morphable import MorphableModel, load_morphable
 from reenact.hub import load_tracker
 from reenact.perception.tracking import Tracker
 from reenact.types import head_angles_rad
-from train.data import FaceData, load_faces
-from train.profiling import about_vertical, build_head, fitted_yaw_deg, turn_head
+from train.data.faces import FaceData, load_faces
+from train.profiling.turn import about_vertical, build_head, fitted_yaw_deg, turn_head
 
 YAWS_DEG = (0, 20, 40, 55, 65, 75, 80, 85, 90)
 STRAIGHT_DEG = 12.0

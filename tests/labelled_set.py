@@ -9,7 +9,7 @@ import numpy as np
 
 from reenact.geometry.morphable import MorphableModel
 from tests.synthetic import face_set
-from train.data import FaceData
+from train.data.faces import FaceData
 
 
 def painted_faces(model: MorphableModel, seed: int, clips: int, frames: int, stills: int) -> FaceData:

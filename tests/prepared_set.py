@@ -8,7 +8,7 @@ import tempfile
 import cv2
 import numpy as np
 
-from train.shards import Index, Sample, ShardEntry, encode_arrays, shard_name, write_index, write_shard
+from train.data.shards import Index, Sample, ShardEntry, encode_arrays, shard_name, write_index, write_shard
 
 FRAMES = 3
 """Of every clip."""

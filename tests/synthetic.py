@@ -10,7 +10,7 @@ from reenact.geometry.head_sheets import FACE, HAIR, SKIN
 from reenact.geometry.morphable import MorphableModel, Pose
 from reenact.geometry.rasterise import rasterise
 from reenact.types import FaceGeometry, FaceImage
-from train.data import FaceData
+from train.data.faces import FaceData
 
 
 def rotation_of(pitch_deg: float = 0, yaw_deg: float = 0, roll_deg: float = 0) -> Tensor:

@@ -18,13 +18,13 @@ import numpy as np
 import torch
 from torch import nn
 
-import train.logbook
-import train.loop
+import train.run.log
+import train.run.loop
 from reenact.errors import ReenactError
-from train.average import whole
-from train.export import write_model
-from train.loop import Batch, LoopConfig, Losses, run
-from train.prefetch import micro_batch_rng
+from train.run.average import whole
+from train.run.batches import micro_batch_rng
+from train.run.export import write_model
+from train.run.loop import Batch, LoopConfig, Losses, run
 
 _RUN_NAME = "toy_process"
 
@@ -120,7 +120,7 @@ def free_port() -> int:
 def processes() -> multiprocessing.context.ForkServerContext:
     """Starts processes of their own in milliseconds: their parent has imported the loop, and computed nothing."""
     context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["train.loop", "torch._dynamo"])  # the second is imported by the first optimiser
+    context.set_forkserver_preload(["train.run.loop", "torch._dynamo"])  # the second is imported by the first optimiser
     return context
 
 
@@ -159,7 +159,7 @@ def launch(start: Launch) -> None:
         signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
         resource.setrlimit(resource.RLIMIT_FSIZE, (start.disk_bytes, start.disk_bytes))
     gradients: list[dict[str, torch.Tensor]] = []
-    clip = train.loop.clip_gradients
+    clip = train.run.loop.clip_gradients
 
     def recording(accelerator: Any, players: Any) -> Any:
         found = {
@@ -168,7 +168,7 @@ def launch(start: Launch) -> None:
         gradients.append({name: whole(gradient).clone() for name, gradient in found.items()})
         return clip(accelerator, players)
 
-    train.loop.clip_gradients = recording
+    train.run.loop.clip_gradients = recording
     task = ToyTask(**start.task)
     try:
         run(task, start.config, start.out, command="toy", track=["none"])
@@ -217,7 +217,7 @@ def kill_at(moment: str) -> None:
             die() if path.name.startswith("step-") and due() else replace(path, to)
         )
     if what == "log":  # half a line
-        write = train.logbook.Logbook.write
+        write = train.run.log.Logbook.write
 
         def cut(log: Any, step: int, line: Any) -> None:
             if due():
@@ -226,7 +226,7 @@ def kill_at(moment: str) -> None:
                 die()
             write(log, step, line)
 
-        train.logbook.Logbook.write = cut  # type: ignore[method-assign]
+        train.run.log.Logbook.write = cut  # type: ignore[method-assign]
 
 
 def pretend_fsdp2() -> None:

@@ -11,7 +11,7 @@ from reenact.hub.checkpoint import embedded, load_weights, read_checkpoint, read
 from reenact.perception.crop import tracker_crop
 from reenact.perception.layers import fold_batch_norms
 from reenact.perception.tracker import TrackerConfig, TrackerNetwork
-from train.augment import warp_crop
+from train.augment.crops import warp_crop
 
 
 class TrackerReader:

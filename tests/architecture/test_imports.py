@@ -9,12 +9,12 @@ from collections.abc import Iterator
 import pytest
 
 REPOSITORY = pathlib.Path(__file__).resolve().parents[2]
-FOLDERS = ("reenact", "train", "benchmarks", "examples")
+FOLDERS = ("reenact", "train", "studies", "benchmarks", "examples")
 
 ONLY_THERE = {
     "gradio": ("reenact/space/", "app.py"),
     "accelerate": ("train/",),
-    "tyro": ("reenact/cli/", "train/", "benchmarks/", "examples/"),
+    "tyro": ("reenact/cli/", "train/", "studies/", "benchmarks/", "examples/"),
     "av": ("reenact/media/",),
 }
 """Libraries that one place knows, and nobody else."""

@@ -12,13 +12,13 @@ from reenact.systems.correspondence.config import CorrespondenceConfig
 from reenact.systems.dual_generator.config import DualGeneratorConfig
 from reenact.systems.facegan.config import FaceganConfig
 from reenact.types import CropSpec
-from train.data import FaceData
-from train.loop import Task
-from train.pairs import PairConfig, PairSampler
+from train.data.faces import FaceData
+from train.pairs.frames import PairConfig, PairSampler
+from train.pairs.turned import TurnedPairConfig, TurnedPairs
 from train.recipes.correspondence import CorrespondenceTask, CorrespondenceTaskConfig
-from train.recipes.dual_generator_turned import TurnedFaceTask, TurnedTaskConfig
-from train.recipes.facegan import EndToEndTask, EndToEndTaskConfig
-from train.turned_pairs import TurnedPairConfig, TurnedPairs
+from train.recipes.dual_generator.turned import TurnedFaceTask, TurnedTaskConfig
+from train.recipes.facegan.end_to_end import EndToEndTask, EndToEndTaskConfig
+from train.run.loop import Task
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

@@ -15,7 +15,7 @@ from reenact.systems.base import Reenactor, Rendered
 from reenact.types import FaceGeometry, FaceImage
 from tests.contract.systems import SYSTEMS_UNDER_TEST
 from tests.synthetic import face_set, painted_clip
-from train.export import as_loaded, write_model
+from train.run.export import as_loaded, write_model
 
 AnyReenactor = Reenactor[Any, Any, Any]
 Clip = tuple[FaceImage, FaceGeometry]

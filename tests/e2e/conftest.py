@@ -60,7 +60,7 @@ def write_untrained_dual_generator(folder: pathlib.Path) -> None:
 
     from reenact.systems.dual_generator.config import DualGeneratorConfig
     from reenact.systems.dual_generator.networks import DualGeneratorNetworks
-    from train.export import write_model
+    from train.run.export import write_model
 
     torch.manual_seed(0)
     config = DualGeneratorConfig(
@@ -76,7 +76,7 @@ def write_random_facegan(folder: pathlib.Path) -> None:
 
     from reenact.systems.facegan.config import FaceganConfig
     from reenact.systems.facegan.networks import FaceganNetworks
-    from train.facegan_modules import write_modules
+    from train.recipes.facegan.modules import write_modules
 
     torch.manual_seed(0)
     config = FaceganConfig(widths=(16, 24), mixer_widths=(16, 24), transformer_width=64)

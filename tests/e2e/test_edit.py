@@ -16,7 +16,7 @@ from reenact.systems.facegan.config import FaceganConfig
 from reenact.systems.facegan.networks import FaceganNetworks
 from reenact.types import ACTION_UNITS
 from tests.e2e.conftest import write_clip
-from train.export import write_model
+from train.run.export import write_model
 
 REPOSITORY = pathlib.Path(__file__).resolve().parents[2]
 PAGE = (REPOSITORY / "docs" / "editing.md").read_text(encoding="utf-8")

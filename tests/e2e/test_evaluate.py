@@ -20,9 +20,9 @@ from reenact.pipeline.crop import copy_square, face_square
 from reenact.pipeline.person import parse_squares
 from reenact.types import CropSpec, Frame
 from tests.prepared_set import made_labels, write_set
+from train.data.shards import Sample, encode_arrays
 from train.evaluate.__main__ import main
 from train.evaluate.jobs import REAL
-from train.shards import Sample, encode_arrays
 
 REPOSITORY = pathlib.Path(__file__).resolve().parents[2]
 FRAMES = 7

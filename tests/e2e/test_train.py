@@ -12,14 +12,15 @@ import numpy as np
 import pytest
 import torch
 
-import train.recipes
-import train.recipes.detector
+import train.cli
+import train.recipes.perception.detector
 from reenact.geometry.morphable import load_morphable
 from tests.labelled_set import painted_faces, write_labelled
-from train.checkpoints import TrainingState
-from train.recipes import main, recipe_names
+from train.cli import main
+from train.recipes import RECIPES
+from train.run.state import TrainingState
 
-LEARNED = [name for name in recipe_names() if name != "morphable"]
+LEARNED = [name for name in sorted(RECIPES) if name != "morphable"]
 AGAINST_THE_CRITIC = ("adversarial", "matching", "subject")
 """Terms that need not fall while a critic learns too."""
 WITH_PAPER_PRESET = ("correspondence", "facegan", "dual_generator")
@@ -85,9 +86,11 @@ def loss_of(task: Any) -> float:
 @pytest.fixture
 def few_pictures(monkeypatch: pytest.MonkeyPatch) -> None:
     """The detector is validated on hundreds of scenes and patterns of its own making; here on a handful."""
-    config = train.recipes.detector.DetectorTaskConfig
-    monkeypatch.setattr(train.recipes.detector, "DetectorTaskConfig", functools.partial(config, val_scenes=4))
-    monkeypatch.setattr(train.recipes.detector, "faceless_pictures", lambda backgrounds: backgrounds[:4])
+    config = train.recipes.perception.detector.DetectorTaskConfig
+    monkeypatch.setattr(
+        train.recipes.perception.detector, "DetectorTaskConfig", functools.partial(config, val_scenes=4)
+    )
+    monkeypatch.setattr(train.recipes.perception.detector, "faceless_pictures", lambda backgrounds: backgrounds[:4])
 
 
 @pytest.mark.usefixtures("few_pictures")
@@ -96,7 +99,7 @@ def test_a_recipe_lowers_its_loss(
     recipe: str, data: pathlib.Path, tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     losses: list[float] = []
-    run = train.recipes.run
+    run = train.cli.run
 
     def measured(task: Any, *arguments: Any, **options: Any) -> dict[str, float]:
         losses.append(loss_of(task))
@@ -105,7 +108,7 @@ def test_a_recipe_lowers_its_loss(
         return figures
 
     init = untrained_parts(data, recipe, tmp_path)
-    monkeypatch.setattr(train.recipes, "run", measured)
+    monkeypatch.setattr(train.cli, "run", measured)
     assert train_on(data, recipe, tmp_path / "run", *init, *MORE.get(recipe, ())) == 0
     assert losses[1] < losses[0]
     lines = [json.loads(line) for line in (tmp_path / "run" / "log.jsonl").read_text().splitlines()]

@@ -18,8 +18,8 @@ import pytest
 
 from reenact.geometry.morphable import load_morphable
 from tests.labelled_set import painted_faces, write_labelled
-from train.pack import Pack, pack
-from train.recipes import main
+from train.cli import main
+from train.data.pack import Pack, pack
 
 REPOSITORY = pathlib.Path(__file__).resolve().parents[2]
 LAUNCH = (sys.executable, "-m", "accelerate.commands.launch", "--config_file")

@@ -16,7 +16,7 @@ from reenact.geometry.morphable import load_morphable
 from reenact.hub.loading import select_device
 from reenact.perception.video import VideoTracker
 from reenact.types import FaceGeometry, FaceImage, Frame
-from train.data import FaceData, load_faces
+from train.data.faces import FaceData, load_faces
 from train.evaluate import metrics
 from train.evaluate.encoders import aligned_crops
 from train.evaluate.inputs import track_inputs

@@ -10,7 +10,7 @@ from reenact.errors import NoFaceFoundError
 from reenact.perception.video import VideoTracker
 from reenact.systems.base import Reenactor
 from reenact.types import FaceGeometry, FaceImage, Frame
-from train.data import FaceData
+from train.data.faces import FaceData
 from train.evaluate.bench import Bench
 from train.evaluate.methods import SystemMethod
 

@@ -13,7 +13,7 @@ from reenact.perception.video import VideoTracker
 from reenact.systems.base import MotionMode
 from reenact.systems.correspondence.motion import find_neutral, read_mesh_motion
 from reenact.types import FaceGeometry
-from train.data import FaceData
+from train.data.faces import FaceData
 from train.evaluate.jobs import Driver, TrackTask
 from train.evaluate.settings import Settings
 

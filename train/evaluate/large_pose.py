@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from reenact.errors import ConfigError
-from train.data import FaceData
+from train.data.faces import FaceData
 from train.evaluate.pairs import Pair, count_drivers
 from train.evaluate.settings import TURN_BINS_DEG, Settings
 

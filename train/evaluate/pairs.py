@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from reenact.errors import ConfigError, UnsupportedInputError
-from train.data import FaceData
+from train.data.faces import FaceData
 from train.evaluate.settings import ProtocolName
 
 FORMAT_VERSION = 1

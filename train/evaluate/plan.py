@@ -5,7 +5,7 @@ import dataclasses
 
 from reenact.systems.base import MotionMode
 from reenact.types import FaceGeometry
-from train.data import FaceData
+from train.data.faces import FaceData
 from train.evaluate.inputs import REFERENCE_SECONDS
 from train.evaluate.jobs import Driver, Job, JobKind, TrackTask
 from train.evaluate.methods import BATCH

@@ -7,7 +7,7 @@ from torch import Tensor
 
 from reenact.geometry.landmarks import landmarks68_of
 from reenact.types import Frame
-from train.data import FaceData
+from train.data.faces import FaceData
 from train.evaluate import metrics
 from train.evaluate.bench import Bench, Seen, to_rgb
 from train.evaluate.jobs import REAL, Job, Outcome

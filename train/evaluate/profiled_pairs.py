@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 
 from reenact.errors import ConfigError
-from train.data import FaceData
+from train.data.faces import FaceData
 from train.evaluate.pairs import Pair, base_and_yaw, count_drivers, rows_by_name, turned_name
 from train.evaluate.settings import YAW_BINS_DEG, Settings
 
@@ -29,8 +29,8 @@ ALL_RENDERED = "all rendered"
 """Name of the three together."""
 
 NOTE = (
-    "Yaws are filled by face profiling (train/profiling.py): pictures rendered from photographs, not photographs. A "
-    "system that moves heads by the same geometry has an advantage on them. The directions named photographs hold "
+    "Yaws are filled by face profiling (train/profiling/turn.py): pictures rendered from photographs, not photographs. "
+    "A system that moves heads by the same geometry has an advantage on them. The directions named photographs hold "
     "what the data has of really turned heads."
 )
 

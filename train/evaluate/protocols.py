@@ -11,7 +11,7 @@ import torch
 from reenact.errors import ConfigError
 from reenact.geometry.action_units import read_action_units
 from reenact.types import head_angles_rad
-from train.data import FaceData
+from train.data.faces import FaceData
 from train.evaluate.large_pose import draw_large_pose
 from train.evaluate.pairs import Pair, PairSet, Run, Triplet, count_drivers
 from train.evaluate.profiled_pairs import draw_profiled

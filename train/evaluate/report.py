@@ -13,7 +13,7 @@ from typing import Any
 
 import torch
 
-from train.data import FaceData
+from train.data.faces import FaceData
 from train.evaluate.catalogue import METRICS
 from train.evaluate.cost import Cost
 from train.evaluate.jobs import REAL, Outcome

@@ -7,7 +7,7 @@ import tempfile
 from reenact.errors import ConfigError, OutputError, UnsupportedInputError
 from reenact.geometry.morphable import load_morphable
 from reenact.systems.base import MotionMode
-from train.data import FaceData, load_faces
+from train.data.faces import FaceData, load_faces
 from train.evaluate.bench import Bench
 from train.evaluate.checks import run_checks
 from train.evaluate.cost import measure_cost

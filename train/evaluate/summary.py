@@ -7,7 +7,7 @@ import numpy as np
 import torch
 
 from reenact.systems.base import MotionMode
-from train.data import FaceData
+from train.data.faces import FaceData
 from train.evaluate.bootstrap import Estimate, bootstrap_mean
 from train.evaluate.catalogue import BY_KEY, METRICS, SET_METRICS
 from train.evaluate.jobs import REAL, Outcome

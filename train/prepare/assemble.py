@@ -20,11 +20,11 @@ from typing import Any
 
 import numpy as np
 
+from train.data.shards import Index, Sample, ShardEntry, shard_name, write_index, write_shard
 from train.prepare.filters import Rejection
 from train.prepare.people import SPLITS, Face, People, sort_people
 from train.prepare.settings import PrepareSettings
 from train.prepare.unit import SUMMARY_KEY
-from train.shards import Index, Sample, ShardEntry, shard_name, write_index, write_shard
 
 CLIP_FACTS = ("fps", "frames", "face_px_in_source", "yaw_min", "yaw_max", "origin", "start_s", "crop_px", "labels")
 STILL_FACTS = ("synthetic", "face_px_in_source", "yaw_min", "yaw_max", "origin", "crop_px", "labels")

@@ -17,7 +17,8 @@ import numpy as np
 from reenact.media.clip_bytes import ClipEncoder
 from reenact.media.picked_frames import Picked
 from reenact.types import FaceGeometry, Frame
-from train.data import CROP_PX
+from train.data.faces import CROP_PX
+from train.data.shards import encode_arrays
 from train.prepare.encode import encode_still, encode_strip
 from train.prepare.filters import Rejection, person_changes, sharpness
 from train.prepare.labels import (
@@ -32,7 +33,6 @@ from train.prepare.labels import (
 from train.prepare.settings import PrepareSettings
 from train.prepare.sources import Source
 from train.prepare.stretches import Crop, Stretch
-from train.shards import encode_arrays
 
 BATCH = 16
 """Crops labelled at once."""

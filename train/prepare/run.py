@@ -15,6 +15,7 @@ from typing import Any
 
 from reenact.errors import NoFaceFoundError, OutputError
 from reenact.media.output import write_error
+from train.data.shards import read_index
 from train.prepare.assemble import Entry, Material, hours_of, move_into_place, name_entries, read_units, write_set
 from train.prepare.filters import REASONS, Rejection
 from train.prepare.people import SPLITS
@@ -22,7 +23,6 @@ from train.prepare.report import write_report
 from train.prepare.settings import PrepareSettings, digest_of, fingerprint, refuse_other_run
 from train.prepare.sources import Found, Source, find_sources
 from train.prepare.work import Done, Event, failures, unit_path, work_on
-from train.shards import read_index
 
 _FACTS = "facts.json"
 """In OUT/report: what a run says of its result, for a later run that has nothing to do."""

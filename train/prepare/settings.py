@@ -15,7 +15,7 @@ import tyro
 from reenact.errors import ConfigError, MissingDependencyError, OutputError
 from reenact.hub.checkpoint import WEIGHTS_NAME, embedded
 from reenact.types import CropSpec
-from train.shards import sha256_of
+from train.data.shards import sha256_of
 
 Layout = Literal["auto", "videos", "people", "voxceleb", "rafd", "multipie", "ijbc", "faceforensics"]
 """How the folder is laid out, hence who is known in it."""

@@ -18,6 +18,7 @@ from reenact.media import kind_of, read_image
 from reenact.media.output import write_error
 from reenact.media.picked_frames import PickedFrames
 from reenact.perception.tracking import share_outside
+from train.data.shards import Sample, write_shard
 from train.prepare.cutting import Cut, Cutter, cut_still
 from train.prepare.filters import Rejection
 from train.prepare.following import Follower, SceneCuts, Sighting, find_faces, overlap
@@ -25,7 +26,6 @@ from train.prepare.labels import Labeller
 from train.prepare.settings import PrepareSettings
 from train.prepare.sources import Source
 from train.prepare.stretches import StretchBuilder
-from train.shards import Sample, write_shard
 
 DETECT_EVERY_S = 1.0
 """Seconds of a clip between looks for new people."""

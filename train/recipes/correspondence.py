@@ -17,13 +17,13 @@ from reenact.ops.warp import resize, warp
 from reenact.systems.correspondence.config import PRESETS, CorrespondenceConfig
 from reenact.systems.correspondence.motion import match_identity, read_mesh_motion, split_identity
 from reenact.systems.correspondence.networks import CorrespondenceNetworks, DrawnFace, compose
-from train.augment import warp_crop
-from train.data import FaceData
-from train.export import start_from, write_model
-from train.loop import Batch, LoopConfig, Losses
-from train.mirror import mesh_mirror
-from train.own_labels import with_own_meshes
-from train.resident import ResidentFaces, crop_meshes, shrink_blur_px
+from train.augment.crops import warp_crop
+from train.augment.mirror import mesh_mirror
+from train.data.faces import FaceData
+from train.data.own_labels import with_own_meshes
+from train.data.resident import ResidentFaces, crop_meshes, shrink_blur_px
+from train.run.export import start_from, write_model
+from train.run.loop import Batch, LoopConfig, Losses
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

@@ -22,7 +22,7 @@ from reenact.geometry.morphable import load_morphable
 from reenact.systems.facegan.config import FaceganConfig
 from reenact.systems.facegan.reenactor import FaceganReenactor, own_landmarks, to_half_sides
 from reenact.types import ACTION_UNITS, FaceGeometry, FaceImage
-from train.data import FaceData
+from train.data.faces import FaceData
 
 UNITS = len(ACTION_UNITS)
 

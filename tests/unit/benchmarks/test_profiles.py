@@ -13,7 +13,7 @@ from reenact.geometry.morphable import load_morphable
 from reenact.geometry.rasterise import rasterise
 from reenact.types import FaceGeometry, Frame
 from tests.synthetic import face_geometry, face_set
-from train.data import FaceData
+from train.data.faces import FaceData
 
 
 @pytest.fixture(scope="module")

@@ -3,7 +3,7 @@
 import numpy as np
 
 from tests.synthetic import rotation_of
-from train.data import FaceData
+from train.data.faces import FaceData
 from train.evaluate.jobs import Outcome
 
 

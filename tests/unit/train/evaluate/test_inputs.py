@@ -11,7 +11,7 @@ from reenact.errors import NoFaceFoundError
 from reenact.geometry.morphable import load_morphable
 from reenact.types import FaceGeometry, Frame
 from tests.synthetic import face_geometry, face_set, pose_of, rotation_of
-from train.data import FaceData
+from train.data.faces import FaceData
 from train.evaluate.inputs import label_geometry, track_inputs
 from train.evaluate.jobs import TrackTask
 from train.evaluate.settings import Settings

@@ -8,7 +8,7 @@ import pytest
 
 from reenact.errors import ConfigError
 from tests.unit.train.evaluate.made_up import set_of
-from train.data import FaceData
+from train.data.faces import FaceData
 from train.evaluate.protocols import draw_pairs
 from train.evaluate.settings import Settings
 

@@ -10,7 +10,7 @@ import pytest
 
 from reenact.errors import ConfigError, UnsupportedInputError
 from tests.unit.train.evaluate.made_up import set_of
-from train.data import FaceData
+from train.data.faces import FaceData
 from train.evaluate.pairs import PairSet, load_pairs, save_pairs
 from train.evaluate.protocols import draw_pairs
 from train.evaluate.settings import Settings

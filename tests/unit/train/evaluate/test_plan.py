@@ -10,7 +10,7 @@ import torch
 from reenact.types import FaceGeometry
 from tests.synthetic import face_geometry
 from tests.unit.train.evaluate.made_up import set_of
-from train.data import FaceData
+from train.data.faces import FaceData
 from train.evaluate.jobs import Driver
 from train.evaluate.pairs import Pair, PairSet, Run, Triplet
 from train.evaluate.plan import list_items, plan_jobs, plan_sources, plan_tracking

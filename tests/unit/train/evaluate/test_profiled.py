@@ -16,7 +16,7 @@ from reenact.geometry.rasterise import rasterise
 from reenact.types import head_angles_rad
 from tests.synthetic import face_set
 from tests.unit.train.evaluate.made_up import outcome, set_of
-from train.data import FaceData
+from train.data.faces import FaceData
 from train.evaluate.jobs import REAL
 from train.evaluate.pairs import Pair, PairSet, base_and_yaw, load_pairs, save_pairs, turned_name
 from train.evaluate.profiled_bench import compare_shown

@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from tests.unit.train.evaluate.made_up import outcome, set_of
-from train.data import FaceData
+from train.data.faces import FaceData
 from train.evaluate.bootstrap import Estimate
 from train.evaluate.catalogue import BY_KEY, METRICS
 from train.evaluate.cost import Cost

@@ -12,13 +12,13 @@ import torch
 from reenact.media import picked_frames
 from reenact.media.picked_frames import Picked
 from tests.unit.train.prepare.conftest import moved, portrait
+from train.data.shards import decode_arrays
 from train.prepare.cutting import BATCH, Cut, Cutter, cut_square, cut_still, mesh_in_crop
 from train.prepare.filters import Rejection
 from train.prepare.labels import LabelledCrops
 from train.prepare.settings import PrepareSettings
 from train.prepare.sources import Source
 from train.prepare.stretches import Crop, Stretch
-from train.shards import decode_arrays
 
 CROP = Crop(x0=100, y0=5, side=240)
 

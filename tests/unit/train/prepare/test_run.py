@@ -16,8 +16,8 @@ import pytest
 from reenact.errors import NoFaceFoundError, OutputError
 from reenact.media import kind_of
 from tests.unit.train.prepare.conftest import ACTOR, PORTRAIT, swaying, write_clip
+from train.data.shards import decode_arrays, read_index, read_shard
 from train.prepare import PreparedFacts, PrepareProgress, PrepareSettings, prepare, work
-from train.shards import decode_arrays, read_index, read_shard
 
 pytestmark = pytest.mark.usefixtures("loaded_once")
 
@@ -120,7 +120,7 @@ def test_the_report_shows_it_and_names_only_files_beside_it(made: tuple[PrepareS
 
 
 def test_training_reads_it(made: tuple[PrepareSettings, PreparedFacts], tmp_path: pathlib.Path) -> None:
-    from train.data import load_faces
+    from train.data.faces import load_faces
 
     data = load_faces(made[0].out, "val", tmp_path / "cache")
     assert len(data) == 13

@@ -13,10 +13,10 @@ import pytest
 
 from reenact.errors import OutputError, UnsupportedInputError
 from tests.unit.train.prepare.conftest import moved, portrait, write_clip
+from train.data.shards import read_shard
 from train.prepare.settings import PrepareSettings
 from train.prepare.sources import Source
 from train.prepare.unit import SUMMARY_KEY, Summary, write_unit
-from train.shards import read_shard
 
 Unit = tuple[list[dict[str, Any]], dict[str, Any]]
 """Facts of the samples, and the summary."""

@@ -1,0 +1,193 @@
+"""Crops cut on the device against the same crops cut by OpenCV."""
+
+import dataclasses
+import types
+
+import cv2
+import numpy as np
+import pytest
+import torch
+
+from reenact.errors import ConfigError
+from reenact.geometry.morphable import load_morphable
+from reenact.systems.correspondence.config import CorrespondenceConfig
+from reenact.types import CropSpec
+from tests.synthetic import face_set
+from train.augment.crops import warp_crop
+from train.augment.mirror import mesh_mirror
+from train.data.faces import FaceData
+from train.data.resident import ResidentFaces, crop_meshes, gaussian_blur, refuse_resident, shrink_blur_px
+from train.recipes.correspondence import CorrespondenceTask, CorrespondenceTaskConfig
+
+BORDERS = {"reflect": cv2.BORDER_REFLECT_101, "replicate": cv2.BORDER_REPLICATE, "zeros": cv2.BORDER_CONSTANT}
+
+
+def pictures(count: int) -> np.ndarray:
+    """(count, 256, 256, 3) uint8 with edges, ramps and texture."""
+    rng = np.random.default_rng(0)
+    rgb = np.zeros((count, 256, 256, 3), np.uint8)
+    for picture in rgb:
+        picture[:] = np.linspace(0, 255, 256)[:, None, None] * rng.random(3)
+        for _ in range(20):
+            centre = tuple(int(v) for v in rng.integers(0, 256, 2))
+            cv2.circle(picture, centre, int(rng.integers(3, 60)), rng.integers(0, 256, 3).tolist(), -1)
+        picture[:, :] = cv2.add(picture, rng.integers(0, 20, picture.shape, dtype=np.uint8))
+    return rgb
+
+
+def face_data(rgb: np.ndarray) -> FaceData:
+    count = len(rgb)
+    rng = np.random.default_rng(1)
+    return FaceData(
+        rgb=rgb,
+        mesh_px=rng.uniform(40, 220, (count, 478, 3)).astype(np.float32),
+        blendshapes=np.zeros((count, 52), np.float32),
+        rotation=np.tile(np.eye(3, dtype=np.float32), (count, 1, 1)),
+        embedding=np.zeros((count, 256), np.float32),
+        parsing=np.zeros((count, 128, 128), np.uint8),
+        has_parsing=np.zeros(count, bool),
+        person=np.zeros(count, np.int64),
+        clip=np.zeros(count, np.int64),
+        names=tuple(f"c:{i}" for i in range(count)),
+    )
+
+
+@pytest.fixture(scope="module")
+def faces() -> FaceData:
+    return face_data(pictures(4))
+
+
+def similarities(count: int, side: int) -> np.ndarray:
+    """(count, 3, 3) crop_from_frame with turns, scales and shifts."""
+    rng = np.random.default_rng(2)
+    turn, zoom = rng.normal(0, 0.2, count), np.exp(rng.normal(0, 0.15, count)) * side / 256
+    c, s = zoom * np.cos(turn), zoom * np.sin(turn)
+    matrices = np.zeros((count, 3, 3))
+    matrices[:, :2, :2] = np.stack([np.stack([c, -s], 1), np.stack([s, c], 1)], 1)
+    matrices[:, :2, 2] = side / 2 + rng.normal(0, 0.06, (count, 2)) * side - matrices[:, :2, :2] @ [128, 128]
+    matrices[:, 2, 2] = 1
+    return matrices
+
+
+@pytest.mark.parametrize("border", BORDERS)
+@pytest.mark.parametrize("side", [64, 128, 256])
+def test_crops_agree_with_opencv(faces: FaceData, side: int, border: str) -> None:
+    rows, matrices = np.array([3, 0, 0, 2, 1, 3]), similarities(6, side)
+    rng = np.random.default_rng(3)
+    luts = rng.integers(0, 4, (6, 256, 3)).cumsum(1).clip(0, 255).astype(np.uint8)
+    flips = np.array([True, False, True, False, False, True])
+    ours = ResidentFaces(faces, torch.device("cpu")).crops(rows, matrices, side, luts, flips, border=border)
+    assert ours.shape == (6, 3, side, side)
+    assert ours.is_contiguous(memory_format=torch.channels_last)
+    for i, row in enumerate(rows):
+        rgb = faces.rgb[row]
+        if shrink_blur_px(side):
+            rgb = cv2.GaussianBlur(rgb, (0, 0), shrink_blur_px(side))
+        crop = cv2.LUT(warp_crop(rgb, matrices[i], side, BORDERS[border]), luts[i][None])
+        crop = crop[:, ::-1] if flips[i] else crop
+        difference = np.abs(ours[i].permute(1, 2, 0).numpy() - crop / 255.0)
+        assert difference.mean() < 2 / 255
+        assert np.quantile(difference, 0.99) < 8 / 255
+
+
+def test_class_shares_are_those_of_opencv(faces: FaceData) -> None:
+    rng = np.random.default_rng(5)
+    parsing = cv2.resize(rng.integers(0, 5, (16, 16), dtype=np.uint8), (128, 128), interpolation=cv2.INTER_NEAREST)
+    data = dataclasses.replace(faces, parsing=np.stack([parsing] * 4))
+    matrices, flips = similarities(4, 64), np.array([False, True, True, False])
+    ours = ResidentFaces(data, torch.device("cpu")).class_shares(np.arange(4), matrices, 64, (1, 2), flips)
+    for i in range(4):
+        shares = cv2.blur(np.stack([parsing == 1, parsing == 2], -1).astype(np.float32), (3, 3))
+        expected = warp_crop(shares, matrices[i] @ np.diag([2.0, 2.0, 1.0]), 64, cv2.BORDER_REPLICATE)
+        expected = expected[:, ::-1] if flips[i] else expected
+        assert np.abs(ours[i].permute(1, 2, 0).numpy() - expected).max() < 0.05
+
+
+def test_the_identity_returns_the_pictures(faces: FaceData) -> None:
+    crops = ResidentFaces(faces, torch.device("cpu")).crops(np.arange(4), np.tile(np.eye(3), (4, 1, 1)), 256)
+    np.testing.assert_allclose(crops.permute(0, 2, 3, 1).numpy() * 255, faces.rgb, atol=0.02)
+
+
+@pytest.mark.parametrize("sigma_px", [0.4, 0.71, 1.0, 2.5])
+def test_the_blur_is_opencvs(faces: FaceData, sigma_px: float) -> None:
+    expected = cv2.GaussianBlur(faces.rgb[0], (0, 0), sigma_px)
+    ours = gaussian_blur(torch.from_numpy(faces.rgb[:1]).permute(0, 3, 1, 2).float(), sigma_px)
+    assert np.abs(ours[0].permute(1, 2, 0).numpy() - expected).max() < 1.5
+
+
+def test_meshes_follow_their_crops(faces: FaceData) -> None:
+    """A dot painted at a mesh point is found where the moved mesh says."""
+    side, matrices = 128, similarities(4, 128)
+    flips, mirror = np.array([False, True, False, True]), np.arange(478)[::-1].copy()
+    mesh = np.full((4, 478, 3), 128.0, np.float32)
+    mesh[:, 5] = [[90, 120, 8], [100, 90, 4], [150, 140, -6], [170, 120, 2]]
+    mesh[:, 472] = mesh[:, 5]
+    rgb = np.zeros_like(faces.rgb)
+    for picture, (x, y, _) in zip(rgb, mesh[:, 5].astype(int), strict=True):
+        picture[y - 3 : y + 3, x - 3 : x + 3] = 255
+    moved = crop_meshes(mesh, matrices, side, flips, mirror)
+    crops = ResidentFaces(dataclasses.replace(faces, rgb=rgb), torch.device("cpu")).crops(
+        np.arange(4), matrices, side, flips=flips
+    )
+    for i in range(4):
+        y, x = (float((np.argwhere(crops[i, 0].numpy() > 0.5) + 0.5).mean(0)[k]) for k in (0, 1))
+        np.testing.assert_allclose((moved[i, 5, :2] + 1) * side / 2, [x, y], atol=0.6)
+    zoom = np.hypot(matrices[:, 0, 0], matrices[:, 1, 0])
+    np.testing.assert_allclose(moved[:, 5, 2] * side / 2, mesh[:, 5, 2] * zoom, atol=1e-4)
+
+
+def correspondence_task(data: FaceData, *, resident: bool) -> CorrespondenceTask:
+    network = CorrespondenceConfig(crop=CropSpec(network_px=64), widths=(8, 12, 16), match_width=8)
+    return CorrespondenceTask(data, data, network, CorrespondenceTaskConfig(side=64, resident=resident))
+
+
+def pairs_of(task: CorrespondenceTask) -> dict[str, torch.Tensor]:
+    return task.cut_pairs(task.draw_pairs(np.random.default_rng(7), 4), torch.device("cpu"))
+
+
+@pytest.fixture(scope="module")
+def sets() -> tuple[FaceData, FaceData]:
+    model = load_morphable()
+    first, second = (face_set(model, np.random.default_rng(seed), clips=2, frames=2, stills=0) for seed in (5, 6))
+    return first, second
+
+
+def test_a_recipe_draws_the_same_batch_either_way(sets: tuple[FaceData, FaceData]) -> None:
+    opencv, resident = (pairs_of(correspondence_task(sets[0], resident=resident)) for resident in (False, True))
+    for name in ("source", "target"):
+        assert (resident[name] - opencv[name]).abs().mean() < 2 / 255
+        torch.testing.assert_close(resident[f"{name}_mesh"], opencv[f"{name}_mesh"])
+
+
+@pytest.mark.parametrize("resident", [False, True])
+def test_other_data_takes_the_place_of_the_first(sets: tuple[FaceData, FaceData], resident: bool) -> None:
+    """Batches after `use_data` are those of a task that began with that data."""
+    task = correspondence_task(sets[0], resident=resident)
+    before = pairs_of(task)
+    task.use_data(sets[1])
+    after, fresh = pairs_of(task), pairs_of(correspondence_task(sets[1], resident=resident))
+    assert not torch.equal(before["source"], after["source"])
+    for name, expected in fresh.items():
+        torch.testing.assert_close(after[name], expected, rtol=0, atol=0)
+
+
+def test_a_recipe_of_pairs_wants_clips(sets: tuple[FaceData, FaceData]) -> None:
+    stills = dataclasses.replace(sets[0], clip=np.full(len(sets[0]), -1))
+    with pytest.raises(ConfigError, match="learns from clips and the data has none; add clips"):
+        correspondence_task(stills, resident=False)
+
+
+def test_the_mirror_is_its_own_inverse() -> None:
+    np.testing.assert_array_equal(mesh_mirror()[mesh_mirror()], np.arange(478))
+
+
+def test_recipes_that_cannot_refuse_by_name() -> None:
+    refuse_resident(types.SimpleNamespace(resident=False), "tracker")
+    with pytest.raises(ConfigError, match=r"recipe tracker cuts .* cannot use --resident; leave the option out"):
+        refuse_resident(types.SimpleNamespace(resident=True), "tracker")
+
+
+def test_too_little_memory_is_said(faces: FaceData, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.cuda, "mem_get_info", lambda device: (100_000, 10**9))
+    with pytest.raises(ConfigError, match=r"wants 0\.0 GB on cuda:0 for 4 pictures, .* use --stream"):
+        ResidentFaces(faces, torch.device("cuda", 0))

@@ -1,0 +1,209 @@
+"""Windows of shards: which, when, for whom, and the same after a restart."""
+
+import pathlib
+import threading
+import types
+from collections.abc import Iterator
+
+import numpy as np
+import pytest
+
+from reenact.errors import ConfigError, UnsupportedInputError
+from tests.file_server import Mishap, served_folder
+from tests.prepared_set import clip_sample, still_sample, write_set
+from train.data.faces import FaceData
+from train.data.remote import FolderSource
+from train.data.shards import Index, read_index
+from train.data.stream import ShardFeed, StreamConfig, WindowPlan, make_feed
+
+SHARDS = 5
+CONFIG = StreamConfig(shards_per_window=2, steps_per_window=3, seed=1)
+
+
+@pytest.fixture(scope="module")
+def root(tmp_path_factory: pytest.TempPathFactory) -> pathlib.Path:
+    """Five shards of one still each; the first has a clip as well."""
+    root = tmp_path_factory.mktemp("streamed")
+    shards = [[still_sample(f"s{i}", f"p{i}", (50 * i, 200 - 40 * i, 90))] for i in range(SHARDS)]
+    shards[0].append(clip_sample("c0", "p9", (10, 60, 200)))
+    write_set(root, {"train": shards, "val": [[still_sample("v", "p7", (1, 2, 3))]]})
+    return root
+
+
+@pytest.fixture(scope="module")
+def index(root: pathlib.Path) -> Index:
+    return read_index(root)
+
+
+@pytest.fixture
+def feeds(root: pathlib.Path, index: Index) -> Iterator[list[ShardFeed]]:
+    """Feeds that are closed after the test."""
+    made: list[ShardFeed] = []
+    yield made
+    for feed in made:
+        feed.close()
+    for thread in threading.enumerate():
+        if thread.name == "shards":
+            thread.join(timeout=20)
+            assert not thread.is_alive()
+
+
+@pytest.fixture
+def new_feed(root: pathlib.Path, index: Index, feeds: list[ShardFeed]):
+    def make(config: StreamConfig = CONFIG, rank: int = 0, world: int = 1) -> ShardFeed:
+        feeds.append(ShardFeed(FolderSource(root), index.of_split("train", ""), config, rank, world))
+        return feeds[-1]
+
+    return make
+
+
+def train_entries(index: Index):
+    return index.of_split("train", "")
+
+
+def test_an_epoch_shows_every_shard_once(index: Index) -> None:
+    plan = WindowPlan(train_entries(index), CONFIG, 0, 1)
+    assert plan.windows_per_epoch == 3
+    epochs = [[plan.shards_of(3 * epoch + w) for w in range(3)] for epoch in range(4)]
+    for windows in epochs:
+        assert sorted(len(window) for window in windows) == [1, 2, 2]
+        assert sorted(e.file for window in windows for e in window) == [e.file for e in train_entries(index)]
+    assert len({tuple(windows) for windows in epochs}) > 1, "each epoch has its own order"
+
+
+def test_ranks_share_no_shard(index: Index) -> None:
+    plans = [WindowPlan(train_entries(index), CONFIG, rank, 2) for rank in range(2)]
+    seen = set()
+    for window in range(20):
+        mine, other = (set(plan.shards_of(window)) for plan in plans)
+        assert not mine & other
+        assert len(mine) == len(other) == 2
+        seen |= mine | other
+    assert len(seen) == SHARDS, "what is left over in one epoch comes in another"
+
+
+def test_windows_are_nearly_equal(index: Index) -> None:
+    entries = train_entries(index) * 3
+    plan = WindowPlan(entries, StreamConfig(shards_per_window=4), 0, 1)
+    assert sorted(len(plan.shards_of(window)) for window in range(4)) == [3, 4, 4, 4]
+
+
+def test_more_processes_than_shards_are_refused(index: Index) -> None:
+    with pytest.raises(ConfigError, match="has 5 shards for 6 processes, .* start at most 5 processes, or prepare"):
+        WindowPlan(train_entries(index), CONFIG, 0, 6)
+
+
+@pytest.mark.parametrize("name", ["shards_per_window", "steps_per_window"])
+def test_empty_windows_are_refused(name: str) -> None:
+    with pytest.raises(ConfigError, match=f"{name} is 0; it must be at least 1"):
+        StreamConfig(**{name: 0})
+
+
+def shown(feed: ShardFeed, steps: range) -> list[tuple[str, ...]]:
+    """Names of the rows that each step samples from."""
+    names: list[tuple[str, ...]] = []
+    for step in steps:
+        fresh = feed.data_for(step)
+        names.append(names[-1] if fresh is None else fresh.names)
+    return names
+
+
+def test_data_changes_with_the_window(new_feed, index: Index) -> None:
+    feed = new_feed()
+    first = feed.data_for(0)
+    assert isinstance(first, FaceData)
+    assert feed.data_for(1) is None
+    assert feed.data_for(2) is None
+    second = feed.data_for(3)
+    assert second is not None
+    assert first.names != second.names
+    expected = [sample for entry in feed.plan.shards_of(1) for sample in (entry.stills, entry.frames)]
+    assert len(second) == sum(expected)
+    np.testing.assert_array_equal(np.unique(second.person), np.arange(second.person.max() + 1))
+
+
+def test_the_pictures_are_those_of_the_shards(new_feed) -> None:
+    """One window of all shards: the clip first among its shard's samples, the stills in order."""
+    feed = new_feed(StreamConfig(shards_per_window=99, steps_per_window=1))
+    data = feed.data_for(0)
+    assert data.names == ("s0", "c0:0", "c0:1", "c0:2", "s1", "s2", "s3", "s4")
+    assert data.clip_ranges == [(1, 4)]
+    assert data.is_still.tolist() == [True, False, False, False, True, True, True, True]
+    assert np.abs(data.rgb[2, 99, 99].astype(int) - (10, 60, 200)).max() < 12
+    assert data.rgb[6, 9, 9].tolist() == [150, 80, 90]
+    assert data.has_parsing.tolist() == [True, True, False, True, True, True, True, True]
+    assert feed.data_for(1) is None, "the next window has the same shards: nothing is read again"
+
+
+@pytest.mark.parametrize("start", [1, 3, 5, 8, 16])
+def test_a_restart_sees_what_the_unbroken_run_saw(new_feed, start: int) -> None:
+    unbroken = shown(new_feed(), range(18))
+    assert len(set(unbroken)) > 3
+    assert shown(new_feed(), range(start, 18)) == unbroken[start:]
+
+
+def test_ranks_read_their_own(new_feed) -> None:
+    names = [shown(new_feed(rank=rank, world=2), range(0, 12, 3)) for rank in range(2)]
+    for mine, other in zip(*names, strict=True):
+        assert not set(mine) & set(other)
+
+
+def test_a_damaged_shard_stops_the_run_by_name(root: pathlib.Path, tmp_path: pathlib.Path) -> None:
+    (tmp_path / "shards").mkdir()
+    for path in (root / "shards").glob("*.tar"):
+        (tmp_path / "shards" / path.name).write_bytes(path.read_bytes()[:-3000])
+    feed = ShardFeed(FolderSource(tmp_path), read_index(root).of_split("train", ""), CONFIG, 0, 1)
+    with pytest.raises(UnsupportedInputError, match=r"train-00000\d\.tar has .* bytes, the index says .*; fetch"):
+        feed.data_for(0)
+    feed.close()
+
+
+def arguments(data: pathlib.Path | str, cache: pathlib.Path, **changes: object) -> types.SimpleNamespace:
+    plain: dict[str, object] = {"data": data, "cache": cache, "recipe": "tracker", "stream": True}
+    plain |= {"shards_per_window": 2, "steps_per_window": 3, "shard_cache_gb": None}
+    return types.SimpleNamespace(**plain | changes)
+
+
+def test_the_command_line_makes_a_feed(root: pathlib.Path, tmp_path: pathlib.Path, feeds: list[ShardFeed]) -> None:
+    assert make_feed(arguments(root, tmp_path, stream=False), 0, 1) is None
+    feed = make_feed(arguments(root, tmp_path), 1, 2, seed=5)
+    assert feed is not None
+    feeds.append(feed)
+    assert feed.config == StreamConfig(shards_per_window=2, steps_per_window=3, seed=5)
+    assert (feed.plan.rank, feed.plan.world) == (1, 2)
+
+
+def test_a_far_set_is_streamed_through_mishaps(
+    root: pathlib.Path, tmp_path: pathlib.Path, feeds: list[ShardFeed], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with served_folder(root) as server:
+        server.mishaps = [Mishap("00.tar", cut_after=1500), Mishap("03.tar", status=503, headers={"Retry-After": "0"})]
+        near = make_feed(arguments(root, tmp_path), 0, 1)
+        # arguments hold paths: pathlib makes one slash of two
+        far = make_feed(arguments(pathlib.Path(server.url), tmp_path), 0, 1)
+        assert near is not None
+        assert far is not None
+        feeds += [near, far]
+        monkeypatch.setattr(far.source.fetch, "sleep", lambda seconds: None)
+        assert shown(far, range(9)) == shown(near, range(9))
+        far.close()
+
+
+def test_windows_larger_than_the_memory_are_refused(new_feed, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("train.data.stream._available_bytes", lambda: 4 * 213_000)
+    with pytest.raises(
+        ConfigError, match=r"two windows of 2 shards \(5 pictures\) in 1 processes want .* lower --shards"
+    ):
+        new_feed()
+    monkeypatch.setattr("train.data.stream._available_bytes", lambda: 10 * 213_000)
+    new_feed()
+    monkeypatch.setenv("LOCAL_WORLD_SIZE", "2")
+    with pytest.raises(ConfigError, match="in 2 processes"):
+        new_feed()
+
+
+def test_what_cannot_be_streamed_is_refused(root: pathlib.Path, tmp_path: pathlib.Path) -> None:
+    with pytest.raises(ConfigError, match=r"has no index\.json; leave --stream out, or make shards .* pack DATA OUT"):
+        make_feed(arguments(tmp_path, tmp_path), 0, 1)
+    with pytest.raises(ConfigError, match="morphable is learned from the whole set at once; leave --stream out"):
+        make_feed(arguments(root, tmp_path, recipe="morphable"), 0, 1)

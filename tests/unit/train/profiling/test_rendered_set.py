@@ -1,0 +1,120 @@
+"""Sets of rendered pictures, and the recipes that learn from them."""
+
+import dataclasses
+import pathlib
+
+import numpy as np
+import pytest
+import torch
+
+from reenact.geometry.morphable import load_morphable
+from reenact.geometry.rasterise import rasterise
+from reenact.perception.detector import DetectorConfig, DetectorNetwork
+from reenact.perception.tracker import TrackerConfig
+from reenact.types import head_angles_rad
+from tests.synthetic import face_set
+from train.data.faces import FaceData
+from train.profiling.rendered_set import ProfiledSetConfig, make_profiled_set, render_draws
+from train.profiling.turn import fitted_yaw_deg, labelled_yaw_deg
+from train.profiling.yaw_balance import YawDraws
+from train.recipes.perception import detector, tracker
+
+CONFIG = ProfiledSetConfig(pictures=10, per_photo=4)
+
+
+@pytest.fixture(scope="module")
+def data() -> FaceData:
+    """Eight painted people of whom some look ahead, the face alone parsed."""
+    model = load_morphable()
+    data = face_set(model, np.random.default_rng(2), clips=1, frames=2, stills=6)
+    covered = rasterise(torch.from_numpy(data.mesh_px) / 2, model.triangles, 128, 128).covered.numpy()
+    return dataclasses.replace(data, parsing=covered.astype(np.uint8))
+
+
+@pytest.fixture(scope="module")
+def rendered(data: FaceData, tmp_path_factory: pytest.TempPathFactory) -> FaceData:
+    made = make_profiled_set(data, tmp_path_factory.mktemp("cache"), "train", CONFIG)
+    assert made is not None
+    return made
+
+
+@pytest.mark.parametrize("yaw_deg", [-80.0, -30.0, 0.0, 12.0, 47.0, 90.0])
+def test_yaws_of_labels_and_of_fitted_meshes_convert_both_ways(yaw_deg: float) -> None:
+    assert labelled_yaw_deg(fitted_yaw_deg(yaw_deg)) == pytest.approx(yaw_deg, abs=1e-6)
+    assert abs(labelled_yaw_deg(yaw_deg)) <= abs(yaw_deg)  # labels say less, on average
+
+
+def test_every_bin_has_the_same_number_of_pictures(rendered: FaceData) -> None:
+    assert len(rendered) == 10
+    edges = [low for low, _ in CONFIG.bins_deg] + [90.0]
+    assert (np.histogram(np.abs(rendered.yaw_deg), edges)[0] == 2).all()
+    assert rendered.is_still.all() and np.asarray(rendered.has_parsing).all()
+
+
+def test_labels_turn_with_the_head(data: FaceData, rendered: FaceData) -> None:
+    model = load_morphable()
+    fitted = head_angles_rad(model.fit(torch.from_numpy(np.array(rendered.mesh_px))).pose.rotation)
+    for i, name in enumerate(rendered.names):
+        photo, yaw_deg = name.split("@")
+        row = data.names.index(photo)
+        assert rendered.yaw_deg[i] == pytest.approx(float(yaw_deg), abs=0.1)
+        assert float(fitted[i, 1].rad2deg()) == pytest.approx(fitted_yaw_deg(float(yaw_deg)), abs=2.0)
+        own = head_angles_rad(torch.from_numpy(np.array(data.rotation[row : row + 1])))[0]
+        turned = head_angles_rad(torch.from_numpy(np.array(rendered.rotation[i : i + 1])))[0]
+        assert torch.allclose(own[[0, 2]], turned[[0, 2]], atol=1e-3)  # pitch and roll stay
+        assert np.array_equal(rendered.blendshapes[i], data.blendshapes[row])
+        assert np.abs(rendered.rgb[i].astype(int) - data.rgb[row]).mean() > 1
+
+
+def test_a_set_is_rendered_once_and_a_function_of_data_and_seed(data: FaceData, tmp_path: pathlib.Path) -> None:
+    first = make_profiled_set(data, tmp_path, "train", CONFIG)
+    (folder,) = tmp_path.iterdir()
+    written = (folder / "rgb.npy").stat().st_mtime_ns
+    again = make_profiled_set(data, tmp_path, "train", CONFIG)
+    other = make_profiled_set(data, tmp_path, "train", dataclasses.replace(CONFIG, seed=1))
+    assert first is not None and again is not None and other is not None
+    assert (folder / "rgb.npy").stat().st_mtime_ns == written
+    assert first.names == again.names != other.names
+
+
+def test_a_picture_is_the_same_whatever_else_is_drawn(data: FaceData) -> None:
+    rows, yaws = np.array([3, 4, 3]), np.array([70.0, -40.0, 20.0])
+    draws = YawDraws(rows=rows, yaw_deg=yaws, profiled=np.ones(3, bool))
+    both = render_draws(data, draws)
+    alone = render_draws(data, YawDraws(rows=rows[:1], yaw_deg=yaws[:1], profiled=np.ones(1, bool)))
+    assert both.names == ["3@70.0", "3@20.0", "4@-40.0"]
+    assert np.array_equal(both.rgb[0], alone.rgb[0])
+
+
+def test_without_a_parsing_there_is_no_set(data: FaceData, tmp_path: pathlib.Path) -> None:
+    bare = dataclasses.replace(data, has_parsing=np.zeros(len(data), bool))
+    assert make_profiled_set(bare, tmp_path, "train", CONFIG) is None
+    assert not list(tmp_path.iterdir())
+
+
+def test_the_tracker_learns_from_both_and_names_them(data: FaceData, rendered: FaceData) -> None:
+    config, sizes = tracker.TrackerTaskConfig(profiled_share=0.5), TrackerConfig(widths=(4, 8, 8, 8, 8), code=16)
+    task = tracker.TrackerTask(data, data, sizes, config, (rendered, rendered))
+    batch = task.sample_batch(np.random.default_rng(0), 40, torch.device("cpu"))
+    names = list(batch["names"])
+    turned = np.array(["@" in name for name in names])
+    assert 0.25 < turned.mean() < 0.75
+    assert set(names) <= {*data.names, *rendered.names}
+    task.networks.eval()
+    with torch.no_grad():
+        figures = task.validate(task.networks, torch.device("cpu"))
+    assert figures["profiled_60_90_count"] == 4
+    assert {"profiled_60_90_mesh_percent", "profiled_60_90_rotation_deg", "profiled_60_90_seen"} <= figures.keys()
+
+
+def test_the_detector_is_shown_scenes_of_both(data: FaceData, rendered: FaceData) -> None:
+    sizes = DetectorConfig(stem=(4, 8), widths=(8, 16, 16), blocks=(1, 1, 1), neck=8)
+    config = detector.DetectorTaskConfig(side=96, val_scenes=1, profiled_share=0.5)
+    task = detector.DetectorTask(data, data, sizes, config, (rendered, rendered))
+    batch = task.sample_batch(np.random.default_rng(0), 24, torch.device("cpu"))
+    scenes = [name for name in batch["names"] if name]
+    turned = np.array(["@" in name for name in scenes])
+    assert 0.2 < turned.mean() < 0.8
+    figures = detector.recall_on_profiled(detector.Detector(DetectorNetwork(sizes)), rendered)
+    assert figures["profiled_75_90_count"] == 2
+    assert 0 <= figures["profiled_75_90_recall"] <= 1

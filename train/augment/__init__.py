@@ -1,0 +1,1 @@
+"""Random changes of crops that keep their labels true, and composed scenes."""

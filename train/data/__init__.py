@@ -1,0 +1,1 @@
+"""Labelled sets: folders and shards, local or remote, decoded into arrays."""

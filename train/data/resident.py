@@ -1,0 +1,204 @@
+"""The whole set on the training device: crops are cut there, batch by batch, so that no loader can starve it.
+
+The tensor path and the OpenCV path (`train.augment.crops.warp_crop`, then a table per channel) give the same crops to
+within 2/255 on average; tests/unit/train/data/test_resident.py compares them.
+"""
+
+from collections.abc import Sequence
+from typing import Any, Literal
+
+import numpy as np
+import torch
+from torch.nn import functional
+
+from reenact.errors import ConfigError
+from train.data.faces import CROP_PX, FaceData
+
+Border = Literal["reflect", "replicate", "zeros"]
+"""What lies outside the picture: OpenCV's BORDER_REFLECT_101, BORDER_REPLICATE, BORDER_CONSTANT."""
+
+_PADDING = {"reflect": "reflection", "replicate": "border", "zeros": "zeros"}
+_UPLOAD_ROWS = 256
+
+
+class ResidentFaces:
+    """Pictures of one split as one uint8 tensor on a device, and their class maps as another.
+
+    Args:
+        data: the split; its pictures and class maps are taken (213 kB each).
+        device: where they go.
+
+    Raises:
+        ConfigError: the device has too little free memory; the text says how much is needed.
+    """
+
+    def __init__(self, data: FaceData, device: torch.device) -> None:
+        _require_memory(data, device)
+        self.device = device
+        self.rgb = _upload(data.rgb, device)
+        self.parsing = _upload(data.parsing, device)
+
+    def __len__(self) -> int:
+        return len(self.rgb)
+
+    def crops(
+        self,
+        rows: np.ndarray,
+        matrices: np.ndarray,
+        side: int,
+        luts: np.ndarray | None = None,
+        flips: np.ndarray | None = None,
+        *,
+        blur_px: float | None = None,
+        border: Border = "reflect",
+    ) -> torch.Tensor:
+        """Cut one crop from each picture named.
+
+        Args:
+            rows: (n,) rows of the split.
+            matrices: (n, 3, 3) crop_from_frame, pixel centres at +0.5 in both.
+            side: of the crops in pixels.
+            luts: (n, 256, 3) uint8 tables of the channels, applied last; None leaves the colours.
+            flips: (n,) bool, which crops are mirrored; None mirrors none.
+            blur_px: standard deviation of the blur before the crop is cut; None takes `shrink_blur_px`.
+            border: what lies outside the picture.
+
+        Returns:
+            (n, 3, side, side) float32 in [0, 1] on the device, channels last in memory.
+        """
+        picture = self._select(self.rgb, rows).permute(0, 3, 1, 2).float()
+        sigma = shrink_blur_px(side) if blur_px is None else blur_px
+        if sigma > 0:
+            picture = gaussian_blur(picture, sigma)
+        grid = sampling_grid(np.asarray(matrices), flips, side).to(self.device)
+        crop = functional.grid_sample(picture, grid, "bilinear", _PADDING[border], align_corners=True)
+        if luts is not None:
+            crop = look_up(crop, torch.from_numpy(np.ascontiguousarray(luts)).to(self.device))
+        return (crop / 255).contiguous(memory_format=torch.channels_last)
+
+    def class_shares(
+        self, rows: np.ndarray, matrices: np.ndarray, side: int, classes: Sequence[int], flips: np.ndarray | None = None
+    ) -> torch.Tensor:
+        """Share of each of some parsing classes in the same crops, averaged over 3 x 3 pixels of the 128 px maps.
+
+        Only meaningful where the data `has_parsing`. Pixels outside the picture repeat its rim.
+
+        Returns:
+            (n, len(classes), side, side) float32 in [0, 1].
+        """
+        labels = self._select(self.parsing, rows)
+        shares = torch.stack([labels == kind for kind in classes], dim=1).float()
+        smooth = functional.avg_pool2d(functional.pad(shares, (1, 1, 1, 1), mode="reflect"), 3, 1)
+        grid = sampling_grid(np.asarray(matrices), flips, side, labels.shape[-1]).to(self.device)
+        return functional.grid_sample(smooth, grid, "bilinear", "border", align_corners=True)
+
+    def _select(self, values: torch.Tensor, rows: np.ndarray) -> torch.Tensor:
+        return values[torch.as_tensor(np.asarray(rows), device=self.device)]
+
+
+def shrink_blur_px(side: int) -> float:
+    """Standard deviation of the blur that keeps a crop of `side` from a larger frame free of aliasing; 0 for none."""
+    return 0.5 * (CROP_PX / side) ** 0.5 if side < CROP_PX else 0.0
+
+
+def gaussian_blur(picture: torch.Tensor, sigma_px: float) -> torch.Tensor:
+    """Blur of (n, c, h, w) with OpenCV's kernel width for 8-bit pictures and its reflecting border."""
+    radius = (round(sigma_px * 6 + 1) | 1) // 2
+    offsets = torch.arange(-radius, radius + 1, dtype=torch.float32, device=picture.device)
+    kernel = torch.exp(-offsets.square() / (2 * sigma_px**2))
+    kernel = (kernel / kernel.sum()).expand(picture.shape[1], 1, 1, -1)
+    channels = picture.shape[1]
+    padded = functional.pad(picture, (radius, radius, radius, radius), mode="reflect")
+    across = functional.conv2d(padded, kernel, groups=channels)
+    return functional.conv2d(across, kernel.transpose(2, 3), groups=channels)
+
+
+def sampling_grid(
+    crop_from_frame: np.ndarray, flips: np.ndarray | None, side: int, stored_px: int = CROP_PX
+) -> torch.Tensor:
+    """Where each crop pixel lies in the frame, in units of `grid_sample` with aligned corners.
+
+    Args:
+        crop_from_frame: (n, 3, 3), in pixels of the 256 px frame.
+        flips: (n,) bool, which crops are mirrored.
+        side: of the crops.
+        stored_px: side of what is sampled, where it is stored smaller than the frame.
+
+    Returns:
+        (n, side, side, 2) float32; -1 and 1 are the centres of the rim's pixels.
+    """
+    matrices = np.asarray(crop_from_frame, np.float64)
+    if flips is not None:
+        mirror = np.array([[-1.0, 0, side], [0, 1, 0], [0, 0, 1]])
+        matrices = np.where(np.asarray(flips, bool)[:, None, None], mirror @ matrices, matrices)
+    centres = np.arange(side) + 0.5
+    x, y = np.meshgrid(centres, centres)
+    crop_px = np.stack([x.ravel(), y.ravel(), np.ones(side * side)])
+    frame_px = (np.linalg.inv(matrices)[:, :2] @ crop_px).reshape(-1, 2, side, side)
+    units = (frame_px * (stored_px / CROP_PX) - 0.5) * (2 / (stored_px - 1)) - 1
+    return torch.from_numpy(units.transpose(0, 2, 3, 1).astype(np.float32))
+
+
+def look_up(crop: torch.Tensor, luts: torch.Tensor) -> torch.Tensor:
+    """(n, 3, h, w) in 0 to 255, rounded and sent through (n, 256, 3) tables."""
+    index = crop.round().clamp(0, 255).long().flatten(2)
+    return luts.permute(0, 2, 1).float().gather(2, index).view_as(crop)
+
+
+def crop_meshes(
+    mesh_px: np.ndarray, crop_from_frame: np.ndarray, side: int, flips: np.ndarray, mirror: np.ndarray
+) -> np.ndarray:
+    """Meshes of crops in half-sides: x and y -1 to 1 over the crop, z on the same scale.
+
+    Args:
+        mesh_px: (n, 478, 3) in frame pixels.
+        crop_from_frame: (n, 3, 3) similarities.
+        side: of the crops in pixels.
+        flips: (n,) bool, which crops are mirrored.
+        mirror: (478,) which point takes whose place in a mirrored face (`train.augment.mirror`).
+
+    Returns:
+        (n, 478, 3) float32.
+    """
+    matrices = np.asarray(crop_from_frame, np.float64)
+    mesh = np.asarray(mesh_px, np.float64)
+    zoom = np.hypot(matrices[:, 0, 0], matrices[:, 1, 0])
+    moved = np.empty(mesh.shape, np.float64)
+    moved[..., :2] = mesh[..., :2] @ matrices[:, :2, :2].transpose(0, 2, 1) + matrices[:, None, :2, 2]
+    moved[..., 2] = mesh[..., 2] * zoom[:, None]
+    mirrored = moved[:, mirror] * [-1, 1, 1] + [side, 0, 0]
+    moved = np.where(np.asarray(flips, bool)[:, None, None], mirrored, moved)
+    return (moved * (2 / side) - [1, 1, 0]).astype(np.float32)
+
+
+def refuse_resident(arguments: Any, recipe: str) -> None:
+    """Refuse ``--resident`` in a recipe that cuts its crops on the CPU.
+
+    Raises:
+        ConfigError: it was asked for.
+    """
+    if arguments.resident:
+        raise ConfigError(
+            f"recipe {recipe} cuts and degrades its crops on the CPU and cannot use --resident; leave the option out "
+            "(recipes that learn from pairs of pictures can use it, such as correspondence and facegan_reenactor)"
+        )
+
+
+def _upload(values: np.ndarray, device: torch.device) -> torch.Tensor:
+    """To the device in pieces: `values` may be a file of many gigabytes."""
+    result = torch.empty(values.shape, dtype=torch.uint8, device=device)
+    for first in range(0, len(values), _UPLOAD_ROWS):
+        rows = slice(first, first + _UPLOAD_ROWS)
+        result[rows] = torch.from_numpy(np.array(values[rows])).to(device)
+    return result
+
+
+def _require_memory(data: FaceData, device: torch.device) -> None:
+    if device.type != "cuda":
+        return
+    need, (free, _) = data.rgb.nbytes + data.parsing.nbytes, torch.cuda.mem_get_info(device)
+    if need > free:
+        raise ConfigError(
+            f"--resident wants {need / 1e9:.1f} GB on {device} for {len(data)} pictures, {free / 1e9:.1f} GB are free; "
+            "use --stream with smaller windows, or leave --resident out"
+        )

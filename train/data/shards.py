@@ -1,0 +1,343 @@
+"""Shards of a prepared set: WebDataset tar files and the index that lists them (docs/data.md).
+
+A shard is written once, whole or not at all, and the same samples give the same bytes. Only the standard library's tar
+is used; any reader of WebDataset can open the files.
+"""
+
+import dataclasses
+import errno
+import hashlib
+import io
+import json
+import os
+import pathlib
+import re
+import tarfile
+import zipfile
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
+
+import numpy as np
+
+from reenact.errors import OutputError, UnsupportedInputError
+
+FORMAT_VERSION = 1
+"""Of the index and of what lies in a sample; raised when older readers would misread it."""
+
+KIND = "reenact-faces"
+
+_BLOCK = 512
+_KEY = re.compile(r"[A-Za-z0-9_\-]{1,80}")
+_FILE = re.compile(r"shards/[A-Za-z0-9_\-]{1,100}\.tar")
+_EXTENSION = re.compile(r"[a-z0-9]{1,12}")
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Sample:
+    """One clip or still: files that share a key."""
+
+    key: str
+    """Name without suffix: letters, digits, ``_`` and ``-``."""
+    files: dict[str, bytes]
+    """Content by extension, without the dot."""
+
+    @property
+    def is_clip(self) -> bool:
+        return "mp4" in self.files
+
+    @property
+    def facts(self) -> dict[str, Any]:
+        """What the sample's ``json`` says.
+
+        Raises:
+            UnsupportedInputError: there is none, or it is no JSON object.
+        """
+        try:
+            facts = json.loads(self.files["json"])
+        except (KeyError, ValueError) as error:
+            raise UnsupportedInputError(
+                f"sample {self.key} has no readable .json; fetch its shard again or run train.prepare again"
+            ) from error
+        if not isinstance(facts, dict):
+            raise UnsupportedInputError(f"{self.key}.json is no object; run train.prepare again")
+        return facts
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class ShardFacts:
+    """What the index says of a shard, but for its name."""
+
+    bytes: int
+    """Size of the file."""
+    sha256: str
+    """Of the file, in hexadecimal."""
+    clips: int
+    """Samples with an ``mp4``."""
+    stills: int
+    """Samples with a ``png``."""
+    frames: int
+    """Frames of all clips; stills are not among them."""
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class ShardEntry:
+    """One line of the index."""
+
+    file: str
+    """Path below the set's root, with forward slashes."""
+    split: str
+    """``train``, ``val`` or ``test``."""
+    bytes: int
+    sha256: str
+    clips: int
+    stills: int
+    frames: int
+
+    @property
+    def pictures(self) -> int:
+        return self.frames + self.stills
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Index:
+    """Content of ``index.json``."""
+
+    settings: dict[str, Any]
+    """All that changed the output."""
+    people: int
+    """In all splits together."""
+    shards: tuple[ShardEntry, ...]
+
+    def of_split(self, split: str, where: str) -> tuple[ShardEntry, ...]:
+        """The shards of one split, in the order of the index.
+
+        Raises:
+            UnsupportedInputError: it has none; the text names the splits there are.
+        """
+        found = tuple(entry for entry in self.shards if entry.split == split)
+        if not found:
+            have = ", ".join(sorted({entry.split for entry in self.shards})) or "none"
+            raise UnsupportedInputError(
+                f"{where} has no shard of the split {split} (it has: {have}); "
+                "run train.prepare with enough people for every split"
+            )
+        return found
+
+
+def shard_name(split: str, number: int) -> str:
+    """Path of a shard below the set's root."""
+    return f"shards/{split}-{number:06d}.tar"
+
+
+def write_shard(path: pathlib.Path, samples: Iterable[Sample]) -> ShardFacts:
+    """Write one shard: beside its place first, then renamed, so that a kill leaves no half file under its name.
+
+    The bytes depend on the samples and their order alone.
+
+    Raises:
+        OutputError: the disk is full or the folder cannot be written.
+        ValueError: a key or an extension is not of the allowed form, or a key occurs twice.
+    """
+    partial = path.with_name(path.name + ".partial")
+    counts = {"clips": 0, "stills": 0, "frames": 0}
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with partial.open("w+b") as file:
+            with tarfile.open(fileobj=file, mode="w", format=tarfile.USTAR_FORMAT) as tar:
+                _add_samples(tar, samples, counts)
+            file.flush()
+            os.fsync(file.fileno())
+            size = file.tell()
+            file.seek(0)
+            digest = hashlib.file_digest(file, "sha256").hexdigest()
+        _rename_synced(partial, path)
+    except OSError as error:
+        partial.unlink(missing_ok=True)
+        raise _output_error(path, error) from error
+    return ShardFacts(bytes=size, sha256=digest, **counts)
+
+
+def _add_samples(tar: tarfile.TarFile, samples: Iterable[Sample], counts: dict[str, int]) -> None:
+    keys: set[str] = set()
+    for sample in samples:
+        if not _KEY.fullmatch(sample.key) or sample.key in keys:
+            raise ValueError(f"key {sample.key!r} occurs twice or is not 1 to 80 letters, digits, _ and -")
+        keys.add(sample.key)
+        counts["clips" if sample.is_clip else "stills"] += 1
+        counts["frames"] += int(sample.facts["frames"]) if sample.is_clip else 0
+        for extension, content in sorted(sample.files.items()):
+            if not _EXTENSION.fullmatch(extension):
+                raise ValueError(f"{sample.key}.{extension}: an extension is 1 to 12 small letters and digits")
+            member = tarfile.TarInfo(f"{sample.key}.{extension}")  # mtime, uid and gid are 0, the mode is 0644
+            member.size = len(content)
+            tar.addfile(member, io.BytesIO(content))
+
+
+def read_shard(path: pathlib.Path) -> Iterator[Sample]:
+    """Samples of a shard, one at a time, in its order.
+
+    Raises:
+        UnsupportedInputError: the file is missing, cut short or no shard; the text says what to do.
+    """
+    key, files, end = None, {}, 0
+    try:
+        with path.open("rb") as file, tarfile.open(fileobj=file, mode="r:") as tar:
+            for member in tar:
+                stem, _, extension = member.name.partition(".")
+                content = tar.extractfile(member) if member.isreg() else None
+                if content is None or not _KEY.fullmatch(stem) or not extension:
+                    raise tarfile.ReadError(f"its member {member.name!r} is no file KEY.EXTENSION")
+                if key is not None and stem != key:
+                    yield Sample(key=key, files=files)
+                    files = {}
+                key, files[extension] = stem, content.read()
+                end = member.offset_data + -(-member.size // _BLOCK) * _BLOCK
+            file.seek(end)
+            if file.read(2 * _BLOCK) != bytes(2 * _BLOCK):  # tarfile takes a cut between two members for the end
+                raise tarfile.ReadError("its end is missing")
+    except (tarfile.TarError, OSError, EOFError) as error:
+        raise UnsupportedInputError(
+            f"shard {path} cannot be read ({error}): it is cut short or no shard; "
+            "fetch it again, or run train.prepare again"
+        ) from error
+    if key is not None:
+        yield Sample(key=key, files=files)
+
+
+def check_shard(path: pathlib.Path, entry: ShardEntry) -> None:
+    """Compare a file with what the index says of it.
+
+    Raises:
+        UnsupportedInputError: it is missing, or of another size or content.
+    """
+    remedy = "fetch it again, or run train.prepare again"
+    if not path.is_file():
+        raise UnsupportedInputError(f"shard {path} is missing, but the index lists it; {remedy}")
+    size = path.stat().st_size
+    if size != entry.bytes:
+        raise UnsupportedInputError(f"shard {path} has {size} bytes, the index says {entry.bytes}; {remedy}")
+    digest = sha256_of(path)
+    if digest != entry.sha256:
+        raise UnsupportedInputError(f"shard {path} has sha256 {digest}, the index says {entry.sha256}; {remedy}")
+
+
+def sha256_of(path: pathlib.Path) -> str:
+    """Hexadecimal."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def write_index(root: pathlib.Path, index: Index) -> None:
+    """Write ``root/index.json``, whole or not at all.
+
+    Raises:
+        OutputError: the disk is full or the folder cannot be written.
+    """
+    content = {"format_version": FORMAT_VERSION, "kind": KIND} | dataclasses.asdict(index)
+    path, partial = root / "index.json", root / "index.json.partial"
+    try:
+        root.mkdir(parents=True, exist_ok=True)
+        with partial.open("w", encoding="utf-8") as file:
+            json.dump(content, file, indent=1, ensure_ascii=False)
+            file.write("\n")
+            file.flush()
+            os.fsync(file.fileno())
+        _rename_synced(partial, path)
+    except OSError as error:
+        partial.unlink(missing_ok=True)
+        raise _output_error(path, error) from error
+
+
+def read_index(root: pathlib.Path) -> Index:
+    """Read ``root/index.json``.
+
+    Raises:
+        UnsupportedInputError: it is missing, of another program, of a newer version or damaged.
+    """
+    path = root / "index.json"
+    if not path.is_file():
+        raise UnsupportedInputError(f"{path} is missing; give a folder that train.prepare has finished")
+    return parse_index(path.read_bytes(), str(path))
+
+
+def parse_index(content: bytes, where: str) -> Index:
+    """The index in `content`; `where` names it in errors.
+
+    Raises:
+        UnsupportedInputError: it is of another program, of a newer version or damaged.
+    """
+    try:
+        found = json.loads(content)
+    except ValueError as error:
+        raise UnsupportedInputError(
+            f"{where} is no JSON ({error}); fetch it again or run train.prepare again"
+        ) from error
+    if not isinstance(found, dict) or found.get("kind") != KIND:
+        raise UnsupportedInputError(f"{where} is not the index of a prepared set (no kind {KIND!r}); check --data")
+    version = found.get("format_version")
+    if version != FORMAT_VERSION:
+        raise UnsupportedInputError(
+            f"{where} has format_version {version}, this program reads {FORMAT_VERSION}; "
+            "update reenact, or run train.prepare of this version"
+        )
+    try:
+        shards = tuple(_entry(entry) for entry in found["shards"])
+        return Index(settings=dict(found["settings"]), people=int(found["people"]), shards=shards)
+    except (KeyError, TypeError, ValueError) as error:
+        raise UnsupportedInputError(
+            f"{where} is damaged ({type(error).__name__}: {error}); fetch it again or run train.prepare again"
+        ) from error
+
+
+def _entry(found: Mapping[str, Any]) -> ShardEntry:
+    entry = ShardEntry(**{field.name: found[field.name] for field in dataclasses.fields(ShardEntry)})
+    if not _FILE.fullmatch(entry.file):
+        raise ValueError(f"shard file {entry.file!r} is not of the form shards/NAME.tar")
+    return entry
+
+
+def encode_arrays(arrays: Mapping[str, np.ndarray]) -> bytes:
+    """An ``.npz``, compressed, whose bytes depend on the arrays alone."""
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, array in sorted(arrays.items()):
+            member = zipfile.ZipInfo(f"{name}.npy")  # its date is 1980
+            member.compress_type = zipfile.ZIP_DEFLATED
+            with archive.open(member, "w") as file:
+                np.lib.format.write_array(file, np.asarray(array, order="C"), allow_pickle=False)
+    return buffer.getvalue()
+
+
+def decode_arrays(content: bytes) -> dict[str, np.ndarray]:
+    """The arrays of an ``.npz``; pickled objects are refused.
+
+    Raises:
+        ValueError: it is none, or holds objects.
+    """
+    if not zipfile.is_zipfile(io.BytesIO(content)):
+        raise ValueError("its .npz is damaged")
+    with np.load(io.BytesIO(content), allow_pickle=False) as archive:
+        return {name: archive[name] for name in archive.files}
+
+
+def _rename_synced(partial: pathlib.Path, path: pathlib.Path) -> None:
+    partial.replace(path)
+    folder = os.open(path.parent, os.O_RDONLY)
+    try:
+        os.fsync(folder)
+    finally:
+        os.close(folder)
+
+
+def _output_error(path: pathlib.Path, error: OSError) -> OutputError:
+    if error.errno == errno.ENOSPC:
+        return OutputError(f"the disk is full: {path} could not be written; make room and run the same command again")
+    return OutputError(f"{path} cannot be written ({error.strerror or error}); check the folder and its rights")
+
+
+if __name__ == "__main__":
+    import sys
+
+    from train.data.pack import main
+
+    sys.exit(main())

@@ -1,0 +1,215 @@
+"""A training set read window by window: a few shards are trained on while the next ones are fetched and decoded.
+
+Window w of a rank depends on the seed, the rank, the number of ranks and the index alone, so that a resumed run goes on
+with the window that the unbroken run would have had.
+"""
+
+import dataclasses
+import os
+import pathlib
+import re
+import threading
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from reenact.errors import ConfigError
+from train.data.faces import FaceData
+from train.data.prepared import read_shards
+from train.data.remote import ShardSource, is_remote, open_source
+from train.data.shards import ShardEntry
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class StreamConfig:
+    """How much is held at a time, and for how long."""
+
+    shards_per_window: int = 4
+    """Shards decoded together: more people in a batch, and 197 kB of memory for each picture, twice over."""
+    steps_per_window: int = 500
+    """Optimiser steps on a window: long enough that the next one is ready in time, short enough to see them all."""
+    seed: int = 0
+    """Of the order of the shards."""
+
+    def __post_init__(self) -> None:
+        for name in ("shards_per_window", "steps_per_window"):
+            if getattr(self, name) < 1:
+                raise ConfigError(f"{name} is {getattr(self, name)}; it must be at least 1")
+
+
+class WindowPlan:
+    """Which shards make up which window of one rank.
+
+    Every epoch the shards are put in another order and dealt to the ranks in turn; what is left over when their number
+    is no multiple of the ranks' rests for that epoch. A rank's share is cut into windows of nearly equal size.
+
+    Raises:
+        ConfigError: there are fewer shards than ranks.
+    """
+
+    def __init__(self, entries: Sequence[ShardEntry], config: StreamConfig, rank: int, world: int) -> None:
+        self.entries, self.config, self.rank, self.world = tuple(entries), config, rank, world
+        self.share = len(self.entries) // world
+        if self.share == 0:
+            raise ConfigError(
+                f"the training split has {len(self.entries)} shards for {world} processes, and each needs one of its "
+                f"own; start at most {len(self.entries)} processes, or prepare the set in smaller shards"
+            )
+        self.windows_per_epoch = -(-self.share // config.shards_per_window)
+
+    def shards_of(self, window: int) -> tuple[ShardEntry, ...]:
+        """The shards of a window, in the order of the index."""
+        epoch, part = divmod(window, self.windows_per_epoch)
+        order = np.random.default_rng([self.config.seed, epoch]).permutation(len(self.entries))
+        mine = order[self.rank :: self.world][: self.share]
+        return tuple(self.entries[i] for i in sorted(np.array_split(mine, self.windows_per_epoch)[part].tolist()))
+
+
+PICTURE_BYTES = 213_000
+"""Memory of one decoded picture, its parsing map included."""
+
+
+def require_memory(plan: WindowPlan) -> None:
+    """Refuse windows that this machine cannot hold: two at a time, in each of its processes.
+
+    Raises:
+        ConfigError: they are too large; the text says what to change.
+    """
+    available = _available_bytes()
+    pictures = sorted((entry.pictures for entry in plan.entries), reverse=True)[: plan.config.shards_per_window]
+    processes = int(os.environ.get("LOCAL_WORLD_SIZE", "1"))
+    need = 2 * sum(pictures) * PICTURE_BYTES * processes
+    if available is not None and need > available:
+        raise ConfigError(
+            f"two windows of {len(pictures)} shards ({sum(pictures)} pictures) in {processes} processes want "
+            f"{need / 1e9:.1f} GB, and {available / 1e9:.1f} GB are free; lower --shards-per-window, "
+            "or make smaller shards (--shard-mb of train.prepare)"
+        )
+
+
+def _available_bytes() -> int | None:
+    """Memory that can be had without swapping; None where the system does not say."""
+    path = pathlib.Path("/proc/meminfo")
+    found = re.search(r"MemAvailable:\s+(\d+) kB", path.read_text()) if path.is_file() else None
+    return None if found is None else int(found[1]) * 1024
+
+
+class ShardFeed:
+    """Hands out the windows of one rank; the next one is made in a background thread.
+
+    To be called from one thread, with steps that do not go back.
+    """
+
+    def __init__(self, source: ShardSource, entries: Sequence[ShardEntry], config: StreamConfig, rank: int, world: int):
+        self.source, self.config = source, config
+        self.plan = WindowPlan(entries, config, rank, world)
+        require_memory(self.plan)
+        self._shown: tuple[ShardEntry, ...] = ()
+        self._window = -1
+        self._ahead: _Ahead | None = None
+
+    def data_for(self, step: int) -> FaceData | None:
+        """The data of an optimiser step, if it is not that of the last call; None: keep it.
+
+        Raises:
+            ReenactError: the shards of the window cannot be fetched or read.
+        """
+        window = step // self.config.steps_per_window
+        if window == self._window:
+            return None
+        shards = self.plan.shards_of(window)
+        fresh = None if shards == self._shown else self._take(shards)
+        self._window, self._shown = window, shards
+        following = self.plan.shards_of(window + 1)
+        if following != shards:
+            self._ahead = _Ahead(self.source, following)
+        return fresh
+
+    def _take(self, shards: tuple[ShardEntry, ...]) -> FaceData:
+        ahead, self._ahead = self._ahead, None
+        if ahead is None or ahead.shards != shards:
+            if ahead is not None:
+                ahead.stop()
+            ahead = _Ahead(self.source, shards)
+        return ahead.result()
+
+    def close(self) -> None:
+        """Stop the work ahead."""
+        if self._ahead is not None:
+            self._ahead.stop()
+            self._ahead = None
+
+
+class _StoppedError(Exception):
+    """The window is no longer wanted."""
+
+
+class _Ahead:
+    """A window in the making. Its thread does not keep the program from ending."""
+
+    def __init__(self, source: ShardSource, shards: tuple[ShardEntry, ...]) -> None:
+        self.source, self.shards = source, shards
+        self._unwanted = threading.Event()
+        self._data: FaceData | None = None
+        self._error: BaseException | None = None
+        self._thread = threading.Thread(target=self._work, name="shards", daemon=True)
+        self._thread.start()
+
+    def _work(self) -> None:
+        try:
+            table = read_shards(self.source, self.shards, on_sample=self._go_on)
+            self._data = FaceData(names=tuple(table.names), **table.finish())
+        except _StoppedError:
+            pass
+        except BaseException as error:  # noqa: BLE001  it is raised where the window is asked for
+            self._error = error
+
+    def _go_on(self) -> None:
+        if self._unwanted.is_set():
+            raise _StoppedError
+
+    def result(self) -> FaceData:
+        """Wait for the window."""
+        self._thread.join()
+        if self._error is not None:
+            raise self._error
+        assert self._data is not None, "a stopped window was asked for"
+        return self._data
+
+    def stop(self) -> None:
+        """Give it up after the sample at hand."""
+        self._unwanted.set()
+
+
+def make_feed(arguments: Any, rank: int, world: int, seed: int = 0) -> ShardFeed | None:
+    """The feed that the command line asks for.
+
+    Args:
+        arguments: of ``python -m train``: data, recipe, cache, stream, shards_per_window, steps_per_window and
+            shard_cache_gb are read.
+        rank: this process among all.
+        world: how many there are.
+        seed: of the order of the shards.
+
+    Returns:
+        None without ``--stream``.
+
+    Raises:
+        ConfigError: streaming does not go with the data, the recipe or the number of processes.
+        UnsupportedInputError: the set cannot be read.
+    """
+    if not arguments.stream:
+        return None
+    if arguments.recipe == "morphable":
+        raise ConfigError("recipe morphable is learned from the whole set at once; leave --stream out")
+    if not is_remote(arguments.data) and not (pathlib.Path(arguments.data) / "index.json").is_file():
+        raise ConfigError(
+            f"--stream reads prepared sets, and {arguments.data} has no index.json; "
+            "leave --stream out, or make shards of the folder: python -m train.data.shards pack DATA OUT"
+        )
+    config = StreamConfig(
+        shards_per_window=arguments.shards_per_window, steps_per_window=arguments.steps_per_window, seed=seed
+    )
+    source = open_source(arguments.data, arguments.cache, arguments.shard_cache_gb)
+    return ShardFeed(source, source.read_index().of_split("train", source.where), config, rank, world)

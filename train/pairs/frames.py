@@ -1,0 +1,205 @@
+"""Pairs of pictures of one person, cut and changed alike: what the recipes of self-reenactment learn from."""
+
+import dataclasses
+
+import cv2
+import numpy as np
+import torch
+from torch.nn import functional
+
+from reenact.errors import ConfigError
+from reenact.geometry.action_units import read_action_unit_sides
+from train.augment.crops import warp_crop
+from train.augment.mirror import mesh_mirror
+from train.data.faces import FaceData
+from train.data.resident import ResidentFaces, crop_meshes, sampling_grid, shrink_blur_px
+from train.recipes.correspondence import PairDraws
+from train.run.loop import Batch
+
+FRAME_PX = 256
+"""Side of the set's pictures."""
+
+_STRONG = 0.6
+"""Share of a unit's near-largest intensity in the set from which a frame shows it strongly."""
+
+_SWAPPED = 0.35
+"""Share of expressive pairs in which the expressive frame is the source: what it hides has to be drawn."""
+
+_SMALLEST_PIECE = 0.05
+"""Pieces of the head in a parsing below this share of its largest piece are speckles on clothes."""
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class PairConfig:
+    """How pairs are drawn."""
+
+    side: int = 256
+    """Side of the crops."""
+    still_share: float = 0.08
+    """Pairs of a still with itself."""
+    expressive_share: float = 0.0
+    """Pairs of which one frame shows some Action Unit strongly, all units alike: people who talk blink in one frame
+    of twenty, and raise their upper lips in fewer."""
+    turn_deg: float = 4.0
+    """Standard deviation of the rotation in the picture's plane, the same for both."""
+    zoom: float = 0.08
+    """Standard deviation of the logarithm of the scale."""
+    shift: float = 0.03
+    """Standard deviation of the displacement, share of the side."""
+    light: float = 0.15
+    """Standard deviation of the logarithms of gain, gain per channel and gamma."""
+    resident: bool = False
+    """Keep the pictures on the device and cut the crops there: for GPUs, which would wait for the CPU."""
+
+
+class PairSampler:
+    """Draws rows of a split and cuts them. Long clips, and people with many, count with the square root."""
+
+    def __init__(self, data: FaceData, config: PairConfig, own: FaceData | None = None) -> None:
+        """Sampler of one split.
+
+        Args:
+            data: the split; a target needs parsing, so rows without are sources only.
+            config: how pairs are drawn.
+            own: the same split with meshes of the project's own tracker, taken for half of the pairs.
+
+        Raises:
+            ConfigError: no picture has a parsing.
+        """
+        if not np.any(data.has_parsing):
+            raise ConfigError("the data has no parsing, which tells a head from its background; label it first")
+        self.data, self.config, self.own = data, config, own
+        self.faces: ResidentFaces | None = None
+        self.stills = np.flatnonzero(data.is_still & data.has_parsing)
+        if not len(self.stills):  # without stills any frame may stand still
+            self.stills = np.flatnonzero(data.has_parsing)
+        self.ranges = np.array([(a, b) for a, b in data.clip_ranges if data.has_parsing[a:b].any()], int).reshape(-1, 2)
+        self.parsed = [np.flatnonzero(data.has_parsing[a:b]) + a for a, b in self.ranges]
+        person = data.person[self.ranges[:, 0]]
+        weight = np.sqrt(np.diff(self.ranges, axis=1)[:, 0]) / np.sqrt(np.bincount(person)[person])
+        self.clip_share = weight / max(weight.sum(), 1e-9)
+        self.expressive = _expressive_rows(data, self.ranges) if config.expressive_share else []
+
+    def sample(self, rng: np.random.Generator, size: int, device: torch.device) -> Batch:
+        """Tensors of `cut`, and "names" of the rows."""
+        draws = self.draw(rng, size)
+        names = [" > ".join(self.data.names[row] for row in pair) for pair in draws.rows]
+        return self.cut(draws, device) | {"names": names}  # type: ignore[dict-item]
+
+    def draw(self, rng: np.random.Generator, size: int) -> PairDraws:
+        """Rows, crops and light of a batch."""
+        config, side = self.config, self.config.side
+        still = rng.random(size) < (config.still_share if len(self.ranges) else 1.0)
+        rows = np.repeat(rng.choice(self.stills, size)[:, None], 2, axis=1)
+        if len(self.ranges):
+            clips = rng.choice(len(self.ranges), size, p=self.clip_share)
+            source = rng.integers(*self.ranges[clips].T)
+            target = [parsed[int(rng.random() * len(parsed))] for parsed in (self.parsed[clip] for clip in clips)]
+            pairs = np.stack([source, target], 1)
+            for i in np.flatnonzero(rng.random(size) < config.expressive_share if self.expressive else ()):
+                pairs[i] = self._expressive_pair(rng)
+            rows = np.where(still[:, None], rows, pairs)
+        turn = np.radians(rng.normal(0, config.turn_deg, size))
+        zoom = np.exp(rng.normal(0, config.zoom, size)) * side / FRAME_PX
+        c, s = zoom * np.cos(turn), zoom * np.sin(turn)
+        matrices = np.tile(np.eye(3), (size, 1, 1))
+        matrices[:, :2, :2] = np.stack([np.stack([c, -s], -1), np.stack([s, c], -1)], 1)
+        centre = matrices[:, :2, :2] @ [FRAME_PX / 2, FRAME_PX / 2]
+        matrices[:, :2, 2] = side / 2 + rng.normal(0, config.shift, (size, 2)) * side - centre
+        light = np.exp(rng.normal(0, config.light, (size, 1, 3)) + rng.normal(0, config.light, (size, 1, 1)))
+        gamma = np.exp(rng.normal(0, config.light, (size, 1, 1)))
+        luts = np.clip(255 * (np.arange(256)[:, None] / 255) ** gamma * light, 0, 255).astype(np.uint8)
+        flips, own = rng.random((2, size)) < 0.5
+        return PairDraws(rows=rows, crop_from_frame=matrices, flips=flips, luts=luts, own=own)
+
+    def _expressive_pair(self, rng: np.random.Generator) -> tuple[int, int]:
+        """A frame that shows a unit strongly as the target, or as the source, and any other of its clip."""
+        strong = self.expressive[rng.integers(len(self.expressive))]
+        row = int(strong[rng.integers(len(strong))])
+        parsed = self.parsed[int(np.searchsorted(self.ranges[:, 0], row, side="right")) - 1]
+        other = int(parsed[rng.integers(len(parsed))])
+        return (row, other) if rng.random() < _SWAPPED else (other, row)
+
+    def cut(self, draws: PairDraws, device: torch.device) -> Batch:
+        """Both pictures of each pair.
+
+        Returns:
+            For "source" and "target": RGB in [0, 1]; "_mesh" in half-sides; "_classes", 0 background, 1 face, 2 hair;
+            "_row" of the split. And "flipped", which pairs are mirrored.
+        """
+        config, batch = self.config, {"flipped": torch.from_numpy(draws.flips)}
+        for k, name in enumerate(("source", "target")):
+            rows = draws.rows[:, k]
+            mesh_px = self.data.mesh_px[rows]
+            if self.own is not None:
+                mesh_px = np.where(draws.own[:, None, None], self.own.mesh_px[rows], mesh_px)
+            mesh = crop_meshes(mesh_px, draws.crop_from_frame, config.side, draws.flips, mesh_mirror())
+            batch[name] = self._resident_crops(rows, draws, device) if config.resident else self._crops(rows, draws)
+            batch[f"{name}_mesh"] = torch.from_numpy(mesh)
+            batch[f"{name}_classes"] = cut_segments(self.data, rows, draws, config.side, device)
+            batch[f"{name}_row"] = torch.from_numpy(rows.copy())
+        return {key: value.to(device) for key, value in batch.items()}
+
+    def _resident_crops(self, rows: np.ndarray, draws: PairDraws, device: torch.device) -> torch.Tensor:
+        if self.faces is None:
+            self.faces = ResidentFaces(self.data, device)
+        return self.faces.crops(rows, draws.crop_from_frame, self.config.side, draws.luts, draws.flips)
+
+    def _crops(self, rows: np.ndarray, draws: PairDraws) -> torch.Tensor:
+        """`_resident_crops`, by OpenCV."""
+        side, pictures = self.config.side, []
+        for i, row in enumerate(rows):
+            rgb = self.data.rgb[row]
+            if side < FRAME_PX:
+                rgb = cv2.GaussianBlur(rgb, (0, 0), shrink_blur_px(side))
+            crop = cv2.LUT(warp_crop(rgb, draws.crop_from_frame[i], side, cv2.BORDER_REFLECT_101), draws.luts[i][None])
+            pictures.append(np.ascontiguousarray(crop[:, ::-1] if draws.flips[i] else crop))
+        stacked = torch.from_numpy(np.stack(pictures)).permute(0, 3, 1, 2)
+        return stacked.float().div(255).contiguous(memory_format=torch.channels_last)
+
+
+def _expressive_rows(data: FaceData, ranges: np.ndarray) -> list[np.ndarray]:
+    """Of each Action Unit that clips show: the parsed frames that show it strongly on either side."""
+    scores, meshes = (torch.from_numpy(np.array(each, np.float32)) for each in (data.blendshapes, data.mesh_px))
+    units = read_action_unit_sides(scores, meshes).amax(2).numpy()
+    of_clips = np.zeros(len(units), bool)
+    for first, last in ranges:
+        of_clips[first:last] = True
+    strong = units > _STRONG * np.percentile(units, 99.5, axis=0)
+    strong &= (of_clips & data.has_parsing)[:, None]
+    return [rows for rows in map(np.flatnonzero, strong.T) if len(rows)]
+
+
+def cut_segments(data: FaceData, rows: np.ndarray, draws: PairDraws, side: int, device: torch.device) -> torch.Tensor:
+    """(n, side, side) int64 classes, 0 background, 1 face, 2 hair, of the set's parsing; rows without it are all 0."""
+    heads = np.stack([head_classes(data.parsing[row]) for row in rows])
+    shares = torch.from_numpy(np.stack([heads == 1, heads == 2], 1)).to(device).float()
+    shares = functional.avg_pool2d(shares, 3, 1, 1)
+    grid = sampling_grid(draws.crop_from_frame, draws.flips, side).to(device) * ((FRAME_PX - 1) / FRAME_PX)
+    cut = functional.grid_sample(shares, grid, "bilinear", "border", align_corners=False)
+    return torch.cat([1 - cut.sum(1, keepdim=True), cut], 1).argmax(1)
+
+
+def head_classes(parsing: np.ndarray) -> np.ndarray:
+    """(128, 128) uint8: 0 background, 1 face, 2 hair, of the set's five classes; small pieces off the head removed."""
+    classes = np.where(parsing <= 2, parsing, 0).astype(np.uint8)
+    _, pieces, facts, _ = cv2.connectedComponentsWithStats((classes > 0).astype(np.uint8), connectivity=4)
+    area = facts[:, cv2.CC_STAT_AREA].copy()
+    area[0] = 0  # the background
+    kept = area >= _SMALLEST_PIECE * area.max()
+    kept[0] = False
+    return np.where(kept[pieces], classes, 0).astype(np.uint8)
+
+
+def validation_pairs(data: FaceData, side: int, per_clip: int, device: torch.device) -> list[Batch]:
+    """Fixed pairs, one batch a clip: its first frame and `per_clip` later ones with parsing, evenly spread."""
+    sampler = PairSampler(data, PairConfig(side=side))
+    identity = np.tile(np.arange(256, dtype=np.uint8)[:, None], (per_clip, 1, 3))
+    matrix, none = np.tile(np.diag([side / FRAME_PX, side / FRAME_PX, 1.0]), (per_clip, 1, 1)), np.zeros(per_clip, bool)
+    batches = []
+    for (first, _), parsed in zip(sampler.ranges, sampler.parsed, strict=True):
+        rows = parsed[np.linspace(0, len(parsed) - 1, per_clip + 1).round().astype(int)[1:]]
+        pairs = np.stack([np.full(per_clip, first), rows], 1)
+        draws = PairDraws(rows=pairs, crop_from_frame=matrix, flips=none, luts=identity, own=none)
+        batches.append(sampler.cut(draws, device))
+    return batches

@@ -1,0 +1,251 @@
+"""Pairs across any turn of the head, for the face generator: frames of a clip, and photos with themselves profiled.
+
+    clip      two frames of one clip: real, expressive, seldom turned far
+    photo     the target is a photo, the source the same turned to another yaw: what a turned source hides is known
+    profile   the target is a photo turned to another yaw, the source the photo or another such picture: where the
+              photo does not show the target (`train/profiling/turn.py`), losses hardly count
+
+A pool of pairs is drawn once; pair i is a function of the seed and i alone, made when it is first asked for and kept.
+"""
+
+import dataclasses
+from typing import NamedTuple
+
+import cv2
+import numpy as np
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from reenact.errors import ConfigError
+from reenact.geometry.head import Head, PosedHead, build_head, pose_head, twin_of
+from reenact.geometry.head_sheets import CELL_PX
+from reenact.geometry.mirror import mesh_mirror
+from reenact.geometry.morphable import MorphableModel
+from train.data.faces import FaceData
+from train.pairs.frames import FRAME_PX, PairConfig, PairSampler
+from train.profiling.turn import ProfiledFace, draw_yaw_deg, turn_head
+from train.run.loop import Batch
+
+POSED_KEYS = tuple(f"posed_{name}" for name in PosedHead._fields)
+"""Of a batch: the source moved by geometry."""
+
+_LEAST_TURN_DEG = 12.0
+"""Turn between the two pictures of a photo; less teaches nothing of turns."""
+_EXPRESSIVE = 0.35
+"""Of `PairConfig.expressive_share`, for clips."""
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class TurnedPairConfig:
+    """How pairs are drawn."""
+
+    side: int = 256
+    """Side of the pictures."""
+    pool: int = 2400
+    """Pairs; at 256 px one takes 0.8 MB of memory and about 0.2 s to make."""
+    clip_share: float = 0.45
+    """Pairs of frames of one clip; the rest are photos."""
+    photo_share: float = 0.65
+    """Of these, those whose target is the photo itself."""
+    unknown_weight: float = 0.15
+    """Of losses where the photo does not show what the target has: enough to stay near what was made up there."""
+    light: float = 0.12
+    """Standard deviation of the logarithms of gain, gain per channel and gamma."""
+    seed: int = 0
+    """Of the pool."""
+
+
+class Shot(NamedTuple):
+    """A picture with its labels."""
+
+    rgb: np.ndarray
+    mesh_px: np.ndarray
+    parsing: np.ndarray
+
+
+class TurnedPairs:
+    """Draws batches of a split."""
+
+    def __init__(
+        self, data: FaceData, config: TurnedPairConfig, model: MorphableModel, own: FaceData | None = None
+    ) -> None:
+        """Nothing is made yet.
+
+        Args:
+            data: the split.
+            config: how pairs are drawn.
+            model: of the heads.
+            own: the same split with meshes of the project's own tracker, taken for half of the pairs.
+
+        Raises:
+            ConfigError: neither stills nor clips have a parsing.
+        """
+        self.data, self.config, self.model, self.own = data, config, model, own
+        self.frames = PairSampler(data, PairConfig(side=FRAME_PX, still_share=0.0, expressive_share=_EXPRESSIVE))
+        self.stills = np.flatnonzero(data.is_still & data.has_parsing)
+        self.clip_share = config.clip_share if len(self.stills) else 1.0
+        if not len(self.frames.ranges):
+            self.clip_share = 0.0
+            if not len(self.stills):
+                raise ConfigError("turned pairs need stills or clips with a parsing; label the data first")
+        self.kept: dict[int, dict[str, Tensor]] = {}
+
+    def sample(self, rng: np.random.Generator, size: int, device: torch.device) -> Batch:
+        """Pairs of the pool.
+
+        Returns:
+            "source" and "target" RGB in [0, 1], "source_mesh" and "target_mesh" in half-sides, "weight" (n, 1, s, s) of
+            losses, "known" (all 1) and `POSED_KEYS`.
+        """
+        return self.at(rng.integers(self.config.pool, size=size).tolist(), device)
+
+    def at(self, indices: list[int], device: torch.device) -> Batch:
+        """Those of the pool; see `sample`."""
+        for index in indices:
+            if index not in self.kept:
+                self.kept[index] = self._pack(*self.make(index))
+        packed = [self.kept[index] for index in indices]
+        batch = {name: torch.stack([one[name] for one in packed]).to(device) for name in packed[0]}
+        known = torch.ones(len(indices), device=device)
+        return {name: _unpacked(value) for name, value in batch.items()} | {"known": known}
+
+    def make(self, index: int) -> tuple[Shot, Shot, np.ndarray, PosedHead]:
+        """Source, target, weight (s, s) and the moved source of one pair."""
+        rng = np.random.default_rng([self.config.seed, index, 90])
+        clip = rng.random() < self.clip_share
+        source, target, known = self._frames(rng) if clip else self._photo(rng)
+        if rng.random() < 0.5:
+            source, target, known = _mirrored(source), _mirrored(target), known[:, ::-1]
+        source, target = _lit((source, target), self.config.light, rng)
+        source, target, known = _shrunk(source, self.config.side), _shrunk(target, self.config.side), known
+        known = cv2.resize(known, (self.config.side, self.config.side), interpolation=cv2.INTER_AREA)
+        weight = self.config.unknown_weight + (1 - self.config.unknown_weight) * known
+        return source, target, weight, pose_shot(self.model, source, target.mesh_px)
+
+    def _frames(self, rng: np.random.Generator) -> tuple[Shot, Shot, np.ndarray]:
+        own = self.own if rng.random() < 0.5 else None
+        while True:
+            first, second = self.frames.draw(rng, 1).rows[0]
+            if self.data.has_parsing[first]:
+                break
+        return self._shot(first, own), self._shot(second, own), np.ones((FRAME_PX, FRAME_PX), np.float32)
+
+    def _photo(self, rng: np.random.Generator) -> tuple[Shot, Shot, np.ndarray]:
+        row = int(rng.choice(self.stills))
+        photo, own_deg = self._shot(row, self.own if rng.random() < 0.5 else None), float(self.data.yaw_deg[row])
+        head = build_head(self.model, *photo)
+        first = _shot_of(turn_head(head, _another_yaw(rng, own_deg), photo.parsing))
+        if rng.random() < self.config.photo_share:
+            return first, photo, np.ones((FRAME_PX, FRAME_PX), np.float32)
+        profiled = turn_head(head, _another_yaw(rng, own_deg), photo.parsing)
+        source = photo if rng.random() < 0.5 else first
+        return source, _shot_of(profiled), profiled.visible
+
+    def _shot(self, row: int, own: FaceData | None) -> Shot:
+        data = self.data
+        mesh_px = np.array((own or data).mesh_px[row], np.float32)
+        return Shot(np.array(data.rgb[row]), mesh_px, np.array(data.parsing[row]))
+
+    def _pack(self, source: Shot, target: Shot, weight: np.ndarray, posed: PosedHead) -> dict[str, Tensor]:
+        """8 bits a number but for meshes and displacement, which nothing trained needs."""
+        pictures = {"source": source.rgb, "target": target.rgb}
+        packed = {name: torch.from_numpy(np.array(rgb)).permute(2, 0, 1) for name, rgb in pictures.items()}
+        for name, shot in (("source", source), ("target", target)):
+            packed[f"{name}_mesh"] = half_sides(shot.mesh_px, self.config.side)[0]
+        packed["weight"] = _bytes_of(torch.from_numpy(weight)[None])
+        return packed | {
+            f"posed_{name}": _bytes_of(value[0]) for name, value in posed._asdict().items() if name != "displacement"
+        }
+
+
+def pose_shot(model: MorphableModel, source: Shot, target_mesh_px: np.ndarray) -> PosedHead:
+    """The source moved to another mesh, both in the pixels of one crop."""
+    head: Head = build_head(model, *source)
+    return pose_head(model, head, twin_of(model, head), half_sides(target_mesh_px, len(source.rgb)))
+
+
+@torch.no_grad()
+def pose_sources(
+    model: MorphableModel,
+    source: Float[Tensor, "n 3 s s"],
+    mesh: Float[Tensor, "n 478 3"],
+    classes: Int[Tensor, "n s s"],
+    target: Float[Tensor, "n 478 3"],
+) -> Batch:
+    """`POSED_KEYS` of sources in a batch.
+
+    Args:
+        model: of the heads.
+        source: RGB in [0, 1].
+        mesh: theirs, half-sides.
+        classes: 0 background, 1 face, 2 hair.
+        target: wanted meshes, half-sides.
+    """
+    side, device, found = source.shape[-1], source.device, []
+    model, target = model.to("cpu"), target.cpu()
+    pictures = (source.clamp(0, 1) * 255).round().byte().permute(0, 2, 3, 1).cpu().numpy()
+    meshes_px = ((mesh + mesh.new_tensor([1.0, 1.0, 0.0])) * (side / 2)).cpu().numpy()
+    parsings = classes[:, ::CELL_PX, ::CELL_PX].to(torch.uint8).cpu().numpy()
+    for rgb, mesh_px, parsing, wanted in zip(pictures, meshes_px, parsings, target, strict=True):
+        head = build_head(model, np.ascontiguousarray(rgb), mesh_px, parsing)
+        found.append(pose_head(model, head, twin_of(model, head), wanted[None]))
+    model.to(device)
+    parts = zip(*found, strict=True)
+    return {key: torch.cat(part).to(device) for key, part in zip(POSED_KEYS, parts, strict=True)}
+
+
+def posed_of(batch: Batch) -> PosedHead:
+    """The moved source in a batch; its displacement is not kept."""
+    parts = {name: batch.get(f"posed_{name}") for name in PosedHead._fields}
+    return PosedHead(**{name: parts["rgb"][:, :2] if value is None else value for name, value in parts.items()})
+
+
+def half_sides(mesh_px: np.ndarray, side: int) -> Tensor:
+    """(1, 478, 3): x and y from -1 to 1 over the crop, z on the same scale."""
+    mesh = torch.from_numpy(np.array(mesh_px, np.float32))[None] * (2 / side)
+    return mesh - mesh.new_tensor([1.0, 1.0, 0.0])
+
+
+def _another_yaw(rng: np.random.Generator, own_deg: float) -> float:
+    while True:
+        yaw_deg = draw_yaw_deg(rng)
+        if abs(yaw_deg - own_deg) > _LEAST_TURN_DEG:
+            return yaw_deg
+
+
+def _shot_of(face: ProfiledFace) -> Shot:
+    return Shot(face.rgb, face.mesh_px, face.parsing)
+
+
+def _mirrored(shot: Shot) -> Shot:
+    side = len(shot.rgb)
+    mesh_px = shot.mesh_px[mesh_mirror()] * np.float32([-1, 1, 1]) + np.float32([side, 0, 0])
+    return Shot(np.ascontiguousarray(shot.rgb[:, ::-1]), mesh_px, np.ascontiguousarray(shot.parsing[:, ::-1]))
+
+
+def _lit(shots: tuple[Shot, Shot], light: float, rng: np.random.Generator) -> tuple[Shot, Shot]:
+    gain = np.exp(rng.normal(0, light, (1, 3)) + rng.normal(0, light))
+    gamma = np.exp(rng.normal(0, light))
+    table = np.clip(255 * (np.arange(256)[:, None] / 255) ** gamma * gain, 0, 255).astype(np.uint8)[None]
+    first, second = (Shot(cv2.LUT(shot.rgb, table), shot.mesh_px, shot.parsing) for shot in shots)
+    return first, second
+
+
+def _shrunk(shot: Shot, side: int) -> Shot:
+    if side == len(shot.rgb):
+        return shot
+    scale = side / len(shot.rgb)
+    rgb = cv2.resize(shot.rgb, (side, side), interpolation=cv2.INTER_AREA)
+    parsing = cv2.resize(shot.parsing, (side // 2, side // 2), interpolation=cv2.INTER_NEAREST)
+    return Shot(rgb, shot.mesh_px * np.float32(scale), parsing)
+
+
+def _bytes_of(value: Tensor) -> Tensor:
+    return (value.clamp(0, 1) * 255).round().byte()
+
+
+def _unpacked(value: Tensor) -> Tensor:
+    if value.dtype != torch.uint8:
+        return value
+    return value.float().div(255).contiguous(memory_format=torch.channels_last)

@@ -1,0 +1,1 @@
+"""Face profiling: photos rotated in depth, and sets rendered with it."""

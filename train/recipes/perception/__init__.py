@@ -1,0 +1,1 @@
+"""Recipes of detector, tracker, identity encoder, parser and morphable model."""

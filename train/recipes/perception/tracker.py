@@ -1,0 +1,341 @@
+"""Recipe: the face tracker, taught by the labels of the set (mesh, blendshapes, rotation).
+
+A part of the faces is rendered at yaws that labels hardly know (`train/profiling/rendered_set.py`).
+"""
+
+import dataclasses
+import pathlib
+from typing import Any, NamedTuple
+
+import cv2
+import numpy as np
+import torch
+from torch import nn
+
+from reenact.perception.crop import LEFT_EYE_OUTER, RIGHT_EYE_OUTER, square_crop, tracker_crop
+from reenact.perception.tracker import TrackerConfig, TrackerNetwork, TrackerOutput
+from train.augment.crops import random_colour, random_occluder, random_quality, warp_crop
+from train.augment.mirror import MIRROR_BLENDSHAPES, mesh_mirror
+from train.augment.scenes import person_weights
+from train.data.faces import FaceData
+from train.data.resident import refuse_resident
+from train.profiling.rendered_set import ProfiledSetConfig, make_profiled_set
+from train.profiling.turn import YAW_BINS_DEG
+from train.run.export import start_from, write_model
+from train.run.loop import Batch, LoopConfig, Losses
+
+EYES_AND_LIPS = np.unique(
+    # the lips' two contours, the eyes' contours, the irises (MediaPipe Face Mesh topology)
+    [61, 146, 91, 181, 84, 17, 314, 405, 321, 375, 291, 185, 40, 39, 37, 0, 267, 269, 270, 409]
+    + [78, 95, 88, 178, 87, 14, 317, 402, 318, 324, 308, 191, 80, 81, 82, 13, 312, 311, 310, 415]
+    + [263, 249, 390, 373, 374, 380, 381, 382, 362, 466, 388, 387, 386, 385, 384, 398]
+    + [33, 7, 163, 144, 145, 153, 154, 155, 133, 246, 161, 160, 159, 158, 157, 173]
+    + list(range(468, 478))
+)
+
+
+_BACK_SEEN_DEG = 45.0
+"""Yaw from which on the back of a head fills a crop of its own."""
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class TrackerTaskConfig:
+    """Weights of the losses and sizes of the perturbations."""
+
+    fine_weight: float = 3.0
+    """Of eye and lip points, over the others: expressions live there."""
+    negatives: float = 0.08
+    """Share of crops that hold no face, or a badly placed one; they teach the score."""
+    back_of_head: float = 0.15
+    """Besides, of heads turned beyond 45 degrees: share of crops of their back, whose hair may look like a face."""
+    still_share: float = 0.5
+    """Share of stills: many people, against clips: many expressions."""
+    turned_gain: float = 6.0
+    """Frames beyond 30 degrees of yaw are drawn this many times as often."""
+    profiled_share: float = 0.3
+    """Share of rendered pictures, turned by up to 90 degrees; 0 renders none."""
+
+
+class TrackerTask:
+    """Crops perturbed as detection and tracking perturb them -> labels carried along."""
+
+    critic = None
+
+    def __init__(
+        self,
+        train: FaceData,
+        val: FaceData,
+        network: TrackerConfig,
+        config: TrackerTaskConfig,
+        profiled: tuple[FaceData | None, FaceData | None] = (None, None),
+    ) -> None:
+        """Nothing is drawn yet.
+
+        Args:
+            train: to learn from.
+            val: to measure on.
+            network: sizes.
+            config: weights of the losses.
+            profiled: rendered pictures of `train` and of `val`.
+        """
+        self.val, self.network_config, self.config = val, network, config
+        self.profiled, self.val_profiled = profiled
+        self.networks = TrackerNetwork(network)
+        self.mirror = mesh_mirror()
+        self.use_data(train)
+        mean = np.mean(
+            [self._label_in_crop(i, tracker_crop(train.mesh_px[i], 128), 128) for i in range(0, len(train), 37)], axis=0
+        )
+        self.networks.mean_mesh.copy_(torch.from_numpy(mean))
+        weight = np.ones(478, np.float32)
+        weight[EYES_AND_LIPS] = config.fine_weight
+        self.point_weight = torch.from_numpy(weight / weight.mean())
+
+    def use_data(self, train: FaceData) -> None:
+        """Go on with other training data; the mean mesh and the rendered pictures remain those it began with."""
+        self.train = train
+        self.cumulative = np.cumsum(person_weights(train, self.config.turned_gain, self.config.still_share))
+
+    def _label_in_crop(self, row: int, crop_from_frame: np.ndarray, crop_px: int) -> np.ndarray:
+        """(478, 3) mesh in the units of `TrackerOutput.mesh`."""
+        mesh = self.train.mesh_px[row]
+        return mesh_in_crop_units(mesh, crop_from_frame, crop_px)
+
+    def sample_batch(self, rng: np.random.Generator, size: int, device: torch.device) -> Batch:
+        drawn = [self._draw(rng) for _ in range(size)]
+        samples = [self._sample(data, row, rng) for data, row in drawn]
+        batch = {key: torch.from_numpy(np.stack([s[key] for s in samples])) for key in samples[0]}
+        batch["crop"] = batch["crop"].permute(0, 3, 1, 2).contiguous(memory_format=torch.channels_last)
+        names = [data.names[row] for data, row in drawn]
+        return {key: value.to(device) for key, value in batch.items()} | {"names": names}  # type: ignore[dict-item]
+
+    def _draw(self, rng: np.random.Generator) -> tuple[FaceData, int]:
+        """A picture, real or rendered."""
+        if self.profiled is not None and rng.random() < self.config.profiled_share:
+            return self.profiled, int(rng.integers(len(self.profiled)))
+        train = self.train  # `use_data` may replace it meanwhile
+        return train, int(np.searchsorted(self.cumulative, rng.random()).clip(max=len(train) - 1))
+
+    def _sample(self, data: FaceData, row: int, rng: np.random.Generator) -> dict[str, np.ndarray]:
+        crop_px = self.network_config.crop_px
+        rgb, mesh = data.rgb[row], data.mesh_px[row].astype(np.float64)
+        blendshapes, rotation = data.blendshapes[row], data.rotation[row].astype(np.float64)
+        if rng.random() < 0.5:
+            rgb = rgb[:, ::-1]
+            mesh = mesh[self.mirror] * [-1, 1, 1] + [rgb.shape[1], 0, 0]
+            blendshapes = blendshapes[MIRROR_BLENDSHAPES]
+            flip = np.diag([-1.0, 1, 1])
+            rotation = flip @ rotation @ flip
+        is_back = abs(data.yaw_deg[row]) > _BACK_SEEN_DEG and rng.random() < self.config.back_of_head
+        is_face = not is_back and rng.random() >= self.config.negatives
+        spread = 1.0 if rng.random() < 0.5 else 0.25  # as after detection, as within a clip
+        turn_rad = np.radians(np.clip(rng.normal(0, 16), -40, 40)) * spread
+        zoom = np.exp(np.clip(rng.normal(0, 0.16), -0.35, 0.35) * spread)
+        shift = np.clip(rng.normal(0, 0.07, 2), -0.16, 0.16) * spread
+        if is_back:
+            behind = -np.sign(rotation[0, 2])  # where the face does not look
+            shift = np.array([behind * rng.uniform(0.45, 0.8), rng.uniform(-0.5, 0.15)])
+            zoom = np.exp(rng.normal(0, 0.3))
+        elif not is_face:  # too far off, too near, or far too wide: no usable face
+            kind = rng.integers(3)
+            direction = rng.uniform(0, 2 * np.pi)
+            shift = rng.uniform(0.6, 0.9) * np.array([np.cos(direction), np.sin(direction)]) if kind == 0 else shift
+            zoom = {0: zoom, 1: rng.uniform(3, 6), 2: rng.uniform(0.2, 0.35)}[int(kind)]
+        base = tracker_crop(mesh, crop_px)
+        centre = np.array([crop_px / 2, crop_px / 2]) + shift * crop_px
+        jitter = square_crop(centre, crop_px / zoom, turn_rad, crop_px)
+        crop_from_frame = jitter @ base
+        border = [cv2.BORDER_REPLICATE, cv2.BORDER_CONSTANT, cv2.BORDER_REFLECT_101][rng.integers(3)]
+        crop = warp_crop(np.ascontiguousarray(rgb), crop_from_frame, crop_px, border)
+        if rng.random() < 0.15:
+            other = cv2.resize(data.rgb[rng.integers(len(data))], (crop_px, crop_px))
+            crop = random_occluder(crop, other, rng)
+        crop = random_quality(random_colour(crop, rng), rng)
+        # a turn of the picture by phi (clockwise in pixels) turns the camera axes, whose y points up, by -phi
+        phi = np.arctan2(crop_from_frame[1, 0], crop_from_frame[0, 0])
+        c, s = np.cos(-phi), np.sin(-phi)
+        rotation = np.array([[c, -s, 0], [s, c, 0], [0, 0, 1]]) @ rotation
+        return {
+            "crop": crop.astype(np.float32) / 255,
+            "mesh": mesh_in_crop_units(mesh, crop_from_frame, crop_px),
+            "blendshapes": blendshapes.astype(np.float32),
+            "rotation": rotation.astype(np.float32),
+            "is_face": np.float32(is_face),
+        }
+
+    def inputs(self, batch: Batch) -> tuple[torch.Tensor, ...]:
+        return (batch["crop"],)
+
+    def compute_losses(self, outputs: TrackerOutput, batch: Batch, critic: nn.Module | None) -> Losses:
+        real = batch["is_face"]
+        per_face = real / real.sum().clamp(min=1)
+        weight = self.point_weight.to(real.device)
+        eyes = batch["mesh"][:, [LEFT_EYE_OUTER, RIGHT_EYE_OUTER]]
+        eye_distance = (eyes[:, 0] - eyes[:, 1]).norm(dim=1).clamp(min=1e-3)
+        error = (outputs.mesh - batch["mesh"]) / eye_distance[:, None, None]
+        distance = wing(error[..., :2].square().sum(-1).add(1e-10).sqrt()) + 0.3 * wing(error[..., 2].abs())
+        blend = (outputs.blendshapes - batch["blendshapes"]).abs() + 4 * (
+            outputs.blendshapes - batch["blendshapes"]
+        ).square()
+        turn = (outputs.rotation - batch["rotation"]).square().sum((1, 2))
+        return {
+            "mesh": 10 * ((distance * weight).mean(1) * per_face).sum(),
+            "blendshapes": 5 * (blend.mean(1) * per_face).sum(),
+            "rotation": 2 * (turn * per_face).sum(),
+            "score": 0.2 * nn.functional.binary_cross_entropy_with_logits(outputs.score_logit, real),
+        }
+
+    def compute_critic_losses(self, outputs: Any, batch: Batch, critic: nn.Module) -> Losses:
+        raise AssertionError("the tracker has no critic")
+
+    def validate(self, networks: nn.Module, device: torch.device) -> dict[str, float]:
+        crop_px = self.network_config.crop_px
+        figures = validate_tracker(networks, self.val, crop_px, device)
+        if self.val_profiled is not None:
+            figures |= validate_profiled(networks, self.val_profiled, crop_px, device)
+        return figures
+
+    def draw_samples(self, networks: nn.Module, device: torch.device) -> np.ndarray:
+        crop_px = self.network_config.crop_px
+        sheets = [draw_tracker(networks, self.val, crop_px, device)]
+        if self.val_profiled is not None:
+            sheets.append(draw_tracker(networks, self.val_profiled, crop_px, device))
+        return np.concatenate(sheets)
+
+    def export(self, networks: nn.Module, folder: pathlib.Path, facts: dict[str, Any]) -> None:
+        write_model(networks, folder, {"model": "tracker", "network": dataclasses.asdict(self.network_config)}, facts)
+
+
+def mesh_in_crop_units(mesh: np.ndarray, crop_from_frame: np.ndarray, crop_px: int) -> np.ndarray:
+    """(478, 3) float32: x, y in [-1, 1] over the crop, z scaled alike."""
+    scale = np.hypot(crop_from_frame[0, 0], crop_from_frame[1, 0])
+    xy = mesh[:, :2] @ crop_from_frame[:2, :2].T + crop_from_frame[:2, 2]
+    return np.concatenate([xy * 2 / crop_px - 1, mesh[:, 2:] * scale * 2 / crop_px], axis=1).astype(np.float32)
+
+
+def wing(x: torch.Tensor, width: float = 0.1, bend: float = 0.02) -> torch.Tensor:
+    """Wing loss (Feng et al., 2018, eq. 5): logarithmic for small errors, linear beyond `width`."""
+    offset = width - width * np.log1p(width / bend)
+    return torch.where(x < width, width * torch.log1p(x / bend), x - offset)
+
+
+class Readings(NamedTuple):
+    """What the network says of some rows, beside their labels."""
+
+    mesh: np.ndarray
+    """(n, 2) mean error of the mesh over the outer eye corners' distance: in the picture, and in three dimensions."""
+    blendshapes: np.ndarray
+    """(n, 2, 52): read, labelled."""
+    rotation_deg: np.ndarray
+    """(n,) angle between read and labelled rotation."""
+    score: np.ndarray
+    """(n,) probability of a face."""
+
+
+def read_rows(networks: nn.Module, data: FaceData, rows: np.ndarray, crop_px: int, device: torch.device) -> Readings:
+    """Read slightly misplaced crops (seeded), as in a clip one frame after the last."""
+    rng = np.random.default_rng(1)
+    parts: list[Readings] = []
+    for chunk in np.array_split(rows, max(len(rows) // 64, 1)):
+        crops, labels, rotations, eye = [], [], [], []
+        for row in chunk:
+            jitter = square_crop(
+                crop_px / 2 + rng.normal(0, 0.02, 2) * crop_px,
+                crop_px * np.exp(rng.normal(0, 0.04)),
+                rng.normal(0, 0.04),
+                crop_px,
+            )
+            matrix = jitter @ tracker_crop(data.mesh_px[row], crop_px)
+            crops.append(warp_crop(data.rgb[row], matrix, crop_px, cv2.BORDER_REPLICATE))
+            label = mesh_in_crop_units(data.mesh_px[row], matrix, crop_px)
+            labels.append(label)
+            eye.append(np.linalg.norm(label[LEFT_EYE_OUTER] - label[RIGHT_EYE_OUTER]))
+            phi = -np.arctan2(matrix[1, 0], matrix[0, 0])
+            turn = np.array([[np.cos(phi), -np.sin(phi), 0], [np.sin(phi), np.cos(phi), 0], [0, 0, 1]])
+            rotations.append(turn @ data.rotation[row])
+        crop = torch.from_numpy(np.stack(crops)).to(device).permute(0, 3, 1, 2).float() / 255
+        out = networks(crop)
+        error = (out.mesh.cpu().numpy() - np.stack(labels)) / np.array(eye)[:, None, None]
+        cosine = (np.einsum("nij,nij->n", out.rotation.cpu().numpy(), np.stack(rotations)) - 1) / 2
+        parts.append(
+            Readings(
+                mesh=np.stack([np.linalg.norm(error[..., :k], axis=-1).mean(1) for k in (2, 3)], 1),
+                blendshapes=np.stack([out.blendshapes.cpu().numpy(), data.blendshapes[chunk]], 1),
+                rotation_deg=np.degrees(np.arccos(np.clip(cosine, -1, 1))),
+                score=out.score_logit.sigmoid().cpu().numpy(),
+            )
+        )
+    return Readings(*(np.concatenate(values) for values in zip(*parts, strict=True)))
+
+
+def validate_tracker(networks: nn.Module, data: FaceData, crop_px: int, device: torch.device) -> dict[str, float]:
+    """Errors on stills and every fourth frame of clips.
+
+    Figures of what the data does not hold (heads turned by 30 degrees, say) are left out.
+    """
+    rows = np.concatenate([np.flatnonzero(data.is_still), np.flatnonzero(~data.is_still)[::4]])
+    read = read_rows(networks, data, rows, crop_px, device)
+    turned, blend = np.abs(data.yaw_deg)[rows] >= 30, read.blendshapes
+    moving = blend[:, 1].std(0) > 0.05
+    correlation = [np.corrcoef(blend[:, 0, k], blend[:, 1, k])[0, 1] for k in np.flatnonzero(moving)]
+    figures = {
+        "rotation_deg": read.rotation_deg.mean(),
+        "blendshapes_moving": moving.sum(),
+        "turned_count": turned.sum(),
+    }
+    for name, chosen in (("", ~turned), ("_turned", turned)):
+        if chosen.any():
+            figures[f"mesh_percent{name}"] = 100 * read.mesh[chosen, 0].mean()
+            figures[f"mesh3d_percent{name}"] = 100 * read.mesh[chosen, 1].mean()
+    if turned.any():
+        figures["rotation_deg_turned"] = read.rotation_deg[turned].mean()
+    if correlation:
+        figures["blendshape_correlation"] = np.mean(correlation)
+    return {name: float(value) for name, value in figures.items()}
+
+
+def validate_profiled(networks: nn.Module, data: FaceData, crop_px: int, device: torch.device) -> dict[str, float]:
+    """Errors on rendered pictures by |yaw|, and the share of them whose score is that of a face (0.5)."""
+    read = read_rows(networks, data, np.arange(len(data)), crop_px, device)
+    figures: dict[str, float] = {}
+    for low, high in YAW_BINS_DEG:
+        chosen = (np.abs(data.yaw_deg) >= low) & (np.abs(data.yaw_deg) < high)
+        if chosen.any():
+            bin_figures = {
+                "count": chosen.sum(),
+                "mesh_percent": 100 * read.mesh[chosen, 0].mean(),
+                "rotation_deg": read.rotation_deg[chosen].mean(),
+                "seen": (read.score[chosen] >= 0.5).mean(),
+            }
+            figures |= {f"profiled_{low:g}_{high:g}_{name}": float(value) for name, value in bin_figures.items()}
+    return figures
+
+
+def draw_tracker(networks: nn.Module, data: FaceData, crop_px: int, device: torch.device) -> np.ndarray:
+    """Contact sheet: predicted (green) over labelled (red) points on validation crops, most turned first."""
+    order = np.argsort(-np.abs(data.yaw_deg))
+    rows = np.resize(np.concatenate([order[:24:2], order[40 :: max(len(order) // 13, 1)]]), 24)
+    tiles = []
+    for row in rows:
+        matrix = tracker_crop(data.mesh_px[row], crop_px)
+        crop = warp_crop(data.rgb[row], matrix, crop_px, cv2.BORDER_REPLICATE)
+        out = networks(torch.from_numpy(crop).to(device).permute(2, 0, 1)[None].float() / 255)
+        tile = cv2.resize(crop, (256, 256), interpolation=cv2.INTER_LINEAR)
+        for mesh, colour in (
+            (mesh_in_crop_units(data.mesh_px[row], matrix, crop_px), (255, 0, 0)),
+            (out.mesh[0].cpu().numpy(), (0, 255, 0)),
+        ):
+            for x, y in (mesh[:, :2] + 1) * 128:
+                cv2.circle(tile, (int(x), int(y)), 0, colour, -1)
+        tiles.append(tile)
+    return np.concatenate([np.concatenate(tiles[i : i + 6], 1) for i in range(0, 24, 6)], 0)
+
+
+def build(train: FaceData, val: FaceData, arguments: Any) -> tuple[TrackerTask, LoopConfig]:
+    """The embedded tracker: about 3.4 M parameters."""
+    refuse_resident(arguments, "tracker")
+    profiled = make_profiled_set(train, arguments.cache, "train")
+    val_profiled = make_profiled_set(val, arguments.cache, "val", ProfiledSetConfig(pictures=600))
+    task = TrackerTask(train, val, TrackerConfig(), TrackerTaskConfig(), (profiled, val_profiled))
+    start_from(task.networks, arguments.init)
+    return task, LoopConfig(steps=9000, batch_size=64, learning_rate=1.5e-3, clip_norm=5.0, validate_every=1500)

@@ -1,0 +1,1 @@
+"""The training loop and what keeps a run: resume files, log, processes, batches, provenance, export."""
