@@ -7,10 +7,11 @@ from jaxtyping import Float
 from torch import Tensor
 
 from reenact.geometry.landmarks import LANDMARKS_68
-from reenact.hub.checkpoint import embedded, load_weights, read_checkpoint, read_network_config
+from reenact.hub.checkpoint import load_weights, read_checkpoint, read_network_config
 from reenact.perception.crop import tracker_crop
 from reenact.perception.layers import fold_batch_norms
 from reenact.perception.tracker import TrackerConfig, TrackerNetwork
+from reenact.weights import embedded_weights
 from train.augment.crops import warp_crop
 
 
@@ -18,7 +19,7 @@ class TrackerReader:
     """Reads meshes off pictures whose faces are roughly known."""
 
     def __init__(self) -> None:
-        checkpoint = read_checkpoint(embedded("perception/tracker"), model="tracker")
+        checkpoint = read_checkpoint(embedded_weights("perception/tracker"), model="tracker")
         network = TrackerNetwork(read_network_config(checkpoint, TrackerConfig))
         load_weights(network, checkpoint.weights, where=checkpoint.folder)
         self.crop_px = network.config.crop_px

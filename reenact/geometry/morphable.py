@@ -15,6 +15,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from reenact.errors import ShapeError
+from reenact.weights import embedded_weights
 
 _PIXEL_AXES = (1.0, -1.0, -1.0)
 """Head axes (y up, z to the viewer) against pixel axes (y down, z away)."""
@@ -161,7 +162,7 @@ def load_morphable(folder: pathlib.Path | None = None) -> MorphableModel:
     """The embedded model, or that of `folder` (``model.safetensors`` written by ``train morphable``)."""
     from safetensors.torch import load_file  # a small file read by name: no need of reenact.hub, which stands above
 
-    folder = folder or pathlib.Path(__file__).parents[2] / "checkpoints" / "geometry"
+    folder = folder or embedded_weights("geometry")
     weights = load_file(folder / "model.safetensors")
     model = MorphableModel(
         identities=len(weights["identity_basis"]),

@@ -17,14 +17,11 @@ from torch import Tensor, nn
 
 from reenact.errors import CheckpointError
 from reenact.hub.remote import one_line
+from reenact.weights import CONFIG_NAME, WEIGHTS_NAME
 
 FORMAT_VERSION = 1
 """Of config.json, the newest this program reads."""
 
-EMBEDDED = pathlib.Path(__file__).resolve().parents[2] / "checkpoints"
-"""Weights that come with the project, beside the package."""
-
-CONFIG_NAME, WEIGHTS_NAME = "config.json", "model.safetensors"
 PICKLE_SUFFIXES = (".pth", ".pt", ".ckpt", ".bin", ".pkl", ".pickle", ".tar")
 _PICKLE_STARTS = (b"PK\x03\x04", b"\x80\x02", b"\x80\x03", b"\x80\x04", b"\x80\x05")
 _LISTED = 5
@@ -42,25 +39,6 @@ class Checkpoint:
     """config.json: "format_version", "model", "network" and "training" at least."""
     weights: dict[str, Tensor]
     """Finite tensors by name, on the CPU, in the file's precision."""
-
-
-def embedded(name: str) -> pathlib.Path:
-    """The folder of a checkpoint that comes with the project, never a local or a Hub one of the same name.
-
-    Raises:
-        CheckpointError: it is not installed.
-    """
-    folder = EMBEDDED / name
-    if not folder.is_dir():
-        raise CheckpointError(
-            f"The embedded weights {name} are missing (expected in {folder}); get the whole project again."
-        )
-    return folder
-
-
-def embedded_names() -> list[str]:
-    """Names that `reenact.hub.names.resolve` finds under ``checkpoints/``, with "/" between folders."""
-    return sorted(path.parent.relative_to(EMBEDDED).as_posix() for path in EMBEDDED.rglob(CONFIG_NAME))
 
 
 def refuse_file(path: pathlib.Path) -> None:

@@ -3,6 +3,7 @@
 Each loader imports what it loads, so that one network costs the start-up time of one.
 """
 
+import hashlib
 import os
 import pathlib
 from collections.abc import Callable
@@ -11,8 +12,9 @@ from typing import TYPE_CHECKING, Any, Literal
 import torch
 
 from reenact.errors import CheckpointError, ConfigError
-from reenact.hub.checkpoint import Checkpoint, embedded, load_weights, read_checkpoint, read_network_config
-from reenact.hub.names import resolve
+from reenact.hub.checkpoint import Checkpoint, load_weights, read_checkpoint, read_network_config
+from reenact.hub.names import locate, resolve
+from reenact.weights import WEIGHTS_NAME, WeightsInfo, embedded_weights
 
 if TYPE_CHECKING:
     from reenact.perception.detector import Detector
@@ -53,7 +55,7 @@ def load(
     device: str | torch.device = "cpu",
     revision: str | None = None,
 ) -> "Reenactor[Any, Any, Any]":
-    """A reenactment system by name, folder or Hub repository, ready to render.
+    """A reenactment system by name, folder or Hub repository, ready to render; its `weights` say where they came from.
 
     Args:
         name: see `resolve`.
@@ -66,7 +68,8 @@ def load(
     """
     from reenact.systems import SYSTEMS
 
-    checkpoint = read_checkpoint(resolve(name, revision))
+    located = locate(name, revision)
+    checkpoint = read_checkpoint(located.folder)
     model = checkpoint.config["model"]
     if model not in SYSTEMS:
         raise CheckpointError(
@@ -76,6 +79,7 @@ def load(
     system = SYSTEMS[model].from_config(checkpoint.config.get("network", {}))
     load_weights(system.networks, checkpoint.weights, where=checkpoint.folder)
     system.prepare()
+    system.weights = WeightsInfo(sha256=_sha256_of(located.folder / WEIGHTS_NAME), **vars(located))
     return system.to(_device(device))
 
 
@@ -178,8 +182,13 @@ def check_loadable(folder: pathlib.Path) -> Checkpoint:
 
 def _read(model: str, checkpoint: str | pathlib.Path | None) -> Checkpoint:
     """A perception network's checkpoint, the embedded one unless another is named."""
-    folder = embedded(f"perception/{model}") if checkpoint is None else resolve(checkpoint)
+    folder = embedded_weights(f"perception/{model}") if checkpoint is None else resolve(checkpoint)
     return read_checkpoint(folder, model=model)
+
+
+def _sha256_of(path: pathlib.Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _device(device: str | torch.device) -> torch.device:

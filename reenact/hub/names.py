@@ -1,10 +1,12 @@
 """Names -> checkpoint folders: local, embedded, or fetched from the Hub; and the names that are published."""
 
+import dataclasses
 import pathlib
 
 from reenact.errors import CheckpointError, ConfigError, OutputError
 from reenact.hub import checkpoint, remote
-from reenact.hub.checkpoint import CONFIG_NAME, PICKLE_SUFFIXES, WEIGHTS_NAME
+from reenact.hub.checkpoint import PICKLE_SUFFIXES
+from reenact.weights import CONFIG_NAME, WEIGHTS_NAME, embedded_names, embedded_weights
 
 CARD_NAME = "README.md"
 PUBLISHED_PREFIX = "reenact-"
@@ -22,7 +24,7 @@ def published_name(name: str) -> str:
 
 def published_names() -> dict[str, str]:
     """Short names ("correspondence", "perception-tracker") and what their repositories are called."""
-    known = dict.fromkeys([*SYSTEM_NAMES, *PART_NAMES, *checkpoint.embedded_names()])
+    known = dict.fromkeys([*SYSTEM_NAMES, *PART_NAMES, *embedded_names()])
     return {published_name(name).removeprefix(PUBLISHED_PREFIX): published_name(name) for name in known}
 
 
@@ -47,7 +49,23 @@ def repository(name: str, owner: str | None) -> tuple[str, str | None]:
 
 
 def resolve(name: str | pathlib.Path, revision: str | None = None) -> pathlib.Path:
-    """The folder of a checkpoint: a local folder, else an embedded name, else "owner/name" on the Hub.
+    """The folder of a checkpoint, see `locate`."""
+    return locate(name, revision).folder
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Located:
+    """A checkpoint folder, and the Hub repository that it was fetched from."""
+
+    folder: pathlib.Path
+    repository: str | None = None
+    revision: str | None = None
+    """That was asked for."""
+    commit: str | None = None
+
+
+def locate(name: str | pathlib.Path, revision: str | None = None) -> Located:
+    """Find a checkpoint: a local folder, else an embedded name, else "owner/name" on the Hub.
 
     Args:
         name: a path, a name under ``checkpoints/`` such as "correspondence", or a Hub repository, which may end in
@@ -61,16 +79,18 @@ def resolve(name: str | pathlib.Path, revision: str | None = None) -> pathlib.Pa
     text = str(name)
     local = pathlib.Path(name).expanduser()
     if local.is_dir():
-        return _without_revision(local, revision)
+        return Located(folder=_without_revision(local, revision))
     if local.is_file() or local.suffix.lower() in PICKLE_SUFFIXES:
         checkpoint.refuse_file(local)
-    embedded_names = checkpoint.embedded_names()
-    if text in embedded_names:
-        return _without_revision(checkpoint.EMBEDDED / text, revision)
+    embedded = embedded_names()
+    if text in embedded:
+        return Located(folder=_without_revision(embedded_weights(text), revision))
     found = remote.split_name(text) if isinstance(name, str) else None
     if found is not None:
-        return download(found[0], revision or found[1])
-    known = ", ".join(embedded_names) or "none are installed"
+        revision = revision or found[1]
+        folder = download(found[0], revision)
+        return Located(folder=folder, repository=found[0], revision=revision, commit=folder.name)
+    known = ", ".join(embedded) or "none are installed"
     if isinstance(name, pathlib.Path) or "/" in text or "\\" in text or text.startswith((".", "~")):
         raise CheckpointError(f"No checkpoint folder at {text}; give an existing folder, or one of: {known}.")
     raise CheckpointError(

@@ -6,8 +6,8 @@ from collections.abc import Callable, Iterable
 
 from huggingface_hub import Collection, HfApi
 
+from reenact import weights
 from reenact.errors import ConfigError, ReenactError
-from reenact.hub import checkpoint
 from reenact.hub.names import SYSTEM_NAMES, published_name
 from reenact.hub.push import Parcel, Pushed, pack, send, sign_in
 from reenact.hub.remote import check_repo_name, patiently, writing
@@ -53,11 +53,11 @@ def plan(owner: str, root: pathlib.Path | None = None) -> Plan:
         ConfigError: there is none, or no owner can be called so.
     """
     check_repo_name(f"{owner}/{published_name('geometry')}")
-    root = checkpoint.EMBEDDED if root is None else root.expanduser()
-    names = sorted(path.parent.relative_to(root).as_posix() for path in root.rglob(checkpoint.CONFIG_NAME))
+    root = weights.EMBEDDED if root is None else root.expanduser()
+    names = sorted(path.parent.relative_to(root).as_posix() for path in root.rglob(weights.CONFIG_NAME))
     names = [name for name in names if name != "."]
     if not names:
-        raise ConfigError(f"No checkpoints in {root}: no folder there has a {checkpoint.CONFIG_NAME}.")
+        raise ConfigError(f"No checkpoints in {root}: no folder there has a {weights.CONFIG_NAME}.")
     parcels: list[Parcel] = []
     unfit: dict[str, str] = {}
     for name in names:

@@ -9,10 +9,10 @@ from huggingface_hub import CommitOperationAdd, HfApi
 
 from reenact.errors import CheckpointError, ConfigError, OutputError
 from reenact.hub.card import complete, pictures_of, read_card
-from reenact.hub.checkpoint import CONFIG_NAME, WEIGHTS_NAME
 from reenact.hub.loading import check_loadable
 from reenact.hub.names import CARD_NAME
 from reenact.hub.remote import check_repo_name, patiently, writing
+from reenact.weights import CONFIG_NAME, WEIGHTS_NAME
 
 MAIN = "main"
 _COMMIT_DIGITS = 40

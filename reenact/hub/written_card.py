@@ -9,10 +9,11 @@ import yaml
 
 from reenact.errors import OutputError
 from reenact.hub.card import LIBRARY, LICENCE, MARK, kind_of, validation_of
-from reenact.hub.checkpoint import CONFIG_NAME, WEIGHTS_NAME, read_checkpoint
+from reenact.hub.checkpoint import read_checkpoint
 from reenact.hub.figures import table
 from reenact.hub.names import CARD_NAME
 from reenact.hub.remote import one_line
+from reenact.weights import CONFIG_NAME, WEIGHTS_NAME
 
 _USE = """**Intended use**: research, teaching, and pictures of people who agreed to be shown so.
 **Misuse**: deceiving, harassing, impersonating, identifying or watching people.

@@ -1,12 +1,12 @@
 """Loaded systems, shared by all visitors: loaded once, in the background or when first needed."""
 
 import logging
-import pathlib
 import threading
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from reenact.errors import ReenactError
+from reenact.weights import EMBEDDED, WEIGHTS_NAME
 
 if TYPE_CHECKING:
     from reenact.pipeline import Engine
@@ -26,13 +26,12 @@ SYSTEM_NAMES = {
 """What the picker shows for each of `reenact.systems.SYSTEMS`; written down here because importing them takes seconds
 that the page need not wait for."""
 
-_CHECKPOINTS = pathlib.Path(__file__).resolve().parents[2] / "checkpoints"
 _LOG = logging.getLogger(__name__)
 
 
 def has_weights(system: str) -> bool:
     """Whether weights of a system come with the project; without them the page does not offer it."""
-    return (_CHECKPOINTS / system / "model.safetensors").is_file()
+    return (EMBEDDED / system / WEIGHTS_NAME).is_file()
 
 
 class Models:

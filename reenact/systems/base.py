@@ -16,6 +16,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from reenact.types import CropSpec, FaceGeometry, FaceImage
+from reenact.weights import WeightsInfo
 
 Identity = TypeVar("Identity")
 Motion = TypeVar("Motion")
@@ -57,6 +58,8 @@ class Reenactor(nn.Module, abc.ABC, Generic[Identity, Motion, Driven]):
     """Whether sources whose head lies have to be turned upright for it; their results are turned back."""
     networks: Any  # an nn.Module of the system's own class
     """The trained part: what a checkpoint holds."""
+    weights: WeightsInfo | None = None
+    """Where the weights came from; None for a system that `reenact.load` did not make."""
 
     @classmethod
     @abc.abstractmethod

@@ -12,11 +12,11 @@ from typing import Any
 
 import torch
 
-from reenact.hub.checkpoint import WEIGHTS_NAME
 from reenact.hub.names import resolve
 from reenact.systems.facegan.config import PRESETS, FaceganConfig
 from reenact.systems.facegan.networks import FaceganNetworks
 from reenact.types import CropSpec
+from reenact.weights import WEIGHTS_NAME
 from studies.ablate.facegan_measures import (
     COLUMNS_1,
     COLUMNS_2,

@@ -8,17 +8,18 @@ import cv2
 import numpy as np
 import torch
 
-from reenact.hub.checkpoint import embedded, load_weights, read_checkpoint, read_network_config
+from reenact.hub.checkpoint import load_weights, read_checkpoint, read_network_config
 from reenact.perception.crop import tracker_crop
 from reenact.perception.tracker import TrackerConfig, TrackerNetwork
+from reenact.weights import embedded_weights
 from train.augment.crops import warp_crop
 from train.data.faces import FaceData
 
 
 def with_own_meshes(data: FaceData, cache: pathlib.Path, name: str) -> FaceData:
     """The same split with `mesh_px` from the embedded tracker, computed once per tracker and set, kept in `cache`."""
-    checkpoint = read_checkpoint(embedded("perception/tracker"), model="tracker")
-    weights = embedded("perception/tracker") / "model.safetensors"
+    checkpoint = read_checkpoint(embedded_weights("perception/tracker"), model="tracker")
+    weights = embedded_weights("perception/tracker") / "model.safetensors"
     of_set = hashlib.sha256("\n".join(data.names).encode() + data.mesh_px[:: 1 + len(data) // 64].tobytes())
     of_tracker = f"{weights.stat().st_size}-{int(weights.stat().st_mtime)}"
     path = cache / f"own-mesh-{name}-{of_set.hexdigest()[:12]}-{of_tracker}.npy"

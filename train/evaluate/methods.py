@@ -10,7 +10,6 @@ from torch import Tensor
 
 from reenact.geometry.flow import mesh_flow
 from reenact.geometry.morphable import MorphableModel, load_morphable
-from reenact.hub.checkpoint import WEIGHTS_NAME
 from reenact.hub.loading import load
 from reenact.hub.names import resolve
 from reenact.ops.warp import resize, warp
@@ -19,6 +18,7 @@ from reenact.systems.base import MotionMode, Reenactor
 from reenact.systems.correspondence.motion import MatchedIdentity, match_identity, read_mesh_motion, split_identity
 from reenact.systems.correspondence.reenactor import to_half_sides
 from reenact.types import FaceGeometry, FaceImage
+from reenact.weights import WEIGHTS_NAME
 from train.evaluate.perceptual import sha256_of
 
 BATCH = 8

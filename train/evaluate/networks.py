@@ -5,9 +5,9 @@ import pathlib
 
 import torch
 
-from reenact.hub.checkpoint import EMBEDDED, WEIGHTS_NAME
 from reenact.hub.loading import load_tracker
 from reenact.perception.tracking import Tracker
+from reenact.weights import WEIGHTS_NAME, embedded_weights
 from train.evaluate.encoders import FaceEncoder, OnnxEncoder, OwnEncoder
 from train.evaluate.perceptual import Inception, Lpips, find_backbone, find_inception, sha256_of
 from train.evaluate.settings import Settings
@@ -84,7 +84,7 @@ def left_out(settings: Settings) -> dict[str, str]:
 
 
 def _embedded(name: str) -> dict[str, str]:
-    return {"name": f"checkpoints/{name}", "sha256": sha256_of(EMBEDDED / name / WEIGHTS_NAME)}
+    return {"name": f"checkpoints/{name}", "sha256": sha256_of(embedded_weights(name) / WEIGHTS_NAME)}
 
 
 def _file(path: pathlib.Path) -> dict[str, str]:

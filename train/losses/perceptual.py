@@ -8,9 +8,10 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from reenact.errors import CheckpointError
-from reenact.hub.checkpoint import embedded, load_weights, read_checkpoint, read_network_config
+from reenact.hub.checkpoint import load_weights, read_checkpoint, read_network_config
 from reenact.perception.identity import IdentityConfig, IdentityNetwork
 from reenact.perception.layers import fold_batch_norms
+from reenact.weights import embedded_weights
 
 _VGG_BLOCKS = ((64, 2), (128, 2), (256, 4), (512, 4), (512, 1))
 """Channels and convolutions of VGG-19's blocks, up to the first activation of the fifth."""
@@ -27,7 +28,7 @@ class IdentityFeatures(nn.Module):
 
     def __init__(self) -> None:
         super().__init__()
-        checkpoint = read_checkpoint(embedded("perception/identity"), model="identity")
+        checkpoint = read_checkpoint(embedded_weights("perception/identity"), model="identity")
         network = IdentityNetwork(read_network_config(checkpoint, IdentityConfig))
         load_weights(network, checkpoint.weights, where=checkpoint.folder)
         folded = fold_batch_norms(network)

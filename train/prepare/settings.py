@@ -13,8 +13,8 @@ from typing import Annotated, Any, Literal
 import tyro
 
 from reenact.errors import ConfigError, MissingDependencyError, OutputError
-from reenact.hub.checkpoint import WEIGHTS_NAME, embedded
 from reenact.types import CropSpec
+from reenact.weights import WEIGHTS_NAME, embedded_weights
 from train.data.shards import sha256_of
 
 Layout = Literal["auto", "videos", "people", "voxceleb", "rafd", "multipie", "ijbc", "faceforensics"]
@@ -147,7 +147,7 @@ def fingerprint(settings: PrepareSettings, layout: str, sources: str) -> dict[st
         if field.name not in _NOT_IN_OUTPUT
     }
     taken |= {"fps": str(settings.fps), "layout": layout, "version": VERSION, "sources": sources}
-    taken["weights"] = {name: sha256_of(embedded(name) / WEIGHTS_NAME) for name in NETWORKS}
+    taken["weights"] = {name: sha256_of(embedded_weights(name) / WEIGHTS_NAME) for name in NETWORKS}
     if settings.teacher == "mediapipe":
         from reenact.perception.mediapipe import find_model
 

@@ -11,6 +11,7 @@ import torch
 from safetensors.torch import save_file
 from torch import nn
 
+from reenact import weights
 from reenact.errors import CheckpointError
 from reenact.hub import checkpoint as subject
 from reenact.hub import names
@@ -153,11 +154,11 @@ def test_weights_that_do_not_fit_are_listed(tmp_path: pathlib.Path) -> None:
 
 
 def test_names_resolve_to_folders_first(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(subject, "EMBEDDED", tmp_path / "checkpoints")
+    monkeypatch.setattr(weights, "EMBEDDED", tmp_path / "checkpoints")
     monkeypatch.chdir(tmp_path)
     embedded = write(tmp_path / "checkpoints" / "perception" / "small")
     write(tmp_path / "checkpoints" / "large")
-    assert subject.embedded_names() == ["large", "perception/small"]
+    assert weights.embedded_names() == ["large", "perception/small"]
     assert names.resolve("perception/small") == embedded
     local = write(tmp_path / "perception" / "small")
     assert names.resolve("perception/small").resolve() == local

@@ -1,5 +1,7 @@
 """From the Hub to a loaded system, by the real client and a real server: revisions, privacy, faults, other formats."""
 
+import dataclasses
+import hashlib
 import json
 import pathlib
 from typing import Any
@@ -9,8 +11,10 @@ import pytest
 import torch
 
 import reenact
+from reenact import weights
 from reenact.errors import CheckpointError, ConfigError, OutputError
 from reenact.hub import checkpoint, names, resolve
+from reenact.weights import WeightsInfo
 from tests.hub_client import Client, files_of, write_system
 from tests.hub_server import Fault
 
@@ -48,7 +52,13 @@ def test_a_revision_pins_what_is_loaded(hub: Client, shared_system: pathlib.Path
     repo.branches["try/it"] = published
     at_first, now = reenact.load(REPO, revision="v1"), reenact.load(REPO)
     assert sum_of_weights(at_first) != sum_of_weights(now)
-    assert sum_of_weights(reenact.load(newer)) == sum_of_weights(now)
+    local = reenact.load(newer)
+    assert sum_of_weights(local) == sum_of_weights(now)
+    digest = hashlib.sha256((newer / "model.safetensors").read_bytes()).hexdigest()
+    assert local.weights == WeightsInfo(folder=newer, sha256=digest)
+    assert now.weights == dataclasses.replace(local.weights, folder=now.weights.folder, repository=REPO, commit=commit)
+    assert str(now.weights) == f"{REPO}@{commit[:8]} (sha256 {digest[:12]})"
+    assert (at_first.weights.revision, at_first.weights.commit) == ("v1", published)
     for pinned in (f"{REPO}@{published}", f"{REPO}@v1", f"{REPO}@try/it"):
         assert sum_of_weights(reenact.load(pinned)) == sum_of_weights(at_first)
     assert sum_of_weights(reenact.load(REPO, revision=commit)) == sum_of_weights(now)
@@ -254,7 +264,7 @@ def test_names_that_are_none(name: str, owner: str | None, text: str) -> None:
 def test_perception_networks_load_from_the_hub(hub: Client) -> None:
     from reenact.hub import load_identity
 
-    folder = checkpoint.EMBEDDED / "perception" / "identity"
+    folder = weights.EMBEDDED / "perception" / "identity"
     if not (folder / "model.safetensors").is_file():
         pytest.skip("checkpoints/perception/identity is not in this tree")
     hub.server.put("your-name/identity", files_of(folder))

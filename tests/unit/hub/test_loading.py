@@ -2,14 +2,16 @@
 
 import json
 import pathlib
+from typing import Any
 
 import pytest
 import torch
 from safetensors.torch import save_file
 from torch import nn
 
+from reenact import weights
 from reenact.errors import CheckpointError, ConfigError, MissingDependencyError
-from reenact.hub import checkpoint, loading
+from reenact.hub import loading
 
 
 class SmallSystem(nn.Module):
@@ -18,6 +20,7 @@ class SmallSystem(nn.Module):
     def __init__(self, inputs: int) -> None:
         super().__init__()
         self.networks = nn.Linear(inputs, 1)
+        self.weights: Any = None
 
     @classmethod
     def from_config(cls, network: dict[str, int]) -> "SmallSystem":
@@ -30,7 +33,7 @@ class SmallSystem(nn.Module):
 @pytest.fixture
 def folder(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> pathlib.Path:
     monkeypatch.setattr("reenact.systems.SYSTEMS", {"small": SmallSystem}, raising=False)
-    monkeypatch.setattr(checkpoint, "EMBEDDED", tmp_path)
+    monkeypatch.setattr(weights, "EMBEDDED", tmp_path)
     folder = tmp_path / "one"
     folder.mkdir()
     save_file({"weight": torch.ones(1, 3).half(), "bias": torch.zeros(1).half()}, folder / "model.safetensors")
@@ -42,6 +45,7 @@ def test_a_system_is_loaded_by_name_ready_to_render(folder: pathlib.Path) -> Non
     system = loading.load("one")
     assert isinstance(system, SmallSystem)
     assert not system.training and not any(value.requires_grad for value in system.parameters())
+    assert str(system.weights) == f"embedded one (sha256 {system.weights.sha256[:12]})"
     assert system.networks.weight.dtype == torch.float32 and system.networks.weight.sum() == 3
 
 

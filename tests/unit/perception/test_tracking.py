@@ -11,7 +11,6 @@ from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
 from reenact.errors import NoFaceFoundError
-from reenact.hub.checkpoint import embedded_names
 from reenact.hub.loading import load_tracker
 from reenact.perception.crop import square_crop, tracker_crop
 from reenact.perception.detector import Detections, Detector
@@ -25,6 +24,7 @@ from reenact.perception.tracking import (
     turn_boxes_back,
 )
 from reenact.types import head_angles_rad
+from reenact.weights import embedded_names
 
 SIDE = 256
 HEAD_YAW = 0.3
