@@ -1,12 +1,37 @@
-"""Everything that can go wrong for a reason the user can mend.
+"""Errors that the user can fix, and notes about results.
 
-Each text says what happened, what was expected and what to do. The command line prints it as one line and exits
-with 2; the page shows it as a message.
+Each text says what happened, what was expected and what to do. It never names an option of one front end: a `Hint` says
+which setting would help, and the command line and the page add their own words for it.
 """
+
+import enum
+
+
+class Hint(enum.Enum):
+    """A setting that the user can change."""
+
+    OVERWRITE = enum.auto()
+    """Replace existing files."""
+    SOURCE_FACE = enum.auto()
+    """Choose one of several faces in the source."""
+    DRIVING_FACE = enum.auto()
+    """Choose one of several faces in the driving picture or clip."""
+    MISSING_FACE = enum.auto()
+    """Hold or skip driving frames without a face."""
+    OWNER = enum.auto()
+    """Name the owner of published weights."""
 
 
 class ReenactError(Exception):
     """Base of all errors that the package raises on purpose."""
+
+    def __init__(self, text: str, *, hint: Hint | None = None) -> None:
+        super().__init__(text)
+        self.hint = hint
+
+    def about(self, name: object) -> "ReenactError":
+        """The same error with the name of a file or picture before its text."""
+        return type(self)(f"{name}: {self}", hint=self.hint)
 
 
 class NoFaceFoundError(ReenactError):
@@ -14,11 +39,11 @@ class NoFaceFoundError(ReenactError):
 
 
 class UnsupportedInputError(ReenactError):
-    """A file that cannot be read, or does not hold what was asked for."""
+    """A file that cannot be read, or whose content is not supported."""
 
 
 class OutputError(ReenactError):
-    """The result cannot be written where it was asked to go."""
+    """The result cannot be written to its path."""
 
 
 class ConfigError(ReenactError):
@@ -34,8 +59,29 @@ class MissingDependencyError(ReenactError):
 
 
 class ShapeError(ReenactError):
-    """A tensor of another shape than promised."""
+    """A tensor whose shape differs from the promised one."""
 
 
 class StoppedError(ReenactError):
     """The user stopped the work."""
+
+
+class Note(str):
+    """A remark about a result: one line of text with an optional hint."""
+
+    hint: Hint | None
+
+    def __new__(cls, text: str, *, hint: Hint | None = None) -> "Note":
+        note = super().__new__(cls, text)
+        note.hint = hint
+        return note
+
+    def about(self, name: object, *, hint: Hint | None = None) -> "Note":
+        """The same note with the name of a file or picture before its text; `hint` replaces a hint that it has."""
+        return Note(f"{name}: {self}", hint=self.hint and (hint or self.hint))
+
+
+def with_hint(said: ReenactError | str, words: dict[Hint, str]) -> str:
+    """The text of an error or a note; the front end's words for its hint follow in brackets."""
+    hint = getattr(said, "hint", None)
+    return f"{str(said).removesuffix('.')} ({words[hint]})." if hint in words else str(said)

@@ -17,8 +17,9 @@ from tyro.conf import OmitSubcommandPrefixes, subcommand
 from reenact.cli.edit import Edit
 from reenact.cli.faces import Image, Track, Video
 from reenact.cli.hub import Download, Publish, Push, WriteCard
+from reenact.cli.output import HINTS
 from reenact.cli.turn import Turn
-from reenact.errors import ConfigError, ReenactError
+from reenact.errors import ConfigError, ReenactError, with_hint
 
 __all__ = [
     "Download",
@@ -66,7 +67,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             command.run()
             sys.stdout.flush()
     except ReenactError as error:
-        return _fail(str(error))
+        return _fail(with_hint(error, HINTS))
     except KeyboardInterrupt:
         return _fail("Stopped; nothing was written.")
     except BrokenPipeError:

@@ -7,12 +7,21 @@ import tempfile
 from collections.abc import Iterator, Sequence
 from typing import IO, TYPE_CHECKING, Any
 
-from reenact.errors import ConfigError
+from reenact.errors import ConfigError, Hint, with_hint
 
 if TYPE_CHECKING:
     from tqdm import tqdm
 
     from reenact.pipeline import ImageResult, VideoResult
+
+HINTS = {
+    Hint.OVERWRITE: "--overwrite",
+    Hint.SOURCE_FACE: "--face",
+    Hint.DRIVING_FACE: "--driving-face",
+    Hint.MISSING_FACE: "--on-missing-face",
+    Hint.OWNER: "--owner",
+}
+"""The options that errors and notes point to."""
 
 
 class Bar:
@@ -68,7 +77,7 @@ def report(line: str, warnings: Sequence[str]) -> None:
 def notes(warnings: Sequence[str]) -> None:
     """Remarks, a line each, on the standard error output."""
     for warning in warnings:
-        print(f"Note: {warning}", file=sys.stderr)
+        print(f"Note: {with_hint(warning, HINTS)}", file=sys.stderr)
 
 
 def picture_line(path: pathlib.Path, result: "ImageResult") -> str:

@@ -3,7 +3,7 @@
 import dataclasses
 import pathlib
 
-from reenact.errors import CheckpointError, ConfigError, OutputError
+from reenact.errors import CheckpointError, ConfigError, Hint, OutputError
 from reenact.hub import checkpoint, remote
 from reenact.hub.checkpoint import PICKLE_SUFFIXES
 from reenact.weights import CONFIG_NAME, WEIGHTS_NAME, embedded_names, embedded_weights
@@ -39,12 +39,15 @@ def repository(name: str, owner: str | None) -> tuple[str, str | None]:
         return f"{owner}/{short}", None
     if short is not None:
         raise ConfigError(
-            f"Whose {name}? Say --owner NAME to fetch NAME/{short}; the project's own weights need no download."
+            f"Whose {name}? Name the owner of NAME/{short}; the embedded weights need no download.",
+            hint=Hint.OWNER,
         )
     found = remote.split_name(name)
     if found is None or owner is not None:
         known = ", ".join(published_names())
-        raise ConfigError(f'{name!r} is no published name; write "owner/name", or --owner NAME and one of: {known}.')
+        raise ConfigError(
+            f'{name!r} is no published name; write "owner/name", or name an owner and one of: {known}.', hint=Hint.OWNER
+        )
     return found
 
 
@@ -143,6 +146,6 @@ def download(repo: str, revision: str | None = None, folder: pathlib.Path | None
 def _check_free(folder: pathlib.Path) -> None:
     """Refuse to write among files that no earlier download put there."""
     if folder.exists() and not folder.is_dir():
-        raise OutputError(f"{folder} is a file; --out is a folder.")
+        raise OutputError(f"{folder} is a file; give a folder.")
     if folder.is_dir() and any(folder.iterdir()) and not (folder / ".cache" / "huggingface").is_dir():
         raise OutputError(f"{folder} is not empty and holds no earlier download; give an empty or a new folder.")

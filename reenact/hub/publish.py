@@ -120,7 +120,7 @@ def check_title(title: str) -> None:
         ConfigError: empty or too long.
     """
     if not 0 < len(title.strip()) <= MAX_TITLE:
-        raise ConfigError(f"--collection {title!r} has {len(title)} characters; a title has 1 to {MAX_TITLE}.")
+        raise ConfigError(f"The title {title!r} has {len(title)} characters; a title has 1 to {MAX_TITLE}.")
 
 
 def _collect(owner: str, title: str, repos: Iterable[str], *, private: bool) -> str:

@@ -129,7 +129,7 @@ def send(parcel: Parcel, *, private: bool = False, revision: str | None = None, 
     """Upload what `pack` made; see `push`."""
     branch = revision or MAIN
     if len(branch) == _COMMIT_DIGITS and all(digit in "0123456789abcdef" for digit in branch):
-        raise ConfigError(f"--revision {branch} is a commit, which cannot change; give the name of a branch.")
+        raise ConfigError(f"The revision {branch} is a commit, which cannot change; give the name of a branch.")
     api = HfApi()
     with writing(parcel.repo, parcel.owner), warnings.catch_warnings(record=True) as said:
         warnings.simplefilter("always")
@@ -159,7 +159,7 @@ def _prepare(api: HfApi, parcel: Parcel, *, private: bool, branch: str) -> str |
     if private and not found.private:
         raise OutputError(
             f"{parcel.repo} exists and is public, so that nothing was uploaded; make it private at "
-            f"{api.endpoint}/{parcel.repo}/settings, or leave --private out."
+            f"{api.endpoint}/{parcel.repo}/settings, or upload it as public.",
         )
     if branch == MAIN:
         return found.sha

@@ -7,7 +7,7 @@ from typing import Any, cast
 
 import yaml
 
-from reenact.errors import OutputError
+from reenact.errors import Hint, OutputError
 from reenact.hub.card import LIBRARY, LICENCE, MARK, kind_of, validation_of
 from reenact.hub.checkpoint import read_checkpoint
 from reenact.hub.figures import table
@@ -43,7 +43,7 @@ def write_card(folder: pathlib.Path, *, licence: str = LICENCE, overwrite: bool 
     path = checkpoint.folder / CARD_NAME
     parameters = sum(value.numel() for value in checkpoint.weights.values())
     if is_handmade(path) and not overwrite:
-        raise OutputError(f"{path} was written by hand; --overwrite replaces it.")
+        raise OutputError(f"{path} was written by hand; allow overwriting to replace it.", hint=Hint.OVERWRITE)
     size_bytes = (checkpoint.folder / WEIGHTS_NAME).stat().st_size
     text = card_text(checkpoint.config, parameters=parameters, size_bytes=size_bytes, licence=licence)
     try:

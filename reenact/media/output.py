@@ -7,7 +7,7 @@ import secrets
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from reenact.errors import OutputError
+from reenact.errors import Hint, OutputError
 
 _NO_SPACE = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 
@@ -32,7 +32,7 @@ def check_output(path: str | Path, *, overwrite: bool, suffixes: Sequence[str]) 
     if path.is_dir():
         raise OutputError(f"Cannot write {path}: it is a folder; give the name of a file.")
     if path.exists() and not overwrite:
-        raise OutputError(f"{path} exists already; choose another name or allow overwriting (--overwrite).")
+        raise OutputError(f"{path} exists already; choose another name or allow overwriting.", hint=Hint.OVERWRITE)
     if not path.parent.is_dir():
         raise OutputError(f"Cannot write {path}: the folder {path.parent} does not exist; create it first.")
     # permission bits say little (root, read-only mounts): only trying tells
@@ -57,7 +57,10 @@ class PartialFile:
         """
         try:
             if self._path.exists() and not self._overwrite:
-                raise OutputError(f"{self._path} came into being meanwhile; choose another name or --overwrite.")
+                raise OutputError(
+                    f"{self._path} was created meanwhile; choose another name or allow overwriting.",
+                    hint=Hint.OVERWRITE,
+                )
             self.partial.replace(self._path)
         except OSError as error:
             raise write_error(self._path, error) from error

@@ -5,7 +5,7 @@ import abc
 import numpy as np
 
 from reenact.perception.detector import Detections
-from reenact.perception.tracking import TrackReport, check_face, choose_face, mesh_box, several_faces_text
+from reenact.perception.tracking import TrackReport, check_face, choose_face, mesh_box, several_faces_note
 from reenact.types import FaceGeometry, Frame
 
 
@@ -33,7 +33,7 @@ class WholeFrameTracker(abc.ABC):
         chosen = choose_face(faces, face, best_score=best_score, min_score=min_score)
         warnings = check_face(seen[chosen], frame, min_score=min_score)
         if len(faces) > 1 and face is None:
-            warnings = (several_faces_text(faces), *warnings)
+            warnings = (several_faces_note(faces), *warnings)
         return TrackReport(geometry=seen[chosen], faces=faces, face=chosen + 1, warnings=warnings)
 
     def follow(self, frame: Frame, previous: FaceGeometry, *, careful: bool = False) -> FaceGeometry:

@@ -45,7 +45,7 @@ class FanTracker(WholeFrameTracker):
             library: Any = importlib.import_module("face_alignment")
         except (ImportError, OSError) as error:
             raise MissingDependencyError(
-                f"The FAN tracker needs its library ({error}); run `pip install face-alignment`, or use --tracker own."
+                f"The FAN tracker needs its library ({error}); run `pip install face-alignment` or use tracker 'own'."
             ) from error
         try:
             # compile=True fails or takes minutes on most machines without a GPU
@@ -56,7 +56,7 @@ class FanTracker(WholeFrameTracker):
             reason = " ".join(str(error).split())[:200]
             raise MissingDependencyError(
                 f"The FAN tracker cannot get its weights ({reason}); go online once, or copy the files of another "
-                f"machine to {torch.hub.get_dir()}/checkpoints, or use --tracker own."
+                f"machine to {torch.hub.get_dir()}/checkpoints, or use the tracker 'own'."
             ) from error
 
     def see(self, frame: Frame) -> list[FaceGeometry]:

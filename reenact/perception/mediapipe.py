@@ -44,7 +44,7 @@ class MediaPipeTracker(WholeFrameTracker):
         except (ImportError, OSError) as error:  # OSError: a system library that it needs is absent
             raise MissingDependencyError(
                 f"The MediaPipe tracker needs its library ({error}); run `pip install mediapipe` "
-                "(on Debian also apt-get install libgl1 libegl1 libgles2 libglib2.0-0), or use --tracker own."
+                "(on Debian also apt-get install libgl1 libegl1 libgles2 libglib2.0-0), or use the tracker 'own'."
             ) from error
         options = vision.FaceLandmarkerOptions(
             base_options=tasks.BaseOptions(model_asset_path=str(path)),
@@ -98,7 +98,7 @@ def find_model(model_file: str | os.PathLike[str] | None = None) -> pathlib.Path
     given = model_file or os.environ.get(MODEL_VARIABLE)
     advice = (
         f"download {MODEL_NAME} (MediaPipe's FaceLandmarker bundle, from the model page of its documentation) "
-        f"and set {MODEL_VARIABLE} to its path, or use --tracker own."
+        f"and set {MODEL_VARIABLE} to its path, or use the tracker 'own'."
     )
     if not given:
         raise MissingDependencyError(f"The MediaPipe tracker needs its weights and no file is named; {advice}")

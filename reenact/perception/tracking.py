@@ -15,7 +15,7 @@ import numpy as np
 import torch
 from jaxtyping import Float, UInt8
 
-from reenact.errors import NoFaceFoundError
+from reenact.errors import Hint, NoFaceFoundError, Note
 from reenact.geometry.action_units import read_action_units
 from reenact.perception.crop import LEFT_EYE_OUTER, RIGHT_EYE_OUTER, TRACKER_CROP_SCALE, square_crop, tracker_crop
 from reenact.perception.detector import Detections, Detector
@@ -55,7 +55,7 @@ class TrackReport:
     """All faces found, largest first."""
     face: int
     """Number of the face taken, from 1."""
-    warnings: tuple[str, ...]
+    warnings: tuple[Note, ...]
     """One line each; empty if all is well."""
 
 
@@ -125,7 +125,7 @@ class FaceTracker:
                 faces, geometry = turned, self._locate(frame, turned.boxes_px[chosen])
         warnings = check_face(geometry, frame, min_score=min_score)
         if len(faces) > 1 and face is None:
-            warnings = (several_faces_text(faces), *warnings)
+            warnings = (several_faces_note(faces), *warnings)
         return TrackReport(geometry=geometry, faces=faces, face=chosen + 1, warnings=warnings)
 
     def follow(self, frame: Frame, previous: FaceGeometry, *, careful: bool = False) -> FaceGeometry:
@@ -338,7 +338,7 @@ def far_turn_text(geometry: FaceGeometry, min_score: float) -> str | None:
     )
 
 
-def check_face(geometry: FaceGeometry, frame: Frame, *, min_score: float) -> tuple[str, ...]:
+def check_face(geometry: FaceGeometry, frame: Frame, *, min_score: float) -> tuple[Note, ...]:
     """Refuse a face that cannot be used.
 
     Returns:
@@ -368,7 +368,8 @@ def check_face(geometry: FaceGeometry, frame: Frame, *, min_score: float) -> tup
             "the whole face."
         )
     if outside > 0:
-        return (f"The face touches the border of the picture ({outside:.0%} of it is outside); that part is guessed.",)
+        text = f"The face touches the border of the picture ({outside:.0%} of it is outside); that part is guessed."
+        return (Note(text),)
     return ()
 
 
@@ -379,9 +380,10 @@ def share_outside(geometry: FaceGeometry, frame: Frame) -> float:
     return float(((points < 0) | (points > size)).any(1).float().mean())
 
 
-def several_faces_text(faces: Detections) -> str:
+def several_faces_note(faces: Detections) -> Note:
     """The warning that the largest of several faces was taken."""
-    return (
+    return Note(
         f"{len(faces)} faces found; the largest was taken. Choose another by its number, 1 to {len(faces)} from the "
-        "largest to the smallest (--face)."
+        "largest to the smallest.",
+        hint=Hint.SOURCE_FACE,
     )

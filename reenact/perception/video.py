@@ -11,7 +11,7 @@ import torch
 from jaxtyping import Float, UInt8
 from torch import Tensor
 
-from reenact.errors import NoFaceFoundError
+from reenact.errors import NoFaceFoundError, Note
 from reenact.geometry.action_units import read_action_units
 from reenact.perception.crop import LEFT_EYE_OUTER, RIGHT_EYE_OUTER
 from reenact.perception.smoothing import OneEuroConfig, OneEuroFilter
@@ -56,7 +56,7 @@ class VideoTracker:
         self.check_every = max(round(fps), 1)
         self.reason = ""
         """Why the last frame had no face; "" if it had one."""
-        self.warnings: tuple[str, ...] = ()
+        self.warnings: tuple[Note, ...] = ()
         """Of the first frame with a face."""
         self.mesh_filter = OneEuroFilter(MESH_FILTER, fps)
         self.blendshape_filter = OneEuroFilter(BLENDSHAPE_FILTER, fps)

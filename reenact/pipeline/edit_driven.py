@@ -22,7 +22,7 @@ def check_edits_motion(system: Reenactor[Any, Any, Any]) -> None:
         ConfigError: it is one.
     """
     if not isinstance(system, FaceganReenactor):
-        raise ConfigError(f"The system {system.system!r} knows no Action Units; add them with --system facegan.")
+        raise ConfigError(f"The system {system.system!r} knows no Action Units; choose the system facegan.")
 
 
 def motion_change(identity: FaceganIdentity, action_units: Mapping[str, float], *, neutralise: bool) -> MotionChange:

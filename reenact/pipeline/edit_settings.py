@@ -91,7 +91,7 @@ class FaceEdit:
         if self.mode != below.mode:
             raise ConfigError(
                 f"One edit is {below.mode}, the other {self.mode}: they cannot be joined; "
-                "make both relative or both absolute (--absolute)."
+                "make both relative or both absolute.",
             )
         named = {unit_name(name): value for name, value in below.action_units.items()}
         for name in self.action_units:

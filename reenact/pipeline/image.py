@@ -1,11 +1,12 @@
 """A photo driven by another photo."""
 
 import dataclasses
+from pathlib import Path
 
 import numpy as np
 from jaxtyping import UInt8
 
-from reenact.errors import NoFaceFoundError
+from reenact.errors import Hint, NoFaceFoundError, Note
 from reenact.hub.loading import TrackerKind
 from reenact.perception.tracking import Tracker
 from reenact.pipeline.animate import Animator
@@ -114,16 +115,16 @@ def placed_like(geometry: FaceGeometry, other: FaceGeometry) -> FaceGeometry:
     return dataclasses.replace(geometry, mesh_px=(mesh - centre) * scale + to_centre)
 
 
-def driving_warnings(warnings: tuple[str, ...], name: str) -> tuple[str, ...]:
-    """The tracker's warnings with the driving picture's name and its own option."""
-    return tuple(f"{name}: {warning.replace('--face', '--driving-face')}" for warning in warnings)
+def driving_warnings(warnings: tuple[Note, ...], name: str | Path) -> tuple[Note, ...]:
+    """The tracker's warnings about the driving picture or clip."""
+    return tuple(warning.about(name, hint=Hint.DRIVING_FACE) for warning in warnings)
 
 
 def _find_driver(
     tracker: Tracker, frame: Frame, face: int | None, min_score: float, name: str
-) -> tuple[FaceGeometry, tuple[str, ...]]:
+) -> tuple[FaceGeometry, tuple[Note, ...]]:
     try:
         report = tracker.report(frame, face=face, min_score=min_score)
     except NoFaceFoundError as error:
-        raise NoFaceFoundError(f"{name}: {error}") from error
+        raise error.about(name) from error
     return report.geometry, driving_warnings(report.warnings, name)

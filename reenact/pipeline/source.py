@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from jaxtyping import UInt8
 
-from reenact.errors import NoFaceFoundError
+from reenact.errors import NoFaceFoundError, Note
 from reenact.media import Picture, read_image
 from reenact.perception.tracking import Tracker
 from reenact.pipeline.crop import LARGEST_PX, SMALLEST_PX, cut_face
@@ -77,12 +77,12 @@ def prepare_source(
     try:
         found = tracker.report(frame, face=face, min_score=min_score)
     except NoFaceFoundError as error:
-        raise NoFaceFoundError(f"{name}: {error}") from error
+        raise error.about(name) from error
     whole, quarters = found.geometry, upright_quarters(found.geometry) if system.wants_upright else 0
     warnings = found.warnings
     if quarters:
         frame, whole = turn_quarters(frame, whole, quarters)
-        warnings += ("The head does not stand upright; it is redrawn as it lies, angles count from upright.",)
+        warnings += (Note("The head does not stand upright; it is redrawn as it lies, angles count from upright."),)
     image, geometry = cut_face(frame, whole, system.crop, native=True, smallest_px=smallest_px, largest_px=largest_px)
     device = next(system.parameters()).device
     image = FaceImage(rgb=image.rgb.to(device), crop_from_frame=image.crop_from_frame)
@@ -94,7 +94,7 @@ def prepare_source(
         image=image,
         geometry=whole,
         identity=identity,
-        warnings=tuple(f"{name}: {warning}" for warning in warnings),
+        warnings=tuple(warning.about(name) for warning in warnings),
         quarters=quarters,
     )
 

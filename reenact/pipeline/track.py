@@ -67,10 +67,10 @@ def write_tracks(
         try:
             report = tracker.report(frame, face=face, min_score=min_face_score)
         except NoFaceFoundError as error:
-            raise NoFaceFoundError(f"{path}: {error}") from error
+            raise error.about(path) from error
         head = _head(path, width=frame.shape[1], height=frame.shape[0], fps=None)
         _write(file, head, iter([{"frame": 0, "time_s": 0.0, "face": describe_face(report.geometry)}]))
-        return 1, tuple(f"{path}: {warning}" for warning in report.warnings)
+        return 1, tuple(warning.about(path) for warning in report.warnings)
     with VideoReader(path) as reader:
         info = reader.info
         following = VideoTracker(tracker, float(info.fps), smoothing, face=face, min_score=min_face_score)
@@ -90,7 +90,7 @@ def write_tracks(
         _write(file, _head(path, width=info.width, height=info.height, fps=float(info.fps)), frames())
         if len(missing) == count:
             raise NoFaceFoundError(f"No face in any of the {count} frames of {path}. {following.reason}".strip())
-        warnings = tuple(f"{path}: {warning}" for warning in following.warnings)
+        warnings: tuple[str, ...] = tuple(warning.about(path) for warning in following.warnings)
         if missing:
             warnings += (f"{path}: no face in {len(missing)} of {count} frames ({frame_ranges(missing)}).",)
         return count, warnings + tuple(damage_warnings(reader))

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from fractions import Fraction
 from typing import Literal, TypeVar
 
-from reenact.errors import ConfigError, NoFaceFoundError
+from reenact.errors import ConfigError, Hint, NoFaceFoundError
 from reenact.hub.loading import TrackerKind
 from reenact.media import VideoReader, VideoWriter, check_output
 from reenact.media.video_writer import VIDEO_SUFFIXES
@@ -178,7 +178,7 @@ def reenact_video(
                 raise NoFaceFoundError(f"No face in any of the {done} frames of {driving}. {following.reason}".strip())
         warnings = (
             prepared.warnings
-            + driving_warnings(following.warnings, str(driving))
+            + driving_warnings(following.warnings, driving)
             + tuple(clip_warnings(reader, driving, missing, on_missing_face))
         )
         return VideoResult(
@@ -226,7 +226,8 @@ def track_clip(
         if geometry is None and stop_without_face:
             raise NoFaceFoundError(
                 f"Frame {index} of {reader.path}: {tracker.reason or 'No face found.'} "
-                "Or let such frames be held or skipped (--on-missing-face hold)."
+                "Or let such frames be held or skipped.",
+                hint=Hint.MISSING_FACE,
             )
         yield TrackedFrame(index=index, frame=frame, geometry=geometry)
 

@@ -12,17 +12,17 @@ from collections.abc import Iterator, Mapping, Sequence
 import gradio as gr
 from gradio.utils import get_upload_folder
 
-from reenact.errors import ReenactError, StoppedError
+from reenact.errors import Hint, ReenactError, StoppedError, with_hint
 
 SOURCE_FACE, DRIVING_FACE = "Face in the source", "Face in the driving"
 MISSING_FACE = "Frames without a face"
 """Labels of options that messages point to."""
 
-_IN_WORDS = (
-    (r"--on-missing-face (\w+)", rf"option “{MISSING_FACE}”: \1"),
-    (r"--driving-face", f"option “{DRIVING_FACE}”"),
-    (r"--face", f"option “{SOURCE_FACE}”"),
-)
+_HINTS = {
+    Hint.SOURCE_FACE: f"option “{SOURCE_FACE}”",
+    Hint.DRIVING_FACE: f"option “{DRIVING_FACE}”",
+    Hint.MISSING_FACE: f"option “{MISSING_FACE}”",
+}
 _RESULTS = "results"
 _LOG = logging.getLogger(__name__)
 
@@ -45,7 +45,7 @@ def told(names: Mapping[str, str]) -> Iterator[None]:
         # who pressed Stop knows; only a program that called needs to be told
         raise gr.Error(str(error), visible=False, print_exception=False) from error
     except ReenactError as error:
-        raise message(in_page_words(str(error), names)) from error
+        raise message(in_page_words(error, names)) from error
     except Exception as error:
         number = secrets.token_hex(3)
         _LOG.exception("Unexpected error %s", number)
@@ -59,17 +59,16 @@ def message(text: str) -> gr.Error:
     return gr.Error(html.escape(text, quote=False), duration=None, print_exception=False)
 
 
-def in_page_words(text: str, names: Mapping[str, str]) -> str:
-    """A message of the package, without paths of this server and options of the command line.
+def in_page_words(said: ReenactError | str, names: Mapping[str, str]) -> str:
+    """An error or note of the package, without paths of this server, with the page's words for its hint.
 
     Args:
-        text: the message.
+        said: the error or note.
         names: as in `told`.
     """
+    text = with_hint(said, _HINTS)
     for path, name in names.items():
         text = text.replace(path, name)
-    for option, words in _IN_WORDS:
-        text = re.sub(option, words, text)
     return text[:1].upper() + text[1:]
 
 

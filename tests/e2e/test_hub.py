@@ -166,7 +166,7 @@ def test_publish_tells_what_was_done_and_what_failed(
 @pytest.mark.parametrize(
     ("arguments", "text"),
     [
-        (["download", "correspondence"], "Whose correspondence? Say --owner NAME"),
+        (["download", "correspondence"], "Whose correspondence? Name the owner of"),
         (["download", "nothing"], "'nothing' is no published name"),
         (["download", "your-name/none"], "No repository your-name/none on the Hub"),
         (["push", "nowhere", "--repo", "a/b"], "No checkpoint folder at nowhere"),

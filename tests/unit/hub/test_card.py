@@ -95,7 +95,7 @@ def test_writing_keeps_what_was_written_by_hand(tmp_path: pathlib.Path) -> None:
     assert subject.MARK not in completed
     assert 'load_tracker(checkpoint="me/t")' in completed
     path.write_text(path.read_text().replace(subject.MARK, "I did."))
-    with pytest.raises(OutputError, match="was written by hand; --overwrite replaces it"):
+    with pytest.raises(OutputError, match="was written by hand; allow overwriting to replace it"):
         write_card(folder)
     write_card(folder, overwrite=True)
     assert "I did." not in path.read_text()

@@ -250,7 +250,7 @@ def test_short_names(name: str, owner: str | None, expected: tuple[str, str | No
 @pytest.mark.parametrize(
     ("name", "owner", "text"),
     [
-        ("correspondence", None, "Whose correspondence. Say --owner NAME to fetch NAME/reenact-correspondence"),
+        ("correspondence", None, "Whose correspondence. Name the owner of NAME/reenact-correspondence"),
         ("something", "someone", "'something' is no published name.*perception-tracker"),
         ("someone/thing", "someone", "is no published name"),
         ("someone/thing@", None, "is no published name"),

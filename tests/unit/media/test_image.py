@@ -216,7 +216,7 @@ def test_jpeg_drops_alpha_and_keeps_the_comment(tmp_path: Path, gradient: np.nda
 def test_an_existing_file_stays_unless_told(tmp_path: Path, gradient: np.ndarray):
     path = tmp_path / "a.png"
     path.write_text("precious")
-    with pytest.raises(OutputError, match="exists already.*--overwrite"):
+    with pytest.raises(OutputError, match="exists already.*allow overwriting"):
         write_image(path, gradient)
     assert path.read_text() == "precious"
     write_image(path, gradient, overwrite=True)

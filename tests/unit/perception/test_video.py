@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 
-from reenact.errors import NoFaceFoundError
+from reenact.errors import NoFaceFoundError, Note
 from reenact.perception.detector import Detections
 from reenact.perception.smoothing import OneEuroConfig, OneEuroFilter
 from reenact.perception.tracking import TrackReport, mesh_box
@@ -51,7 +51,7 @@ class Scripted:
         if not faces:
             raise NoFaceFoundError("No face found (best score 0.10, need 0.50)")
         number = face or 1
-        return TrackReport(geometry=faces[number - 1], faces=self.find(frame), face=number, warnings=("hello",))
+        return TrackReport(geometry=faces[number - 1], faces=self.find(frame), face=number, warnings=(Note("hello"),))
 
     def track(self, frame: Frame, *, face: int | None = None, min_score: float = 0.5) -> FaceGeometry:
         return self.report(frame, face=face, min_score=min_score).geometry

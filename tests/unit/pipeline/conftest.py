@@ -11,7 +11,7 @@ import pytest
 import torch
 from torch import nn
 
-from reenact.errors import NoFaceFoundError
+from reenact.errors import Hint, NoFaceFoundError, Note
 from reenact.media import VideoWriter
 from reenact.perception.detector import Detections
 from reenact.perception.tracking import TrackReport, mesh_box
@@ -67,7 +67,7 @@ class MarkTracker:
         geometry = self._face(frame)
         if geometry is None:
             raise NoFaceFoundError("No face found (best score 0.00, need 0.50); give another.")
-        warnings = ("2 faces found; the largest was taken (--face).",) if face is None else ()
+        warnings = (Note("2 faces found; the largest was taken.", hint=Hint.SOURCE_FACE),) if face is None else ()
         return TrackReport(geometry=geometry, faces=self.find(frame), face=face or 1, warnings=warnings)
 
     def follow(self, frame: Frame, previous: FaceGeometry, *, careful: bool = False) -> FaceGeometry:

@@ -232,7 +232,7 @@ def test_a_system_without_action_units_is_refused(engine: Engine, frame: Frame, 
     with pytest.raises(ConfigError, match="edit with facegan"):
         open_edit(frame, engine=other)
     for options in ({"action_units": {"12": 1.0}}, {"neutralise": True}):
-        with pytest.raises(ConfigError, match="--system facegan"):
+        with pytest.raises(ConfigError, match="choose the system facegan"):
             drive(other, frame, driving, **options)
 
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from reenact.errors import NoFaceFoundError
+from reenact.errors import Hint, NoFaceFoundError
 from reenact.media import Picture
 from reenact.pipeline import Engine, reenact_image
 from reenact.pipeline.image import placed_like
@@ -42,7 +42,7 @@ def test_transparency_of_the_source_is_kept(engine: Engine, picture: Callable[..
 def test_warnings_name_picture_and_option(engine: Engine, picture: Callable[..., Frame]) -> None:
     result = reenact_image(picture((160, 120, 60)), picture((200, 100, 80)), system=engine)
     assert [warning.split(":")[0] for warning in result.warnings] == ["the source picture", "the driving picture"]
-    assert "(--driving-face)" in result.warnings[1]
+    assert [warning.hint for warning in result.warnings] == [Hint.SOURCE_FACE, Hint.DRIVING_FACE]
     assert (
         reenact_image(picture((160, 120, 60)), picture((200, 100, 80)), system=engine, face=1, driving_face=1).warnings
         == ()

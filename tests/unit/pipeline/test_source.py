@@ -40,7 +40,7 @@ def test_the_oldest_source_is_forgotten(engine: Engine, picture: Callable[..., F
 
 def test_messages_name_the_picture(engine: Engine, picture: Callable[..., Frame]) -> None:
     source = prepare_source(picture((160, 120, 80)), system=engine.system, tracker=engine.tracker, name="me.png")
-    assert source.warnings == ("me.png: 2 faces found; the largest was taken (--face).",)
+    assert source.warnings == ("me.png: 2 faces found; the largest was taken.",)
     with pytest.raises(NoFaceFoundError, match=r"^me\.png: No face found"):
         prepare_source(picture(None), system=engine.system, tracker=engine.tracker, name="me.png")
 

@@ -4,7 +4,7 @@ import pathlib
 import gradio as gr
 import pytest
 
-from reenact.errors import NoFaceFoundError, StoppedError
+from reenact.errors import Hint, NoFaceFoundError, Note, StoppedError
 from reenact.space.answers import in_page_words, notes, result_folder, result_name, told
 
 
@@ -42,15 +42,16 @@ def test_message_of_the_page_itself_passes() -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "words"),
+    ("said", "words"),
     [
-        ("2 faces found; choose another (--face).", "2 faces found; choose another (option “Face in the source”)."),
-        ("2 faces (--driving-face).", "2 faces (option “Face in the driving”)."),
-        ("Held (--on-missing-face hold).", "Held (option “Frames without a face”: hold)."),
+        (Note("Choose another.", hint=Hint.SOURCE_FACE), "Choose another (option “Face in the source”)."),
+        (Note("Choose another.", hint=Hint.DRIVING_FACE), "Choose another (option “Face in the driving”)."),
+        (NoFaceFoundError("Skip.", hint=Hint.MISSING_FACE), "Skip (option “Frames without a face”)."),
+        (NoFaceFoundError("Allow overwriting.", hint=Hint.OVERWRITE), "Allow overwriting."),
     ],
 )
-def test_options_of_the_command_line_are_called_as_on_the_page(text: str, words: str) -> None:
-    assert in_page_words(text, {}) == words
+def test_hints_are_said_in_the_words_of_the_page(said: Note | NoFaceFoundError, words: str) -> None:
+    assert in_page_words(said, {}) == words
 
 
 def test_notes_are_one_line_each() -> None:

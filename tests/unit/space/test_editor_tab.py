@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import torch
 
-from reenact.errors import NoFaceFoundError, StoppedError
+from reenact.errors import Hint, NoFaceFoundError, StoppedError
 from reenact.media import read_image
 from reenact.pipeline import ImageResult, VideoResult
 from reenact.pipeline.edit import FaceEdit, FaceReading
@@ -226,7 +226,7 @@ def test_missing_background_is_asked_for_before_saving(tab: EditorTab, source: s
 
 def test_error_of_the_pipeline_is_one_message(source: str, tmp_path: pathlib.Path) -> None:
     def refuse(path: pathlib.Path, **_: Any) -> Any:
-        raise NoFaceFoundError(f"{path}: No face found; give another (--face).")
+        raise NoFaceFoundError(f"{path}: No face found; give another.", hint=Hint.SOURCE_FACE)
 
     models = Models(lambda system: system)  # type: ignore[arg-type, return-value]
     tab = EditorTab(models, Runs(), sources=Sources(models, "facegan", refuse))

@@ -8,7 +8,7 @@ import gradio as gr
 import numpy as np
 import pytest
 
-from reenact.errors import NoFaceFoundError, StoppedError
+from reenact.errors import Hint, NoFaceFoundError, StoppedError
 from reenact.media import read_image
 from reenact.pipeline import ImageResult, VideoResult
 from reenact.pipeline.turn import LARGEST_DEG, HeadReading, HeadTurn
@@ -167,7 +167,7 @@ def test_missing_source_is_asked_for(tab: PoseTab, call: str) -> None:
 
 def test_error_of_the_pipeline_is_one_message(source: str) -> None:
     def refuse(path: pathlib.Path, **_: Any) -> Any:
-        raise NoFaceFoundError(f"{path}: No face found; give another (--face).")
+        raise NoFaceFoundError(f"{path}: No face found; give another.", hint=Hint.SOURCE_FACE)
 
     models = Models(lambda system: system)  # type: ignore[arg-type, return-value]
     tab = PoseTab(models, Runs(), sources=Sources(models, "dual_generator", refuse))
