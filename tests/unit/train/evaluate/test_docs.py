@@ -13,7 +13,7 @@ from train.evaluate.settings import Settings
 REPOSITORY = pathlib.Path(__file__).resolve().parents[4]
 PAGES = (
     "docs/evaluation.md",
-    "README.md",
+    "docs/results.md",
     "checkpoints/correspondence/README.md",
     "checkpoints/perception/tracker/README.md",
 )
