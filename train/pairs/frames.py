@@ -13,7 +13,6 @@ from train.augment.crops import warp_crop
 from train.augment.mirror import mesh_mirror
 from train.data.faces import FaceData
 from train.data.resident import ResidentFaces, crop_meshes, sampling_grid, shrink_blur_px
-from train.recipes.correspondence import PairDraws
 from train.run.loop import Batch
 
 FRAME_PX = 256
@@ -50,6 +49,22 @@ class PairConfig:
     """Standard deviation of the logarithms of gain, gain per channel and gamma."""
     resident: bool = False
     """Keep the pictures on the device and cut the crops there: for GPUs, which would wait for the CPU."""
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class PairDraws:
+    """What is drawn for a batch of n pairs: both frames of a pair get the same similarity, mirror and light."""
+
+    rows: np.ndarray
+    """(n, 2) rows of source and target."""
+    crop_from_frame: np.ndarray
+    """(n, 3, 3)."""
+    flips: np.ndarray
+    """(n,) bool, which pairs are mirrored."""
+    luts: np.ndarray
+    """(n, 256, 3) uint8, gain and gamma of the channels as tables."""
+    own: np.ndarray
+    """(n,) bool, which pairs take the tracker's meshes, where there are such."""
 
 
 class PairSampler:

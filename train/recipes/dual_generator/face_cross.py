@@ -4,7 +4,7 @@ from typing import Any
 
 from reenact.errors import ConfigError
 from train.data.faces import FaceData
-from train.recipes.dual_generator import face as dual_generator_face
+from train.recipes.dual_generator import face
 from train.recipes.dual_generator.face import FaceTask
 from train.run.loop import LoopConfig
 
@@ -23,4 +23,4 @@ def build(train: FaceData, val: FaceData, arguments: Any) -> tuple[FaceTask, Loo
             "cross-reenactment starts from a generator that can redraw a face; train dual_generator_face first, and "
             "give its export folder as --init"
         )
-    return dual_generator_face.build(train, val, arguments, cross_share=CROSS_SHARE)
+    return face.build(train, val, arguments, cross_share=CROSS_SHARE)
