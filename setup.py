@@ -1,0 +1,9 @@
+"""What pyproject.toml cannot say: the wheel carries ``checkpoints/`` inside the package, as ``reenact/checkpoints``."""
+
+from setuptools import find_packages, setup
+
+setup(
+    packages=[*find_packages(include=["reenact", "reenact.*"]), "reenact.checkpoints"],
+    package_dir={"reenact.checkpoints": "checkpoints"},
+    package_data={"reenact.checkpoints": ["**/README.md", "**/config.json", "**/model.safetensors"]},
+)
