@@ -8,7 +8,7 @@ import pathlib
 import shlex
 import sys
 from collections.abc import Iterator
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 import torch
 import tyro
@@ -19,6 +19,7 @@ from train.data.stream import ShardFeed, make_feed
 from train.recipes import find_recipe
 from train.run.cost import price
 from train.run.loop import run
+from train.run.precision import Precision, describe_precision
 from train.run.processes import join_processes
 from train.run.provenance import data_facts, digest, program_facts
 from train.run.trackers import TrackerName
@@ -72,8 +73,9 @@ class Arguments:
     """Peak learning rate, instead of the recipe's."""
     warmup_steps: int | None = None
     """Steps of the linear warm-up, instead of the recipe's."""
-    mixed_precision: Literal["no", "fp16", "bf16"] | None = None
-    """Precision of the forward passes, instead of the recipe's. fp16 is for GPUs without bf16."""
+    mixed_precision: Precision | None = None
+    """Precision of the forward passes, instead of the recipe's. auto: bf16 where the hardware has units for it, else
+    fp16 on GPUs and fp32 on CPUs. no: fp32."""
     compile: bool | None = None
     """Compile networks and losses, instead of the recipe's choice."""
     seed: int = 0
@@ -133,7 +135,9 @@ def train(arguments: Arguments, command: str) -> None:
     loop = dataclasses.replace(loop, **changes)
     if arguments.dry_run:
         cost = price(task, loop, processes.num_processes)
-        _print_once(processes, facts | {"loop": dataclasses.asdict(loop)} | program_facts() | {"cost": cost})
+        precision = describe_precision(loop.mixed_precision, processes.device)
+        facts |= {"loop": dataclasses.asdict(loop), "precision": precision}
+        _print_once(processes, facts | program_facts() | {"cost": cost})
         return
     with contextlib.closing(feed) if feed is not None else contextlib.nullcontext():
         settings = facts["arguments"] | {"data_facts": facts["data"]}

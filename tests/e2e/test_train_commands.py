@@ -127,6 +127,7 @@ def test_a_dry_run_prints_its_price_and_leaves_nothing(
     assert facts["loop"]["accumulate"] == 3
     assert facts["data"]["train"]["pictures"] == 16
     assert {"commit", "versions", "hardware"} <= facts.keys()
+    assert facts["precision"] == "fp32 (as asked)"
     assert facts["cost"]["parameters"]["networks"] > 3_000_000
     assert facts["cost"]["gmac_per_sample"] > 0.1
     assert facts["cost"]["samples"] == 4 * 2 * 3

@@ -12,6 +12,7 @@ from reenact.hub.checkpoint import load_weights, read_checkpoint, read_network_c
 from reenact.perception.identity import IdentityConfig, IdentityNetwork
 from reenact.perception.layers import fold_batch_norms
 from reenact.weights import embedded_weights
+from train.run.precision import computes_in_bf16
 
 _VGG_BLOCKS = ((64, 2), (128, 2), (256, 4), (512, 4), (512, 1))
 """Channels and convolutions of VGG-19's blocks, up to the first activation of the fifth."""
@@ -94,9 +95,10 @@ def perceptual_loss(
 ) -> Tensor:
     """Sum over layers of the mean L1 between features (FACEGAN, equation 6); `wanted` gets no gradient.
 
-    The features are computed in bf16, which is exact enough to compare them and half the time on a CPU.
+    The features are computed in bf16 where the device has units for it: exact enough to compare them, in half the time.
     """
-    with torch.autocast(picture.device.type, torch.bfloat16):
+    device = picture.device
+    with torch.autocast(device.type, torch.bfloat16, enabled=computes_in_bf16(device)):
         with torch.no_grad():
             target = features(wanted.contiguous(memory_format=torch.channels_last))
         found = features(picture.contiguous(memory_format=torch.channels_last))

@@ -9,7 +9,7 @@ import math
 import pathlib
 import time
 from collections.abc import Mapping, Sequence
-from typing import Any, Literal, Protocol
+from typing import Any, Protocol
 
 import numpy as np
 import torch
@@ -21,6 +21,7 @@ from train.run.average import WeightAverage, fill
 from train.run.batches import Feed, Prefetcher, seed_forward
 from train.run.export import as_loaded
 from train.run.log import Logbook, Pace
+from train.run.precision import Precision, describe_precision
 from train.run.processes import (
     apply_gradients,
     clip_gradients,
@@ -65,8 +66,8 @@ class LoopConfig:
     """Gradients are scaled down to this norm."""
     ema_decay: float = 0.998
     """Of the weights that are validated and shipped."""
-    mixed_precision: Literal["no", "fp16", "bf16"] = "bf16"
-    """bf16 about doubles the speed of recent CPUs and GPUs; fp16 is for GPUs older than that."""
+    mixed_precision: Precision = "auto"
+    """Of the forward passes; `auto` is bf16 where the CPU or GPU computes in it, which about doubles the speed."""
     compile: bool = False
     """Compile networks and losses (torch.compile): minutes of start-up for 1.3 to 2 times the speed."""
     partial_gradients: bool = False
@@ -165,6 +166,7 @@ def run(
     """
     accelerator = make_accelerator(config.mixed_precision, config.accumulate, config.partial_gradients)
     device, is_main = accelerator.device, accelerator.is_main_process
+    precision = describe_precision(config.mixed_precision, device)
     record = check_run(out, settings_of(config, settings or {}, accelerator.num_processes))
     tracker_names = choose_trackers(track)
     set_seed(config.seed)
@@ -182,7 +184,8 @@ def run(
     accelerator.wait_for_everyone()
     if is_main:
         remove_half_written(out / "checkpoints")
-        write_run(out, record, step, command, accelerator.num_processes)
+        write_run(out, record, step, command, accelerator.num_processes, precision)
+    accelerator.print(f"precision: {precision}")
     if step:
         accelerator.print(f"resumed at step {step} from {out / 'checkpoints'}")
 

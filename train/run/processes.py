@@ -27,6 +27,7 @@ from torch.distributed.tensor import DTensor
 from torch.nn.parallel import DistributedDataParallel
 
 from reenact.errors import ConfigError
+from train.run.precision import Precision, choose_precision
 
 PATIENCE = datetime.timedelta(hours=1)
 """How long processes wait for one that decodes or validates. One that dies is noticed at once, by the launcher."""
@@ -44,7 +45,7 @@ def join_processes() -> accelerate.PartialState:
     return accelerate.PartialState(cpu=wants_cpu(), timeout=PATIENCE)
 
 
-def make_accelerator(mixed_precision: str, accumulate: int, partial_gradients: bool) -> accelerate.Accelerator:
+def make_accelerator(mixed_precision: Precision, accumulate: int, partial_gradients: bool) -> accelerate.Accelerator:
     """The accelerator of a run.
 
     Raises:
@@ -61,8 +62,9 @@ def make_accelerator(mixed_precision: str, accumulate: int, partial_gradients: b
         ),
     ]
     cpu = wants_cpu()
+    mixed_precision = choose_precision(mixed_precision, torch.device("cpu" if cpu else "cuda"))
     if mixed_precision == "fp16" and cpu:
-        raise ConfigError("fp16 needs a GPU; take --mixed-precision bf16 or no")
+        raise ConfigError("fp16 needs a GPU; take --mixed-precision auto or no")
     accelerator = accelerate.Accelerator(
         mixed_precision=mixed_precision,
         gradient_accumulation_steps=accumulate,

@@ -132,10 +132,10 @@ def _in_words(value: Any) -> str:
     return "not set" if value is None else json.dumps(value)
 
 
-def write_run(out: pathlib.Path, run: dict[str, Any], step: int, command: str, processes: int) -> None:
+def write_run(out: pathlib.Path, run: dict[str, Any], step: int, command: str, processes: int, precision: str) -> None:
     """Add this start to what `check_run` returned and write ``out/run.json``."""
-    start = {"step": step, "command": command, "processes": processes, "time": time.strftime("%Y-%m-%dT%H:%M:%S%z")}
-    run["starts"].append(start | program_facts())
+    start = {"step": step, "command": command, "processes": processes, "precision": precision}
+    run["starts"].append(start | {"time": time.strftime("%Y-%m-%dT%H:%M:%S%z")} | program_facts())
     out.mkdir(parents=True, exist_ok=True)
     text = json.dumps(run, indent=2) + "\n"
     write_atomically(out / "run.json", lambda file: file.write(text.encode()))

@@ -84,7 +84,7 @@ class TrainingState:
                 fill(player.bare.state_dict(), state["modules"][name])
                 player.optimizer.load_state_dict(_as_held(state["optimizers"][name], player.optimizer))
             self.average.load_state_dict(state["average"])
-            if self.accelerator.scaler is not None:
+            if self.accelerator.scaler is not None and state["scaler"] is not None:  # None: it ran in another precision
                 self.accelerator.scaler.load_state_dict(state["scaler"])
             return int(state["step"])
         except (KeyError, ValueError, RuntimeError, TypeError, AttributeError) as error:

@@ -227,7 +227,7 @@ def test_fp16_scales_both_losses_once_and_leaves_out_steps_that_overflow(tmp_pat
 
 
 def test_fp16_without_a_gpu_is_refused(tmp_path: pathlib.Path) -> None:
-    with pytest.raises(ConfigError, match="fp16 needs a GPU; take --mixed-precision bf16 or no"):
+    with pytest.raises(ConfigError, match="fp16 needs a GPU; take --mixed-precision auto or no"):
         run(ToyTask(), dataclasses.replace(CONFIG, mixed_precision="fp16"), tmp_path, command="toy")
 
 
