@@ -25,6 +25,7 @@ from benchmarks.speed import REPOSITORY, describe_machine
 from reenact.errors import ReenactError
 from reenact.geometry.action_units import BLENDSHAPE_NAMES, UNITS, BlendshapeUnit, read_action_units
 from reenact.geometry.landmarks import LANDMARKS_68
+from reenact.geometry.unit_movements import UnitMovements
 from reenact.hub import load_parser, load_tracker
 from reenact.perception.parser import PARSER_CLASSES, PARSER_CROP_PX
 from reenact.perception.tracking import Tracker
@@ -37,7 +38,6 @@ from reenact.types import ACTION_UNITS, FaceGeometry, Frame, head_angles_rad
 from train.data.faces import FaceData, load_faces
 from train.evaluate.encoders import OwnEncoder, aligned_crops
 from train.evaluate.perceptual import sha256_of
-from train.pairs.unit_movements import UnitMovements
 
 LEVELS = (0.0, 2.5, 5.0)
 """FACS intensities every unit is set to; the other units stay as the source has them."""
@@ -205,7 +205,7 @@ def move_by_table(system: FaceganReenactor) -> None:
         count = len(motion.action_units)
         shape = identity.rigged.shape[:, at].expand(count, -1, -1)
         own = identity.motion.action_units.expand(count, -1, -1)
-        moved = movements.apply(shape, own, motion.action_units)
+        moved = movements.move(shape, own, motion.action_units)
         return DrivenFace(landmarks=motion.pose.apply(moved)[..., :2], pose=motion.pose)
 
     system.transform = transform  # type: ignore[method-assign]

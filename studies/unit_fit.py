@@ -1,4 +1,4 @@
-"""Prints the table of `train/pairs/unit_table.py`: ``python -m studies.unit_fit --data DIR``.
+"""Prints the table of `reenact/geometry/unit_table.py`: ``python -m studies.unit_fit --data DIR``.
 
     movement of a unit = gain x regression on portraits, on the unit's points + strokes
 
@@ -23,10 +23,10 @@ from torch import Tensor
 from reenact.geometry.action_units import read_action_unit_sides
 from reenact.geometry.landmarks import LANDMARKS_68
 from reenact.geometry.morphable import MorphableModel, load_morphable
+from reenact.geometry.unit_movements import UNIT_POINTS, mirror_68
 from reenact.types import ACTION_UNITS
 from train.augment.mirror import mesh_mirror
 from train.data.faces import FaceData, load_faces
-from train.pairs.unit_movements import UNIT_POINTS, mirror_68
 
 GAINS: dict[int, float] = {
     1: 2.5,

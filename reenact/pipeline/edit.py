@@ -26,6 +26,7 @@ from reenact.pipeline.progress import Progress, ShouldStop, never, no_progress
 from reenact.pipeline.session import FaceSession, Shown, count_frames, open_face, write_drawn
 from reenact.pipeline.source import PictureLike, Source
 from reenact.pipeline.video import VideoResult
+from reenact.systems.base import PoseControls
 from reenact.systems.facegan.reenactor import DrivenFace, FaceganIdentity, FaceganReenactor
 from reenact.types import Frame
 
@@ -137,11 +138,12 @@ class EditSession(FaceSession):
     def _draw(self, wanted: FaceReading, *, preview: bool = False) -> Shown:
         if is_same(wanted, self.reading):
             return Shown(rgb=self._still(preview), changed=None)
-        angles = torch.deg2rad(torch.tensor([[wanted.pitch_deg, wanted.yaw_deg, wanted.roll_deg]]))
-        units = (wanted.action_units / FACS_MAXIMUM)[None]
+        device = self._source.identity.rgb.device
+        angles = torch.deg2rad(torch.tensor([[wanted.pitch_deg, wanted.yaw_deg, wanted.roll_deg]], device=device))
+        units = (wanted.action_units / FACS_MAXIMUM)[None].to(device)
 
         def drive(identity: FaceganIdentity) -> DrivenFace:
-            return self._system.pose_face(identity, units.to(identity.rgb), angles.to(identity.rgb))
+            return self._system.pose(identity, PoseControls(action_units=units, angles_rad=angles))
 
         return self._redraw(drive, preview=preview)
 

@@ -36,7 +36,7 @@ class Source:
     """What the system keeps of it."""
     warnings: tuple[str, ...]
     quarters: int = 0
-    """Counter-clockwise quarter turns from the picture that was given to `frame` (`Reenactor.wants_upright`)."""
+    """Counter-clockwise quarter turns from the picture that was given to `frame` (`Reenactor.needs`)."""
 
     def turned_back(self, picture: Frame) -> UInt8[np.ndarray, "_ _ 3"]:
         """A result as the picture that was given lies."""
@@ -78,7 +78,7 @@ def prepare_source(
         found = tracker.report(frame, face=face, min_score=min_score)
     except NoFaceFoundError as error:
         raise error.about(name) from error
-    whole, quarters = found.geometry, upright_quarters(found.geometry) if system.wants_upright else 0
+    whole, quarters = found.geometry, upright_quarters(found.geometry) if "upright" in system.needs else 0
     warnings = found.warnings
     if quarters:
         frame, whole = turn_quarters(frame, whole, quarters)
@@ -126,9 +126,9 @@ def look_closer(image: FaceImage, geometry: FaceGeometry, system: Reenactor[Any,
     """
     return dataclasses.replace(
         image,
-        head=head_matte(image.rgb) if system.wants_head else None,
-        parsing=parse_squares(image.rgb) if system.wants_parsing else None,
-        embedding=face_codes(image.rgb, geometry.mesh_px) if system.wants_embedding else None,
+        head=head_matte(image.rgb) if "head" in system.needs else None,
+        parsing=parse_squares(image.rgb) if "parsing" in system.needs else None,
+        embedding=face_codes(image.rgb, geometry.mesh_px) if "embedding" in system.needs else None,
     )
 
 

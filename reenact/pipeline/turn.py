@@ -21,6 +21,7 @@ from reenact.pipeline.progress import Progress, ShouldStop, never, no_progress
 from reenact.pipeline.session import FaceSession, Shown, check_timing, count_frames, open_face, write_drawn
 from reenact.pipeline.source import PictureLike, Source
 from reenact.pipeline.video import VideoResult
+from reenact.systems.base import PoseControls
 from reenact.systems.dual_generator.reenactor import DrivenHead, DualGeneratorIdentity, DualGeneratorReenactor
 from reenact.types import FaceGeometry, Frame, head_angles_rad
 
@@ -160,7 +161,8 @@ class TurnSession(FaceSession):
         angles = torch.deg2rad(torch.tensor([[wanted.pitch_deg, wanted.yaw_deg, wanted.roll_deg]]))
 
         def drive(identity: DualGeneratorIdentity) -> DrivenHead:
-            return self._system.pose_face(identity, angles.to(identity.rgb))
+            units = self._system.read_controls(identity).action_units
+            return self._system.pose(identity, PoseControls(action_units=units, angles_rad=angles.to(units)))
 
         return self._redraw(drive, preview=preview)
 

@@ -15,12 +15,17 @@ from typing import Any, Generic, Literal, TypeVar
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from reenact.errors import ConfigError
 from reenact.types import CropSpec, FaceGeometry, FaceImage
 from reenact.weights import WeightsInfo
 
 Identity = TypeVar("Identity")
 Motion = TypeVar("Motion")
 Driven = TypeVar("Driven")
+
+Need = Literal["head", "parsing", "embedding", "upright"]
+"""What a system would like of a source crop. head, parsing, embedding: these fields of `FaceImage`; it draws without
+them, too, but less well. upright: sources whose head lies on its side are turned, and the results turned back."""
 
 MotionMode = Literal["absolute", "relative"]
 """absolute: the driving face's expression and rotation as they are, its displacement and growth since the neutral
@@ -37,6 +42,16 @@ class Rendered:
     """0 where the source's pixel was kept untouched, 1 where it was redrawn; paste-back fades along it."""
 
 
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class PoseControls:
+    """What f frames of a face shall do, or what a face does (f = 1)."""
+
+    action_units: Float[Tensor, "f 17 2"]
+    """In the order of `ACTION_UNITS`, 0 to 1, the person's left and right."""
+    angles_rad: Float[Tensor, "f 3"]
+    """Pitch, yaw, roll of the head; `reenact.types.head_angles_rad`."""
+
+
 class Reenactor(nn.Module, abc.ABC, Generic[Identity, Motion, Driven]):
     """A system, loaded and ready. Inputs and outputs live on the module's device; nothing here needs gradients off.
 
@@ -48,14 +63,10 @@ class Reenactor(nn.Module, abc.ABC, Generic[Identity, Motion, Driven]):
     """Its id in `reenact.systems.SYSTEMS`."""
     crop: CropSpec
     """How source and driving crops are cut."""
-    wants_head: bool = False
-    """Whether it draws better if source crops come with `FaceImage.head`; it draws without, too."""
-    wants_parsing: bool = False
-    """The same for `FaceImage.parsing`."""
-    wants_embedding: bool = False
-    """The same for `FaceImage.embedding`."""
-    wants_upright: bool = False
-    """Whether sources whose head lies have to be turned upright for it; their results are turned back."""
+    needs: frozenset[Need] = frozenset()
+    """What it would like of a source crop."""
+    can_pose: bool = False
+    """Whether it has `read_controls` and `pose`."""
     networks: Any  # an nn.Module of the system's own class
     """The trained part: what a checkpoint holds."""
     weights: WeightsInfo | None = None
@@ -108,6 +119,33 @@ class Reenactor(nn.Module, abc.ABC, Generic[Identity, Motion, Driven]):
                 and pose. A driver who does not move gives, in relative mode, the source itself.
             mode: see `MotionMode`.
         """
+
+    def read_controls(self, identity: Identity) -> PoseControls:
+        """What the source itself does, f = 1.
+
+        Raises:
+            ConfigError: the system cannot pose.
+        """
+        raise self._cannot_pose()
+
+    def pose(self, identity: Identity, controls: PoseControls) -> Driven:
+        """The source with these Action Units and head angles instead of a driver's motion.
+
+        The head keeps its size and turns about the base of its skull. The source's own controls give the source.
+
+        Args:
+            identity: the source's.
+            controls: f frames on the source's device; units are clamped to 0 to 1.
+
+        Raises:
+            ConfigError: the system cannot pose.
+        """
+        raise self._cannot_pose()
+
+    def _cannot_pose(self) -> ConfigError:
+        return ConfigError(
+            f"The system {self.system!r} takes its motion from a driver; it cannot set Action Units or head angles."
+        )
 
     @abc.abstractmethod
     def render(self, identity: Identity, driven: Driven) -> Rendered:

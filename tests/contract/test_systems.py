@@ -11,8 +11,8 @@ from reenact.errors import ConfigError, ShapeError
 from reenact.geometry.morphable import load_morphable
 from reenact.hub import load
 from reenact.systems import SYSTEMS
-from reenact.systems.base import Reenactor, Rendered
-from reenact.types import FaceGeometry, FaceImage
+from reenact.systems.base import PoseControls, Reenactor, Rendered
+from reenact.types import ACTION_UNITS, FaceGeometry, FaceImage
 from tests.contract.systems import SYSTEMS_UNDER_TEST
 from tests.synthetic import face_set, painted_clip
 from train.run.export import as_loaded, write_model
@@ -137,6 +137,25 @@ def test_a_neutral_frame_is_found_and_can_be_selected(system: AnyReenactor, sour
     )
     alone = system.render(identity, system.retarget(identity, read_alone, read_alone, "absolute"))
     torch.testing.assert_close(by_select.rgb, alone.rgb, atol=2e-3, rtol=0)
+
+
+def test_own_controls_give_the_source_bit_for_bit_and_others_another_face(system: AnyReenactor, source: Clip) -> None:
+    identity = system.encode_identity(*source)
+    own = PoseControls(action_units=torch.zeros(1, 17, 2), angles_rad=torch.zeros(1, 3))
+    if not system.can_pose:
+        for refused in (lambda: system.read_controls(identity), lambda: system.pose(identity, own)):
+            with pytest.raises(ConfigError, match="takes its motion from a driver"):
+                refused()
+        return
+    own = system.read_controls(identity)
+    still = system.render(identity, system.pose(identity, own))
+    assert torch.equal(still.rgb, source[0].rgb) and still.changed.max() == 0
+    units, angles = own.action_units.repeat(3, 1, 1), own.angles_rad.repeat(3, 1)
+    units[1, ACTION_UNITS.index(26)], angles[2, 1] = 1 - units[1, ACTION_UNITS.index(26)], angles[2, 1] + 0.4
+    rendered = system.render(identity, system.pose(identity, PoseControls(action_units=units, angles_rad=angles)))
+    torch.testing.assert_close(rendered.rgb[:1], source[0].rgb, atol=2e-3, rtol=0)
+    for frame in rendered.rgb[1:]:
+        assert (frame - source[0].rgb).abs().max() > 0.05
 
 
 def test_two_sources_at_once_are_refused_in_words(system: AnyReenactor, driving: Clip) -> None:

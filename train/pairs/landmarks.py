@@ -4,7 +4,7 @@ Three kinds of pairs teach the landmark transformer:
 
     clip    two frames of one clip: what the paper trains on (section 4)
     rig     one face, and the same face with some Action Units and the head's pose moved on the morphable model: each
-            unit is seen on its own there, which talking people do not show (`train/pairs/unit_movements.py`)
+            unit is seen on its own there, which talking people do not show (`reenact/geometry/unit_movements.py`)
     cross   one person's neutral face under another's expression and pose, put together by the morphable model
 
 The last two are not in the paper. They make the sliders mean what FACS says, and drivers work on other people.
@@ -21,11 +21,11 @@ from torch import Tensor
 from reenact.geometry.action_units import read_action_unit_sides
 from reenact.geometry.landmarks import LANDMARKS_68
 from reenact.geometry.morphable import MorphableModel
+from reenact.geometry.unit_movements import UnitMovements, mirror_68
 from reenact.systems.facegan.landmarks import normalise_landmarks, rotation_of_angles
 from reenact.types import head_angles_rad
 from train.augment.mirror import mesh_mirror
 from train.data.faces import FaceData
-from train.pairs.unit_movements import UnitMovements, mirror_68
 
 _FIT_ROWS = 1024
 
@@ -123,7 +123,7 @@ class LandmarkTable:
         source = Motions(project(shape, turned), own.units, turned)
         units = edited_units(own.units, rng)
         angles = _turned(turned, rng, share=0.5)
-        moved = project(self.movements.apply(shape, own.units, units), angles)
+        moved = project(self.movements.move(shape, own.units, units), angles)
         return LandmarkPair(source, Motions(moved, units, angles))
 
     def cross_pairs(self, rng: np.random.Generator, size: int) -> LandmarkPair:

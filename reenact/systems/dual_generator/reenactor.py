@@ -1,4 +1,4 @@
-"""The dual generator behind the four verbs, and a fifth: a head turned by hand."""
+"""The dual generator as a `Reenactor`."""
 
 import copy
 import dataclasses
@@ -10,6 +10,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from reenact.errors import ConfigError, ShapeError
+from reenact.geometry.action_units import read_action_unit_sides
 from reenact.geometry.flow import draw_face
 from reenact.geometry.head import Head, PosedHead, build_head, pose_head, twin_of
 from reenact.geometry.head_sheets import FACE
@@ -17,8 +18,9 @@ from reenact.geometry.landmarks import landmarks68_of
 from reenact.geometry.matching import MatchedIdentity, match_shape, split_identity
 from reenact.geometry.morphable import MorphableModel, load_morphable
 from reenact.geometry.placement import SKULL_BASE, rotation_of_angles, turn_on_neck
+from reenact.geometry.unit_movements import UnitMovements
 from reenact.ops.warp import resize
-from reenact.systems.base import MotionMode, Reenactor, Rendered
+from reenact.systems.base import MotionMode, PoseControls, Reenactor, Rendered
 from reenact.systems.dual_generator.config import DualGeneratorConfig
 from reenact.systems.dual_generator.finish import changed_share, draw_landmarks, finish, moved_share
 from reenact.systems.dual_generator.motion import HeadMotion, find_neutral, read_head_motion
@@ -41,6 +43,8 @@ class DualGeneratorIdentity:
     mesh: Float[Tensor, "1 478 3"]
     """In half-sides of the crop."""
     matched: MatchedIdentity
+    action_units: Float[Tensor, "1 17 2"]
+    """What it does in its picture, left and right."""
     shape: SourceShape
     heads: tuple[Head, Head | None] | None
     """The source's head and its mirrored twin; None in the paper's form, which draws without."""
@@ -63,9 +67,8 @@ class DualGeneratorReenactor(Reenactor[DualGeneratorIdentity, HeadMotion, Driven
     """Finds the source's landmarks for a driver's action, moves its head under them and draws what that leaves open."""
 
     system = "dual_generator"
-    wants_parsing = True
-    wants_embedding = True
-    wants_upright = True
+    needs = frozenset({"parsing", "embedding", "upright"})
+    can_pose = True
 
     def __init__(self, config: DualGeneratorConfig, morphable: MorphableModel | None = None) -> None:
         """Untrained networks of `config`; the embedded morphable model unless another is given."""
@@ -75,6 +78,7 @@ class DualGeneratorReenactor(Reenactor[DualGeneratorIdentity, HeadMotion, Driven
         self.networks: DualGeneratorNetworks = DualGeneratorNetworks(config)
         self.morphable = load_morphable() if morphable is None else morphable
         self.anchored = AnchoredShape(self.morphable)
+        self.units = UnitMovements(self.morphable)
         self._on_cpu = (copy.deepcopy(self.morphable),)  # heads are moved there; a tuple, so that it stays there
 
     @classmethod
@@ -112,6 +116,7 @@ class DualGeneratorReenactor(Reenactor[DualGeneratorIdentity, HeadMotion, Driven
             code=self.networks.face.encode_source(rgb),
             mesh=mesh,
             matched=matched,
+            action_units=read_action_unit_sides(geometry.blendshapes, mesh),
             shape=self.anchored.take(landmarks68_of(mesh), matched.pose, code.to(rgb)),
             heads=self._build_heads(rgb, mesh, image.parsing) if self.config.source_features else None,
         )
@@ -138,16 +143,17 @@ class DualGeneratorReenactor(Reenactor[DualGeneratorIdentity, HeadMotion, Driven
         shape = self.anchored.carry(matched.shape, self.anchored.agree(matched.shape, landmarks))
         return DrivenHead(mesh=matched.pose.apply(shape))
 
-    def pose_face(self, identity: DualGeneratorIdentity, angles_rad: Float[Tensor, "f 3"]) -> DrivenHead:
-        """The source's head, turned on its neck by hand; its expression and its size are kept.
+    def read_controls(self, identity: DualGeneratorIdentity) -> PoseControls:
+        return PoseControls(action_units=identity.action_units, angles_rad=identity.angles_rad)
 
-        Args:
-            identity: the source's.
-            angles_rad: pitch, yaw, roll.
-        """
-        own = identity.matched.pose
-        shape = own.invert(identity.mesh).expand(len(angles_rad), -1, -1)
-        return DrivenHead(mesh=turn_on_neck(own, rotation_of_angles(angles_rad)).apply(shape))
+    def pose(self, identity: DualGeneratorIdentity, controls: PoseControls) -> DrivenHead:
+        own, frames = identity.matched.pose, len(controls.angles_rad)
+        shape = own.invert(identity.mesh).expand(frames, -1, -1)
+        landmarks = self.units.move(
+            landmarks68_of(shape), identity.action_units.expand(frames, -1, -1), controls.action_units.clamp(0, 1)
+        )
+        shape = self.anchored.carry(shape, landmarks)
+        return DrivenHead(mesh=turn_on_neck(own, rotation_of_angles(controls.angles_rad)).apply(shape))
 
     def render(self, identity: DualGeneratorIdentity, driven: DrivenHead) -> Rendered:
         side, count = self.crop.network_px, len(driven.mesh)

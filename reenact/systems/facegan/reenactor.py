@@ -1,4 +1,4 @@
-"""FACEGAN behind the four verbs, and a fifth: a face whose Action Units and head angles are set by hand."""
+"""FACEGAN as a `Reenactor`."""
 
 import dataclasses
 from typing import Any
@@ -13,7 +13,7 @@ from reenact.geometry.landmarks import LANDMARKS_68
 from reenact.geometry.morphable import MorphableModel, Pose, load_morphable
 from reenact.geometry.placement import turn_on_neck
 from reenact.ops.warp import resize, warp
-from reenact.systems.base import MotionMode, Reenactor, Rendered
+from reenact.systems.base import MotionMode, PoseControls, Reenactor, Rendered
 from reenact.systems.facegan.background import changed_near, close_hole, heads_in, under_chin
 from reenact.systems.facegan.conditions import TargetView, target_view
 from reenact.systems.facegan.config import FaceganConfig
@@ -80,7 +80,8 @@ class FaceganReenactor(Reenactor[FaceganIdentity, FaceMotion, DrivenFace]):
     """Moves the source's landmarks by Action Units, draws the head under them and mixes it with the background."""
 
     system = "facegan"
-    wants_head = True
+    needs = frozenset({"head"})
+    can_pose = True
 
     def __init__(self, config: FaceganConfig, morphable: MorphableModel | None = None) -> None:
         """Untrained networks of `config`; the embedded morphable model unless another is given."""
@@ -150,18 +151,12 @@ class FaceganReenactor(Reenactor[FaceganIdentity, FaceMotion, DrivenFace]):
     ) -> DrivenFace:
         return self.transform(identity, carry_motion(identity.motion, motion, neutral, mode))
 
-    def pose_face(
-        self, identity: FaceganIdentity, action_units: Float[Tensor, "f 17 2"], angles_rad: Float[Tensor, "f 3"]
-    ) -> DrivenFace:
-        """The source doing this, by hand: its head stays on its neck and keeps its size.
+    def read_controls(self, identity: FaceganIdentity) -> PoseControls:
+        return PoseControls(action_units=identity.motion.action_units, angles_rad=identity.motion.angles_rad)
 
-        Args:
-            identity: the source's.
-            action_units: 0 to 1, the person's left and right.
-            angles_rad: pitch, yaw, roll.
-        """
-        pose = turn_on_neck(identity.motion.pose, rotation_of_angles(angles_rad))
-        return self.transform(identity, FaceMotion(action_units=action_units.clamp(0, 1), pose=pose))
+    def pose(self, identity: FaceganIdentity, controls: PoseControls) -> DrivenFace:
+        pose = turn_on_neck(identity.motion.pose, rotation_of_angles(controls.angles_rad))
+        return self.transform(identity, FaceMotion(action_units=controls.action_units.clamp(0, 1), pose=pose))
 
     def transform(self, identity: FaceganIdentity, motion: FaceMotion) -> DrivenFace:
         """L_T: the source's landmarks, doing `motion` (half-sides of the source crop)."""

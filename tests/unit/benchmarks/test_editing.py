@@ -19,6 +19,7 @@ from benchmarks.editing import (
 )
 from reenact.geometry.action_units import BLENDSHAPE_NAMES
 from reenact.geometry.morphable import load_morphable
+from reenact.systems.base import PoseControls
 from reenact.systems.facegan.config import FaceganConfig
 from reenact.systems.facegan.reenactor import FaceganReenactor, own_landmarks, to_half_sides
 from reenact.types import ACTION_UNITS, FaceGeometry, FaceImage
@@ -122,9 +123,10 @@ def test_the_table_moves_landmarks_in_the_place_of_the_transformer() -> None:
         identity = system.encode_identity(image, face)
         wanted = identity.motion.action_units.clone()
         wanted[:, ACTION_UNITS.index(12)] = 1
-        before = system.pose_face(identity, wanted, identity.motion.angles_rad).landmarks
+        controls = PoseControls(action_units=wanted, angles_rad=identity.motion.angles_rad)
+        before = system.pose(identity, controls).landmarks
         move_by_table(system)
-        after = system.pose_face(identity, wanted, identity.motion.angles_rad).landmarks
+        after = system.pose(identity, controls).landmarks
     torch.testing.assert_close(before, own_landmarks(identity), atol=1e-5, rtol=0)
     moved = (after - before)[0, 54]
     assert moved[0] > 0 and moved[1] < 0, "the corner of a smile goes out and up"

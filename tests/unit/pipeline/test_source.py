@@ -68,7 +68,7 @@ def test_heads_are_turned_for_systems_that_want_them_upright_alone(
     report = TrackReport(geometry=upside_down, faces=engine.tracker.find(frame), face=1, warnings=())
     monkeypatch.setattr(engine.tracker, "report", lambda *_, **__: report)
     assert prepare_source(frame, system=engine.system, tracker=engine.tracker).quarters == 0
-    monkeypatch.setattr(engine.system, "wants_upright", True)
+    monkeypatch.setattr(engine.system, "needs", frozenset({"upright"}))
     source = prepare_source(frame, system=engine.system, tracker=engine.tracker)
     assert source.quarters == 2 and "does not stand upright" in source.warnings[0]
     assert np.array_equal(source.turned_back(source.frame), frame)

@@ -9,9 +9,11 @@ import torch
 from reenact.errors import ConfigError
 from reenact.geometry.landmarks import landmarks68_of
 from reenact.geometry.morphable import load_morphable
+from reenact.systems.base import PoseControls
 from reenact.systems.dual_generator.config import DualGeneratorConfig
 from reenact.systems.dual_generator.finish import draw_landmarks, moved_share
 from reenact.systems.dual_generator.reenactor import (
+    DrivenHead,
     DualGeneratorIdentity,
     DualGeneratorReenactor,
     resize_classes,
@@ -46,6 +48,10 @@ def random_system(config: DualGeneratorConfig = SMALL) -> DualGeneratorReenactor
     return system
 
 
+def turned(system: DualGeneratorReenactor, identity: DualGeneratorIdentity, angles_rad: torch.Tensor) -> DrivenHead:
+    return system.pose(identity, PoseControls(action_units=identity.action_units, angles_rad=angles_rad))
+
+
 @pytest.fixture(scope="module")
 def system() -> DualGeneratorReenactor:
     return random_system()
@@ -75,14 +81,14 @@ def test_a_driver_who_does_what_the_source_does_gives_the_source_bit_for_bit(
         rendered = system.render(identity, system.retarget(identity, motion, motion, mode))
         assert torch.equal(rendered.rgb, source[0].rgb)
         assert rendered.changed.max() == 0
-    own = system.render(identity, system.pose_face(identity, identity.angles_rad))
+    own = system.render(identity, turned(system, identity, identity.angles_rad))
     assert torch.equal(own.rgb, source[0].rgb)
 
 
 def test_where_nothing_changed_the_pixels_are_the_sources(
     system: DualGeneratorReenactor, identity: DualGeneratorIdentity
 ) -> None:
-    rendered = system.render(identity, system.pose_face(identity, identity.angles_rad + 0.3))
+    rendered = system.render(identity, turned(system, identity, identity.angles_rad + 0.3))
     kept = (rendered.changed == 0).expand_as(rendered.rgb)
     assert 0.05 < kept.float().mean() < 0.95
     assert torch.equal(rendered.rgb[kept], identity.native_rgb[kept])
@@ -94,7 +100,7 @@ def test_a_head_turned_by_hand_stands_as_told_and_keeps_its_expression(
     system: DualGeneratorReenactor, identity: DualGeneratorIdentity, angles_deg: tuple[float, float, float]
 ) -> None:
     angles = torch.deg2rad(torch.tensor([angles_deg], dtype=torch.float32))
-    fit = system.morphable.fit(system.pose_face(identity, angles).mesh)
+    fit = system.morphable.fit(turned(system, identity, angles).mesh)
     torch.testing.assert_close(head_angles_rad(fit.pose.rotation), angles, atol=1e-3, rtol=0)
     torch.testing.assert_close(fit.expression, identity.matched.expression, atol=1e-2, rtol=0)
     torch.testing.assert_close(fit.pose.scale, identity.matched.pose.scale, atol=1e-4, rtol=0)
@@ -121,7 +127,7 @@ def test_it_draws_without_parsing_and_face_code(
 ) -> None:
     plain = dataclasses.replace(source[0], parsing=None, embedding=None)
     identity = system.encode_identity(plain, source[1])
-    rendered = system.render(identity, system.pose_face(identity, identity.angles_rad + 0.3))
+    rendered = system.render(identity, turned(system, identity, identity.angles_rad + 0.3))
     assert torch.isfinite(rendered.rgb).all()
 
 
@@ -129,9 +135,9 @@ def test_the_papers_form_draws_all_of_the_picture(source: tuple[FaceImage, FaceG
     system = random_system(dataclasses.replace(SMALL, source_features=False))
     identity = system.encode_identity(*source)
     assert identity.heads is None
-    rendered = system.render(identity, system.pose_face(identity, identity.angles_rad + 0.3))
+    rendered = system.render(identity, turned(system, identity, identity.angles_rad + 0.3))
     assert rendered.changed.min() == 1
-    still = system.render(identity, system.pose_face(identity, identity.angles_rad))
+    still = system.render(identity, turned(system, identity, identity.angles_rad))
     assert torch.equal(still.rgb, source[0].rgb)
 
 
@@ -142,8 +148,8 @@ def test_a_native_source_keeps_detail_that_the_network_does_not_see(system: Dual
     details = []
     for rgb in (image.rgb, fine):
         identity = system.encode_identity(dataclasses.replace(image, rgb=rgb), geometry)
-        turned = system.render(identity, system.pose_face(identity, identity.angles_rad + torch.tensor([0, 0.05, 0])))
-        middle = turned.rgb[..., 100:160, 100:160]
+        driven = turned(system, identity, identity.angles_rad + torch.tensor([0, 0.05, 0]))
+        middle = system.render(identity, driven).rgb[..., 100:160, 100:160]
         details.append((middle[..., 1:] - middle[..., :-1]).abs().mean())
     assert details[1] > 1.3 * details[0]
 

@@ -7,6 +7,7 @@ import pytest
 import torch
 
 from reenact.geometry.morphable import load_morphable
+from reenact.systems.base import PoseControls
 from reenact.systems.facegan.background import Heads, changed_near, close_hole, heads_in, under_chin
 from reenact.systems.facegan.conditions import TargetView
 from reenact.systems.facegan.config import FaceganConfig
@@ -57,6 +58,10 @@ def units(value: float) -> torch.Tensor:
     return torch.full((1, 17, 2), value)
 
 
+def posed(system: FaceganReenactor, identity: FaceganIdentity, action_units: torch.Tensor, angles_rad: torch.Tensor):
+    return system.pose(identity, PoseControls(action_units=action_units, angles_rad=angles_rad))
+
+
 def test_units_are_read_by_side_and_angles_from_the_fitted_pose() -> None:
     model = load_morphable()
     pose = pose_of([rotation_of(-5, 20, 8)], scale=20, centre=(40, 40))
@@ -91,7 +96,7 @@ def test_a_face_told_to_do_what_it_does_is_the_source_bit_for_bit(
     system: FaceganReenactor, identity: FaceganIdentity
 ) -> None:
     own = identity.motion
-    driven = system.pose_face(identity, own.action_units, own.angles_rad)
+    driven = posed(system, identity, own.action_units, own.angles_rad)
     torch.testing.assert_close(driven.landmarks, own_landmarks(identity), atol=1e-5, rtol=0)
     rendered = system.render(identity, driven)
     assert torch.equal(rendered.rgb, identity.native_rgb)
@@ -100,7 +105,7 @@ def test_a_face_told_to_do_what_it_does_is_the_source_bit_for_bit(
 
 def test_where_nothing_changed_the_pixels_are_the_sources(system: FaceganReenactor, identity: FaceganIdentity) -> None:
     own = identity.motion
-    rendered = system.render(identity, system.pose_face(identity, own.action_units, own.angles_rad + 0.15))
+    rendered = system.render(identity, posed(system, identity, own.action_units, own.angles_rad + 0.15))
     kept = (rendered.changed == 0).expand_as(rendered.rgb)
     assert 0.1 < kept.float().mean() < 0.9
     assert torch.equal(rendered.rgb[kept], identity.native_rgb[kept])
@@ -109,21 +114,21 @@ def test_where_nothing_changed_the_pixels_are_the_sources(system: FaceganReenact
 
 def test_a_head_turned_by_hand_lies_where_its_pose_says(system: FaceganReenactor, identity: FaceganIdentity) -> None:
     angles = torch.tensor([[0.1, 0.4, -0.2]])
-    driven = system.pose_face(identity, identity.motion.action_units, angles)
+    driven = posed(system, identity, identity.motion.action_units, angles)
     torch.testing.assert_close(head_angles_rad(driven.pose.rotation), angles, atol=1e-5, rtol=0)
     assert torch.equal(driven.pose.scale, identity.motion.pose.scale)
 
 
 def test_units_out_of_range_are_brought_back(system: FaceganReenactor, identity: FaceganIdentity) -> None:
     own = identity.motion
-    too_much, full = (system.pose_face(identity, units(value), own.angles_rad).landmarks for value in (3.0, 1.0))
+    too_much, full = (posed(system, identity, units(value), own.angles_rad).landmarks for value in (3.0, 1.0))
     assert torch.equal(too_much, full)
 
 
 def test_one_unit_on_one_side_is_another_face_than_on_both(system: FaceganReenactor, identity: FaceganIdentity) -> None:
     left, both = torch.zeros(2, 1, 17, 2)
     left[0, -1, 0] = both[0, -1] = 1
-    first, second = (system.pose_face(identity, each, identity.motion.angles_rad).landmarks for each in (left, both))
+    first, second = (posed(system, identity, each, identity.motion.angles_rad).landmarks for each in (left, both))
     assert (first - second).abs().max() > 1e-4
 
 
@@ -149,7 +154,7 @@ def test_the_papers_network_draws_as_well(source: tuple[FaceImage, FaceGeometry]
     )
     system = random_system(config)
     identity = system.encode_identity(*source)
-    rendered = system.render(identity, system.pose_face(identity, torch.rand(2, 17, 2), torch.rand(2, 3)))
+    rendered = system.render(identity, posed(system, identity, torch.rand(2, 17, 2), torch.rand(2, 3)))
     assert rendered.rgb.shape == (2, 3, 96, 96)
     assert torch.isfinite(rendered.rgb).all()
 

@@ -14,6 +14,8 @@ from reenact.errors import CheckpointError, ConfigError
 from reenact.geometry.landmarks import LANDMARKS_68
 from reenact.geometry.morphable import load_morphable
 from reenact.geometry.rasterise import rasterise
+from reenact.geometry.unit_movements import UNIT_POINTS, UnitMovements, blink_openness, mirror_68, whole_face
+from reenact.geometry.unit_table import UNIT_TABLE
 from reenact.hub.checkpoint import read_checkpoint
 from reenact.systems.facegan.config import PRESETS, FaceganConfig
 from reenact.types import ACTION_UNITS, CropSpec
@@ -44,8 +46,6 @@ from train.losses.facegan import (
 from train.losses.perceptual import IdentityFeatures, Vgg19Features, perceptual_loss
 from train.pairs.frames import PairConfig, PairSampler, head_classes, validation_pairs
 from train.pairs.landmarks import LandmarkTable, PairShares, project
-from train.pairs.unit_movements import UNIT_POINTS, UnitMovements, blink_openness, mirror_68, whole_face
-from train.pairs.unit_table import UNIT_TABLE
 from train.recipes.facegan import background as facegan_background
 from train.recipes.facegan import end_to_end as facegan
 from train.recipes.facegan import landmarks as facegan_landmarks
@@ -193,7 +193,7 @@ def neutral() -> torch.Tensor:
 def test_a_unit_moves_its_own_points_only(movements: UnitMovements, neutral: torch.Tensor, unit: int):
     own, wanted = torch.zeros(2, 1, 17, 2)
     wanted[:, ACTION_UNITS.index(unit)] = 1
-    moved = (movements.apply(neutral, own, wanted) - neutral).norm(dim=-1)[0]
+    moved = (movements.move(neutral, own, wanted) - neutral).norm(dim=-1)[0]
     others = [i for i in range(68) if i not in UNIT_POINTS[unit]]
     assert moved[others].max() == 0
     assert moved.max() > 0.005, "eye distances"
@@ -202,11 +202,11 @@ def test_a_unit_moves_its_own_points_only(movements: UnitMovements, neutral: tor
 def test_a_blink_closes_any_eye_and_a_wink_one_of_them(movements: UnitMovements, neutral: torch.Tensor):
     own, wanted = torch.zeros(2, 1, 17, 2)
     wanted[:, ACTION_UNITS.index(45), 0] = 1
-    moved = movements.apply(neutral, own, wanted)
+    moved = movements.move(neutral, own, wanted)
     gap, before = ((shape[:, 44] - shape[:, 46]).norm(dim=-1).item() for shape in (moved, neutral))
     assert gap < 0.05 * before, "the person's left eye"
     torch.testing.assert_close(moved[:, 36:42], neutral[:, 36:42], atol=2e-3, rtol=0)
-    torch.testing.assert_close(movements.apply(moved, wanted, wanted), moved)
+    torch.testing.assert_close(movements.move(moved, wanted, wanted), moved)
     assert (blink_openness(torch.linspace(0, 1, 11)[None]).diff() < 0).all()
 
 
@@ -241,7 +241,7 @@ def test_the_table_of_movements_is_what_the_portraits_say(data_root: pathlib.Pat
 def test_a_smile_on_one_side_leaves_the_other(movements: UnitMovements, neutral: torch.Tensor):
     own, wanted = torch.zeros(2, 1, 17, 2)
     wanted[:, ACTION_UNITS.index(12), 0] = 1
-    moved = (movements.apply(neutral, own, wanted) - neutral).norm(dim=-1)[0]
+    moved = (movements.move(neutral, own, wanted) - neutral).norm(dim=-1)[0]
     assert neutral[0, 54, 0] > 0, "the person's left corner of the mouth"
     assert moved[54] > 10 * moved[48]
 

@@ -1,21 +1,20 @@
-"""What each Action Unit does to the 68 landmarks, for pairs that are made up.
+"""How each Action Unit moves the 68 landmarks.
 
 The morphable model's AU basis is a regression on people who talk: units that come together share their movements there
-(dimples that open the jaw, wide eyes that move the mouth), and strong ones are missing. Here each unit keeps to the
-points that FACS names for it and goes, at intensity 1, as far as looks natural (`unit_table.py`, which
-`python -m studies.unit_fit` prints). A blink closes any lid all the way.
+(dimples open the jaw, wide eyes move the mouth), and strong units are missing. Here each unit moves only the points
+that FACS names for it, and goes as far as looks natural at intensity 1 (`unit_table.py`). A blink closes any lid fully.
 """
 
 import numpy as np
 import torch
 from jaxtyping import Float, Int
-from torch import Tensor
+from torch import Tensor, nn
 
 from reenact.geometry.landmarks import LANDMARKS_68
+from reenact.geometry.mirror import mesh_mirror
 from reenact.geometry.morphable import MorphableModel
+from reenact.geometry.unit_table import UNIT_TABLE
 from reenact.types import ACTION_UNITS
-from train.augment.mirror import mesh_mirror
-from train.pairs.unit_table import UNIT_TABLE
 
 _JAW, _CHIN = tuple(range(3, 14)), tuple(range(6, 11))
 _BROWS, _INNER_BROWS = tuple(range(17, 27)), (20, 21, 22, 23)
@@ -65,17 +64,23 @@ _SIDE_BLEND = 0.08
 _BLINK = ACTION_UNITS.index(45)
 
 
-class UnitMovements:
+class UnitMovements(nn.Module):
     """Moves landmarks in head axes by Action Units, each side of the face on its own."""
 
+    basis: Tensor
+    early: Tensor
+
     def __init__(self, model: MorphableModel) -> None:
+        super().__init__()
         at = torch.tensor(LANDMARKS_68)
         basis = whole_face(UNIT_TABLE)
         left = torch.sigmoid(model.mean[at, 0] / _SIDE_BLEND)  # the person's left is at positive x
-        self.basis = torch.stack([basis * left[:, None], basis * (1 - left)[:, None]], 1)
-        self.early = torch.tensor([0.0 if unit in _EVEN else _EARLY for unit in ACTION_UNITS])[:, None]
+        by_side = torch.stack([basis * left[:, None], basis * (1 - left)[:, None]], 1)
+        early = torch.tensor([0.0 if unit in _EVEN else _EARLY for unit in ACTION_UNITS])[:, None]
+        self.register_buffer("basis", by_side, persistent=False)
+        self.register_buffer("early", early, persistent=False)
 
-    def apply(
+    def move(
         self, shape: Float[Tensor, "f 68 3"], own: Float[Tensor, "f 17 2"], wanted: Float[Tensor, "f 17 2"]
     ) -> Float[Tensor, "f 68 3"]:
         """`shape`, which shows the units `own`, with those `wanted` (left and right, 0 to 1)."""
