@@ -9,6 +9,7 @@ A pool of pairs is drawn once; pair i is a function of the seed and i alone, mad
 """
 
 import dataclasses
+import functools
 from typing import NamedTuple
 
 import cv2
@@ -21,7 +22,7 @@ from reenact.errors import ConfigError
 from reenact.geometry.head import Head, PosedHead, build_head, pose_head, twin_of
 from reenact.geometry.head_sheets import CELL_PX
 from reenact.geometry.mirror import mesh_mirror
-from reenact.geometry.morphable import MorphableModel
+from reenact.geometry.morphable import MorphableModel, load_morphable
 from train.data.faces import FaceData
 from train.pairs.frames import FRAME_PX, PairConfig, PairSampler
 from train.profiling.turn import ProfiledFace, draw_yaw_deg, turn_head
@@ -165,32 +166,35 @@ def pose_shot(model: MorphableModel, source: Shot, target_mesh_px: np.ndarray) -
     return pose_head(model, head, twin_of(model, head), half_sides(target_mesh_px, len(source.rgb)))
 
 
+@functools.cache
+def _cpu_model() -> MorphableModel:
+    """A model of its own: batches are made in a thread, and the task's model is in use elsewhere meanwhile."""
+    return load_morphable()
+
+
 @torch.no_grad()
 def pose_sources(
-    model: MorphableModel,
     source: Float[Tensor, "n 3 s s"],
     mesh: Float[Tensor, "n 478 3"],
     classes: Int[Tensor, "n s s"],
     target: Float[Tensor, "n 478 3"],
 ) -> Batch:
-    """`POSED_KEYS` of sources in a batch.
+    """`POSED_KEYS` of sources in a batch, computed on the CPU.
 
     Args:
-        model: of the heads.
         source: RGB in [0, 1].
         mesh: theirs, half-sides.
         classes: 0 background, 1 face, 2 hair.
         target: wanted meshes, half-sides.
     """
     side, device, found = source.shape[-1], source.device, []
-    model, target = model.to("cpu"), target.cpu()
+    model, target = _cpu_model(), target.cpu()
     pictures = (source.clamp(0, 1) * 255).round().byte().permute(0, 2, 3, 1).cpu().numpy()
     meshes_px = ((mesh + mesh.new_tensor([1.0, 1.0, 0.0])) * (side / 2)).cpu().numpy()
     parsings = classes[:, ::CELL_PX, ::CELL_PX].to(torch.uint8).cpu().numpy()
     for rgb, mesh_px, parsing, wanted in zip(pictures, meshes_px, parsings, target, strict=True):
         head = build_head(model, np.ascontiguousarray(rgb), mesh_px, parsing)
         found.append(pose_head(model, head, twin_of(model, head), wanted[None]))
-    model.to(device)
     parts = zip(*found, strict=True)
     return {key: torch.cat(part).to(device) for key, part in zip(POSED_KEYS, parts, strict=True)}
 

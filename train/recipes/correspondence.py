@@ -22,6 +22,15 @@ from train.augment.mirror import mesh_mirror
 from train.data.faces import FaceData
 from train.data.own_labels import with_own_meshes
 from train.data.resident import ResidentFaces, crop_meshes, shrink_blur_px
+from train.losses.reconstruction import (
+    coarse_warp_l1,
+    gradient_l1,
+    half_size_l1,
+    multi_scale_l1,
+    smoothness,
+    warp_l1,
+    with_rim,
+)
 from train.pairs.frames import PairDraws
 from train.run.export import start_from, write_model
 from train.run.loop import Batch, LoopConfig, Losses
@@ -170,36 +179,29 @@ class CorrespondenceTask:
 
     def compute_losses(self, outputs: DrawnFace, batch: Batch, critic: nn.Module | None) -> Losses:
         target, source = batch["target"], batch["source"]
-        half = outputs.displacement.shape[-1]
         difference = compose(outputs, source) - target
         weight = self.weight_map(batch["target_maps"])
         weight_full = functional.interpolate(weight, scale_factor=2, mode="nearest")
-        small_source, small_target = functional.avg_pool2d(source, 2), functional.avg_pool2d(target, 2)
-        warped = warp(small_source, outputs.displacement) - small_target
-        colour = functional.avg_pool2d(outputs.colour, 2) - small_target
         face = batch["target_maps"][:, 3:4] * batch["visible"]
-        prior_error = (outputs.displacement - batch["mesh_displacement"]).abs().sum(1, keepdim=True)
+        residual = outputs.displacement - batch["mesh_displacement"]
         small = outputs.matched.shape[-1]
         match_error = (outputs.matched - resize(batch["mesh_displacement"], small)).abs().sum(1, keepdim=True)
-        residual = outputs.displacement - batch["mesh_displacement"]
         return {
             "l1": 5 * (weight_full * difference.abs()).mean(),
             "scales": 4 * multi_scale_l1(difference),
             "gradient": 2 * (weight_full[..., 1:, 1:] * gradient_l1(difference)).mean(),
-            "warped": 1 * (weight * warped.abs()).mean(),
+            "warped": warp_l1(source, target, outputs.displacement, weight),
             "warped_coarse": 2 * coarse_warp_l1(source, target, outputs.displacement),
-            "colour": 1.5 * (weight * colour.abs()).mean(),
-            "prior": 0.5 * (prior_error * face).mean(),
+            "colour": 1.5 * half_size_l1(outputs.colour, target, weight),
+            "prior": 0.5 * (residual.abs().sum(1, keepdim=True) * face).mean(),
             "match": 0.5 * (match_error * resize(face, small)).mean(),
-            "smooth": 0.3 * (residual.diff(dim=-1).abs().mean() + residual.diff(dim=-2).abs().mean()) * half / 64,
+            "smooth": 0.3 * smoothness(residual),
             "matte": 0.02 * (functional.avg_pool2d(outputs.matte[:, 2:], 2) * face).mean(),
         }
 
     def weight_map(self, target_maps: torch.Tensor) -> torch.Tensor:
         """(f, 1, h, w) with mean 1: openings of mouth and eyes with a rim, then the face, then the rest."""
-        openings = target_maps[:, 4:6].amax(1, keepdim=True)
-        rim = max(target_maps.shape[-1] // 64, 1) * 2 + 1
-        near = functional.max_pool2d(openings, rim, 1, rim // 2)
+        near = with_rim(target_maps[:, 4:6])
         face = target_maps[:, 3:6].amax(1, keepdim=True)
         weight = 1 + (self.config.face_weight - 1) * face + (self.config.detail_weight - self.config.face_weight) * near
         return weight / weight.mean((1, 2, 3), keepdim=True)
@@ -271,31 +273,6 @@ def matched_targets(model: Any, source: torch.Tensor, driving: torch.Tensor) -> 
     neutral, motion = fits[slice(0, count)], fits[slice(count, 2 * count)]
     identity = split_identity(model, source)
     return match_identity(model, identity, motion, neutral, "absolute")
-
-
-def multi_scale_l1(difference: torch.Tensor) -> torch.Tensor:
-    """Mean L1 of a difference averaged over blocks of 4, 8 and 16 pixels."""
-    terms, pooled = [], functional.avg_pool2d(difference, 2)
-    for _ in range(3):
-        pooled = functional.avg_pool2d(pooled, 2)
-        terms.append(pooled.abs().mean())
-    return torch.stack(terms).mean()
-
-
-def coarse_warp_l1(source: torch.Tensor, target: torch.Tensor, displacement: torch.Tensor) -> torch.Tensor:
-    """Mean L1 of the warped source at 1/8 and 1/16 of the side: blurred pictures guide a flow that is far off."""
-    terms = []
-    small_source, small_target = functional.avg_pool2d(source, 4), functional.avg_pool2d(target, 4)
-    for _ in range(2):
-        small_source, small_target = functional.avg_pool2d(small_source, 2), functional.avg_pool2d(small_target, 2)
-        terms.append((warp(small_source, resize(displacement, small_source.shape[-1])) - small_target).abs().mean())
-    return torch.stack(terms).mean()
-
-
-def gradient_l1(difference: torch.Tensor) -> torch.Tensor:
-    """(f, 3, h - 1, w - 1): L1 of the forward differences along x and y."""
-    corner = difference[..., 1:, 1:]
-    return (corner - difference[..., 1:, :-1]).abs() + (corner - difference[..., :-1, 1:]).abs()
 
 
 def _to_tensor(pictures: list[np.ndarray]) -> torch.Tensor:

@@ -135,7 +135,7 @@ class FaceTask:
         made["real_tracker_crop"], _ = readers.crops_of(reference, side)
         _, made["source_identity_crop"] = readers.crops_of(source, side)
         if self.whole.config.source_features and "posed_rgb" not in batch:
-            made |= pose_sources(model, batch["source"], source, batch["source_classes"], target)
+            made |= pose_sources(batch["source"], source, batch["source_classes"], target)
         return batch | made
 
     def draw(self, landmarks: Float[Tensor, "f 68 3"]) -> Float[Tensor, "f 1 s s"]:

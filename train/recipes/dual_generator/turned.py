@@ -10,7 +10,6 @@ from typing import Any
 import numpy as np
 import torch
 from torch import Tensor, nn
-from torch.nn import functional
 
 from reenact.geometry.landmarks import landmarks68_of
 from reenact.geometry.morphable import load_morphable
@@ -20,9 +19,9 @@ from train.data.faces import FaceData
 from train.data.own_labels import with_own_meshes
 from train.evaluate.metrics import csim
 from train.losses.perceptual import perceptual_loss, picture_features
+from train.losses.reconstruction import gradient_l1, multi_scale_l1, with_rim
 from train.pairs.turned import TurnedPairConfig, TurnedPairs, posed_of
 from train.readers import FaceReaders
-from train.recipes.correspondence import gradient_l1, multi_scale_l1
 from train.recipes.dual_generator.face import DrawnTarget, FaceModel, FaceTask, FaceTaskConfig
 from train.recipes.dual_generator.parts import network_of, start_parts
 from train.run.loop import Batch, LoopConfig, Losses
@@ -92,9 +91,7 @@ class TurnedFaceTask(FaceTask):
 
     def weight_map(self, batch: Batch) -> Tensor:
         """(n, 1, s, s): the pair's own weight, more on openings of mouth and eyes."""
-        openings = batch["posed_parts"][:, 1:].amax(1, keepdim=True)
-        rim = max(openings.shape[-1] // 64, 1) * 2 + 1
-        near = functional.max_pool2d(openings, rim, 1, rim // 2)
+        near = with_rim(batch["posed_parts"][:, 1:])
         return batch["weight"] * (1 + (self.losses.detail_weight - 1) * near)
 
     def validation_batches(self, device: torch.device, per_clip: int = 6) -> list[Batch]:

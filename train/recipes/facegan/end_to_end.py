@@ -209,6 +209,7 @@ class EndToEndTask:
     def validate(self, networks: nn.Module, device: torch.device) -> dict[str, float]:
         """PSNR, L1 and AKD of I_r and of the source, landmark error, change of the still background in 255ths."""
         sums: dict[str, list[float]] = {}
+        readers = self.faces.readers.to(device)
         for batch in self.validation_batches(device):
             found = networks(*self.inputs(batch))
             for name, picture in (("", found.picture), ("_copy", batch["source"])):
@@ -216,7 +217,7 @@ class EndToEndTask:
                 psnr = -10 * difference.square().mean((1, 2, 3)).clamp(min=1e-10).log10()
                 sums.setdefault("psnr" + name, []).extend(psnr.tolist())
                 sums.setdefault("l1" + name, []).extend(difference.abs().mean((1, 2, 3)).tolist())
-                distance = self.faces.reader.landmark_distance(picture, batch["target"], batch["target_mesh"])
+                distance = readers.landmark_distance_px(picture, batch["target"], batch["target_mesh"])
                 sums.setdefault("akd_px" + name, []).extend(distance.tolist())
             error = (found.landmarks - found.wanted).norm(dim=-1).mean(1)
             sums.setdefault("landmark_error", []).extend(error.tolist())

@@ -30,10 +30,18 @@ from train.losses.adversarial import (
 )
 from train.losses.facegan import foreground_of, reconstruction_loss, segment_loss
 from train.losses.perceptual import perceptual_loss, picture_features
+from train.losses.reconstruction import (
+    coarse_warp_l1,
+    gradient_l1,
+    half_size_l1,
+    multi_scale_l1,
+    smoothness,
+    warp_l1,
+    with_rim,
+)
 from train.pairs.frames import PairConfig, PairSampler, validation_pairs
-from train.recipes.correspondence import coarse_warp_l1, gradient_l1, multi_scale_l1
+from train.readers import FaceReaders
 from train.recipes.facegan.modules import Weights, fill_modules, preset_config, read_modules, write_modules
-from train.reread import TrackerReader
 from train.run.loop import Batch, LoopConfig, Losses
 
 
@@ -91,7 +99,7 @@ class FaceReenactorTask:
         self.critic = MultiScaleDiscriminator(3, width=config.critic_width) if config.adversarial else None
         self.rig = LandmarkRig(load_morphable())
         self.features = picture_features(vgg19).to(memory_format=torch.channels_last)
-        self.reader = TrackerReader()
+        self.readers = FaceReaders()
 
     def use_data(self, train: FaceData) -> None:
         """Draw from another part of the set from now on."""
@@ -134,20 +142,14 @@ class FaceReenactorTask:
     def _warp_losses(self, outputs: DrawnFace, difference: torch.Tensor, batch: Batch, weight: torch.Tensor) -> Losses:
         """What the warp variant adds: the flow is judged by the pixels it brings, the drawn share by its own."""
         assert outputs.displacement is not None
-        source, target = batch["source"], batch["target"]
-        half = outputs.displacement.shape[-1]
-        small_weight = functional.avg_pool2d(weight, 2)
-        small_source, small_target = functional.avg_pool2d(source, 2), functional.avg_pool2d(target, 2)
-        warped = warp(small_source, outputs.displacement) - small_target
-        drawn = functional.avg_pool2d(outputs.colour, 2) - small_target
-        residual = outputs.displacement - batch["displacement"]
+        source, target, small_weight = batch["source"], batch["target"], functional.avg_pool2d(weight, 2)
         return {
             "scales": 4 * multi_scale_l1(difference * (weight > 0)),
             "gradient": 2 * (weight[..., 1:, 1:] * gradient_l1(difference)).mean(),
-            "warped": 1 * (small_weight * warped.abs()).mean(),
+            "warped": warp_l1(source, target, outputs.displacement, small_weight),
             "warped_coarse": 2 * coarse_warp_l1(source, target, outputs.displacement),
-            "drawn": 1.5 * (small_weight * drawn.abs()).mean(),
-            "smooth": 0.3 * (residual.diff(dim=-1).abs().mean() + residual.diff(dim=-2).abs().mean()) * half / 64,
+            "drawn": 1.5 * half_size_l1(outputs.colour, target, small_weight),
+            "smooth": 0.3 * smoothness(outputs.displacement - batch["displacement"]),
         }
 
     def weight_map(self, batch: Batch, foreground: torch.Tensor) -> torch.Tensor:
@@ -155,9 +157,7 @@ class FaceReenactorTask:
         outside = self.config.outside_weight if "parts" in batch else 0.0
         weight = outside + (1 - outside) * foreground
         if "parts" in batch:
-            openings = batch["parts"][:, 1:].amax(1, keepdim=True)
-            rim = max(openings.shape[-1] // 64, 1) * 2 + 1
-            near = functional.interpolate(functional.max_pool2d(openings, rim, 1, rim // 2), scale_factor=2.0)
+            near = functional.interpolate(with_rim(batch["parts"][:, 1:]), scale_factor=2.0)
             weight = weight + (self.config.detail_weight - 1) * near * foreground
         return weight / weight.mean((1, 2, 3), keepdim=True).clamp(min=1e-6)
 
@@ -185,7 +185,7 @@ class FaceReenactorTask:
                 mse = difference.square().mean((1, 2, 3)) / count
                 sums.setdefault("head_psnr" + name, []).extend((-10 * mse.clamp(min=1e-10).log10()).tolist())
                 sums.setdefault("head_l1" + name, []).extend((difference.abs().mean((1, 2, 3)) / count).tolist())
-                distance = self.reader.landmark_distance(picture, batch["target"], batch["target_mesh"])
+                distance = self.readers.to(device).landmark_distance_px(picture, batch["target"], batch["target_mesh"])
                 sums.setdefault("akd_px" + name, []).extend(distance.tolist())
             right = drawn.segments.argmax(1) == batch["target_classes"]
             sums.setdefault("segments_right", []).extend(right.float().mean((1, 2)).tolist())

@@ -12,7 +12,7 @@ from reenact.systems.dual_generator.config import DualGeneratorConfig
 from reenact.types import CropSpec
 from tests.synthetic import face_set, painted_photo
 from train.data.faces import FaceData
-from train.pairs.turned import POSED_KEYS, TurnedPairConfig, TurnedPairs, posed_of
+from train.pairs.turned import POSED_KEYS, TurnedPairConfig, TurnedPairs, pose_sources, posed_of
 from train.recipes.dual_generator.turned import TurnedFaceTask, TurnedTaskConfig
 
 CPU = torch.device("cpu")
@@ -65,6 +65,22 @@ def test_what_a_profile_makes_up_hardly_counts(faces: FaceData, model: Morphable
     weight = pairs.at([0, 1, 2, 3], CPU)["weight"]
     assert weight.min() == pytest.approx(SMALL.unknown_weight, abs=0.01)
     assert weight.max() == 1
+
+
+def test_posing_a_batch_moves_no_model_between_devices(
+    faces: FaceData, model: MorphableModel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Batches are made in a thread of their own while validation may use the task's model on the GPU."""
+
+    def move(*_: object, **__: object) -> None:
+        raise AssertionError("moved")
+
+    batch = TurnedPairs(faces, dataclasses.replace(SMALL, clip_share=1.0), model).at([0, 1], CPU)
+    classes = (batch["posed_head"][:, 0] > 0.5).long()
+    monkeypatch.setattr(MorphableModel, "to", move)
+    posed = pose_sources(batch["source"], batch["source_mesh"], classes, batch["target_mesh"])
+    assert posed.keys() == set(POSED_KEYS)
+    assert posed["posed_rgb"].shape == batch["source"].shape
 
 
 def test_a_set_without_parsing_is_refused(faces: FaceData, model: MorphableModel) -> None:
