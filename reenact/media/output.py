@@ -1,4 +1,7 @@
-"""Result files appear complete or not at all: written beside their place under another name, renamed when done."""
+"""Files that appear complete or not at all: written under a hidden name in the same folder, renamed when done.
+
+Everything that the package and its training write goes through `replacing`, and every full disk through `disk_errors`.
+"""
 
 import contextlib
 import errno
@@ -7,22 +10,24 @@ import secrets
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+from safetensors import SafetensorError
+
 from reenact.errors import Hint, OutputError
 
 _NO_SPACE = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
+_PARTIAL = ".partial"
 
 
 def check_output(path: str | Path, *, overwrite: bool, suffixes: Sequence[str]) -> None:
-    """Refuses, before any work is done, a path that the result could not be written to.
+    """Refuse an output path that cannot be written, before any work is done.
 
     Args:
-        path: Where the result shall go.
-        overwrite: Whether a file that is already there may be replaced.
-        suffixes: Accepted endings in lower case, with the dot.
+        path: path of the result.
+        overwrite: allow an existing file to be replaced.
+        suffixes: accepted suffixes in lower case, with the dot.
 
     Raises:
-        OutputError: The ending is another one, a file or folder is in the way, or the folder is missing or cannot
-            be written to.
+        OutputError: another suffix, an existing file or folder, or a folder that is missing or cannot be written to.
     """
     path = Path(path)
     if path.suffix.lower() not in suffixes:
@@ -35,25 +40,24 @@ def check_output(path: str | Path, *, overwrite: bool, suffixes: Sequence[str]) 
         raise OutputError(f"{path} exists already; choose another name or allow overwriting.", hint=Hint.OVERWRITE)
     if not path.parent.is_dir():
         raise OutputError(f"Cannot write {path}: the folder {path.parent} does not exist; create it first.")
-    # permission bits say little (root, read-only mounts): only trying tells
-    partial = _create_beside(path)
-    partial.unlink()
+    # permission bits say little (root, read-only mounts): only an attempt tells
+    _create_partial(path).unlink()
 
 
 class PartialFile:
-    """An empty file beside `path` that either takes its name (`commit`) or disappears (`discard`)."""
+    """An empty file beside `path` that takes its name on `commit` and disappears on `discard`."""
 
     def __init__(self, path: Path, *, overwrite: bool) -> None:
         self._path = path
         self._overwrite = overwrite
-        self.partial = _create_beside(path)
+        self.partial = _create_partial(path)
         """Where to write."""
 
     def commit(self) -> None:
-        """Renames the file; on failure it is removed.
+        """Rename the file, so that a kill or a power cut leaves the old file or the new one; removed on failure.
 
         Raises:
-            OutputError: The name is taken meanwhile, or renaming failed.
+            OutputError: the name has been taken meanwhile, or the file cannot be written.
         """
         try:
             if self._path.exists() and not self._overwrite:
@@ -61,47 +65,82 @@ class PartialFile:
                     f"{self._path} was created meanwhile; choose another name or allow overwriting.",
                     hint=Hint.OVERWRITE,
                 )
-            self.partial.replace(self._path)
-        except OSError as error:
-            raise write_error(self._path, error) from error
+            with disk_errors(self._path):
+                _sync(self.partial)
+                self.partial.replace(self._path)
+                _sync(self._path.parent)
         finally:
             self.discard()
 
     def discard(self) -> None:
-        """Removes the file if it is still there."""
+        """Remove the file if it still exists."""
         self.partial.unlink(missing_ok=True)
 
 
 @contextlib.contextmanager
 def replacing(path: Path, *, overwrite: bool) -> Iterator[Path]:
-    """Gives an empty file beside `path` that takes its name on success and is removed on any exception.
+    """Yield an empty file beside `path` that takes its name on success and is removed on any exception.
 
     Raises:
-        OutputError: In place of any `OSError`, disk full among them, and when `path` has come to exist meanwhile.
+        OutputError: the file cannot be written, or `path` was created meanwhile; `path` itself is unchanged.
     """
     file = PartialFile(path, overwrite=overwrite)
     try:
-        yield file.partial
-    except OSError as error:
-        raise write_error(path, error) from error
-    else:
+        with disk_errors(path):
+            yield file.partial
         file.commit()
     finally:
         file.discard()
 
 
-def write_error(path: Path, error: OSError) -> OutputError:
-    """The text for a failed write of the file that was to become `path`."""
-    if error.errno in _NO_SPACE:
-        return OutputError(f"No space left while writing {path}; the partial file was removed. Free some space.")
-    return OutputError(f"Cannot write {path}: {error.strerror or error}; choose a folder that can be written to.")
-
-
-def _create_beside(path: Path) -> Path:
-    partial = path.with_name(f".{path.stem[:100]}.{secrets.token_hex(4)}.partial{path.suffix}")
+@contextlib.contextmanager
+def disk_errors(path: Path) -> Iterator[None]:
+    """Turn a failed write inside the block into one `OutputError` that names `path`; other errors pass."""
     try:
+        yield
+    except (OSError, RuntimeError, SafetensorError) as error:
+        cause = _os_error(error)
+        if cause is None:
+            raise
+        raise write_error(path, cause) from error
+
+
+def write_error(path: Path, error: OSError) -> OutputError:
+    """The error for a failed write of `path`."""
+    if error.errno in _NO_SPACE:
+        return OutputError(f"{path} could not be written: the disk is full; make room and start again.")
+    return OutputError(f"{path} could not be written: {error.strerror or error}; choose a folder that is writable.")
+
+
+def remove_partials(folder: Path) -> None:
+    """Remove the partial files that killed processes left in a folder which nobody else writes to."""
+    for path in folder.glob(f".*{_PARTIAL}"):
+        path.unlink(missing_ok=True)
+
+
+def _os_error(error: BaseException | None) -> OSError | None:
+    """The operating system's error behind `error`: PyTorch and safetensors wrap it in their own types."""
+    while error is not None:
+        if isinstance(error, OSError):
+            return error
+        if isinstance(error, SafetensorError) and "os error 28" in str(error):
+            return OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        error = error.__cause__ or error.__context__
+    return None
+
+
+def _create_partial(path: Path) -> Path:
+    partial = path.with_name(f".{path.name[:100]}.{secrets.token_hex(4)}{_PARTIAL}")
+    with disk_errors(path):
         # not tempfile: its files are private to the user, results follow the umask
         os.close(os.open(partial, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666))
-    except OSError as error:
-        raise write_error(path, error) from error
     return partial
+
+
+def _sync(path: Path) -> None:
+    """Flush a file or folder to the disk."""
+    number = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(number)
+    finally:
+        os.close(number)

@@ -168,7 +168,7 @@ def test_place_that_cannot_be_written_to(
 
 def test_read_only_folder(refused: Refused, material: pathlib.Path) -> None:
     # /proc refuses new files even to the administrator
-    assert "Cannot write /proc/out.png" in refused(
+    assert "/proc/out.png could not be written" in refused(
         "image", material / "source.png", material / "driving.png", "-o", "/proc/out.png"
     )
 
@@ -185,7 +185,7 @@ def test_full_disk(command: str, suffix: str, refused: Refused, material: pathli
         line = refused(*arguments, *(() if command == "track" else ("-o", out)))
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
-    assert f"No space left while writing {out}" in line
+    assert f"{out} could not be written: the disk is full" in line
 
 
 @pytest.fixture

@@ -5,11 +5,9 @@ is used; any reader of WebDataset can open the files.
 """
 
 import dataclasses
-import errno
 import hashlib
 import io
 import json
-import os
 import pathlib
 import re
 import tarfile
@@ -19,7 +17,8 @@ from typing import Any
 
 import numpy as np
 
-from reenact.errors import OutputError, UnsupportedInputError
+from reenact.errors import UnsupportedInputError
+from reenact.media.output import disk_errors, replacing
 
 FORMAT_VERSION = 1
 """Of the index and of what lies in a sample; raised when older readers would misread it."""
@@ -138,22 +137,15 @@ def write_shard(path: pathlib.Path, samples: Iterable[Sample]) -> ShardFacts:
         OutputError: the disk is full or the folder cannot be written.
         ValueError: a key or an extension is not of the allowed form, or a key occurs twice.
     """
-    partial = path.with_name(path.name + ".partial")
     counts = {"clips": 0, "stills": 0, "frames": 0}
-    try:
+    with disk_errors(path):
         path.parent.mkdir(parents=True, exist_ok=True)
-        with partial.open("w+b") as file:
+        with replacing(path, overwrite=True) as partial, partial.open("w+b") as file:
             with tarfile.open(fileobj=file, mode="w", format=tarfile.USTAR_FORMAT) as tar:
                 _add_samples(tar, samples, counts)
-            file.flush()
-            os.fsync(file.fileno())
             size = file.tell()
             file.seek(0)
             digest = hashlib.file_digest(file, "sha256").hexdigest()
-        _rename_synced(partial, path)
-    except OSError as error:
-        partial.unlink(missing_ok=True)
-        raise _output_error(path, error) from error
     return ShardFacts(bytes=size, sha256=digest, **counts)
 
 
@@ -234,18 +226,11 @@ def write_index(root: pathlib.Path, index: Index) -> None:
         OutputError: the disk is full or the folder cannot be written.
     """
     content = {"format_version": FORMAT_VERSION, "kind": KIND} | dataclasses.asdict(index)
-    path, partial = root / "index.json", root / "index.json.partial"
-    try:
+    path = root / "index.json"
+    with disk_errors(path):
         root.mkdir(parents=True, exist_ok=True)
-        with partial.open("w", encoding="utf-8") as file:
-            json.dump(content, file, indent=1, ensure_ascii=False)
-            file.write("\n")
-            file.flush()
-            os.fsync(file.fileno())
-        _rename_synced(partial, path)
-    except OSError as error:
-        partial.unlink(missing_ok=True)
-        raise _output_error(path, error) from error
+        with replacing(path, overwrite=True) as partial:
+            partial.write_text(json.dumps(content, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
 
 
 def read_index(root: pathlib.Path) -> Index:
@@ -318,21 +303,6 @@ def decode_arrays(content: bytes) -> dict[str, np.ndarray]:
         raise ValueError("its .npz is damaged")
     with np.load(io.BytesIO(content), allow_pickle=False) as archive:
         return {name: archive[name] for name in archive.files}
-
-
-def _rename_synced(partial: pathlib.Path, path: pathlib.Path) -> None:
-    partial.replace(path)
-    folder = os.open(path.parent, os.O_RDONLY)
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)
-
-
-def _output_error(path: pathlib.Path, error: OSError) -> OutputError:
-    if error.errno == errno.ENOSPC:
-        return OutputError(f"the disk is full: {path} could not be written; make room and run the same command again")
-    return OutputError(f"{path} cannot be written ({error.strerror or error}); check the folder and its rights")
 
 
 if __name__ == "__main__":

@@ -6,7 +6,6 @@ import dataclasses
 import fcntl
 import io
 import json
-import os
 import pathlib
 import shutil
 import time
@@ -14,7 +13,7 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from reenact.errors import NoFaceFoundError, OutputError
-from reenact.media.output import write_error
+from reenact.media.output import disk_errors, replacing
 from train.data.shards import read_index
 from train.prepare.assemble import Entry, Material, hours_of, move_into_place, name_entries, read_units, write_set
 from train.prepare.filters import REASONS, Rejection
@@ -100,8 +99,7 @@ def prepare(settings: PrepareSettings, *, progress: Progress = no_progress) -> P
             refuse_other_run(settings.out, facts, earlier)
         if earlier == facts and not any((work / "units").iterdir()) and (settings.out / "index.json").exists():
             return _as_before(settings.out)  # finished, and cleaned
-        with _disk(work / "settings.json"):
-            _write_whole(work / "settings.json", json.dumps(facts, indent=1))
+        _write_whole(work / "settings.json", json.dumps(facts, indent=1))
         result = _go_on(settings, found, facts, progress)
     if settings.clean:
         shutil.rmtree(work)
@@ -123,7 +121,7 @@ def _go_on(settings: PrepareSettings, found: Found, facts: dict[str, Any], progr
         return dataclasses.replace(_as_before(settings.out), seconds=seconds)
     watch.stage("putting the set together")
     paths = [path for source in found.sources if (path := unit_path(units, source)).exists()]
-    with _disk(settings.out):
+    with disk_errors(settings.out):
         result = _assemble(settings, name_entries(read_units(paths, failed), settings), facts, found.notes)
         _write_whole(finished, json.dumps({"results": digest}))
     return dataclasses.replace(result, frames_worked_on=watch.frames, seconds=seconds)
@@ -290,25 +288,8 @@ def _read_json(path: pathlib.Path) -> Any:
 
 
 def _write_whole(path: pathlib.Path, text: str) -> None:
-    """Beside its place first, then renamed."""
-    partial = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        with partial.open("w", encoding="utf-8") as file:
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
-        partial.replace(path)
-    finally:
-        partial.unlink(missing_ok=True)
-
-
-@contextlib.contextmanager
-def _disk(path: pathlib.Path) -> Iterator[None]:
-    """A failed write becomes one line."""
-    try:
-        yield
-    except OSError as error:
-        raise write_error(path, error) from error
+    with replacing(path, overwrite=True) as partial:
+        partial.write_text(text, encoding="utf-8")
 
 
 @contextlib.contextmanager

@@ -6,16 +6,14 @@ PickedFrames ──▶ SceneCuts, Follower ──▶ a StretchBuilder per person
 import dataclasses
 import itertools
 import json
-import os
 import pathlib
 from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
 
-from reenact.errors import OutputError, UnsupportedInputError
+from reenact.errors import UnsupportedInputError
 from reenact.media import kind_of, read_image
-from reenact.media.output import write_error
 from reenact.media.picked_frames import PickedFrames
 from reenact.perception.tracking import share_outside
 from train.data.shards import Sample, write_shard
@@ -67,17 +65,7 @@ def write_unit(
     summary = Summary(origin=source.origin)
     samples = _samples(source, labeller, settings, progress, summary)
     first = next(samples)  # a file that cannot be opened is told from a result that cannot be written
-    partial = path.with_name(f".{path.stem}.{os.getpid()}.tar")  # two runs at once never share it
-    try:
-        write_shard(partial, itertools.chain([first], samples))
-        partial.replace(path)
-    except OutputError as error:
-        raise OutputError(str(error).replace(str(partial), str(path))) from error
-    except OSError as error:
-        raise write_error(path, error) from error
-    finally:
-        for left in (partial, partial.with_name(partial.name + ".partial")):
-            left.unlink(missing_ok=True)
+    write_shard(path, itertools.chain([first], samples))
     return summary
 
 

@@ -12,7 +12,7 @@ import cv2
 import numpy as np
 from accelerate.tracking import GeneralTracker
 
-from train.run.state import disk_errors, write_atomically
+from reenact.media.output import disk_errors, replacing
 from train.run.trackers import track_picture
 
 
@@ -61,7 +61,8 @@ class Logbook:
         folder = self.out / "samples"
         folder.mkdir(parents=True, exist_ok=True)
         png = cv2.imencode(".png", cv2.cvtColor(rgb, cv2.COLOR_RGB2BGR))[1].tobytes()
-        write_atomically(folder / f"{step:06d}.png", lambda file: file.write(png))
+        with replacing(folder / f"{step:06d}.png", overwrite=True) as partial:
+            partial.write_bytes(png)
         for tracker in self.trackers:
             track_picture(tracker, rgb, step)
 
@@ -73,7 +74,8 @@ def rewind_log(path: pathlib.Path, step: int) -> None:
     lines = path.read_bytes().splitlines(keepends=True)
     kept = [line for line in lines if line.endswith(b"\n") and _step_of(line) <= step]
     if kept != lines:
-        write_atomically(path, lambda file: file.write(b"".join(kept)))
+        with replacing(path, overwrite=True) as partial:
+            partial.write_bytes(b"".join(kept))
 
 
 def _step_of(line: bytes) -> float:

@@ -17,6 +17,7 @@ from accelerate.utils import set_seed
 from torch import nn
 
 from reenact.errors import ConfigError
+from reenact.media.output import disk_errors, remove_partials
 from train.run.average import WeightAverage, fill
 from train.run.batches import Feed, Prefetcher, seed_forward
 from train.run.export import as_loaded
@@ -31,7 +32,7 @@ from train.run.processes import (
     synchronised_modules,
 )
 from train.run.provenance import check_run, describe_hardware, read_commit, settings_of, write_run
-from train.run.state import TrainingState, disk_errors, remove_half_written
+from train.run.state import TrainingState
 from train.run.trackers import TrackerName, choose_trackers, open_trackers
 
 Batch = dict[str, torch.Tensor]
@@ -183,7 +184,7 @@ def run(
     step = state.restore(out / "checkpoints")
     accelerator.wait_for_everyone()
     if is_main:
-        remove_half_written(out / "checkpoints")
+        remove_partials(out / "checkpoints")
         write_run(out, record, step, command, accelerator.num_processes, precision)
     accelerator.print(f"precision: {precision}")
     if step:

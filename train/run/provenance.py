@@ -14,7 +14,7 @@ from typing import Any
 import torch
 
 from reenact.errors import CheckpointError, ConfigError
-from train.run.state import write_atomically
+from reenact.media.output import replacing
 
 FORMAT_VERSION = 1
 FREE = (
@@ -137,8 +137,8 @@ def write_run(out: pathlib.Path, run: dict[str, Any], step: int, command: str, p
     start = {"step": step, "command": command, "processes": processes, "precision": precision}
     run["starts"].append(start | {"time": time.strftime("%Y-%m-%dT%H:%M:%S%z")} | program_facts())
     out.mkdir(parents=True, exist_ok=True)
-    text = json.dumps(run, indent=2) + "\n"
-    write_atomically(out / "run.json", lambda file: file.write(text.encode()))
+    with replacing(out / "run.json", overwrite=True) as partial:
+        partial.write_text(json.dumps(run, indent=2) + "\n", encoding="utf-8")
 
 
 def settings_of(config: Any, arguments: Mapping[str, Any], processes: int) -> dict[str, Any]:

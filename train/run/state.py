@@ -5,18 +5,15 @@ many processes share it: weights, optimisers, averages, loss scaling and the ste
 are functions of the step alone (`train/run/batches.py`, `train/run/loop.py`) and need no saving.
 """
 
-import contextlib
-import errno
-import os
 import pathlib
-from collections.abc import Callable, Iterator, Mapping
-from typing import IO, Any
+from collections.abc import Mapping
+from typing import Any
 
 import accelerate
 import torch
-from safetensors import SafetensorError
 
-from reenact.errors import CheckpointError, OutputError
+from reenact.errors import CheckpointError
+from reenact.media.output import replacing
 from train.run.average import WeightAverage, as_placed, fill, whole
 from train.run.processes import Player
 
@@ -61,7 +58,9 @@ class TrainingState:
         state = self.collect(step)
         if self.accelerator.is_main_process:
             folder.mkdir(parents=True, exist_ok=True)
-            write_atomically(folder / f"step-{step:07d}.pt", lambda file: torch.save(state, file))
+            path = folder / f"step-{step:07d}.pt"
+            with replacing(path, overwrite=True) as partial, partial.open("wb") as file:
+                torch.save(state, file)
             for old in _found(folder)[:-KEPT]:
                 old.unlink()
         self.accelerator.wait_for_everyone()
@@ -106,65 +105,6 @@ def latest_checkpoint(folder: pathlib.Path) -> pathlib.Path | None:
     """The newest whole checkpoint in `folder`, if there is one."""
     found = _found(folder)
     return found[-1] if found else None
-
-
-def remove_half_written(folder: pathlib.Path) -> None:
-    """Remove what a kill while saving has left."""
-    for path in folder.glob("*.tmp"):
-        if path.is_file():
-            path.unlink()
-
-
-def write_atomically(path: pathlib.Path, write: Callable[[IO[bytes]], object]) -> None:
-    """Write a file beside `path`, force it to the disk and rename it: a kill at any moment leaves the old or the new.
-
-    Raises:
-        OutputError: it cannot be written; `path` is as before.
-    """
-    partial = path.with_name(path.name + ".tmp")
-    try:
-        with disk_errors(path), partial.open("wb") as file:
-            write(file)
-            file.flush()
-            os.fsync(file.fileno())
-    except OutputError:
-        partial.unlink(missing_ok=True)
-        raise
-    partial.replace(path)
-    folder = os.open(path.parent, os.O_RDONLY)
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)
-
-
-@contextlib.contextmanager
-def disk_errors(path: pathlib.Path) -> Iterator[None]:
-    """Turn what a full or unwritable disk raises inside into one `OutputError` that names `path`."""
-    try:
-        yield
-    except (OSError, SafetensorError, RuntimeError) as error:
-        cause = _disk_error(error)
-        if cause is None:
-            raise
-        full = cause.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
-        fault = "the disk is full" if full else f"{cause.strerror or cause}"
-        advice = "make room" if full else "see to the folder and its rights"
-        raise OutputError(
-            f"{path} could not be written: {fault}; {advice} and run the same command again, which goes on from the "
-            "last checkpoint"
-        ) from error
-
-
-def _disk_error(error: BaseException | None) -> OSError | None:
-    """The operating system's complaint behind `error`: PyTorch and safetensors wrap theirs in other types."""
-    while error is not None:
-        if isinstance(error, OSError):
-            return error
-        if isinstance(error, SafetensorError) and "os error 28" in str(error):
-            return OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-        error = error.__cause__ or error.__context__
-    return None
 
 
 def _found(folder: pathlib.Path) -> list[pathlib.Path]:

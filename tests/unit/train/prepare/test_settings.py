@@ -59,5 +59,5 @@ def test_each_other_setting_is_named() -> None:
 
 def test_a_missing_teacher_is_told_in_the_words_of_this_command(settings: PrepareSettings) -> None:
     nowhere = dataclasses.replace(settings, teacher="mediapipe", teacher_file=pathlib.Path("/nowhere.task"))
-    with pytest.raises(MissingDependencyError, match=r"not at /nowhere\.task; .* or use --teacher own"):
+    with pytest.raises(MissingDependencyError, match=r"not at /nowhere\.task; .* or use the tracker 'own'"):
         fingerprint(nowhere, "videos", "abc")

@@ -140,7 +140,7 @@ def test_what_cannot_be_written_leaves_nothing(
 
     monkeypatch.setattr(pathlib.Path, "replace", replace)
     (tmp_path / "units").mkdir()
-    with pytest.raises(OutputError, match=r"Cannot write .*unit\.tar: Input/output error"):
+    with pytest.raises(OutputError, match=r"unit\.tar could not be written: Input/output error"):
         write_unit(
             Source(path=picture, origin="pair.png"),
             tmp_path / "units" / "unit.tar",

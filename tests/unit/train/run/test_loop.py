@@ -80,8 +80,8 @@ def test_a_finished_run_does_nothing_more(unbroken: tuple[ToyTask, pathlib.Path]
 
 
 def test_half_written_checkpoints_are_ignored_and_removed(tmp_path: pathlib.Path) -> None:
-    """A kill while saving leaves a file that ends in .tmp."""
-    half = tmp_path / "checkpoints" / "step-0000002.pt.tmp"
+    """A kill while saving leaves a hidden partial file."""
+    half = tmp_path / "checkpoints" / ".step-0000002.pt.0123abcd.partial"
     half.parent.mkdir(parents=True)
     (tmp_path / "run.json").write_text(json.dumps({"settings": settings_of(CONFIG, {}, 1), "starts": []}))
     half.write_bytes(b"half")
