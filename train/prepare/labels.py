@@ -19,7 +19,7 @@ from reenact.perception.parser import PARSER_CROP_PX
 from reenact.perception.tracking import FaceTracker, Tracker, cut_crop
 from reenact.types import FaceGeometry, Frame
 from train.prepare.following import look_again
-from train.prepare.settings import Teacher, teacher_words
+from train.prepare.settings import Teacher
 
 PARSING_PX = 128
 """Side of the class maps of a set; the parser answers at half of that and is enlarged."""
@@ -55,8 +55,7 @@ class Labeller:
         """Finds and follows people, whoever labels them."""
         self.teacher: Tracker | None = None
         if teacher != "own":
-            with teacher_words():
-                self.teacher = load_tracker(teacher, model_file=teacher_file)
+            self.teacher = load_tracker(teacher, model_file=teacher_file)
         self._identity = fold_batch_norms(load_identity()).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self._parser = fold_batch_norms(load_parser()).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 

@@ -1,18 +1,16 @@
 """What a run of `train.prepare` is told, and whether a folder holds the work of the same run."""
 
-import contextlib
 import dataclasses
 import hashlib
 import json
 import os
 import pathlib
-from collections.abc import Iterator
 from fractions import Fraction
 from typing import Annotated, Any, Literal
 
 import tyro
 
-from reenact.errors import ConfigError, MissingDependencyError, OutputError
+from reenact.errors import ConfigError, OutputError
 from reenact.types import CropSpec
 from reenact.weights import WEIGHTS_NAME, embedded_weights
 from train.data.shards import sha256_of
@@ -151,18 +149,8 @@ def fingerprint(settings: PrepareSettings, layout: str, sources: str) -> dict[st
     if settings.teacher == "mediapipe":
         from reenact.perception.mediapipe import find_model
 
-        with teacher_words():
-            taken["weights"]["teacher"] = sha256_of(find_model(settings.teacher_file))
+        taken["weights"]["teacher"] = sha256_of(find_model(settings.teacher_file))
     return taken
-
-
-@contextlib.contextmanager
-def teacher_words() -> Iterator[None]:
-    """A tracker that is missing is told in the words of this command line."""
-    try:
-        yield
-    except MissingDependencyError as error:
-        raise MissingDependencyError(str(error).replace("--tracker", "--teacher")) from error
 
 
 def digest_of(value: Any) -> str:
