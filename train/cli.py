@@ -4,7 +4,6 @@ import contextlib
 import dataclasses
 import json
 import os
-import pathlib
 import shlex
 import sys
 from collections.abc import Iterator
@@ -13,95 +12,87 @@ from typing import Annotated, Any
 import torch
 import tyro
 
-from reenact.errors import ReenactError, UnsupportedInputError
+from reenact.errors import ConfigError, ReenactError, UnsupportedInputError
 from train.data.faces import FaceData, load_faces
-from train.data.stream import ShardFeed, make_feed
+from train.data.stream import ShardFeed, StreamConfig, open_feed
 from train.recipes import find_recipe
-from train.run.cost import price
-from train.run.loop import run
+from train.run.cost import measure_cost
+from train.run.loop import LoopConfig, run
+from train.run.options import RecipeOptions
 from train.run.precision import Precision, describe_precision
 from train.run.processes import join_processes
 from train.run.provenance import data_facts, digest, program_facts
 from train.run.trackers import TrackerName
 
-OF_THE_LOOP = (
-    "steps", "batch_size", "accumulate", "learning_rate", "warmup_steps", "mixed_precision", "compile", "seed",
-    "log_every", "save_every", "validate_every",
-)  # fmt: skip
-"""Arguments that take the place of a recipe's own `LoopConfig`."""
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class LoopOptions:
+    """Replace a recipe's own settings of the loop; what is not given stays as the recipe has it."""
+
+    steps: int | None = None
+    """Optimiser steps. 0 measures the weights that the run starts from."""
+    batch_size: int | None = None
+    """Samples per micro-batch (process and round of accumulation)."""
+    accumulate: int | None = None
+    """Micro-batches whose gradients are summed before a step: a larger batch in the same memory."""
+    learning_rate: float | None = None
+    """Peak learning rate."""
+    warmup_steps: int | None = None
+    """Steps of the linear warm-up."""
+    mixed_precision: Precision | None = None
+    """Precision of the forward passes. auto: bf16 where the hardware has units for it, else fp16 on GPUs and fp32 on
+    CPUs. no: fp32."""
+    compile: bool | None = None
+    """Compile networks and losses."""
+    seed: int = 0
+    """Of initial weights and batches."""
+    log_every: int | None = None
+    """Steps between lines of the log."""
+    save_every: int | None = None
+    """Steps between checkpoints."""
+    validate_every: int | None = None
+    """Steps between validations."""
+
+    def applied_to(self, loop: LoopConfig) -> LoopConfig:
+        """The recipe's settings with those that were given."""
+        given = {name: value for name, value in dataclasses.asdict(self).items() if value is not None}
+        return dataclasses.replace(loop, **given)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Arguments:
-    """Train one network of the project. The same command, run again, goes on where it was stopped."""
+    """Train one network of the project. The same command, run again, resumes where it stopped."""
 
     recipe: tyro.conf.Positional[str]
     """What to train: a name in train/recipes/__init__.py, such as tracker, correspondence or facegan_reenactor."""
     data: str
     """Labelled folder or prepared folder (docs/data.md), or the http(s):// or hf:// address of a prepared one."""
-    out: pathlib.Path
-    """Run folder: settings, log, checkpoints, samples, exported weights. Used again, it resumes."""
-    cache: pathlib.Path = pathlib.Path("runs/cache")
-    """Where decoded pictures and fetched shards are kept."""
-    preset: str | None = None
-    """Sizes of the networks, where the recipe offers several: "paper" or "tiny"."""
-    side: int | None = None
-    """Side of the training crops, where the recipe offers several."""
-    init: pathlib.Path | None = None
-    """Exported weights to start from."""
-    own_meshes: bool = False
-    """Take half of the meshes from the embedded tracker instead of the labels, where the recipe uses meshes."""
-    teacher: pathlib.Path | None = None
-    """Network that a recipe learns from or compares features with, where it offers that."""
+    options: RecipeOptions
+    loop: LoopOptions = dataclasses.field(default_factory=LoopOptions)
     stream: bool = False
     """Read the shards of a prepared set window by window instead of decoding all of them first."""
     shards_per_window: int = 4
     """With --stream: shards that are trained on together."""
     steps_per_window: int = 500
-    """With --stream: steps on one window while the next is fetched and decoded."""
+    """With --stream: steps on one window while the next is downloaded and decoded."""
     shard_cache_gb: float | None = None
-    """Fetched shards beyond this are deleted, oldest first; not set keeps all."""
-    resident: bool = False
-    """Keep the pictures on the device and cut crops there, where the recipe offers it."""
-    steps: int | None = None
-    """Optimiser steps, instead of the recipe's. 0 measures the weights it starts from."""
-    batch_size: int | None = None
-    """Samples per micro-batch (process and round of accumulation), instead of the recipe's."""
-    accumulate: int | None = None
-    """Micro-batches whose gradients are summed before a step: a larger batch in the same memory."""
-    learning_rate: float | None = None
-    """Peak learning rate, instead of the recipe's."""
-    warmup_steps: int | None = None
-    """Steps of the linear warm-up, instead of the recipe's."""
-    mixed_precision: Precision | None = None
-    """Precision of the forward passes, instead of the recipe's. auto: bf16 where the hardware has units for it, else
-    fp16 on GPUs and fp32 on CPUs. no: fp32."""
-    compile: bool | None = None
-    """Compile networks and losses, instead of the recipe's choice."""
-    seed: int = 0
-    """Of initial weights and batches."""
-    log_every: int | None = None
-    """Steps between lines of the log, instead of the recipe's."""
-    save_every: int | None = None
-    """Steps between checkpoints, instead of the recipe's."""
-    validate_every: int | None = None
-    """Steps between validations, instead of the recipe's."""
+    """Downloaded shards beyond this are deleted, oldest first; not set keeps all."""
     track: Annotated[tuple[TrackerName, ...], tyro.conf.UseAppendAction] = ()
     """Where figures and sample grids go besides OUT; may be repeated. Not given: TensorBoard if installed."""
     threads: int = 0
     """CPU threads; 0 lets torch choose."""
     dry_run: bool = False
-    """Print configuration, versions, sizes and expected hours as JSON. Trains nothing and leaves OUT alone."""
+    """Print configuration, versions, sizes and speed as JSON. Trains nothing and leaves OUT alone."""
 
 
 def main(argv: list[str] | None = None) -> int:
     """Run the command line.
 
     Returns:
-        The exit code: 2 for what the user can mend, with one line on stderr.
+        The exit code: 2 for errors that the user can fix, with one line on stderr.
     """
     words = sys.argv[1:] if argv is None else argv
-    arguments = tyro.cli(Arguments, args=words, prog="train")
+    arguments = tyro.cli(Arguments, args=words, prog="train", config=(tyro.conf.OmitArgPrefixes,))
     try:
         train(arguments, command=shlex.join(["-m", "train", *words]))
     except (ReenactError, FloatingPointError) as error:
@@ -109,55 +100,77 @@ def main(argv: list[str] | None = None) -> int:
         print(f"train: {error}" if rank == "0" else f"train, process {rank}: {error}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
-        print("train: stopped; the same command goes on from the last checkpoint", file=sys.stderr)
+        print("train: stopped; the same command resumes from the last checkpoint", file=sys.stderr)
         return 130
     return 0
 
 
 def train(arguments: Arguments, command: str) -> None:
-    """Load the data, build the recipe's task, and hand both to the loop."""
+    """Load the data, build the recipe's task, and pass both to the loop."""
     if arguments.threads:
         torch.set_num_threads(arguments.threads)
     recipe = find_recipe(arguments.recipe)
+    closed_form = getattr(recipe, "CLOSED_FORM", False)
+    check_stream(arguments, closed_form)
     processes = join_processes()
-    torch.manual_seed(arguments.seed)  # every process and every start begins with the same weights
+    torch.manual_seed(arguments.loop.seed)  # every process and every start begins with the same weights
     with processes.local_main_process_first():
         faces, val, feed = load(arguments, processes.process_index, processes.num_processes)
-    facts: dict[str, Any] = {"arguments": _settings(arguments), "data": _data_facts(faces, val, feed)}
-    if arguments.dry_run and getattr(recipe, "CLOSED_FORM", False):
+    facts: dict[str, Any] = {"arguments": settings_of(arguments), "data": _data_facts(faces, val, feed)}
+    if arguments.dry_run and closed_form:
         _print_once(processes, facts | program_facts() | {"cost": "learned in closed form: minutes on a CPU"})
         return
-    built = recipe.build(faces, val, arguments)
+    built = recipe.build(faces, val, arguments.options)
     if built is None:  # learned in closed form
         return
     task, loop = built
-    changes = {name: getattr(arguments, name) for name in OF_THE_LOOP if getattr(arguments, name) is not None}
-    loop = dataclasses.replace(loop, **changes)
+    loop = arguments.loop.applied_to(loop)
     if arguments.dry_run:
-        cost = price(task, loop, processes.num_processes)
+        cost = measure_cost(task, loop, processes.device, processes.num_processes)
         precision = describe_precision(loop.mixed_precision, processes.device)
         facts |= {"loop": dataclasses.asdict(loop), "precision": precision}
         _print_once(processes, facts | program_facts() | {"cost": cost})
         return
     with contextlib.closing(feed) if feed is not None else contextlib.nullcontext():
-        settings = facts["arguments"] | {"data_facts": facts["data"]}
-        run(task, loop, arguments.out, command=command, feed=feed, settings=settings, track=arguments.track or None)
+        settings, track = facts["arguments"] | {"data_facts": facts["data"]}, arguments.track or None
+        run(task, loop, arguments.options.out, command=command, feed=feed, settings=settings, track=track)
+
+
+def check_stream(arguments: Arguments, closed_form: bool) -> None:
+    """Refuse what needs the whole set at once.
+
+    Raises:
+        ConfigError: it was asked for together with ``--stream``.
+    """
+    if not arguments.stream:
+        return
+    if closed_form:
+        raise ConfigError(f"recipe {arguments.recipe} is learned from the whole set at once; leave --stream out")
+    if arguments.options.own_meshes:
+        raise ConfigError("--own-meshes tracks the whole set beforehand and cannot be used with --stream; omit one")
 
 
 def load(arguments: Arguments, rank: int, world_size: int) -> tuple[FaceData, FaceData, ShardFeed | None]:
-    """Training and validation data, and where further training data comes from.
+    """Training and validation data, and the feed of further training data if it is streamed.
 
     Raises:
         UnsupportedInputError: the data cannot be read.
         ConfigError: it cannot be streamed.
     """
+    data, cache, limit_gb = arguments.data, arguments.options.cache, arguments.shard_cache_gb
     with _unreadable_data():
-        feed = make_feed(arguments, rank, world_size, arguments.seed)
-        val = load_faces(arguments.data, "val", arguments.cache, arguments.shard_cache_gb)
-        if feed is None:
-            return load_faces(arguments.data, "train", arguments.cache, arguments.shard_cache_gb), val, None
+        if not arguments.stream:
+            train, val = (load_faces(data, split, cache, limit_gb) for split in ("train", "val"))
+            return train, val, None
+        config = StreamConfig(
+            shards_per_window=arguments.shards_per_window,
+            steps_per_window=arguments.steps_per_window,
+            seed=arguments.loop.seed,
+        )
+        feed = open_feed(data, config, cache, limit_gb, rank, world_size)
+        val = load_faces(data, "val", cache, limit_gb)
         first = feed.data_for(0)
-        assert first is not None, "a fresh feed has nothing to keep"
+        assert first is not None, "a new feed always gives its first window"
         return first, val, feed
 
 
@@ -169,9 +182,10 @@ def _unreadable_data() -> Iterator[None]:
         raise UnsupportedInputError(str(error)) from error
 
 
-def _settings(arguments: Arguments) -> dict[str, Any]:
-    """What the command line asked for, as JSON holds it."""
-    return json.loads(json.dumps(dataclasses.asdict(arguments), default=str))
+def settings_of(arguments: Arguments) -> dict[str, Any]:
+    """All arguments on one level, as JSON."""
+    groups: dict[str, Any] = json.loads(json.dumps(dataclasses.asdict(arguments), default=str))
+    return groups.pop("options") | groups.pop("loop") | groups
 
 
 def _data_facts(faces: FaceData, val: FaceData, feed: ShardFeed | None) -> dict[str, Any]:

@@ -118,7 +118,7 @@ def test_pictures_may_stay_on_the_device(data: pathlib.Path, tmp_path: pathlib.P
     assert np.isfinite(list(losses(tmp_path, "l1").values())).all()
 
 
-def test_a_dry_run_prints_its_price_and_leaves_nothing(
+def test_a_dry_run_prints_the_cost_and_writes_nothing(
     data: pathlib.Path, tmp_path: pathlib.Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert main(words(data, "correspondence", tmp_path / "run", "--dry-run", "--accumulate", "3")) == 0
@@ -131,7 +131,7 @@ def test_a_dry_run_prints_its_price_and_leaves_nothing(
     assert facts["cost"]["parameters"]["networks"] > 3_000_000
     assert facts["cost"]["gmac_per_sample"] > 0.1
     assert facts["cost"]["samples"] == 4 * 2 * 3
-    assert facts["cost"]["estimated_hours_on_one_gpu"]["H100 SXM"] >= 0
+    assert facts["cost"]["samples_per_s"] > 0
     assert not (tmp_path / "run").exists()
     assert main(words(data, "morphable", tmp_path / "run", "--dry-run")) == 0
     assert "closed form" in json.loads(capsys.readouterr().out)["cost"]
@@ -159,6 +159,11 @@ def test_what_can_be_mended_is_one_line(
     )
     assert "has the presets tiny, paper, not 'huge'" in refusal(
         capsys, words(data, "correspondence", tmp_path / "a", "--preset", "huge")
+    )
+    whole_set = "is learned from the whole set at once; leave --stream out"
+    assert whole_set in refusal(capsys, words(data, "morphable", tmp_path / "a", "--stream"))
+    assert "--own-meshes tracks the whole set" in refusal(
+        capsys, words(data, "correspondence", tmp_path / "a", "--stream", "--own-meshes")
     )
     assert "fp16 needs a GPU" in refusal(capsys, words(data, "parser", tmp_path / "a", "--mixed-precision", "fp16"))
     accelerate.state.AcceleratorState._reset_state(reset_partial_state=True)

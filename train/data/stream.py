@@ -10,7 +10,6 @@ import pathlib
 import re
 import threading
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 
@@ -182,34 +181,27 @@ class _Ahead:
         self._unwanted.set()
 
 
-def make_feed(arguments: Any, rank: int, world: int, seed: int = 0) -> ShardFeed | None:
-    """The feed that the command line asks for.
+def open_feed(
+    data: pathlib.Path | str, config: StreamConfig, cache: pathlib.Path, limit_gb: float | None, rank: int, world: int
+) -> ShardFeed:
+    """The feed of one process.
 
     Args:
-        arguments: of ``python -m train``: data, recipe, cache, stream, shards_per_window, steps_per_window and
-            shard_cache_gb are read.
+        data: folder or address of a prepared set.
+        config: size and length of a window, and the seed.
+        cache: folder for downloaded shards.
+        limit_gb: its size; None is unlimited.
         rank: this process among all.
-        world: how many there are.
-        seed: of the order of the shards.
-
-    Returns:
-        None without ``--stream``.
+        world: number of processes.
 
     Raises:
-        ConfigError: streaming does not go with the data, the recipe or the number of processes.
+        ConfigError: streaming does not work with this data or number of processes.
         UnsupportedInputError: the set cannot be read.
     """
-    if not arguments.stream:
-        return None
-    if arguments.recipe == "morphable":
-        raise ConfigError("recipe morphable is learned from the whole set at once; leave --stream out")
-    if not is_remote(arguments.data) and not (pathlib.Path(arguments.data) / "index.json").is_file():
+    if not is_remote(data) and not (pathlib.Path(data) / "index.json").is_file():
         raise ConfigError(
-            f"--stream reads prepared sets, and {arguments.data} has no index.json; "
+            f"--stream reads prepared sets, and {data} has no index.json; "
             "leave --stream out, or make shards of the folder: python -m train.data.shards pack DATA OUT"
         )
-    config = StreamConfig(
-        shards_per_window=arguments.shards_per_window, steps_per_window=arguments.steps_per_window, seed=seed
-    )
-    source = open_source(arguments.data, arguments.cache, arguments.shard_cache_gb)
+    source = open_source(data, cache, limit_gb)
     return ShardFeed(source, source.read_index().of_split("train", source.where), config, rank, world)

@@ -289,10 +289,6 @@ def build(train: FaceData, val: FaceData, arguments: Any) -> tuple[Correspondenc
     side = arguments.side or 256
     preset = network_config_for(arguments.preset or "tiny")
     config = CorrespondenceTaskConfig(side=side, resident=arguments.resident)
-    if arguments.own_meshes and arguments.stream:
-        raise ConfigError(
-            "--own-meshes tracks the whole set beforehand and cannot be used with --stream; leave one out"
-        )
     own = with_own_meshes(train, arguments.cache, "train") if arguments.own_meshes else None
     task = CorrespondenceTask(train, val, preset, config, own)
     start_from(task.networks.net, arguments.init)

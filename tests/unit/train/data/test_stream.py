@@ -2,7 +2,6 @@
 
 import pathlib
 import threading
-import types
 from collections.abc import Iterator
 
 import numpy as np
@@ -14,7 +13,7 @@ from tests.prepared_set import clip_sample, still_sample, write_set
 from train.data.faces import FaceData
 from train.data.remote import FolderSource
 from train.data.shards import Index, read_index
-from train.data.stream import ShardFeed, StreamConfig, WindowPlan, make_feed
+from train.data.stream import ShardFeed, StreamConfig, WindowPlan, open_feed
 
 SHARDS = 5
 CONFIG = StreamConfig(shards_per_window=2, steps_per_window=3, seed=1)
@@ -158,19 +157,8 @@ def test_a_damaged_shard_stops_the_run_by_name(root: pathlib.Path, tmp_path: pat
     feed.close()
 
 
-def arguments(data: pathlib.Path | str, cache: pathlib.Path, **changes: object) -> types.SimpleNamespace:
-    plain: dict[str, object] = {"data": data, "cache": cache, "recipe": "tracker", "stream": True}
-    plain |= {"shards_per_window": 2, "steps_per_window": 3, "shard_cache_gb": None}
-    return types.SimpleNamespace(**plain | changes)
-
-
-def test_the_command_line_makes_a_feed(root: pathlib.Path, tmp_path: pathlib.Path, feeds: list[ShardFeed]) -> None:
-    assert make_feed(arguments(root, tmp_path, stream=False), 0, 1) is None
-    feed = make_feed(arguments(root, tmp_path), 1, 2, seed=5)
-    assert feed is not None
-    feeds.append(feed)
-    assert feed.config == StreamConfig(shards_per_window=2, steps_per_window=3, seed=5)
-    assert (feed.plan.rank, feed.plan.world) == (1, 2)
+def opened(data: pathlib.Path | str, cache: pathlib.Path, rank: int = 0, world: int = 1) -> ShardFeed:
+    return open_feed(data, StreamConfig(shards_per_window=2, steps_per_window=3, seed=5), cache, None, rank, world)
 
 
 def test_a_far_set_is_streamed_through_mishaps(
@@ -178,11 +166,8 @@ def test_a_far_set_is_streamed_through_mishaps(
 ) -> None:
     with served_folder(root) as server:
         server.mishaps = [Mishap("00.tar", cut_after=1500), Mishap("03.tar", status=503, headers={"Retry-After": "0"})]
-        near = make_feed(arguments(root, tmp_path), 0, 1)
-        # arguments hold paths: pathlib makes one slash of two
-        far = make_feed(arguments(pathlib.Path(server.url), tmp_path), 0, 1)
-        assert near is not None
-        assert far is not None
+        # pathlib makes one slash of two
+        near, far = opened(root, tmp_path), opened(pathlib.Path(server.url), tmp_path)
         feeds += [near, far]
         monkeypatch.setattr(far.source.fetch, "sleep", lambda seconds: None)
         assert shown(far, range(9)) == shown(near, range(9))
@@ -202,8 +187,6 @@ def test_windows_larger_than_the_memory_are_refused(new_feed, monkeypatch: pytes
         new_feed()
 
 
-def test_what_cannot_be_streamed_is_refused(root: pathlib.Path, tmp_path: pathlib.Path) -> None:
+def test_folders_without_shards_are_not_streamed(tmp_path: pathlib.Path) -> None:
     with pytest.raises(ConfigError, match=r"has no index\.json; leave --stream out, or make shards .* pack DATA OUT"):
-        make_feed(arguments(tmp_path, tmp_path), 0, 1)
-    with pytest.raises(ConfigError, match="morphable is learned from the whole set at once; leave --stream out"):
-        make_feed(arguments(root, tmp_path, recipe="morphable"), 0, 1)
+        opened(tmp_path, tmp_path)
