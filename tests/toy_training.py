@@ -214,7 +214,7 @@ def kill_at(moment: str) -> None:
     if what == "rename":  # all of it, under its first name
         replace = pathlib.Path.replace
         pathlib.Path.replace = lambda path, to: (  # type: ignore[method-assign, assignment]
-            die() if path.name.startswith("step-") and due() else replace(path, to)
+            die() if path.name.startswith(".step-") and due() else replace(path, to)
         )
     if what == "log":  # half a line
         write = train.run.log.Logbook.write
