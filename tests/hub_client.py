@@ -110,10 +110,10 @@ def hub(hub_server: HubServer, tmp_path: pathlib.Path, monkeypatch: pytest.Monke
 
 def write_system(folder: pathlib.Path, *, seed: int = 0, **config: Any) -> pathlib.Path:
     """A checkpoint of the system correspondence with random weights."""
-    from reenact.systems import SYSTEMS
+    from reenact.systems.catalog import CATALOG
 
     torch.manual_seed(seed)
-    networks = SYSTEMS["correspondence"].from_config(NETWORK).networks
+    networks = CATALOG["correspondence"].load_class().from_config(NETWORK).networks
     weights = {
         name: value.half() if value.is_floating_point() else value for name, value in networks.state_dict().items()
     }

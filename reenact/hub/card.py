@@ -12,6 +12,7 @@ from reenact.errors import CheckpointError
 from reenact.hub.figures import own_figures
 from reenact.hub.names import CARD_NAME
 from reenact.hub.remote import one_line
+from reenact.systems.catalog import CATALOG, CatalogEntry
 
 LIBRARY = "reenact"
 LICENCE = "apache-2.0"
@@ -42,10 +43,13 @@ class Kind:
     """Python that loads it; {repo} stands for its name on the Hub."""
 
 
-def _system(title: str, does: str) -> Kind:
-    loading = 'import reenact\n\nsystem = reenact.load("{repo}")'
+def _system(entry: CatalogEntry) -> Kind:
     return Kind(
-        title=title, does=does, task="image-to-video", tags=("face-reenactment", "talking-head"), loading=loading
+        title=f"Face reenactment: {entry.title}",
+        does="Gives the face in one photo the pose and expression of another photo or a clip.",
+        task="image-to-video",
+        tags=entry.tags,
+        loading='import reenact\n\nsystem = reenact.load("{repo}")',
     )
 
 
@@ -53,12 +57,8 @@ def _part(title: str, does: str, task: str | None, tag: str, loading: str) -> Ki
     return Kind(title=title, does=does, task=task, tags=(tag,), loading=loading)
 
 
-_REDRAWS = "Gives the face in one photo the pose and expression of another photo or a clip."
 KINDS = {
-    "correspondence": _system("Face reenactment: correspondence", _REDRAWS),
-    "dual_generator": _system("Face reenactment: dual generator", _REDRAWS),
-    "facegan": _system("Face reenactment: FACEGAN", _REDRAWS),
-    "latent_directions": _system("Face reenactment: latent directions", _REDRAWS),
+    **{entry.id: _system(entry) for entry in CATALOG.values()},
     "tracker": _part(
         "Face tracker",
         "Reads mesh, blendshapes, head rotation and a face score from a crop of a face.",
@@ -101,14 +101,10 @@ KINDS = {
 
 def kind_of(model: str) -> Kind:
     """The model's own kind; for one that is not listed, what is true of every checkpoint."""
-    from reenact.systems import SYSTEMS
-
-    if model in KINDS and (model in SYSTEMS or KINDS[model].task != "image-to-video"):
+    if model in KINDS:
         return KINDS[model]
     read = "from reenact.hub import read_checkpoint, resolve\n\n"
     read += 'checkpoint = read_checkpoint(resolve("{repo}"))  # configuration and weights'
-    if model in KINDS:
-        return dataclasses.replace(KINDS[model], loading=read)
     title = model.replace("_", " ").capitalize()
     return Kind(
         title=title, does=f"Weights of the network {model!r}.", task=None, tags=("face-reenactment",), loading=read
@@ -238,10 +234,8 @@ def _with_loading(text: str, kind: Kind, repo: str, model: str) -> str:
     """The text with a section on loading before its first other section, unless it speaks of the repository already."""
     if repo in text:
         return text
-    from reenact.systems import SYSTEMS
-
     shell = f"reenact download {repo}\n"
-    if model in SYSTEMS:
+    if model in CATALOG:
         shell += f"reenact video PORTRAIT.jpg CLIP.mp4 -o OUT.mp4 --checkpoint {repo}\n"
     section = f"## Load it\n\n```sh\n{shell}```\n\n```python\n{kind.loading.format(repo=repo)}\n```\n\n"
     first = re.search(r"^## ", text, re.MULTILINE)

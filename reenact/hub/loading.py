@@ -14,6 +14,7 @@ import torch
 from reenact.errors import CheckpointError, ConfigError
 from reenact.hub.checkpoint import Checkpoint, load_weights, read_checkpoint, read_network_config
 from reenact.hub.names import locate, resolve
+from reenact.systems.catalog import CATALOG, DEFAULT_SYSTEM
 from reenact.weights import WEIGHTS_NAME, WeightsInfo, embedded_weights
 
 if TYPE_CHECKING:
@@ -50,7 +51,7 @@ def select_device(name: str = "auto") -> torch.device:
 
 
 def load(
-    name: str | pathlib.Path = "correspondence",
+    name: str | pathlib.Path = DEFAULT_SYSTEM,
     *,
     device: str | torch.device = "cpu",
     revision: str | None = None,
@@ -66,17 +67,15 @@ def load(
         CheckpointError: not found, or its weights cannot be used.
         ConfigError: a revision of something that is not on the Hub.
     """
-    from reenact.systems import SYSTEMS
-
     located = locate(name, revision)
     checkpoint = read_checkpoint(located.folder)
     model = checkpoint.config["model"]
-    if model not in SYSTEMS:
+    if model not in CATALOG:
         raise CheckpointError(
             f"{checkpoint.folder} holds a {model!r} model, which is no reenactment system; "
-            f"the systems are: {', '.join(SYSTEMS)}."
+            f"the systems are: {', '.join(CATALOG)}."
         )
-    system = SYSTEMS[model].from_config(checkpoint.config.get("network", {}))
+    system = CATALOG[model].load_class().from_config(checkpoint.config.get("network", {}))
     load_weights(system.networks, checkpoint.weights, where=checkpoint.folder)
     system.prepare()
     system.weights = WeightsInfo(sha256=_sha256_of(located.folder / WEIGHTS_NAME), **vars(located))
@@ -165,14 +164,12 @@ def check_loadable(folder: pathlib.Path) -> Checkpoint:
     Raises:
         CheckpointError: broken, not finite, or weights that do not fit their configuration.
     """
-    from reenact.systems import SYSTEMS
-
     loaders: dict[str, Callable[[], object]] = {
         "tracker": lambda: load_tracker(checkpoint=folder),
         "detector": lambda: load_detector(checkpoint=folder),
         "identity": lambda: load_identity(checkpoint=folder),
         "parser": lambda: load_parser(checkpoint=folder),
-        **{system: lambda: load(folder) for system in SYSTEMS},
+        **{system: lambda: load(folder) for system in CATALOG},
     }
     checkpoint = read_checkpoint(folder)
     if checkpoint.config["model"] in loaders:

@@ -6,13 +6,12 @@ import pathlib
 from reenact.errors import CheckpointError, ConfigError, Hint, OutputError
 from reenact.hub import checkpoint, remote
 from reenact.hub.checkpoint import PICKLE_SUFFIXES
+from reenact.systems.catalog import CATALOG
 from reenact.weights import CONFIG_NAME, WEIGHTS_NAME, embedded_names, embedded_weights
 
 CARD_NAME = "README.md"
 PUBLISHED_PREFIX = "reenact-"
 
-SYSTEM_NAMES = ("correspondence", "dual_generator", "facegan", "latent_directions")
-"""The four systems, trained or not; `publish` names those that are not."""
 PART_NAMES = ("perception/tracker", "perception/detector", "perception/identity", "perception/parser", "geometry")
 """What every system needs besides."""
 
@@ -24,7 +23,7 @@ def published_name(name: str) -> str:
 
 def published_names() -> dict[str, str]:
     """Short names ("correspondence", "perception-tracker") and what their repositories are called."""
-    known = dict.fromkeys([*SYSTEM_NAMES, *PART_NAMES, *embedded_names()])
+    known = dict.fromkeys([*CATALOG, *PART_NAMES, *embedded_names()])
     return {published_name(name).removeprefix(PUBLISHED_PREFIX): published_name(name) for name in known}
 
 

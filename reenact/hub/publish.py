@@ -8,9 +8,10 @@ from huggingface_hub import Collection, HfApi
 
 from reenact import weights
 from reenact.errors import ConfigError, ReenactError
-from reenact.hub.names import SYSTEM_NAMES, published_name
+from reenact.hub.names import published_name
 from reenact.hub.push import Parcel, Pushed, pack, send, sign_in
 from reenact.hub.remote import check_repo_name, patiently, writing
+from reenact.systems.catalog import CATALOG
 
 TITLE = "Reenact: face reenactment"
 MAX_TITLE = 59
@@ -67,7 +68,7 @@ def plan(owner: str, root: pathlib.Path | None = None) -> Plan:
         except ReenactError as error:
             unfit[repo] = str(error)
     trained = {name.partition("/")[0] for name in names}
-    absent = tuple(name for name in SYSTEM_NAMES if name not in trained)
+    absent = tuple(name for name in CATALOG if name not in trained)
     return Plan(parcels=tuple(parcels), unfit=unfit, absent=absent)
 
 

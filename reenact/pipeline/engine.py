@@ -11,6 +11,7 @@ from reenact.hub.loading import TrackerKind, load, load_tracker, select_device
 from reenact.perception.tracking import Tracker
 from reenact.pipeline.source import SourceCache
 from reenact.systems.base import Reenactor
+from reenact.systems.catalog import DEFAULT_SYSTEM
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -45,7 +46,7 @@ def load_engine(
         MissingDependencyError: the tracker's library is not installed.
     """
     where = select_device(device)
-    loaded = load(checkpoint if checkpoint is not None else system or "correspondence", device=where)
+    loaded = load(checkpoint if checkpoint is not None else system or DEFAULT_SYSTEM, device=where)
     if system is not None and loaded.system != system:
         raise ConfigError(
             f"{checkpoint} holds the system {loaded.system!r}, but {system!r} was asked for; give only one of the two."

@@ -6,25 +6,17 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from reenact.errors import ReenactError
+from reenact.systems.catalog import CATALOG, system_for
 from reenact.weights import EMBEDDED, WEIGHTS_NAME
 
 if TYPE_CHECKING:
     from reenact.pipeline import Engine
 
-DEFAULT = "correspondence"
-"""The system that draws unless another is chosen."""
-EDITING = "facegan"
-"""The system that edits by Action Units."""
-LARGE_POSE = "dual_generator"
-"""The system of large poses."""
+DEFAULT, EDITING, LARGE_POSE = system_for("default"), system_for("edit"), system_for("large_pose")
+"""The systems that draw unless another is chosen, that edit by Action Units, and that draw large poses."""
 
-SYSTEM_NAMES = {
-    "correspondence": "Correspondence: best fidelity and identity",
-    "facegan": "FACEGAN: expressions by Action Units, background apart",
-    "dual_generator": "Dual Generator: heads turned up to 90 degrees",
-}
-"""What the picker shows for each of `reenact.systems.SYSTEMS`; written down here because importing them takes seconds
-that the page need not wait for."""
+SYSTEM_NAMES = {entry.id: f"{entry.title}: {entry.use}" for entry in CATALOG.values()}
+"""What the picker shows for each system."""
 
 _LOG = logging.getLogger(__name__)
 

@@ -60,7 +60,7 @@ class Reenactor(nn.Module, abc.ABC, Generic[Identity, Motion, Driven]):
     """
 
     system: str
-    """Its id in `reenact.systems.SYSTEMS`."""
+    """Its id in `reenact.systems.catalog.CATALOG`."""
     crop: CropSpec
     """How source and driving crops are cut."""
     needs: frozenset[Need] = frozenset()

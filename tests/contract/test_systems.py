@@ -10,8 +10,8 @@ import torch
 from reenact.errors import ConfigError, ShapeError
 from reenact.geometry.morphable import load_morphable
 from reenact.hub import load
-from reenact.systems import SYSTEMS
 from reenact.systems.base import PoseControls, Reenactor, Rendered
+from reenact.systems.catalog import CATALOG
 from reenact.types import ACTION_UNITS, FaceGeometry, FaceImage
 from tests.contract.systems import SYSTEMS_UNDER_TEST
 from tests.synthetic import face_set, painted_clip
@@ -24,7 +24,7 @@ Clip = tuple[FaceImage, FaceGeometry]
 def build(name: str) -> AnyReenactor:
     """Random weights and statistics, rounded as a file holds them."""
     torch.manual_seed(0)
-    system = SYSTEMS[name].from_config(SYSTEMS_UNDER_TEST[name].network)
+    system = CATALOG[name].load_class().from_config(SYSTEMS_UNDER_TEST[name].network)
     with torch.no_grad():
         for key, value in system.networks.state_dict().items():
             if value.is_floating_point():
@@ -33,7 +33,7 @@ def build(name: str) -> AnyReenactor:
     return system
 
 
-@pytest.fixture(scope="module", params=sorted(SYSTEMS_UNDER_TEST))
+@pytest.fixture(scope="module", params=CATALOG)
 def system(request: pytest.FixtureRequest) -> AnyReenactor:
     made = build(request.param)
     made.prepare()
@@ -64,11 +64,11 @@ def reenact(
 
 
 def test_every_system_is_under_test() -> None:
-    assert set(SYSTEMS_UNDER_TEST) == set(SYSTEMS)
+    assert set(SYSTEMS_UNDER_TEST) == set(CATALOG)
 
 
 def test_it_says_who_it_is_and_how_to_cut(system: AnyReenactor) -> None:
-    assert SYSTEMS[system.system] is type(system)
+    assert CATALOG[system.system].load_class() is type(system)
     assert system.crop.network_px == 64
     assert not system.training
 
@@ -163,7 +163,7 @@ def test_two_sources_at_once_are_refused_in_words(system: AnyReenactor, driving:
         system.encode_identity(*driving)
 
 
-@pytest.mark.parametrize("name", sorted(SYSTEMS_UNDER_TEST))
+@pytest.mark.parametrize("name", CATALOG)
 def test_saved_and_loaded_it_draws_the_same(name: str, source: Clip, driving: Clip, tmp_path: pathlib.Path) -> None:
     made = build(name)
     config = {"model": name, "network": SYSTEMS_UNDER_TEST[name].network}
@@ -177,13 +177,13 @@ def test_saved_and_loaded_it_draws_the_same(name: str, source: Clip, driving: Cl
     torch.testing.assert_close(after.changed, before.changed, atol=2e-3, rtol=0)
 
 
-@pytest.mark.parametrize("name", sorted(SYSTEMS_UNDER_TEST))
+@pytest.mark.parametrize("name", CATALOG)
 def test_a_config_of_another_kind_is_refused_in_words(name: str) -> None:
     with pytest.raises(ConfigError, match="no configuration of"):
-        SYSTEMS[name].from_config(SYSTEMS_UNDER_TEST[name].wrong_network)
+        CATALOG[name].load_class().from_config(SYSTEMS_UNDER_TEST[name].wrong_network)
 
 
-@pytest.mark.parametrize("name", sorted(SYSTEMS_UNDER_TEST))
+@pytest.mark.parametrize("name", CATALOG)
 def test_one_step_lowers_the_loss(name: str) -> None:
     data = face_set(load_morphable(), np.random.default_rng(0))
     torch.manual_seed(0)

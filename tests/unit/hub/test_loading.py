@@ -30,9 +30,17 @@ class SmallSystem(nn.Module):
         self.eval().requires_grad_(False)
 
 
+class SmallEntry:
+    """Stands for a row of the catalog."""
+
+    @staticmethod
+    def load_class() -> type[SmallSystem]:
+        return SmallSystem
+
+
 @pytest.fixture
 def folder(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> pathlib.Path:
-    monkeypatch.setattr("reenact.systems.SYSTEMS", {"small": SmallSystem}, raising=False)
+    monkeypatch.setattr(loading, "CATALOG", {"small": SmallEntry})
     monkeypatch.setattr(weights, "EMBEDDED", tmp_path)
     folder = tmp_path / "one"
     folder.mkdir()

@@ -5,12 +5,7 @@ from typing import Any, cast
 import pytest
 
 from reenact.errors import CheckpointError
-from reenact.space.models import SYSTEM_NAMES, Models
-from reenact.systems import SYSTEMS
-
-
-def test_picker_knows_every_system() -> None:
-    assert set(SYSTEM_NAMES) == set(SYSTEMS)
+from reenact.space.models import Models
 
 
 def test_engine_is_loaded_once_however_many_ask() -> None:
