@@ -29,8 +29,8 @@ from reenact.geometry.unit_movements import UnitMovements
 from reenact.hub import load_parser, load_tracker
 from reenact.perception.parser import PARSER_CLASSES, PARSER_CROP_PX
 from reenact.perception.tracking import Tracker
-from reenact.pipeline.edit import EditSession, open_edit
-from reenact.pipeline.edit_settings import FACS_MAXIMUM, FaceEdit
+from reenact.pipeline.controls import EditSession, open_edit
+from reenact.pipeline.controls.settings import FACS_MAXIMUM, FaceEdit
 from reenact.pipeline.engine import load_engine
 from reenact.systems.facegan.motion import FaceMotion
 from reenact.systems.facegan.reenactor import DrivenFace, FaceganIdentity, FaceganReenactor
@@ -86,7 +86,7 @@ def main(settings: Editing) -> None:
     named = "own" if settings.teacher_file is None else "mediapipe"
     bench = Bench(load_tracker(named, model_file=settings.teacher_file))
     for row in rows:
-        bench.measure(open_edit(np.array(data.rgb[row]), engine=engine))
+        bench.measure(open_edit(np.array(data.rgb[row]), engines=lambda _: engine, system="facegan"))
     units = summarise(np.stack(bench.readings), np.stack(bench.similarities))
     unseen = unseen_units(data.blendshapes)
     libraries = ("scipy",) if named == "own" else ("scipy", "mediapipe")

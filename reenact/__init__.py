@@ -1,8 +1,7 @@
 """Face reenactment: one photo of a face takes on the pose and expression of another photo or a clip.
 
-``reenact_image`` and ``reenact_video`` do the job from files or arrays, ``edit_image`` and ``turn_image`` without a
-driver; `load` gives a system's four verbs.
-Names are imported when they are first used, so that ``import reenact`` costs nothing.
+`reenact_image` and `reenact_video` work on files or arrays; `edit_image` and `open_edit` need no driver; `load` returns
+a system with its verbs. Names are imported on first use, so that ``import reenact`` is fast.
 """
 
 import importlib
@@ -26,18 +25,13 @@ if TYPE_CHECKING:
         Engine,
         FaceEdit,
         FaceReading,
-        HeadReading,
-        HeadTurn,
         ImageResult,
-        TurnSession,
         VideoResult,
         edit_image,
         load_engine,
         open_edit,
-        open_turn,
         reenact_image,
         reenact_video,
-        turn_image,
     )
     from reenact.types import ACTION_UNITS, CropSpec, FaceGeometry, FaceImage, Frame
 
@@ -53,8 +47,6 @@ __all__ = [
     "FaceImage",
     "FaceReading",
     "Frame",
-    "HeadReading",
-    "HeadTurn",
     "ImageResult",
     "MissingDependencyError",
     "NoFaceFoundError",
@@ -62,7 +54,6 @@ __all__ = [
     "ReenactError",
     "ShapeError",
     "StoppedError",
-    "TurnSession",
     "UnsupportedInputError",
     "VideoResult",
     "edit_image",
@@ -70,10 +61,8 @@ __all__ = [
     "load_engine",
     "load_tracker",
     "open_edit",
-    "open_turn",
     "reenact_image",
     "reenact_video",
-    "turn_image",
 ]
 
 __version__ = "0.1.0"
@@ -81,9 +70,8 @@ __version__ = "0.1.0"
 _MODULES = {
     "reenact.hub": ("load", "load_tracker"),
     "reenact.pipeline": (
-        *("EditSession", "Engine", "FaceEdit", "FaceReading", "HeadReading", "HeadTurn", "ImageResult"),
-        *("TurnSession", "VideoResult", "edit_image", "load_engine", "open_edit", "open_turn", "reenact_image"),
-        *("reenact_video", "turn_image"),
+        *("EditSession", "Engine", "FaceEdit", "FaceReading", "ImageResult", "VideoResult", "edit_image"),
+        *("load_engine", "open_edit", "reenact_image", "reenact_video"),
     ),
     "reenact.types": ("ACTION_UNITS", "CropSpec", "FaceGeometry", "FaceImage", "Frame"),
 }

@@ -1,4 +1,4 @@
-"""The command line: ``reenact image``, ``video``, ``edit``, ``turn``, ``track``; ``download``, ``push``, ``card``, ...
+"""The command line: ``reenact image``, ``video``, ``edit``, ``track``; ``download``, ``push``, ``card``, ...
 
 Everything heavy is imported after the arguments have been read. Exit code 0, or 2 with one line on stderr.
 """
@@ -18,7 +18,6 @@ from reenact.cli.edit import Edit
 from reenact.cli.faces import Image, Track, Video
 from reenact.cli.hub import Download, Publish, Push, WriteCard
 from reenact.cli.output import HINTS
-from reenact.cli.turn import Turn
 from reenact.errors import ConfigError, ReenactError, with_hint
 
 __all__ = [
@@ -28,7 +27,6 @@ __all__ = [
     "Publish",
     "Push",
     "Track",
-    "Turn",
     "Video",
     "WriteCard",
     "main",
@@ -42,14 +40,13 @@ Command = (
     Annotated[Image, subcommand("image")]
     | Annotated[Video, subcommand("video")]
     | Annotated[Edit, subcommand("edit")]
-    | Annotated[Turn, subcommand("turn")]
     | Annotated[Track, subcommand("track")]
     | Annotated[Download, subcommand("download")]
     | Annotated[Push, subcommand("push")]
     | Annotated[Publish, subcommand("publish")]
     | Annotated[WriteCard, subcommand("card")]
 )
-AnyCommand = Image | Video | Edit | Turn | Track | Download | Push | Publish | WriteCard
+AnyCommand = Image | Video | Edit | Track | Download | Push | Publish | WriteCard
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -3,7 +3,7 @@
 import dataclasses
 import pathlib
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from tyro.conf import UseAppendAction, arg
 
@@ -19,69 +19,68 @@ if TYPE_CHECKING:
 class Edit(Redrawing):
     """Redraw a face with other Action Units, head angles or another background."""
 
-    system: str | None = None
-    """Which system draws; "facegan" unless the checkpoint says another."""
+    system: Literal["auto", "facegan", "dual_generator"] = "auto"  # pyright: ignore[reportIncompatibleVariableOverride]
+    """Which system draws. auto: facegan near the source's own pose, dual_generator far from it; the checkpoint's
+    system if a checkpoint is given."""
     au: UseAppendAction[tuple[str, ...]] = ()
     """An Action Unit by its FACS number: 12=3.5, or one side, the person's left or right: 45L=5. Repeatable."""
     yaw: float | None = None
-    """Turn the head to the person's left, in degrees."""
+    """Turn the head to the person's left, -90 to 90 degrees."""
     pitch: float | None = None
-    """Bend it down, in degrees."""
+    """Bend the head down, -45 to 45 degrees."""
     roll: float | None = None
-    """Tilt it to the person's right shoulder, in degrees."""
+    """Tilt the head to the person's right shoulder, -45 to 45 degrees."""
     relative: bool = False
-    """Add the values to the source's own (as is done unless --absolute, or a loaded file or preset, says otherwise)."""
+    """Add units and angles to the source's own (the default, unless a loaded file or preset is absolute)."""
     absolute: bool = False
-    """Put the values in the place of the source's own."""
+    """Replace the source's own units and angles."""
     preset: str | None = None
     """An expression by name: smile, grin, surprise, wink, frown, disgust, sleepy, neutral."""
     load_settings: Annotated[pathlib.Path | None, arg(name="load")] = None
-    """Settings saved before (JSON); other options go before them."""
+    """Saved settings (JSON); other options override them."""
     save: pathlib.Path | None = None
     """Write the settings to this file (JSON)."""
     background: str | None = None
     """A picture to put behind the person, or "none" for transparency (PNG, WebP)."""
     animate: str | None = None
     """Make a clip of this length, such as 2s, that eases from the source to the edit and back."""
+    turntable: str | None = None
+    """Make a clip of this length, such as 3s, in which the head rotates from one profile to the other."""
+    from_yaw: float = -90.0
+    """With --turntable: yaw in the first frame, in degrees."""
+    to_yaw: float = 90.0
+    """With --turntable: yaw in the last frame."""
     fps: int = 25
-    """With --animate: frames a second."""
+    """With --animate or --turntable: frames a second."""
 
     def run(self) -> None:
-        """Do it."""
+        """Edit the picture and write the result."""
         from reenact.media import check_output, read_image
         from reenact.media.image import IMAGE_SUFFIXES
         from reenact.media.video_writer import VIDEO_SUFFIXES
-        from reenact.pipeline import open_edit
 
-        edit, seconds = self.edit(), None if self.animate is None else read_seconds("--animate", self.animate)
-        self._check_transparency(seconds)
+        edit, seconds = self.edit(), self._seconds()
+        self._check_transparency(clip=seconds is not None)
         check_output(self.out, overwrite=self.overwrite, suffixes=IMAGE_SUFFIXES if seconds is None else VIDEO_SUFFIXES)
         if self.save is not None:
             check_output(self.save, overwrite=self.overwrite, suffixes=(".json",))
         read_image(self.source)
         if self.background not in (None, "none"):
             read_image(self.background)
-        session = open_edit(
-            self.source,
-            engine=self.load("facegan"),
-            face=self.face,
-            min_face_score=self.min_face_score,
-            max_crop_px=self.max_crop,
-            paste_back=self.paste_back,
-        )
-        line = self._draw(session, edit) if seconds is None else self._animate(session, edit, seconds)
+        session = self._open()
+        line, warnings = self._draw(session, edit) if seconds is None else self._film(session, edit, seconds)
         if self.save is not None:
             from reenact.cli.output import json_file
 
             with json_file(self.save, overwrite=self.overwrite) as file:
                 file.write(edit.to_json())
-        report(line, session.warnings)
+        report(line, warnings)
 
     def edit(self) -> "FaceEdit":
-        """What is asked for: options over a preset over a loaded file.
+        """The edit that the options describe: options override a preset, a preset overrides a loaded file.
 
         Raises:
-            ConfigError: something that there is not, out of range, or relative and absolute at once.
+            ConfigError: an unknown name, a value out of range, or relative and absolute at once.
         """
         from reenact.pipeline import PRESETS, FaceEdit
 
@@ -102,43 +101,72 @@ class Edit(Redrawing):
         )
         return own.over(below)
 
-    def _check_transparency(self, seconds: float | None) -> None:
+    def _seconds(self) -> float | None:
+        """Length of the clip; None for a picture."""
+        if self.turntable is None:
+            return None if self.animate is None else read_seconds("--animate", self.animate)
+        if self.animate is not None:
+            raise ConfigError("--animate and --turntable exclude each other; give one of them.")
+        if self.yaw is not None:
+            raise ConfigError("--turntable sets the yaw itself; leave --yaw out, or give --from-yaw and --to-yaw.")
+        return read_seconds("--turntable", self.turntable)
+
+    def _check_transparency(self, *, clip: bool) -> None:
         if self.background != "none":
             return
-        if seconds is not None:
-            raise ConfigError("Clips know no transparency: give a picture as --background, or leave --animate out.")
+        if clip:
+            raise ConfigError("Clips cannot be transparent: give a picture as --background, or make a picture.")
         if self.out.suffix.lower() in (".jpg", ".jpeg"):
-            raise ConfigError(f"{self.out}: a JPEG holds no transparency; write a .png or .webp, or leave it out.")
+            raise ConfigError(f"{self.out}: a JPEG cannot be transparent; write a .png or .webp.")
 
-    def _draw(self, session: "EditSession", edit: "FaceEdit") -> str:
+    def _open(self) -> "EditSession":
+        from reenact.pipeline import open_edit
+
+        system, engines = self.system, self.load
+        if self.checkpoint is not None:
+            engine = self.load(None if system == "auto" else system)
+            system, engines = engine.system.system, lambda _: engine
+        return open_edit(
+            self.source,
+            engines=engines,
+            system=system,
+            face=self.face,
+            min_face_score=self.min_face_score,
+            max_crop_px=self.max_crop,
+            paste_back=self.paste_back,
+        )
+
+    def _draw(self, session: "EditSession", edit: "FaceEdit") -> tuple[str, tuple[str, ...]]:
         from reenact.media import write_image
-        from reenact.pipeline.progress import COMMENT
+        from reenact.pipeline.results import COMMENT
 
         result = session.render(edit, background=self.background)
         write_image(self.out, result.rgb, alpha=result.alpha, overwrite=self.overwrite, comment=COMMENT)
-        return picture_line(self.out, result)
+        return picture_line(self.out, result), result.warnings
 
-    def _animate(self, session: "EditSession", edit: "FaceEdit", seconds: float) -> str:
+    def _film(self, session: "EditSession", edit: "FaceEdit", seconds: float) -> tuple[str, tuple[str, ...]]:
+        options: dict[str, Any] = {
+            "seconds": seconds,
+            "fps": self.fps,
+            "background": self.background,
+            "overwrite": self.overwrite,
+        }
         with Bar() as bar:
-            result = session.animate(
-                edit,
-                self.out,
-                seconds=seconds,
-                fps=self.fps,
-                background=self.background,
-                overwrite=self.overwrite,
-                progress=bar.show,
-            )
-        return clip_line(result)
+            if self.turntable is None:
+                result = session.animate(edit, self.out, progress=bar.show, **options)
+            else:
+                options |= {"from_yaw_deg": self.from_yaw, "to_yaw_deg": self.to_yaw, "edit": edit}
+                result = session.turntable(self.out, progress=bar.show, **options)
+        return clip_line(result), result.warnings
 
 
 def read_units(texts: Sequence[str]) -> dict[str, float]:
-    """Values by name of texts such as "12=3.5" and "45L=+5"; of a name given twice the last.
+    """Values by unit from texts such as "12=3.5" and "45L=+5"; the last one counts if a unit is given twice.
 
     Raises:
-        ConfigError: a text of another form, or a unit that there is not.
+        ConfigError: a malformed text or an unknown unit.
     """
-    from reenact.pipeline.edit_settings import unit_name
+    from reenact.pipeline.controls.settings import unit_name
 
     units: dict[str, float] = {}
     for text in texts:
@@ -154,8 +182,8 @@ def read_settings(path: pathlib.Path) -> "FaceEdit":
     """An edit from a file.
 
     Raises:
-        UnsupportedInputError: it cannot be read.
-        ConfigError: it holds no edit that this program reads.
+        UnsupportedInputError: the file cannot be read.
+        ConfigError: the file holds no valid edit.
     """
     from reenact.pipeline import FaceEdit
 

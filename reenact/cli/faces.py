@@ -40,11 +40,11 @@ class Redrawing:
     overwrite: bool = False
     """Replace an existing result."""
 
-    def load(self, default: str | None = None) -> "Engine":
+    def load(self, system: str | None) -> "Engine":
         """The networks, after the settings have been checked.
 
         Args:
-            default: the system, where neither it nor a checkpoint was named.
+            system: a system's id; that of the checkpoint, or the default, if None.
         """
         from reenact.pipeline import load_engine
 
@@ -52,7 +52,6 @@ class Redrawing:
             raise ConfigError(f"--min-face-score is {self.min_face_score:g}; it is a certainty from 0 to 1.")
         if self.max_crop < 64:
             raise ConfigError(f"--max-crop is {self.max_crop}; it is a side in pixels, 64 or more.")
-        system = self.system if self.checkpoint is not None else self.system or default
         return load_engine(system, checkpoint=self.checkpoint, tracker=self.tracker, device=self.device)
 
 
@@ -82,7 +81,7 @@ class Image(Loading):
         from reenact.media import check_output, read_image, write_image
         from reenact.media.image import IMAGE_SUFFIXES
         from reenact.pipeline import reenact_image
-        from reenact.pipeline.progress import COMMENT
+        from reenact.pipeline.results import COMMENT
 
         check_output(self.out, overwrite=self.overwrite, suffixes=IMAGE_SUFFIXES)
         for path in (self.source, self.driving, self.neutral):
@@ -91,7 +90,7 @@ class Image(Loading):
         result = reenact_image(
             self.source,
             self.driving,
-            system=self.load(),
+            system=self.load(self.system),
             mode="relative" if self.relative else "absolute",
             neutral=self.neutral,
             paste_back=self.paste_back,
@@ -136,7 +135,7 @@ class Video(Loading):
                 self.source,
                 self.driving,
                 self.out,
-                system=self.load(),
+                system=self.load(self.system),
                 mode="relative" if self.relative else "absolute",
                 neutral_frame=self.neutral_frame,
                 paste_back=self.paste_back,

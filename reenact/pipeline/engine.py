@@ -9,9 +9,11 @@ import torch
 from reenact.errors import ConfigError
 from reenact.hub.loading import TrackerKind, load, load_tracker, select_device
 from reenact.perception.tracking import Tracker
-from reenact.pipeline.source import SourceCache
+from reenact.pipeline.crop import LARGEST_PX, SMALLEST_PX
+from reenact.pipeline.source import Source, SourceCache
 from reenact.systems.base import Reenactor
 from reenact.systems.catalog import DEFAULT_SYSTEM
+from reenact.types import Frame
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -23,6 +25,28 @@ class Engine:
     device: torch.device
     """Of the system."""
     sources: SourceCache = dataclasses.field(default_factory=SourceCache)
+
+    def open_source(
+        self,
+        frame: Frame,
+        *,
+        face: int | None = None,
+        min_score: float = 0.5,
+        largest_px: int = LARGEST_PX,
+        paste_back: bool = True,
+        name: str = "the source",
+    ) -> Source:
+        """A source, tracked and encoded now or before; see `prepare_source` for arguments and errors."""
+        return self.sources.get(
+            frame,
+            system=self.system,
+            tracker=self.tracker,
+            face=face,
+            min_score=min_score,
+            smallest_px=SMALLEST_PX if paste_back else self.system.crop.network_px,
+            largest_px=largest_px,
+            name=name,
+        )
 
 
 def load_engine(

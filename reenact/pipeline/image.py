@@ -3,34 +3,17 @@
 import dataclasses
 from pathlib import Path
 
-import numpy as np
-from jaxtyping import UInt8
-
 from reenact.errors import Hint, NoFaceFoundError, Note
 from reenact.hub.loading import TrackerKind
 from reenact.perception.tracking import Tracker
 from reenact.pipeline.animate import Animator
-from reenact.pipeline.compare import SideBySide, size_of
-from reenact.pipeline.crop import LARGEST_PX, SMALLEST_PX
+from reenact.pipeline.crop import LARGEST_PX
 from reenact.pipeline.engine import Engine, load_engine
 from reenact.pipeline.neutral import neutralised
+from reenact.pipeline.results import ImageResult, SideBySide, size_of
 from reenact.pipeline.source import PictureLike, open_picture
 from reenact.systems.base import MotionMode
 from reenact.types import FaceGeometry, Frame
-
-
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class ImageResult:
-    """What `reenact_image` gives back."""
-
-    rgb: Frame
-    """The result: the whole source picture or the crop, beside others if asked for."""
-    alpha: UInt8[np.ndarray, "height width"] | None
-    """The source's transparency, where it has one and the result has its size."""
-    source: UInt8[np.ndarray, "_ _ 3"]
-    """The source, framed as the result is; for comparing the two."""
-    warnings: tuple[str, ...]
-    """One line each, for the user."""
 
 
 def reenact_image(
@@ -77,14 +60,12 @@ def reenact_image(
     driving_picture, driving_name = open_picture(driving, "driving")
     neutral_picture = None if neutral is None else open_picture(neutral, "neutral")
     engine = system if isinstance(system, Engine) else load_engine(system, tracker=tracker, device=device)
-    prepared = engine.sources.get(
+    prepared = engine.open_source(
         source_picture.rgb,
-        system=engine.system,
-        tracker=engine.tracker,
         face=face,
         min_score=min_face_score,
-        smallest_px=SMALLEST_PX if paste_back else engine.system.crop.network_px,
         largest_px=max_crop_px,
+        paste_back=paste_back,
         name=source_name,
     )
     geometry, warnings = _find_driver(engine.tracker, driving_picture.rgb, driving_face, min_face_score, driving_name)

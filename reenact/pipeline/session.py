@@ -13,13 +13,12 @@ from jaxtyping import Float
 from reenact.errors import ConfigError
 from reenact.media import Picture, VideoWriter
 from reenact.pipeline.animate import to_frames
-from reenact.pipeline.compare import size_of
 from reenact.pipeline.crop import SMALLEST_PX
 from reenact.pipeline.engine import Engine
 from reenact.pipeline.paste import PasteBack
-from reenact.pipeline.progress import COMMENT, Progress, ShouldStop, checkpoint
+from reenact.pipeline.progress import Progress, ShouldStop, stop_checker
+from reenact.pipeline.results import COMMENT, VideoResult, size_of
 from reenact.pipeline.source import PictureLike, Source, open_picture
-from reenact.pipeline.video import VideoResult
 from reenact.systems.base import Reenactor
 from reenact.types import Frame
 
@@ -163,7 +162,7 @@ def write_drawn(
     Raises:
         ReenactError: one of its children, with a text for the user.
     """
-    check, drawn = checkpoint(should_stop), iter(frames)
+    check, drawn = stop_checker(should_stop), iter(frames)
     width, height = size_of(still)
     writer = VideoWriter(out, width=width, height=height, fps=Fraction(fps), overwrite=overwrite, comment=COMMENT)
     with writer:

@@ -12,7 +12,8 @@ from reenact.geometry.landmarks import landmarks68_of
 from reenact.media import VideoReader, kind_of, read_image
 from reenact.perception.tracking import Tracker, mesh_box
 from reenact.perception.video import VideoTracker
-from reenact.pipeline.progress import Progress, ShouldStop, checkpoint, frame_ranges, never, no_progress
+from reenact.pipeline.progress import Progress, ShouldStop, never, no_progress, stop_checker
+from reenact.pipeline.results import frame_ranges
 from reenact.pipeline.video import damage_warnings, track_clip
 from reenact.types import ACTION_UNITS, FaceGeometry, head_angles_rad
 
@@ -79,7 +80,7 @@ def write_tracks(
 
         def frames() -> Iterator[dict[str, Any]]:
             nonlocal count
-            for tracked in track_clip(reader, following, check=checkpoint(should_stop)):
+            for tracked in track_clip(reader, following, check=stop_checker(should_stop)):
                 count = tracked.index + 1
                 if tracked.geometry is None:
                     missing.append(tracked.index)

@@ -13,23 +13,19 @@ from reenact.errors import ConfigError
 from reenact.hub.loading import TrackerKind
 from reenact.media import Picture, check_output
 from reenact.media.video_writer import VIDEO_SUFFIXES
+from reenact.pipeline.controls.settings import ANGLES, checked_angle
 from reenact.pipeline.crop import LARGEST_PX
-from reenact.pipeline.edit_settings import ANGLES, checked_angle
 from reenact.pipeline.engine import Engine, load_engine
-from reenact.pipeline.image import ImageResult
 from reenact.pipeline.progress import Progress, ShouldStop, never, no_progress
+from reenact.pipeline.results import ImageResult, VideoResult
 from reenact.pipeline.session import FaceSession, Shown, check_timing, count_frames, open_face, write_drawn
 from reenact.pipeline.source import PictureLike, Source
-from reenact.pipeline.video import VideoResult
 from reenact.systems.base import PoseControls
 from reenact.systems.dual_generator.reenactor import DrivenHead, DualGeneratorIdentity, DualGeneratorReenactor
-from reenact.types import FaceGeometry, Frame, head_angles_rad
+from reenact.types import Frame
 
 LARGEST_DEG = {"yaw": 90.0, "pitch": 45.0, "roll": 45.0}
 """How far a head may be turned to either side."""
-
-LARGE_POSE_DEG = 45.0
-"""Yaw beyond which a face counts as turned far."""
 
 _SAME_DEG = 0.06
 """Angles this near to the source's own are its own, rounded for display to 0.1."""
@@ -54,10 +50,10 @@ class HeadTurn:
     """Towards the person's right shoulder, -45 to 45."""
 
     def __post_init__(self) -> None:
-        for angle, largest in LARGEST_DEG.items():
+        for angle in LARGEST_DEG:
             value = getattr(self, f"{angle}_deg")
             if value is not None:
-                object.__setattr__(self, f"{angle}_deg", checked_angle(angle, value, largest))
+                object.__setattr__(self, f"{angle}_deg", checked_angle(angle, value))
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -135,7 +131,7 @@ class TurnSession(FaceSession):
         out = pathlib.Path(out)
         check_output(out, overwrite=overwrite, suffixes=VIDEO_SUFFIXES)
         check_timing(seconds, fps)
-        first, last = (checked_angle("yaw", value, LARGEST_DEG["yaw"]) for value in (from_yaw_deg, to_yaw_deg))
+        first, last = (checked_angle("yaw", value) for value in (from_yaw_deg, to_yaw_deg))
         held, count = turn or HeadTurn(), count_frames(seconds, fps)
 
         def frames() -> Iterator[Frame]:
@@ -242,13 +238,6 @@ def turn_image(
         paste_back=paste_back,
     )
     return session.render(turn)
-
-
-def wants_large_pose(source: FaceGeometry, driving: FaceGeometry | None = None) -> bool:
-    """Whether a face, the source's or in any frame the driver's, is turned beyond `LARGE_POSE_DEG`."""
-    faces = [source] if driving is None else [source, driving]
-    limit = torch.deg2rad(torch.tensor(LARGE_POSE_DEG))
-    return any(bool((head_angles_rad(face.rotation)[:, 1].abs() > limit.to(face.rotation)).any()) for face in faces)
 
 
 def _source_warnings(reading: HeadReading) -> tuple[str, ...]:

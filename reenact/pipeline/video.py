@@ -7,7 +7,6 @@ import dataclasses
 import itertools
 import pathlib
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from fractions import Fraction
 from typing import Literal, TypeVar
 
 from reenact.errors import ConfigError, Hint, NoFaceFoundError
@@ -16,13 +15,13 @@ from reenact.media import VideoReader, VideoWriter, check_output
 from reenact.media.video_writer import VIDEO_SUFFIXES
 from reenact.perception.video import VideoTracker
 from reenact.pipeline.animate import Animator
-from reenact.pipeline.compare import SideBySide, size_of
-from reenact.pipeline.crop import LARGEST_PX, SMALLEST_PX
-from reenact.pipeline.edit_driven import check_edits_motion, motion_change
+from reenact.pipeline.controls.driven import check_edits_motion, motion_change
+from reenact.pipeline.crop import LARGEST_PX
 from reenact.pipeline.engine import Engine, load_engine
 from reenact.pipeline.image import driving_warnings
 from reenact.pipeline.neutral import find_reference, track_frame
-from reenact.pipeline.progress import COMMENT, Progress, ShouldStop, checkpoint, frame_ranges, never, no_progress
+from reenact.pipeline.progress import Progress, ShouldStop, never, no_progress, stop_checker
+from reenact.pipeline.results import COMMENT, SideBySide, VideoResult, frame_ranges, size_of
 from reenact.pipeline.source import PictureLike, open_picture
 from reenact.systems.base import MotionMode
 from reenact.types import FaceGeometry, Frame
@@ -32,21 +31,6 @@ OnMissingFace = Literal["hold", "skip", "stop"]
 frame is left out, and the sound with it, which would no longer fit. stop: an error that names the frame."""
 
 Item = TypeVar("Item")
-
-
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class VideoResult:
-    """What `reenact_video` made."""
-
-    path: pathlib.Path
-    width: int
-    height: int
-    fps: Fraction
-    frame_count: int
-    missing: tuple[int, ...]
-    """Driving frames in which no face was found."""
-    warnings: tuple[str, ...]
-    """One line each, for the user."""
 
 
 def reenact_video(
@@ -108,21 +92,19 @@ def reenact_video(
     if neutral_frame is not None and neutral_frame < 0:
         raise ConfigError(f"Neutral frame {neutral_frame} was asked for; frames are numbered from 0.")
     mode = "relative" if neutralise else mode
-    check = checkpoint(should_stop)
+    check = stop_checker(should_stop)
     source_picture, source_name = open_picture(source, "source")
     with VideoReader(driving) as reader:
         engine = system if isinstance(system, Engine) else load_engine(system, tracker=tracker, device=device)
         check()
         if action_units or neutralise:
             check_edits_motion(engine.system)
-        prepared = engine.sources.get(
+        prepared = engine.open_source(
             source_picture.rgb,
-            system=engine.system,
-            tracker=engine.tracker,
             face=face,
             min_score=min_face_score,
-            smallest_px=SMALLEST_PX if paste_back else engine.system.crop.network_px,
             largest_px=max_crop_px,
+            paste_back=paste_back,
             name=source_name,
         )
         change = None

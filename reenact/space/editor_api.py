@@ -14,7 +14,7 @@ from reenact.space.wiring import PROGRAMS
 
 if TYPE_CHECKING:
     from reenact.pipeline import ImageResult
-    from reenact.pipeline.edit import EditSession
+    from reenact.pipeline.controls import EditSession
 
 
 class EditEndpoint:

@@ -24,8 +24,8 @@ from reenact.space.sources import Sources
 from reenact.space.wiring import FILES, LAST_ONE, MOVING, QUICK, save
 
 if TYPE_CHECKING:
-    from reenact.pipeline import ImageResult, VideoResult
-    from reenact.pipeline.edit import EditSession, FaceEdit
+    from reenact.pipeline import Engine, ImageResult, VideoResult
+    from reenact.pipeline.controls import EditSession, FaceEdit
 
 _SHOWN_EDIT = 1 + len(CONTROLS) + 2 * len(list(sided_units()))
 """Length of `Editor.shown_edit`."""
@@ -52,7 +52,7 @@ class EditorTab:
             return [gr.skip()] * (7 + _SHOWN_EDIT)
         wanted = Wanted.read(inputs)
         with told(wanted.names):
-            from reenact.pipeline.edit import FaceEdit
+            from reenact.pipeline.controls import FaceEdit
 
             session = self._session(wanted)
             own = values_of(session.reading)
@@ -88,7 +88,7 @@ class EditorTab:
         def show(*inputs: Any) -> list[Any]:
             wanted = Wanted.read(inputs)
             with told(wanted.names):
-                from reenact.pipeline.edit import PRESETS
+                from reenact.pipeline.controls import PRESETS
 
                 return self._shown(wanted, PRESETS[name])
 
@@ -100,7 +100,7 @@ class EditorTab:
             return [gr.skip()] * _SHOWN_EDIT
         wanted = Wanted.read(inputs)
         with told(wanted.names):
-            from reenact.pipeline.edit import FaceEdit
+            from reenact.pipeline.controls import FaceEdit
 
             return self._shown(wanted, FaceEdit.from_json(read_settings(file), name="The settings"))
 
@@ -241,7 +241,7 @@ def _sliders(values: Values, *, apart: bool) -> list[Any]:
     return [apart, *(values[name] for name in CONTROLS), *wholes, *sides]
 
 
-def _open_edit(source: pathlib.Path, **options: Any) -> "EditSession":
-    from reenact.pipeline.edit import open_edit
+def _open_edit(source: pathlib.Path, *, engine: "Engine", **options: Any) -> "EditSession":
+    from reenact.pipeline.controls import open_edit
 
-    return open_edit(source, **options)
+    return open_edit(source, engines=lambda _: engine, system="facegan", **options)

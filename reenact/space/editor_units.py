@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 from reenact.space.controls import Control, head_angles, named
 
-HIGHEST_UNIT, LARGEST_ANGLE_DEG = 5.0, 90.0
+HIGHEST_UNIT = 5.0
 
 
 def _unit(number: int, plain: str, facs: str) -> tuple[Control, ...]:
@@ -49,7 +49,7 @@ GROUPS: dict[str, tuple[Control, ...]] = {
         *_unit(25, "Lips apart", "lips part"),
         *_unit(26, "Mouth open", "jaw drop"),
     ),
-    "Head": head_angles(yaw=LARGEST_ANGLE_DEG, pitch=LARGEST_ANGLE_DEG, roll=LARGEST_ANGLE_DEG),
+    "Head": head_angles(yaw=90.0, pitch=45.0, roll=45.0),
 }
 """Sliders by part of the face, in the order of the page."""
 
@@ -66,8 +66,8 @@ PRESET_NAMES = {
     "sleepy": "Sleepy",
     "neutral": "Neutral",
 }
-"""What the page calls each of `reenact.pipeline.edit.PRESETS`; written down here because importing them takes seconds
-that the page need not wait for."""
+"""What the page calls each of `reenact.pipeline.controls.PRESETS`; written down here because importing them takes
+seconds that the page need not wait for."""
 
 
 def sided_units() -> Iterator[tuple[str, str, str]]:

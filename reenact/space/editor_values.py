@@ -13,7 +13,7 @@ from reenact.errors import ConfigError
 from reenact.space.editor_units import CONTROLS, shown, sided_units
 
 if TYPE_CHECKING:
-    from reenact.pipeline.edit import EditMode, FaceEdit, FaceReading
+    from reenact.pipeline.controls.settings import EditMode, FaceEdit, FaceReading
 
 ANGLES = ("yaw", "pitch", "roll")
 
@@ -34,7 +34,7 @@ def edit_of(values: Mapping[str, float], own: Mapping[str, float], *, apart: boo
         own: what they show of the source.
         apart: whether left and right have sliders of their own.
     """
-    from reenact.pipeline.edit import FaceEdit
+    from reenact.pipeline.controls import FaceEdit
 
     visible, values = shown(apart), _without_gaps(values, own)
     changed = {
@@ -52,7 +52,7 @@ def applied(edit: "FaceEdit", reading: "FaceReading") -> tuple[Values, bool]:
 
     Where the edit contradicts itself or the face, they show what it asks for, not what can be drawn.
     """
-    from reenact.pipeline.edit_settings import unit_name
+    from reenact.pipeline.controls.settings import unit_name
 
     values = values_of(reading)
 
@@ -106,7 +106,7 @@ def named_edit(settings: Any, *, mode: "EditMode") -> "FaceEdit":
     Raises:
         ConfigError: neither of the two, or a name or value that there is not.
     """
-    from reenact.pipeline.edit import FaceEdit
+    from reenact.pipeline.controls import FaceEdit
 
     if not isinstance(settings, dict):
         raise ConfigError('The settings have to be an object: a saved edit, or values such as {"12": 3.5, "yaw": 20}.')

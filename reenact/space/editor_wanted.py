@@ -11,7 +11,7 @@ from reenact.space.editor_values import Values
 from reenact.space.inputs import chosen_face, given_source
 
 if TYPE_CHECKING:
-    from reenact.pipeline.edit import Background
+    from reenact.pipeline.controls.background import Background
 
 KEEP, NONE, PICTURE = "keep", "none", "picture"
 """Choices of what stands behind the person."""

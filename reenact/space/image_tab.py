@@ -73,7 +73,7 @@ class ImageTab:
         with told(names), result_folder() as folder:
             from reenact.media import write_image
             from reenact.pipeline import reenact_image
-            from reenact.pipeline.progress import COMMENT
+            from reenact.pipeline.results import COMMENT
 
             begun = time.perf_counter()
             chosen = self._drawer(mode, system, (source, source_face), (driving, driving_face))

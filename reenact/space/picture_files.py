@@ -29,7 +29,7 @@ def saved_picture(
     """
     with told(names), result_folder() as folder:
         from reenact.media import write_image
-        from reenact.pipeline.progress import COMMENT
+        from reenact.pipeline.results import COMMENT
 
         begun = time.perf_counter()
         result = draw()

@@ -67,7 +67,7 @@ def test_turned_head_is_a_large_pose_to_the_other_tabs(
     client: Any, source: Any, material: pathlib.Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # how far a drawn head looks turned depends on the weights
-    monkeypatch.setattr("reenact.pipeline.turn.LARGE_POSE_DEG", 25.0)
+    monkeypatch.setattr("reenact.pipeline.large_pose.LARGE_POSE_DEG", 25.0)
     profile, _ = client.predict(source, yaw=60, api_name="/turn")
     before, after = read_image(material / "source.png").rgb.astype(int), read_image(profile).rgb
     assert np.abs(after - before)[60:180, 170:280].mean() > 4

@@ -6,7 +6,7 @@ from typing import Any
 import torch
 
 from reenact.errors import ConfigError
-from reenact.pipeline.edit_settings import FACS_MAXIMUM, FaceEdit, split_unit
+from reenact.pipeline.controls.settings import FACS_MAXIMUM, FaceEdit, split_unit
 from reenact.systems.base import Reenactor
 from reenact.systems.facegan.motion import FaceMotion
 from reenact.systems.facegan.reenactor import FaceganIdentity, FaceganReenactor

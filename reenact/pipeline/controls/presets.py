@@ -1,6 +1,6 @@
 """Expressions by name."""
 
-from reenact.pipeline.edit_settings import FaceEdit
+from reenact.pipeline.controls.settings import FaceEdit
 
 PRESETS: dict[str, FaceEdit] = {
     "smile": FaceEdit(action_units={"6": 2.5, "12": 3.5, "25": 1.5}),
@@ -15,5 +15,5 @@ PRESETS: dict[str, FaceEdit] = {
         action_units={str(unit): 0.0 for unit in (1, 2, 4, 5, 10, 12, 14, 15, 17, 20, 23, 25, 26)},
     ),
 }
-"""Relative to the source's own face, but for neutral, which takes brows and mouth to rest: what lids, cheeks and nose
-show at rest is a matter of who it is."""
+"""Relative to the source, except for neutral, which sets brows and mouth to 0. It leaves lids, cheeks and nose alone:
+how they look at rest differs from person to person."""

@@ -1,88 +1,88 @@
-"""A face in a photo, edited by hand: Action Units, head angles, the background.
+"""The editor: a photo's face with other Action Units, head angles or another background.
 
-source ── tracked and encoded once ──▶ EditSession ── FaceEdit ──▶ units, angles ── L_T, G_r, G_b ──▶ crop
+source ── tracked and encoded once ──▶ EditSession ── FaceEdit ──▶ units, angles ── pose, render ──▶ crop
                                                                                                        │
-                                whole picture ◀── cut out, put before a background ◀── pasted back ◀───┘
+                            whole picture ◀── cut out, put before a background ◀── pasted back ◀───────┘
 """
 
 import pathlib
-from collections.abc import Iterator
-
-import torch
+from collections.abc import Callable, Iterator, Sequence
 
 from reenact.errors import ConfigError
 from reenact.hub.loading import TrackerKind
-from reenact.media import Picture, check_output
-from reenact.media.video_writer import VIDEO_SUFFIXES
-from reenact.pipeline.crop import LARGEST_PX, placed_square
-from reenact.pipeline.edit_background import Background, Cutout
-from reenact.pipeline.edit_clip import between, check_clip, eased
-from reenact.pipeline.edit_presets import PRESETS
-from reenact.pipeline.edit_rules import is_same, resolve
-from reenact.pipeline.edit_settings import FACS_MAXIMUM, EditMode, FaceEdit, FaceReading
+from reenact.media import Picture
+from reenact.pipeline.controls.background import Background
+from reenact.pipeline.controls.choice import EDITING, LARGE_POSE, Choice, choose_system, large_pose_reason
+from reenact.pipeline.controls.clip import between, check_clip, eased, write_clip
+from reenact.pipeline.controls.encoded import EncodedFace
+from reenact.pipeline.controls.rules import is_same, resolve, transfer, with_yaw
+from reenact.pipeline.controls.settings import FaceEdit, FaceReading, checked_angle
+from reenact.pipeline.crop import LARGEST_PX
 from reenact.pipeline.engine import Engine, load_engine
-from reenact.pipeline.image import ImageResult
 from reenact.pipeline.progress import Progress, ShouldStop, never, no_progress
-from reenact.pipeline.session import FaceSession, Shown, count_frames, open_face, write_drawn
-from reenact.pipeline.source import PictureLike, Source
-from reenact.pipeline.video import VideoResult
-from reenact.systems.base import PoseControls
-from reenact.systems.facegan.reenactor import DrivenFace, FaceganIdentity, FaceganReenactor
+from reenact.pipeline.results import ImageResult, VideoResult, size_of
+from reenact.pipeline.source import PictureLike, open_picture
 from reenact.types import Frame
 
-__all__ = [
-    "PRESETS",
-    "EditMode",
-    "EditSession",
-    "FaceEdit",
-    "FaceReading",
-    "edit_image",
-    "open_edit",
-]
-
-_PROFILE_DEG = 50.0
-"""Yaw of a source from which on half of the face is guessed."""
+_FAR_SIDE_DEG = 50.0
+"""Yaw of a source beyond which one half of its face is hardly visible."""
 
 
-class EditSession(FaceSession):
+class EditSession:
     """One face, ready to be edited any number of times. Made by `open_edit`."""
 
-    def __init__(self, source: Source, picture: Picture, *, system: FaceganReenactor, paste_back: bool) -> None:
-        """See `FaceSession`."""
-        super().__init__(source, picture, system=system, paste_back=paste_back)
-        self._system = system
-        motion = source.identity.motion
-        pitch, yaw, roll = torch.rad2deg(motion.angles_rad[0].double()).tolist()
-        self.reading = FaceReading(
-            action_units=motion.action_units[0].cpu() * FACS_MAXIMUM, yaw_deg=yaw, pitch_deg=pitch, roll_deg=roll
-        )
-        """What the source does; edits start from it."""
-        self.warnings += _profile_warnings(self.reading)
-        self._cutouts: dict[bool, Cutout] = {}
+    reading: FaceReading
+    """What the source does; edits start from it."""
+    warnings: tuple[str, ...]
+    """One line each, for the user; results add which system drew them."""
+
+    def __init__(
+        self, picture: Picture, encode: Callable[[str], EncodedFace], *, system: str, paste_back: bool
+    ) -> None:
+        """Read the source.
+
+        Args:
+            picture: the source.
+            encode: from a system's id to the source encoded for it.
+            system: "auto", or the id of the system that draws all edits.
+            paste_back: whether results are whole source pictures.
+        """
+        self._picture, self._encode, self._system, self._paste_back = picture, encode, system, paste_back
+        self._faces: dict[str, EncodedFace] = {}
+        first = self._face(EDITING if system == "auto" else system)
+        if system == "auto" and large_pose_reason(first.reading, (), lies=first.lies) is not None:
+            first = self._face(LARGE_POSE)
+        self._first, self.reading = first, first.reading
+        self.warnings = first.source.warnings + _far_side_warnings(first.reading)
+
+    @property
+    def still(self) -> Frame:
+        """The source, framed as the results are."""
+        return self._first.still()
 
     def render(self, edit: FaceEdit, *, background: Background = None, preview: bool = False) -> ImageResult:
         """The edited face.
 
-        An edit that changes nothing gives the source, bit for bit.
+        An edit that changes nothing returns the source's pixels unchanged.
 
         Args:
             edit: what to change.
-            background: what stands behind the person.
-            preview: the crop alone at the network's side, fast.
+            background: what to put behind the person.
+            preview: only the crop at the network's side; fast.
 
         Raises:
-            ReenactError: the background cannot be read.
+            ReenactError: the background cannot be read, or a system cannot be loaded.
         """
-        wanted = resolve(edit, self.reading)
-        cutout = None if background is None else self._cutout(preview)
+        target = resolve(edit, self.reading)
+        face, notes = self._drawing_face([target])
+        cutout = None if background is None else face.cutout(preview=preview)
         behind = None if cutout is None else cutout.background(background)
-        shown = self._draw(wanted, preview=preview)
-        alpha = self._alpha(preview)
-        rgb = shown.rgb
+        drawn = face.draw(transfer(target, self.reading, face.reading), preview=preview)
+        rgb, alpha = drawn.rgb, self._picture.alpha if self._paste_back and not preview else None
         if cutout is not None:
-            rgb, cut_alpha = cutout.replace(shown.rgb, shown.changed, behind)
-            alpha = cut_alpha if behind is None else None
-        return ImageResult(rgb=rgb, alpha=alpha, source=self._still(preview), warnings=self.warnings)
+            rgb, matte = cutout.replace(drawn.rgb, drawn.changed, behind)
+            alpha = matte if behind is None else None
+        return ImageResult(rgb=rgb, alpha=alpha, source=face.still(preview=preview), warnings=self.warnings + notes)
 
     def animate(
         self,
@@ -99,100 +99,145 @@ class EditSession(FaceSession):
         """A clip that eases from the source to the edit and back.
 
         Args:
-            edit: what is reached in the middle.
-            out: .mp4, .mov, .mkv or .gif; it appears complete or not at all.
-            seconds: length of the clip.
-            fps: frames a second.
-            background: what stands behind the person; clips know no transparency.
+            edit: reached in the middle of the clip.
+            out: .mp4, .mov, .mkv or .gif; the file appears complete or not at all.
+            seconds: length of the clip, up to 60.
+            fps: frames a second, 1 to 120.
+            background: what to put behind the person; a clip cannot be transparent.
             overwrite: whether an existing file may be replaced.
-            progress: told of every frame.
-            should_stop: asked before every frame; True ends the work with `StoppedError`, and nothing is left behind.
+            progress: called after every frame.
+            should_stop: called before every frame; True ends the work with `StoppedError`, and no file is left behind.
 
         Raises:
             ReenactError: one of its children, with a text for the user.
         """
         out = pathlib.Path(out)
-        check_output(out, overwrite=overwrite, suffixes=VIDEO_SUFFIXES)
-        check_clip(seconds, fps, background)
-        wanted, count = resolve(edit, self.reading), count_frames(seconds, fps)
-        cutout = None if background is None else self._cutout(False)
-        behind = None if cutout is None else cutout.background(background)
-
-        def frames() -> Iterator[Frame]:
-            for share in eased(count):
-                shown = self._draw(between(self.reading, wanted, share))
-                yield shown.rgb if cutout is None else cutout.replace(shown.rgb, shown.changed, behind)[0]
-
-        return write_drawn(
+        count = check_clip(out, seconds=seconds, fps=fps, background=background, overwrite=overwrite)
+        target = resolve(edit, self.reading)
+        face, notes = self._drawing_face([target])
+        target = transfer(target, self.reading, face.reading)
+        return write_clip(
             out,
-            frames(),
-            still=self.still,
+            _frames(face, [between(face.reading, target, share) for share in eased(count)], background),
+            size=size_of(self.still),
             count=count,
             fps=fps,
             overwrite=overwrite,
             progress=progress,
             should_stop=should_stop,
-            warnings=self.warnings,
+            warnings=self.warnings + notes,
         )
 
-    def _draw(self, wanted: FaceReading, *, preview: bool = False) -> Shown:
-        if is_same(wanted, self.reading):
-            return Shown(rgb=self._still(preview), changed=None)
-        device = self._source.identity.rgb.device
-        angles = torch.deg2rad(torch.tensor([[wanted.pitch_deg, wanted.yaw_deg, wanted.roll_deg]], device=device))
-        units = (wanted.action_units / FACS_MAXIMUM)[None].to(device)
+    def turntable(
+        self,
+        out: str | pathlib.Path,
+        *,
+        seconds: float = 3.0,
+        fps: int = 25,
+        from_yaw_deg: float = -90.0,
+        to_yaw_deg: float = 90.0,
+        edit: FaceEdit | None = None,
+        background: Background = None,
+        overwrite: bool = False,
+        progress: Progress = no_progress,
+        should_stop: ShouldStop = never,
+    ) -> VideoResult:
+        """A clip in which the head rotates at constant speed from one yaw to another.
 
-        def drive(identity: FaceganIdentity) -> DrivenFace:
-            return self._system.pose(identity, PoseControls(action_units=units, angles_rad=angles))
+        Args:
+            out: .mp4, .mov, .mkv or .gif; the file appears complete or not at all.
+            seconds: length of the clip, up to 60.
+            fps: frames a second, 1 to 120.
+            from_yaw_deg: yaw of the head in the first frame, -90 to 90; absolute, whatever the edit's mode is.
+            to_yaw_deg: the same for the last frame.
+            edit: units, pitch and roll of all frames; its yaw is ignored. The source's own if None.
+            background: what to put behind the person; a clip cannot be transparent.
+            overwrite: whether an existing file may be replaced.
+            progress: called after every frame.
+            should_stop: called before every frame; True ends the work with `StoppedError`, and no file is left behind.
 
-        return self._redraw(drive, preview=preview)
+        Raises:
+            ReenactError: one of its children, with a text for the user.
+        """
+        out = pathlib.Path(out)
+        count = check_clip(out, seconds=seconds, fps=fps, background=background, overwrite=overwrite)
+        first_deg, last_deg = checked_angle("yaw", from_yaw_deg), checked_angle("yaw", to_yaw_deg)
+        held = resolve(edit or FaceEdit(), self.reading)
+        yaws_deg = [first_deg + (last_deg - first_deg) * index / (count - 1) for index in range(count)]
+        targets = [with_yaw(held, yaw_deg, self.reading) for yaw_deg in yaws_deg]
+        face, notes = self._drawing_face(targets)
+        return write_clip(
+            out,
+            _frames(face, [transfer(target, self.reading, face.reading) for target in targets], background),
+            size=size_of(self.still),
+            count=count,
+            fps=fps,
+            overwrite=overwrite,
+            progress=progress,
+            should_stop=should_stop,
+            warnings=self.warnings + notes,
+        )
 
-    def _cutout(self, preview: bool) -> Cutout:
-        """The person in the source as it is shown; found when first needed."""
-        if preview not in self._cutouts:
-            still = self._still(preview)
-            square = (0, 0, len(still))
-            if self._paste is not None and not preview:
-                square = placed_square(self._source.image.crop_from_frame[0].cpu(), self._source.crop_px)
-            self._cutouts[preview] = Cutout(still, square, self._source.identity.rgb.device)
-        return self._cutouts[preview]
+    def _drawing_face(self, targets: Sequence[FaceReading]) -> tuple[EncodedFace, tuple[str, ...]]:
+        """The source encoded for the system that draws all targets, and the note that names the system."""
+        if all(is_same(target, self.reading) for target in targets):
+            return self._first, ()
+        choice: Choice = choose_system(self._system, self.reading, targets, lies=self._first.lies)
+        return self._face(choice.system), (choice.note,)
+
+    def _face(self, system: str) -> EncodedFace:
+        if system not in self._faces:
+            self._faces[system] = self._encode(system)
+        return self._faces[system]
 
 
 def open_edit(
     source: PictureLike,
     *,
-    engine: Engine,
+    engines: Callable[[str], Engine] = load_engine,
+    system: str = "auto",
     face: int | None = None,
     min_face_score: float = 0.5,
     max_crop_px: int = LARGEST_PX,
     paste_back: bool = True,
 ) -> EditSession:
-    """Find a face and get it ready for edits; a source opened before is not encoded again.
+    """Find a face and prepare it for edits.
 
     Args:
         source: the picture to edit.
-        engine: of a system that can edit: facegan.
-        face: which of several faces, from the largest, 1; the largest if None.
-        min_face_score: certainty from which on something is a face.
+        engines: from a system's id to its engine; called when a system is first needed.
+        system: "auto": facegan draws near the source's own pose, dual_generator far from it. Or the id of the system
+            that draws all edits.
+        face: number of the face to edit, 1 is the largest; the largest if None.
+        min_face_score: certainty, 0 to 1, from which on a detection counts as a face.
         max_crop_px: larger faces are redrawn at this side, to save time and memory.
-        paste_back: results are whole source pictures; else only the square around the face.
+        paste_back: results are whole source pictures; otherwise the square around the face.
 
     Raises:
-        ConfigError: the engine's system cannot edit.
-        ReenactError: others of its children, with a text for the user.
+        ConfigError: the system cannot set Action Units and angles.
+        NoFaceFoundError: no usable face.
+        ReenactError: another of its children, with a text for the user.
     """
-    system = engine.system
-    if not isinstance(system, FaceganReenactor):
-        raise ConfigError(f"The system {system.system!r} takes its motion from a driver alone; edit with facegan.")
-    prepared, picture = open_face(
-        source,
-        engine=engine,
-        face=face,
-        min_face_score=min_face_score,
-        max_crop_px=max_crop_px,
-        paste_back=paste_back,
-    )
-    return EditSession(prepared, picture, system=system, paste_back=paste_back)
+    picture, name = open_picture(source, "source")
+
+    def encode(system_id: str) -> EncodedFace:
+        engine = engines(system_id)
+        if not engine.system.can_pose:
+            raise ConfigError(
+                f"The system {engine.system.system!r} cannot set Action Units and head angles; "
+                f"edit with {EDITING} or {LARGE_POSE}."
+            )
+        prepared = engine.open_source(
+            picture.rgb,
+            face=face,
+            min_score=min_face_score,
+            largest_px=max_crop_px,
+            paste_back=paste_back,
+            name=name,
+        )
+        return EncodedFace(prepared, engine.system, paste_back=paste_back)
+
+    return EditSession(picture, encode, system=system, paste_back=paste_back)
 
 
 def edit_image(
@@ -200,7 +245,7 @@ def edit_image(
     edit: FaceEdit,
     *,
     background: Background = None,
-    system: str | Engine = "facegan",
+    system: str | Engine = "auto",
     paste_back: bool = True,
     face: int | None = None,
     min_face_score: float = 0.5,
@@ -208,14 +253,14 @@ def edit_image(
     tracker: TrackerKind = "own",
     device: str = "auto",
 ) -> ImageResult:
-    """Edit the face in a picture once; for several edits of one picture see `open_edit`.
+    """Edit the face in a picture once; `open_edit` serves several edits of one picture.
 
     Args:
         source: the picture to edit.
         edit: what to change.
-        background: what stands behind the person: None for the source's own, "none" for nothing (the result has
-            alpha), or a picture.
-        system: a system's id, or an engine loaded before (then `tracker` and `device` are the engine's).
+        background: what to put behind the person: None for the source's own background, "none" for transparency (the
+            result has alpha), or a picture.
+        system: see `open_edit`; or a loaded engine, which then draws (`tracker` and `device` are not used).
         paste_back: see `open_edit`.
         face: see `open_edit`.
         min_face_score: see `open_edit`.
@@ -226,10 +271,14 @@ def edit_image(
     Raises:
         ReenactError: one of its children, with a text for the user.
     """
-    engine = system if isinstance(system, Engine) else load_engine(system, tracker=tracker, device=device)
+
+    def engines(system_id: str) -> Engine:
+        return system if isinstance(system, Engine) else load_engine(system_id, tracker=tracker, device=device)
+
     session = open_edit(
         source,
-        engine=engine,
+        engines=engines,
+        system=system.system.system if isinstance(system, Engine) else system,
         face=face,
         min_face_score=min_face_score,
         max_crop_px=max_crop_px,
@@ -238,8 +287,21 @@ def edit_image(
     return session.render(edit, background=background)
 
 
-def _profile_warnings(reading: FaceReading) -> tuple[str, ...]:
-    if abs(reading.yaw_deg) < _PROFILE_DEG:
+def _frames(face: EncodedFace, targets: Sequence[FaceReading], background: Background) -> Iterator[Frame]:
+    """The frames of a clip, drawn one at a time; the background is read now."""
+    cutout = None if background is None else face.cutout()
+    behind = None if cutout is None else cutout.background(background)
+
+    def draw(target: FaceReading) -> Frame:
+        drawn = face.draw(target)
+        return drawn.rgb if cutout is None else cutout.replace(drawn.rgb, drawn.changed, behind)[0]
+
+    return map(draw, targets)
+
+
+def _far_side_warnings(reading: FaceReading) -> tuple[str, ...]:
+    if abs(reading.yaw_deg) < _FAR_SIDE_DEG:
         return ()
+    side = "left" if reading.yaw_deg > 0 else "right"
     turned = f"The face is turned by {abs(reading.yaw_deg):.0f} degrees"
-    return (f"{turned}: its far side is not in the picture and is guessed where an edit turns it into view.",)
+    return (f"{turned}: its {side} side is hardly in the picture and is guessed.",)

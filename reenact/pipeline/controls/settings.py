@@ -1,4 +1,4 @@
-"""What an edit asks for: Action Units and head angles by name, as numbers that people know, and as JSON."""
+"""The settings of the editor: Action Units and head angles by name, in FACS intensities and degrees, and as JSON."""
 
 import dataclasses
 import json
@@ -8,80 +8,89 @@ import types
 from collections.abc import Mapping
 from typing import Any, Literal, cast
 
+import torch
 from jaxtyping import Float
 from torch import Tensor
 
 from reenact.errors import ConfigError
+from reenact.systems.base import PoseControls
 from reenact.types import ACTION_UNITS
 
 FORMAT_VERSION = 1
-"""Of the JSON, the newest this program reads."""
+"""Newest version of the JSON that can be read."""
 KIND = "reenact-edit"
 
 FACS_MAXIMUM = 5.0
-"""Intensity E of FACS; 1 inside the program."""
-LARGEST_ANGLE_DEG = 90.0
+"""Intensity E of FACS, the strongest; 1 inside the program."""
+LARGEST_DEG = {"yaw": 90.0, "pitch": 45.0, "roll": 45.0}
+"""Largest angle to either side."""
+ANGLES = tuple(LARGEST_DEG)
+_LARGEST_IN_FILES_DEG = 90.0
+"""Older settings files may hold this much pitch and roll."""
 
 SIDED_UNITS = (2, 12, 14, 15, 45)
-"""Units that people make on one side of the face alone."""
-
-ANGLES = ("yaw", "pitch", "roll")
+"""Units that people can show on one side of the face."""
 
 EditMode = Literal["relative", "absolute"]
-"""relative: values are added to the source's own. absolute: they take the place of the source's own."""
+"""relative: values are added to the source's own. absolute: values replace the source's own."""
 
 _UNIT_NAME = re.compile(r"(?:AU)?0*(\d+)([LR]?)", re.IGNORECASE)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class FaceEdit:
-    """An edit of a face; what it does not name stays as the source has it.
+    """What to change in a face; everything that is not named stays as in the source.
 
     Raises:
-        ConfigError: a unit that there is not, a side that a unit does not have, or a value out of range.
+        ConfigError: an unknown unit, a side of a unit without sides, or a value out of range.
     """
 
     action_units: Mapping[str, float] = dataclasses.field(default_factory=dict[str, float])
-    """FACS intensity by unit: "12", or "12L" and "12R" (the person's left and right) for `SIDED_UNITS`. A side goes
-    before the whole unit. Absolute from 0 to 5; relative from -5 to 5, the sum is kept between 0 and 5."""
+    """FACS intensity by unit: "12", or "12L" and "12R" (the person's left and right) for `SIDED_UNITS`. A side
+    overrides the whole unit. Absolute: 0 to 5. Relative: -5 to 5, and the sum is clamped to 0 to 5."""
     yaw_deg: float | None = None
-    """To the person's left, -90 to 90; relative to the source's own or absolute, like the units. None: as it is."""
+    """To the person's left, -90 to 90. Relative or absolute, like the units. None: unchanged."""
     pitch_deg: float | None = None
-    """Down, -90 to 90."""
+    """Down, -45 to 45."""
     roll_deg: float | None = None
-    """Towards the person's right shoulder, -90 to 90."""
+    """Towards the person's right shoulder, -45 to 45."""
     mode: EditMode = "relative"
-    """See `EditMode`."""
+    """See `EditMode`; holds for units and angles."""
 
     def __post_init__(self) -> None:
         if self.mode not in ("relative", "absolute"):
-            raise ConfigError(f"An edit is relative or absolute, not {self.mode!r}.")
-        units: dict[str, float] = {}
-        for name, value in self.action_units.items():
-            units[unit_name(name)] = self._checked_unit(name, value)
+            raise ConfigError(f'"mode" has to be "relative" or "absolute", not {self.mode!r}.')
+        units = {unit_name(name): self._checked_unit(name, value) for name, value in self.action_units.items()}
         object.__setattr__(self, "action_units", types.MappingProxyType(units))
-        for angle in ANGLES:
-            value = getattr(self, f"{angle}_deg")
-            if value is not None:
-                object.__setattr__(self, f"{angle}_deg", checked_angle(angle, value, LARGEST_ANGLE_DEG))
+        for angle, value in self.angles_deg.items():
+            object.__setattr__(self, f"{angle}_deg", checked_angle(angle, value))
 
     def _checked_unit(self, name: str, value: float) -> float:
         lowest = 0.0 if self.mode == "absolute" else -FACS_MAXIMUM
         if not _is_number(value) or not lowest <= value <= FACS_MAXIMUM:
-            how = "takes an intensity" if self.mode == "absolute" else "takes a change of intensity"
-            raise ConfigError(f"AU{unit_name(name)} is set to {value}; it {how} from {lowest:g} to {FACS_MAXIMUM:g}.")
+            what = "an intensity" if self.mode == "absolute" else "a change of intensity"
+            raise ConfigError(
+                f"AU{unit_name(name)} is set to {value}; it takes {what} from {lowest:g} to {FACS_MAXIMUM:g}."
+            )
         return float(value)
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return (_rebuilt, (dict(self.action_units), self.yaw_deg, self.pitch_deg, self.roll_deg, self.mode))
+        fields = {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
+        return (_rebuild, (fields | {"action_units": dict(self.action_units)},))
+
+    @property
+    def angles_deg(self) -> dict[str, float]:
+        """The named angles by name: "yaw", "pitch", "roll"."""
+        angles = {angle: getattr(self, f"{angle}_deg") for angle in ANGLES}
+        return {angle: value for angle, value in angles.items() if value is not None}
 
     @property
     def is_empty(self) -> bool:
         """Whether it names nothing."""
-        return not self.action_units and all(getattr(self, f"{angle}_deg") is None for angle in ANGLES)
+        return not self.action_units and not self.angles_deg
 
     def over(self, below: "FaceEdit") -> "FaceEdit":
-        """This edit on top of another: what both name is taken from this one.
+        """This edit on top of another; values of this one win.
 
         Raises:
             ConfigError: one is relative, the other absolute.
@@ -90,18 +99,14 @@ class FaceEdit:
             return below if self.is_empty else self
         if self.mode != below.mode:
             raise ConfigError(
-                f"One edit is {below.mode}, the other {self.mode}: they cannot be joined; "
-                "make both relative or both absolute.",
+                f"One edit is {below.mode} and the other {self.mode}, so they cannot be joined; "
+                "make both relative or both absolute."
             )
-        named = {unit_name(name): value for name, value in below.action_units.items()}
-        for name in self.action_units:
-            if name.isdecimal():  # the whole unit: sides set below no longer count
-                named = {other: value for other, value in named.items() if other.rstrip("LR") != name}
-        angles = {
-            f"{angle}_deg": getattr(below if getattr(self, f"{angle}_deg") is None else self, f"{angle}_deg")
-            for angle in ANGLES
-        }
-        return FaceEdit(action_units=named | dict(self.action_units), mode=self.mode, **angles)
+        # a whole unit overrides the sides set below
+        whole = {name for name in self.action_units if name.isdecimal()}
+        kept = {name: value for name, value in below.action_units.items() if name.rstrip("LR") not in whole}
+        angles = {f"{angle}_deg": value for angle, value in (below.angles_deg | self.angles_deg).items()}
+        return FaceEdit(action_units=kept | dict(self.action_units), mode=self.mode, **angles)
 
     def to_json(self) -> str:
         """The edit as text; `from_json` reads it back."""
@@ -110,7 +115,7 @@ class FaceEdit:
             "kind": KIND,
             "mode": self.mode,
             "action_units": dict(self.action_units),
-            **{f"{angle}_deg": getattr(self, f"{angle}_deg") for angle in ANGLES},
+            **{f"{angle}_deg": self.angles_deg.get(angle) for angle in ANGLES},
         }
         return json.dumps(fields, indent=2) + "\n"
 
@@ -120,21 +125,20 @@ class FaceEdit:
 
         Args:
             text: as `to_json` writes it.
-            name: of where it comes from, for errors.
+            name: of the file, for errors.
 
         Raises:
-            ConfigError: malformed, of another kind, of a newer version, or with names or values that there are not.
+            ConfigError: malformed JSON, another kind of file, a newer version, unknown names or values out of range.
         """
-        fields = _read_fields(text, name)
         try:
-            return cls(**fields)
+            return cls(**_read_fields(text))
         except ConfigError as error:
             raise ConfigError(f"{name}: {error}") from error
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class FaceReading:
-    """What a face does, in the numbers of an edit."""
+    """What a face does, in the same numbers as an edit; a source's own angles may exceed `LARGEST_DEG`."""
 
     action_units: Float[Tensor, "17 2"]
     """FACS intensity, 0 to 5, in the order of `ACTION_UNITS`, the person's left and right."""
@@ -143,10 +147,10 @@ class FaceReading:
     roll_deg: float
 
     def of(self, name: str) -> float:
-        """The value of a unit ("12": the mean of both sides; "12L") or of "yaw", "pitch", "roll".
+        """The value of a unit ("12": mean of both sides; "12L": one side) or of "yaw", "pitch", "roll".
 
         Raises:
-            ConfigError: there is none of this name.
+            ConfigError: unknown name.
         """
         if name in ANGLES:
             return float(getattr(self, f"{name}_deg"))
@@ -154,88 +158,110 @@ class FaceReading:
         row = self.action_units[ACTION_UNITS.index(number)]
         return float(row.mean() if side is None else row[side])
 
+    @staticmethod
+    def from_controls(controls: PoseControls) -> "FaceReading":
+        """The first frame of a system's controls."""
+        pitch, yaw, roll = torch.rad2deg(controls.angles_rad[0].double()).tolist()
+        units = controls.action_units[0].cpu() * FACS_MAXIMUM
+        return FaceReading(action_units=units, yaw_deg=yaw, pitch_deg=pitch, roll_deg=roll)
+
+    def to_controls(self, device: torch.device) -> PoseControls:
+        """One frame of controls for a system."""
+        angles = torch.deg2rad(torch.tensor([[self.pitch_deg, self.yaw_deg, self.roll_deg]], device=device))
+        return PoseControls(action_units=(self.action_units / FACS_MAXIMUM)[None].to(device), angles_rad=angles)
+
 
 def split_unit(name: str) -> tuple[int, int | None]:
     """FACS number and side (0 left, 1 right, None both) of a unit's name: "12", "45L", "AU45r".
 
     Raises:
-        ConfigError: there is none of this name, or it has no sides.
+        ConfigError: unknown unit, or a side of a unit without sides.
     """
     match = _UNIT_NAME.fullmatch(name.strip())
-    known = ", ".join(str(unit) for unit in ACTION_UNITS)
     if match is None or int(match[1]) not in ACTION_UNITS:
-        raise ConfigError(f"There is no Action Unit {name!r}; the units are {known}.")
+        raise ConfigError(f"There is no Action Unit {name!r}; the units are {_listed(ACTION_UNITS)}.")
     number = int(match[1])
     if match[2] and number not in SIDED_UNITS:
-        sided = ", ".join(str(unit) for unit in SIDED_UNITS)
-        raise ConfigError(f"AU{number} has no left and right; those that have are {sided}. Set {number} instead.")
+        raise ConfigError(
+            f"AU{number} has no left and right; units with sides are {_listed(SIDED_UNITS)}. Set {number} instead."
+        )
     return number, {"": None, "L": 0, "R": 1}[match[2].upper()]
 
 
 def unit_name(name: str) -> str:
-    """A unit's name as it is written: "12", "45L"."""
+    """The standard form of a unit's name: "12", "45L"."""
     number, side = split_unit(name)
     return f"{number}{'' if side is None else 'LR'[side]}"
 
 
-def checked_angle(angle: str, value: object, largest_deg: float) -> float:
-    """The angle, if it is one.
+def checked_angle(angle: str, value: object) -> float:
+    """The angle in degrees as a float.
 
     Args:
-        angle: its name.
+        angle: "yaw", "pitch" or "roll".
         value: degrees.
-        largest_deg: the most it may be to either side.
 
     Raises:
-        ConfigError: it is no number, or out of range.
+        ConfigError: not a number, or beyond `LARGEST_DEG`.
     """
-    if not _is_number(value) or not abs(cast(float, value)) <= largest_deg:
-        nearest = f", the nearest is {math.copysign(largest_deg, cast(float, value)):g}" if _is_number(value) else ""
-        limits = f"it takes -{largest_deg:g} to {largest_deg:g}{nearest}"
-        raise ConfigError(f"The {angle} is set to {value} degrees; {limits}.")
+    largest = LARGEST_DEG[angle]
+    if not _is_number(value) or not abs(cast(float, value)) <= largest:
+        nearest = f", the nearest is {math.copysign(largest, cast(float, value)):g}" if _is_number(value) else ""
+        raise ConfigError(f"The {angle} is set to {value} degrees; it takes -{largest:g} to {largest:g}{nearest}.")
     return float(cast(float, value))
+
+
+def _listed(numbers: tuple[int, ...]) -> str:
+    return ", ".join(map(str, numbers))
 
 
 def _is_number(value: object) -> bool:
     return isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
 
 
-def _rebuilt(
-    units: dict[str, float], yaw_deg: float | None, pitch_deg: float | None, roll_deg: float | None, mode: EditMode
-) -> FaceEdit:
-    return FaceEdit(action_units=units, yaw_deg=yaw_deg, pitch_deg=pitch_deg, roll_deg=roll_deg, mode=mode)
+def _rebuild(fields: dict[str, Any]) -> FaceEdit:
+    """For pickle, which cannot copy a `MappingProxyType`."""
+    return FaceEdit(**fields)
 
 
-def _read_fields(text: str, name: str) -> dict[str, Any]:
-    """The arguments of `FaceEdit` in a JSON text."""
+def _read_fields(text: str) -> dict[str, Any]:
+    """The arguments of `FaceEdit` from a JSON text."""
+    fields = _read_object(text)
+    units = fields.get("action_units", {})
+    if not isinstance(units, dict):
+        raise ConfigError('"action_units" has to be an object such as {"12": 3.5}.')
+    angles = {f"{angle}_deg": fields.get(f"{angle}_deg") for angle in ANGLES}
+    named = cast(dict[str, Any], units) | {key: value for key, value in angles.items() if value is not None}
+    for key, value in named.items():
+        if not _is_number(value):
+            raise ConfigError(f'"{key}" is {json.dumps(value)}; it has to be a number.')
+    mode = fields.get("mode", "relative")
+    if mode not in ("relative", "absolute"):
+        raise ConfigError(f'"mode" has to be "relative" or "absolute", not {json.dumps(mode)}.')
+    for angle, largest in LARGEST_DEG.items():
+        value = angles[f"{angle}_deg"]
+        if value is not None:
+            reachable = abs(value) <= _LARGEST_IN_FILES_DEG
+            angles[f"{angle}_deg"] = float(min(max(value, -largest), largest) if reachable else value)
+    return {"action_units": {key: float(units[key]) for key in units}, "mode": mode, **angles}
+
+
+def _read_object(text: str) -> dict[str, Any]:
+    """The JSON object without "kind" and "format_version", which are checked, and with known names only."""
     try:
         read: Any = json.loads(text)
     except (json.JSONDecodeError, RecursionError) as error:
-        raise ConfigError(f"{name}: this is not JSON ({error}); save the settings again.") from error
+        raise ConfigError(f"this is not JSON ({error}); save the settings again.") from error
     if not isinstance(read, dict) or cast(dict[str, Any], read).get("kind") != KIND:
-        raise ConfigError(f'{name}: these are no settings of an edit ("kind" has to be "{KIND}"); give another file.')
+        raise ConfigError(f'this is not a settings file of the editor ("kind" has to be "{KIND}"); give another file.')
     fields = cast(dict[str, Any], read)
     version = fields.pop("format_version", None)
     if type(version) is not int or version < 1:
-        raise ConfigError(f'{name}: "format_version" has to be a number from 1; save the settings again.')
+        raise ConfigError('"format_version" has to be a number from 1; save the settings again.')
     if version > FORMAT_VERSION:
-        raise ConfigError(
-            f"{name}: format_version {version}, this program reads up to {FORMAT_VERSION}; update the program."
-        )
+        raise ConfigError(f"format_version {version}, this program reads up to {FORMAT_VERSION}; update the program.")
     del fields["kind"]
     known = {field.name for field in dataclasses.fields(FaceEdit)}
-    strangers = sorted(fields.keys() - known)
-    if strangers:
-        raise ConfigError(f"{name}: it knows no {', '.join(strangers)}; its names are {', '.join(sorted(known))}.")
-    units = fields.pop("action_units", {})
-    if not isinstance(units, dict):
-        raise ConfigError(f'{name}: "action_units" has to be an object such as {{"12": 3.5}}.')
-    numbers = cast(dict[str, Any], units) | {key: value for key, value in fields.items() if key != "mode"}
-    for key, value in numbers.items():
-        if not _is_number(value) and (key in units or value is not None):
-            raise ConfigError(f'{name}: "{key}" is {json.dumps(value)}; it has to be a number.')
-    if fields.get("mode", "relative") not in ("relative", "absolute"):
-        raise ConfigError(f'{name}: "mode" has to be "relative" or "absolute", not {json.dumps(fields["mode"])}.')
-    angles = {key: None if value is None else float(value) for key, value in fields.items() if key != "mode"}
-    mode = {"mode": fields["mode"]} if "mode" in fields else {}
-    return {"action_units": {key: float(value) for key, value in units.items()}, **angles, **mode}
+    if unknown := sorted(fields.keys() - known):
+        raise ConfigError(f"unknown names {', '.join(unknown)}; the names are {', '.join(sorted(known))}.")
+    return fields

@@ -1,6 +1,7 @@
-"""What an edit may ask for, how it is written down, and how contradictions end."""
+"""Settings of the editor: ranges, files, relative and absolute values, contradictions."""
 
 import copy
+import dataclasses
 import json
 import pathlib
 
@@ -12,8 +13,8 @@ import torch
 from reenact import FaceEdit, FaceReading
 from reenact.errors import ConfigError
 from reenact.pipeline import PRESETS
-from reenact.pipeline.edit_rules import is_same, resolve
-from reenact.pipeline.edit_settings import SIDED_UNITS
+from reenact.pipeline.controls.rules import is_same, resolve, transfer
+from reenact.pipeline.controls.settings import LARGEST_DEG, SIDED_UNITS
 from reenact.types import ACTION_UNITS
 
 REPOSITORY = pathlib.Path(__file__).resolve().parents[3]
@@ -34,14 +35,9 @@ def reading(yaw_deg: float = 3.0, **units: float) -> FaceReading:
 def edits(draw: st.DrawFn) -> FaceEdit:
     mode = draw(st.sampled_from(["relative", "absolute"]))
     values = st.floats(0 if mode == "absolute" else -5, 5)
-    angles = st.none() | st.floats(-90, 90)
-    return FaceEdit(
-        action_units=draw(st.dictionaries(st.sampled_from(NAMES), values)),
-        yaw_deg=draw(angles),
-        pitch_deg=draw(angles),
-        roll_deg=draw(angles),
-        mode=mode,
-    )
+    units = draw(st.dictionaries(st.sampled_from(NAMES), values))
+    angles = {f"{name}_deg": draw(st.none() | st.floats(-most, most)) for name, most in LARGEST_DEG.items()}
+    return FaceEdit(action_units=units, mode=mode, **angles)
 
 
 @hypothesis.given(edits())
@@ -54,7 +50,7 @@ def test_saved_and_loaded_it_is_the_same_edit(edit: FaceEdit) -> None:
 def test_whatever_is_asked_the_face_stays_within_range(edit: FaceEdit) -> None:
     wanted = resolve(edit, reading(au12=2.0, au45L=5.0, au26=3.0, au25=1.0))
     assert wanted.action_units.min() >= 0 and wanted.action_units.max() <= 5
-    assert all(abs(wanted.of(angle)) <= 90 for angle in ("yaw", "pitch", "roll"))
+    assert all(abs(wanted.of(angle)) <= largest for angle, largest in LARGEST_DEG.items())
 
 
 @pytest.mark.parametrize(
@@ -66,9 +62,10 @@ def test_whatever_is_asked_the_face_stays_within_range(edit: FaceEdit) -> None:
         ({"action_units": {"12": -0.1}, "mode": "absolute"}, "from 0 to 5"),
         ({"action_units": {"12": -6.0}}, "AU12 is set to -6.0; it takes a change of intensity from -5 to 5"),
         ({"action_units": {"12": float("nan")}}, "from -5 to 5"),
-        ({"action_units": {"26L": 1.0}}, "AU26 has no left and right; those that have are 2, 12, 14, 15, 45"),
-        ({"yaw_deg": 91.0}, "The yaw is set to 91.0 degrees; it takes -90 to 90"),
-        ({"pitch_deg": float("-inf")}, "The pitch"),
+        ({"action_units": {"26L": 1.0}}, "AU26 has no left and right; units with sides are 2, 12, 14, 15, 45"),
+        ({"yaw_deg": 91.0}, "The yaw is set to 91.0 degrees; it takes -90 to 90, the nearest is 90"),
+        ({"pitch_deg": -46.0}, "The pitch is set to -46.0 degrees; it takes -45 to 45, the nearest is -45"),
+        ({"roll_deg": float("-inf")}, "The roll"),
     ],
 )
 def test_what_there_is_not_is_refused_with_what_there_is(settings: dict, text: str) -> None:
@@ -93,11 +90,11 @@ GOOD = json.loads(FaceEdit(action_units={"12": 1.0}).to_json())
     [
         ("{", "this is not JSON"),
         ("[" * 100_000, "this is not JSON"),
-        ("[1]", "these are no settings of an edit"),
-        (json.dumps(GOOD | {"kind": "reenact-track"}), "these are no settings of an edit"),
+        ("[1]", "this is not a settings file of the editor"),
+        (json.dumps(GOOD | {"kind": "reenact-track"}), "this is not a settings file of the editor"),
         (json.dumps(GOOD | {"format_version": 2}), "format_version 2, this program reads up to 1; update the program"),
         (json.dumps(GOOD | {"format_version": "1"}), '"format_version" has to be a number'),
-        (json.dumps(GOOD | {"hair": "red"}), "it knows no hair; its names are action_units"),
+        (json.dumps(GOOD | {"hair": "red"}), "unknown names hair; the names are action_units"),
         (json.dumps(GOOD | {"action_units": [1]}), '"action_units" has to be an object'),
         (json.dumps(GOOD | {"action_units": {"3": 1}}), "no Action Unit '3'"),
         (json.dumps(GOOD | {"action_units": {"12": None}}), '"12" is null; it has to be a number'),
@@ -107,6 +104,7 @@ GOOD = json.loads(FaceEdit(action_units={"12": 1.0}).to_json())
         (json.dumps(GOOD | {"mode": None}), '"mode" has to be "relative" or "absolute"'),
         (json.dumps(GOOD | {"yaw_deg": 1e400}), '"yaw_deg" is Infinity; it has to be a number'),
         (json.dumps(GOOD | {"yaw_deg": 100}), "-90 to 90"),
+        (json.dumps(GOOD | {"roll_deg": -91}), "-45 to 45"),
     ],
 )
 def test_settings_that_cannot_be_used_are_refused_by_name(text: str, complaint: str) -> None:
@@ -116,7 +114,20 @@ def test_settings_that_cannot_be_used_are_refused_by_name(text: str, complaint: 
     assert complaint in str(error.value)
 
 
-def test_relative_values_are_added_and_absolute_ones_take_their_place() -> None:
+def test_files_of_before_may_hold_more_pitch_and_roll() -> None:
+    edit = FaceEdit.from_json(json.dumps(GOOD | {"pitch_deg": 90, "roll_deg": -60.5, "yaw_deg": 80}))
+    assert edit == FaceEdit(action_units={"12": 1.0}, yaw_deg=80.0, pitch_deg=45.0, roll_deg=-45.0)
+
+
+def test_unchanged_values_are_those_of_the_system_that_draws() -> None:
+    own, other = reading(au12=2.0), reading(au12=2.1, au4=0.2, yaw_deg=3.4)
+    moved = transfer(resolve(FaceEdit(action_units={"12": 1.0}, pitch_deg=5.0), own), own, other)
+    assert (moved.of("12"), moved.of("4"), moved.yaw_deg) == (3, other.of("4"), 3.4)
+    assert moved.pitch_deg == own.pitch_deg + 5
+    assert is_same(transfer(own, own, other), other)
+
+
+def test_relative_values_are_added_and_absolute_ones_replace() -> None:
     own = reading(au12=2.0)
     relative = resolve(FaceEdit(action_units={"12": 1.5}, yaw_deg=20.0), own)
     assert relative.of("12") == pytest.approx(3.5) and relative.yaw_deg == pytest.approx(23)
@@ -125,6 +136,8 @@ def test_relative_values_are_added_and_absolute_ones_take_their_place() -> None:
     assert absolute.pitch_deg == own.pitch_deg and absolute.of("4") == 0
     assert resolve(FaceEdit(action_units={"12": 5.0}, yaw_deg=90.0), own).of("12") == 5
     assert resolve(FaceEdit(yaw_deg=90.0), own).yaw_deg == 90
+    lying = dataclasses.replace(own, roll_deg=-100.0)
+    assert [resolve(FaceEdit(roll_deg=by), lying).roll_deg for by in (0.0, -20.0, 30.0)] == [-100, -100, -70]
 
 
 def test_a_side_goes_before_the_whole_unit() -> None:

@@ -1,7 +1,8 @@
 import pytest
 
 from reenact.errors import StoppedError
-from reenact.pipeline.progress import checkpoint, frame_ranges
+from reenact.pipeline.progress import stop_checker
+from reenact.pipeline.results import frame_ranges
 
 
 @pytest.mark.parametrize(
@@ -19,7 +20,7 @@ def test_frame_ranges(frames: list[int], text: str) -> None:
 
 def test_checkpoint_raises_when_asked_to_stop() -> None:
     answers = iter([False, True])
-    check = checkpoint(lambda: next(answers))
+    check = stop_checker(lambda: next(answers))
     check()
     with pytest.raises(StoppedError, match="nothing was written"):
         check()

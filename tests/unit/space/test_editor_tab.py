@@ -13,7 +13,7 @@ import torch
 from reenact.errors import Hint, NoFaceFoundError, StoppedError
 from reenact.media import read_image
 from reenact.pipeline import ImageResult, VideoResult
-from reenact.pipeline.edit import FaceEdit, FaceReading
+from reenact.pipeline.controls import FaceEdit, FaceReading
 from reenact.space.editor_tab import EditorTab
 from reenact.space.editor_units import CONTROLS, GROUPS
 from reenact.space.editor_values import values_of

@@ -9,9 +9,9 @@ import torch
 from hypothesis import strategies
 
 from reenact.errors import ConfigError
-from reenact.pipeline.edit import PRESETS, FaceEdit, FaceReading
-from reenact.pipeline.edit_rules import is_same, resolve
-from reenact.pipeline.edit_settings import ANGLES, SIDED_UNITS
+from reenact.pipeline.controls import PRESETS, FaceEdit, FaceReading
+from reenact.pipeline.controls.rules import is_same, resolve
+from reenact.pipeline.controls.settings import ANGLES, SIDED_UNITS
 from reenact.space.editor_units import CONTROLS, GROUPS, PRESET_NAMES, shown
 from reenact.space.editor_values import applied, edit_of, named_edit, put_together, taken_apart, values_of
 from reenact.types import ACTION_UNITS

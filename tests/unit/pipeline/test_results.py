@@ -1,6 +1,6 @@
 import numpy as np
 
-from reenact.pipeline.compare import SideBySide
+from reenact.pipeline.results import SideBySide
 
 
 def test_pictures_are_scaled_to_the_height_of_the_last() -> None:

@@ -1,0 +1,55 @@
+"""Which system draws an edit: facegan near the source's own pose, dual_generator far from it."""
+
+import dataclasses
+from collections.abc import Sequence
+
+from reenact.pipeline.controls.settings import ANGLES, FaceReading
+
+EDITING, LARGE_POSE = "facegan", "dual_generator"
+
+EDITING_LIMITS_DEG = {"yaw": 30.0, "pitch": 20.0, "roll": 25.0}
+"""Largest difference from the source's own angles that facegan draws well; beyond, hair and cheeks are smeared."""
+PROFILE_DEG = 45.0
+"""Yaw of a source beyond which half of its face is hidden, which only dual_generator fills in."""
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Choice:
+    """A system and the reason for it."""
+
+    system: str
+    note: str
+    """One line for the user."""
+
+
+def choose_system(system: str, own: FaceReading, targets: Sequence[FaceReading], *, lies: bool) -> Choice:
+    """The system that draws.
+
+    Args:
+        system: "auto", or the id of the system that is to draw in any case.
+        own: what the source does.
+        targets: what the face is to do; several for a clip, which is drawn by one system.
+        lies: whether the source's head lies on its side or upside down.
+    """
+    reason = large_pose_reason(own, targets, lies=lies)
+    if system == "auto":
+        if reason is not None:
+            return Choice(system=LARGE_POSE, note=f"Drawn by {LARGE_POSE}: {reason}.")
+        return Choice(system=EDITING, note=f"Drawn by {EDITING}: the head stays near the source's own pose.")
+    chosen = f"Drawn by {system}, as chosen"
+    if system == EDITING and reason is not None:
+        return Choice(system=system, note=f"{chosen}, but {reason}: expect smears or a doubled face. Use {LARGE_POSE}.")
+    return Choice(system=system, note=f"{chosen}.")
+
+
+def large_pose_reason(own: FaceReading, targets: Sequence[FaceReading], *, lies: bool) -> str | None:
+    """Why facegan would draw badly; None if it would not."""
+    if lies:
+        return "the source's head does not stand upright"
+    if abs(own.yaw_deg) > PROFILE_DEG:
+        return f"the source's face is turned by {abs(own.yaw_deg):.0f} degrees"
+    far = {angle: max((abs(target.of(angle) - own.of(angle)) for target in targets), default=0.0) for angle in ANGLES}
+    for angle, limit_deg in EDITING_LIMITS_DEG.items():
+        if far[angle] > limit_deg:
+            return f"{angle} is {far[angle]:.0f} degrees from the source's"
+    return None

@@ -1,0 +1,86 @@
+"""A source encoded for one system, ready to be redrawn any number of times."""
+
+import dataclasses
+from typing import Any
+
+import numpy as np
+import torch
+from jaxtyping import Float
+
+from reenact.pipeline.animate import to_frames
+from reenact.pipeline.controls.background import Cutout
+from reenact.pipeline.controls.rules import is_same
+from reenact.pipeline.controls.settings import FaceReading
+from reenact.pipeline.crop import placed_square
+from reenact.pipeline.paste import PasteBack
+from reenact.pipeline.source import Source, upright_quarters
+from reenact.systems.base import Reenactor
+from reenact.types import Frame
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Drawn:
+    """A redrawn source, framed as the results are."""
+
+    rgb: Frame
+    changed: Float[np.ndarray, "s s"] | None
+    """`Rendered.changed`; None if nothing was redrawn."""
+
+
+class EncodedFace:
+    """What one system reads in a source, and draws of it.
+
+    A preview is the crop alone, at the network's side. Other results are the whole source picture; without paste-back,
+    the crop at its own size.
+    """
+
+    def __init__(self, source: Source, system: Reenactor[Any, Any, Any], *, paste_back: bool) -> None:
+        """Read the source.
+
+        Args:
+            source: encoded by `system`.
+            system: one that can pose; its identities hold `rgb` (network's side) and `native_rgb` (the crop's own).
+            paste_back: whether results are whole source pictures.
+        """
+        self.source, self._system = source, system
+        self.reading = FaceReading.from_controls(system.read_controls(source.identity))
+        self._crop_from_frame = source.image.crop_from_frame[0].cpu()
+        self._paste = PasteBack(source.frame, self._crop_from_frame, source.crop_px) if paste_back else None
+        self._cutouts: dict[bool, Cutout] = {}
+
+    @property
+    def lies(self) -> bool:
+        """Whether the head lies on its side or upside down in the picture."""
+        return bool(self.source.quarters or upright_quarters(self.source.geometry))
+
+    def still(self, *, preview: bool = False) -> Frame:
+        """The source, framed as the results are."""
+        if preview:
+            return self.source.turned_back(to_frames(self.source.identity.rgb)[0])
+        return self.source.turned_back(
+            to_frames(self.source.image.rgb)[0] if self._paste is None else self.source.frame
+        )
+
+    @torch.inference_mode()
+    def draw(self, target: FaceReading, *, preview: bool = False) -> Drawn:
+        """The source doing what `target` says; doing what it does already, a copy of it."""
+        if is_same(target, self.reading):
+            return Drawn(rgb=self.still(preview=preview), changed=None)
+        identity = self.source.identity
+        if preview:
+            identity = dataclasses.replace(identity, native_rgb=identity.rgb)
+        driven = self._system.pose(identity, target.to_controls(identity.rgb.device))
+        rendered = self._system.render(identity, driven)
+        crop, changed = to_frames(rendered.rgb)[0], rendered.changed[0, 0].float().cpu().numpy()
+        rgb = crop if preview or self._paste is None else self._paste(crop, changed)
+        return Drawn(rgb=self.source.turned_back(rgb), changed=changed)
+
+    def cutout(self, *, preview: bool = False) -> Cutout:
+        """The person in the source; found once."""
+        if preview not in self._cutouts:
+            still = self.still(preview=preview)
+            square = (0, 0, len(still))
+            if self._paste is not None and not preview:
+                square = placed_square(self._crop_from_frame, self.source.crop_px)
+            self._cutouts[preview] = Cutout(still, square, self.source.identity.rgb.device)
+        return self._cutouts[preview]
