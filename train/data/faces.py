@@ -8,14 +8,13 @@ as plain ``.npy`` files beside the run and memory-mapped.
 import csv
 import dataclasses
 import functools
-import hashlib
 import pathlib
 from collections.abc import Callable, Iterator
 
 import numpy as np
-from filelock import FileLock
 
 from reenact.errors import UnsupportedInputError
+from train.data.cache import digest, keep_folder
 from train.data.face_table import CROP_PX, FaceTable, decode_clip
 from train.data.prepared import read_shards
 from train.data.remote import is_remote, open_source
@@ -62,12 +61,17 @@ class FaceData:
 
     @functools.cached_property
     def clip_ranges(self) -> list[tuple[int, int]]:
-        """First row and row after the last of each clip."""
-        ranges = []
-        for clip in np.unique(self.clip[self.clip >= 0]):
-            rows = np.flatnonzero(self.clip == clip)
-            ranges.append((int(rows[0]), int(rows[-1]) + 1))
-        return ranges
+        """First row and row after the last of each clip; the rows of a clip are neighbours."""
+        clips, first = np.unique(self.clip, return_index=True)
+        _, from_end = np.unique(self.clip[::-1], return_index=True)
+        ends = len(self.clip) - from_end
+        return [(int(a), int(b)) for clip, a, b in zip(clips, first, ends, strict=True) if clip >= 0]
+
+    @functools.cached_property
+    def content_key(self) -> str:
+        """Digest of all arrays and names, for caches of what is computed from them."""
+        arrays = (getattr(self, field.name) for field in dataclasses.fields(self) if field.name != "names")
+        return digest([*self.names, *map(np.ascontiguousarray, arrays)])
 
     @functools.cached_property
     def yaw_deg(self) -> np.ndarray:
@@ -94,12 +98,11 @@ def load_faces(
     if is_remote(root) or (pathlib.Path(root) / "index.json").is_file():
         source = open_source(root, cache, shard_cache_gb)
         entries = source.read_index().of_split(split, source.where)
-        key = _key("".join(entry.sha256 for entry in entries).encode())
-        return keep_decoded(cache / f"{split}-{key}", lambda rgb_path: read_shards(source, entries, rgb_path))
+        key = digest(entry.sha256 for entry in entries)
+        return keep_decoded(cache, split, key, functools.partial(read_shards, source, entries))
     root = pathlib.Path(root)
     require_labelled(root)
-    key = _key((root / "clips.csv").read_bytes() + (root / "stills.csv").read_bytes())
-    return keep_decoded(cache / f"{split}-{key}", lambda rgb_path: read_labelled(root, split, rgb_path))
+    return keep_decoded(cache, split, _key_of_labelled(root, split), functools.partial(read_labelled, root, split))
 
 
 def require_labelled(root: pathlib.Path) -> None:
@@ -111,26 +114,35 @@ def require_labelled(root: pathlib.Path) -> None:
             raise FileNotFoundError(f"{root / name} is missing; give --data a folder laid out as docs/data.md says")
 
 
-def _key(content: bytes) -> str:
-    return hashlib.sha256(content).hexdigest()[:12]
+def _key_of_labelled(root: pathlib.Path, split: str) -> str:
+    """Digest of all files of a split, tables and labels included."""
+    clips, stills = (_rows_of(root, kind, split) for kind in ("clips", "stills"))
+    files = [root / name for name in ("clips.csv", "stills.csv", "stills.npz")]
+    files += [root / "clips" / f"{row['clip']}.{suffix}" for row in clips for suffix in ("mp4", "npz")]
+    files += [root / "stills" / f"{row['still']}.jpg" for row in stills]
+    return digest(path.read_bytes() if path.is_file() else b"" for path in files)
 
 
-def keep_decoded(folder: pathlib.Path, decode: Callable[[pathlib.Path], FaceTable]) -> FaceData:
-    """The arrays in `folder`, mapped; one process makes them, others on the same disk wait for it.
+def keep_decoded(
+    cache: pathlib.Path, name: str, key: str, decode: Callable[[pathlib.Path | None], FaceTable]
+) -> FaceData:
+    """Decoded pictures and labels as memory-mapped arrays, kept in `cache`.
 
     Args:
-        folder: whose name says what lies in it.
-        decode: makes them; it is given the file for the pictures.
+        cache: folder of all cached data.
+        name: what is decoded, for people.
+        key: digest of all that the arrays depend on.
+        decode: makes the rows; its argument is the ``.npy`` file for the pictures.
     """
-    folder.mkdir(parents=True, exist_ok=True)
-    with FileLock(folder / "lock"):
-        if not (folder / "done").exists():
-            table = decode(folder / "rgb.npy")
-            for name, array in table.finish().items():
-                if name != "rgb":
-                    np.save(folder / f"{name}.npy", array)
-            (folder / "names.txt").write_text("\n".join(table.names))
-            (folder / "done").touch()
+
+    def make(folder: pathlib.Path) -> None:
+        table = decode(folder / "rgb.npy")
+        for column, array in table.finish().items():
+            if column != "rgb":
+                np.save(folder / f"{column}.npy", array)
+        (folder / "names.txt").write_text("\n".join(table.names))
+
+    folder = keep_folder(cache, name, key, make)
     arrays = {
         field.name: np.load(folder / f"{field.name}.npy", mmap_mode="r")
         for field in dataclasses.fields(FaceData)
@@ -145,8 +157,7 @@ def read_labelled(root: pathlib.Path, split: str, rgb_path: pathlib.Path | None 
     Raises:
         ValueError: pictures and labels do not match; the text names the file.
     """
-    clips = [row for row in read_table(root / "clips.csv") if row["split"] == split]
-    stills = [row for row in read_table(root / "stills.csv") if row["split"] == split]
+    clips, stills = (_rows_of(root, kind, split) for kind in ("clips", "stills"))
     table = FaceTable(sum(int(row["frames"]) for row in clips) + len(stills), rgb_path)
     for row in clips:
         name = row["clip"]
@@ -177,6 +188,10 @@ def still_labels(root: pathlib.Path, stills: list[dict[str, str]]) -> Iterator[d
             path = root / "stills" / f"{row['still']}.jpg"
             raise ValueError(f"{path} has no labels in stills.npz; mend it or take its row out of stills.csv")
         yield {key: values[i] for key, values in everything.items()}
+
+
+def _rows_of(root: pathlib.Path, kind: str, split: str) -> list[dict[str, str]]:
+    return [row for row in read_table(root / f"{kind}.csv") if row["split"] == split]
 
 
 def read_table(path: pathlib.Path) -> list[dict[str, str]]:

@@ -5,13 +5,14 @@ the same yaw as labels count it; blendshapes, person and embedding stay those of
 """
 
 import dataclasses
-import hashlib
+import functools
 import json
 import pathlib
 
 import numpy as np
 
 from reenact.geometry.morphable import load_morphable
+from train.data.cache import digest
 from train.data.face_table import FaceTable
 from train.data.faces import FaceData, keep_decoded
 from train.profiling.turn import about_vertical, build_head, fitted_yaw_deg, turn_head
@@ -50,9 +51,8 @@ def make_profiled_set(
     balance = YawBalance(data, balance_config)
     count = min(config.pictures, config.per_photo * len(balance.straight))
     draws = balance.draw(np.random.default_rng([config.seed, count, 91]), count)
-    key = hashlib.sha256(json.dumps(dataclasses.asdict(config)).encode() + "\n".join(data.names).encode())
-    folder = cache / f"profiled-{name}-{key.hexdigest()[:12]}"
-    return keep_decoded(folder, lambda rgb_path: render_draws(data, draws, rgb_path))
+    key = digest([json.dumps(dataclasses.asdict(config)), data.content_key])
+    return keep_decoded(cache, f"profiled-{name}", key, functools.partial(render_draws, data, draws))
 
 
 def render_draws(data: FaceData, draws: YawDraws, rgb_path: pathlib.Path | None = None) -> FaceTable:

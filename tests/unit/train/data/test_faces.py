@@ -3,11 +3,14 @@
 import csv
 import dataclasses
 import pathlib
+import types
+from collections.abc import Callable
 
 import cv2
 import numpy as np
 import pytest
 
+import train.data.faces
 from reenact.errors import OutputError, UnsupportedInputError
 from tests.file_server import served_folder
 from tests.prepared_set import clip_sample, still_sample, write_set
@@ -122,25 +125,45 @@ def test_splits_do_not_mix(written: tuple[pathlib.Path, dict[str, np.ndarray]], 
 
 
 def test_decoded_once_it_is_mapped_from_then_on(
-    written: tuple[pathlib.Path, dict[str, np.ndarray]], tmp_path: pathlib.Path
+    written: tuple[pathlib.Path, dict[str, np.ndarray]], tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     root, _ = written
     first = load_faces(root, "train", tmp_path / "cache")
-    (root / "clips" / "a.mp4").unlink()
+    monkeypatch.setattr(train.data.faces.FaceTable, "add_clip", None)
     again = load_faces(root, "train", tmp_path / "cache")
     assert isinstance(again.rgb, np.memmap)
     assert np.array_equal(first.rgb, again.rgb)
+    assert first.content_key == again.content_key
 
 
-def test_a_copy_that_was_broken_off_is_made_anew(
-    written: tuple[pathlib.Path, dict[str, np.ndarray]], tmp_path: pathlib.Path
+def relabel_clip(root: pathlib.Path) -> None:
+    labels = dict(np.load(root / "clips" / "a.npz"))
+    np.savez(root / "clips" / "a.npz", **labels | {"blendshapes": 255 - labels["blendshapes"]})
+
+
+def relabel_still(root: pathlib.Path) -> None:
+    labels = dict(np.load(root / "stills.npz"))
+    np.savez(root / "stills.npz", **labels | {"mesh_16": labels["mesh_16"] + 1})
+
+
+def redraw_still(root: pathlib.Path) -> None:
+    cv2.imwrite(str(root / "stills" / "s.jpg"), plain((0, 0, 0)))
+
+
+@pytest.mark.parametrize("change", [relabel_clip, relabel_still, redraw_still])
+def test_another_content_is_decoded_anew(
+    written: tuple[pathlib.Path, dict[str, np.ndarray]], tmp_path: pathlib.Path, change: Callable[[pathlib.Path], None]
 ) -> None:
     root, _ = written
-    load_faces(root, "train", tmp_path / "cache")
-    (folder,) = (tmp_path / "cache").iterdir()
-    (folder / "done").unlink()
-    (folder / "mesh_px.npy").write_bytes(b"half")
-    assert len(load_faces(root, "train", tmp_path / "cache")) == 4
+    before = load_faces(root, "train", tmp_path / "cache")
+    change(root)
+    after, fresh = (load_faces(root, "train", tmp_path / cache) for cache in ("cache", "new"))
+    assert after.content_key == fresh.content_key != before.content_key
+
+
+def test_the_rows_of_a_clip_are_a_range() -> None:
+    clip = np.array([2, 2, -1, 0, 0, 0, -1, 5])
+    assert FaceData.clip_ranges.func(types.SimpleNamespace(clip=clip)) == [(3, 6), (0, 2), (7, 8)]
 
 
 @pytest.mark.parametrize("name", ["clips.csv", "stills.csv", "stills.npz"])
@@ -190,11 +213,12 @@ def test_a_prepared_set_is_read(prepared: pathlib.Path, tmp_path: pathlib.Path) 
     assert isinstance(data.rgb, np.memmap)
 
 
-def test_a_prepared_set_is_decoded_once(prepared: pathlib.Path, tmp_path: pathlib.Path) -> None:
+def test_a_prepared_set_is_decoded_once(
+    prepared: pathlib.Path, tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     first = load_faces(prepared, "val", tmp_path)
-    stamp = (tmp_path / next(tmp_path.glob("val-*")).name / "rgb.npy").stat().st_mtime_ns
+    monkeypatch.setattr(train.data.faces.FaceTable, "add_still", None)
     assert load_faces(prepared, "val", tmp_path).names == first.names == ("t",)
-    assert next(tmp_path.glob("val-*/rgb.npy")).stat().st_mtime_ns == stamp
 
 
 def test_a_prepared_set_is_read_from_a_server(prepared: pathlib.Path, tmp_path: pathlib.Path) -> None:

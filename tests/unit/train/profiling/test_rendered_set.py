@@ -68,7 +68,7 @@ def test_labels_turn_with_the_head(data: FaceData, rendered: FaceData) -> None:
 
 def test_a_set_is_rendered_once_and_a_function_of_data_and_seed(data: FaceData, tmp_path: pathlib.Path) -> None:
     first = make_profiled_set(data, tmp_path, "train", CONFIG)
-    (folder,) = tmp_path.iterdir()
+    (folder,) = tmp_path.glob("profiled-*/")
     written = (folder / "rgb.npy").stat().st_mtime_ns
     again = make_profiled_set(data, tmp_path, "train", CONFIG)
     other = make_profiled_set(data, tmp_path, "train", dataclasses.replace(CONFIG, seed=1))
