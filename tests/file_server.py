@@ -5,6 +5,7 @@ import dataclasses
 import pathlib
 import re
 import threading
+import unittest.mock
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
@@ -87,8 +88,8 @@ class _Handler(BaseHTTPRequestHandler):
 
 @contextlib.contextmanager
 def served_folder(root: pathlib.Path) -> Iterator[FileServer]:
-    """The server while the block lasts."""
-    with FileServer(root) as server:
+    """The server inside the block; the Hub's client may reach it, though the tests are offline."""
+    with FileServer(root) as server, unittest.mock.patch("huggingface_hub.constants.HF_HUB_OFFLINE", False):
         thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
         thread.start()
         try:

@@ -1,29 +1,46 @@
 """Where shards come from: a folder, a web server (http, https) or a dataset on the Hub (hf://).
 
-What is fetched lies in a cache folder of bounded size, under its final name only when it is whole and its sha256 is the
-one of the index.
+Downloads go through the Hub's client, which resumes cut connections; ``HF_TOKEN``, ``HF_ENDPOINT`` and
+``HF_HUB_OFFLINE`` work as usual. Downloads are kept in a cache folder of bounded size; a shard gets its name there when
+its sha256 matches the index.
 """
 
 import contextlib
+import errno
+import functools
 import hashlib
 import pathlib
 import re
-from collections.abc import Iterator
+import time
+import urllib.parse
+from collections.abc import Callable, Iterator
 from typing import Protocol
 
+import huggingface_hub
+import huggingface_hub.errors
 from filelock import FileLock, Timeout
+from huggingface_hub.file_download import http_get
 
-from reenact.errors import UnsupportedInputError
-from train.data.fetch import Fetch, HttpFetch, HubFetch
+from reenact.errors import ReenactError, UnsupportedInputError
+from reenact.hub.remote import one_line
+from reenact.media.output import write_error
 from train.data.shards import Index, ShardEntry, check_shard, parse_index, read_index
 
 GB = 1_000_000_000
+PAUSES_S = (2.0, 8.0, 30.0, 60.0)
+"""Before the next attempts after a failure that may pass; the client retries too."""
 
 _REMOTE = re.compile(r"(https?|hf):/+", re.IGNORECASE)
+_HUB = re.compile(r"hf://datasets/([\w.\-]+/[\w.\-]+?)(?:@([^/]+))?(?:/(.+))?")
+_BUSY = frozenset({408, 425, 429, 500, 502, 503, 504})
+_UNWRITABLE = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EACCES, errno.EROFS})
+
+Download = Callable[[str, pathlib.Path, int | None], None]
+"""Brings a file of the set, given by its name below the root, to a path; its size is None if it is not known."""
 
 
 class ShardSource(Protocol):
-    """A prepared set, near or far."""
+    """A prepared set, local or remote."""
 
     where: str
     """Its address, for errors."""
@@ -31,16 +48,16 @@ class ShardSource(Protocol):
     def read_index(self) -> Index: ...
 
     def opened(self, entry: ShardEntry) -> contextlib.AbstractContextManager[pathlib.Path]:
-        """A checked shard on the local disk, kept there at least while the block lasts.
+        """A verified shard on the local disk, kept there at least inside the block.
 
         Raises:
-            UnsupportedInputError: it is missing, damaged or cannot be fetched; the text says what to do.
+            UnsupportedInputError: it is missing, damaged or cannot be downloaded.
         """
         ...
 
 
 def is_remote(address: pathlib.Path | str) -> bool:
-    """Whether this is an http(s):// or hf:// address, also one that pathlib made a single slash of."""
+    """Whether this is an http(s):// or hf:// address; pathlib may have reduced its slashes to one."""
     return _REMOTE.match(str(address)) is not None
 
 
@@ -49,8 +66,8 @@ def open_source(address: pathlib.Path | str, cache: pathlib.Path, limit_gb: floa
 
     Args:
         address: a folder, ``http(s)://…`` or ``hf://datasets/owner/name[@revision][/folder]``.
-        cache: folder for what is fetched.
-        limit_gb: fetched shards beyond this many gigabytes are deleted, oldest first; None keeps all.
+        cache: folder for downloads.
+        limit_gb: downloaded shards beyond this many gigabytes are deleted, oldest first; None keeps all.
 
     Raises:
         UnsupportedInputError: the address has none of these forms.
@@ -58,8 +75,9 @@ def open_source(address: pathlib.Path | str, cache: pathlib.Path, limit_gb: floa
     if not is_remote(address):
         return FolderSource(pathlib.Path(address))
     text = _REMOTE.sub(lambda found: f"{found[1].lower()}://", str(address), count=1).rstrip("/")
-    fetch: Fetch = HubFetch.of_address(text) if text.startswith("hf:") else HttpFetch(text)
-    return FetchedSource(text, fetch, cache / "shards", limit_gb)
+    folder = cache / "shards" / hashlib.sha256(text.encode()).hexdigest()[:12]
+    download = _hub_download(text, folder) if text.startswith("hf:") else functools.partial(_download_http, text)
+    return RemoteSource(text, download, folder, limit_gb)
 
 
 class FolderSource:
@@ -82,48 +100,72 @@ class FolderSource:
         yield path
 
 
-class FetchedSource:
-    """A far set with a local cache that several processes may share."""
+class RemoteSource:
+    """A remote set with a local cache that several processes can share.
 
-    def __init__(self, where: str, fetch: Fetch, cache: pathlib.Path, limit_gb: float | None) -> None:
-        self.where, self.fetch, self.cache, self.limit_gb = where, fetch, cache, limit_gb
-        self.folder = cache / hashlib.sha256(where.encode()).hexdigest()[:12]
+    Args:
+        where: address of the set.
+        download: brings its files here.
+        folder: for the files of this set; sibling folders hold other sets.
+        limit_gb: size of all these folders together; None is unlimited.
+    """
+
+    def __init__(self, where: str, download: Download, folder: pathlib.Path, limit_gb: float | None) -> None:
+        self.where, self.download, self.folder, self.limit_gb = where, download, folder, limit_gb
         self._checked: set[str] = set()
 
     def read_index(self) -> Index:
-        self.folder.mkdir(parents=True, exist_ok=True)
-        return parse_index(self.fetch.index(self.folder), f"{self.where}/index.json")
+        path = self.folder / "index.json"
+        with _lock_of(path):
+            path.unlink(missing_ok=True)
+            self._download_patiently("index.json", path, None)
+            return parse_index(path.read_bytes(), f"{self.where}/index.json")
 
     @contextlib.contextmanager
     def opened(self, entry: ShardEntry) -> Iterator[pathlib.Path]:
         path = self.folder / entry.file
-        path.parent.mkdir(parents=True, exist_ok=True)
         with _lock_of(path):
-            if not self._is_whole(path, entry):
+            if not self._is_complete(path, entry):
                 self._make_room(entry.bytes)
-                self.fetch.shard(entry, self.folder)
-                path.touch()  # the age of its stay here
-                check_shard(path, entry)
+                self._download_shard(entry, path)
             self._checked.add(entry.sha256)
             yield path
 
-    def _is_whole(self, path: pathlib.Path, entry: ShardEntry) -> bool:
-        if not path.is_file():
-            return False
-        if entry.sha256 in self._checked and path.stat().st_size == entry.bytes:
+    def _is_complete(self, path: pathlib.Path, entry: ShardEntry) -> bool:
+        if entry.sha256 in self._checked and path.is_file() and path.stat().st_size == entry.bytes:
             return True
-        try:
+        with contextlib.suppress(UnsupportedInputError):
             check_shard(path, entry)
-        except UnsupportedInputError:  # of an earlier version of the set
-            path.unlink()
-            return False
-        return True
+            return True
+        path.unlink(missing_ok=True)  # of an earlier version of the set
+        return False
+
+    def _download_shard(self, entry: ShardEntry, path: pathlib.Path) -> None:
+        for last in (False, True):
+            self._download_patiently(entry.file, path, entry.bytes)
+            try:
+                return check_shard(path, entry)
+            except UnsupportedInputError as error:
+                path.unlink()  # perhaps it continued a part of an earlier version: once more from the start
+                if last:
+                    raise UnsupportedInputError(
+                        f"{error}. The copy at {self.where} is damaged or newer than the index: upload the set again"
+                    ) from error
+
+    def _download_patiently(self, file: str, path: pathlib.Path, size: int | None) -> None:
+        for pause_s in (*PAUSES_S, None):
+            try:
+                return self.download(file, path, size)
+            except (huggingface_hub.errors.HTTPError, OSError, RuntimeError) as error:  # hf_xet raises RuntimeError
+                if pause_s is None or not _may_pass(error):
+                    raise _explained(error, f"{self.where}/{file}", path) from error
+            time.sleep(pause_s)
 
     def _make_room(self, need_bytes: int) -> None:
-        """Delete the shards that were fetched first until another one fits; those being read are left."""
+        """Delete the shards that were downloaded first until another one fits; those being read are kept."""
         if self.limit_gb is None:
             return
-        found = sorted((path.stat().st_mtime_ns, path) for path in self.cache.glob("*/shards/*.tar"))
+        found = sorted((path.stat().st_mtime_ns, path) for path in self.folder.parent.glob("*/shards/*.tar"))
         total = sum(path.stat().st_size for _, path in found) + need_bytes
         for _, path in found:
             if total <= self.limit_gb * GB:
@@ -135,4 +177,75 @@ class FetchedSource:
 
 
 def _lock_of(path: pathlib.Path, *, wait: bool = True) -> FileLock:
+    path.parent.mkdir(parents=True, exist_ok=True)
     return FileLock(f"{path}.lock", timeout=-1 if wait else 0)
+
+
+def _download_http(root: str, file: str, path: pathlib.Path, size: int | None) -> None:
+    """Download ``root/file``, continuing what an earlier process left."""
+    partial = path.with_name(f"{path.name}.partial")
+    if partial.is_file() and (size is None or partial.stat().st_size > size):
+        partial.unlink()
+    try:
+        with partial.open("ab") as file_:
+            http_get(f"{root}/{file}", file_, resume_size=file_.tell(), expected_size=size)
+    except OSError as error:
+        if _status(error) == 416:  # not a part of the server's file
+            partial.unlink()
+        raise
+    partial.replace(path)
+
+
+def _hub_download(address: str, folder: pathlib.Path) -> Download:
+    """Downloads from ``hf://datasets/owner/name[@revision][/folder]``.
+
+    Raises:
+        UnsupportedInputError: the address has another form.
+    """
+    found = _HUB.fullmatch(address)
+    if found is None:
+        raise UnsupportedInputError(
+            f"{address} is no address of a dataset on the Hub; write hf://datasets/owner/name[@revision][/folder]"
+        )
+    repo, revision, below = found[1], urllib.parse.unquote(found[2]) if found[2] else None, found[3]
+
+    def download(file: str, path: pathlib.Path, size: int | None) -> None:
+        name = f"{below}/{file}" if below else file
+        arrived = huggingface_hub.hf_hub_download(repo, name, repo_type="dataset", revision=revision, local_dir=folder)
+        pathlib.Path(arrived).replace(path)  # the repository may hold the set in a folder
+
+    return download
+
+
+def _status(error: BaseException) -> int | None:
+    """The HTTP status behind an error of the Hub's client."""
+    link: BaseException | None = error
+    while link is not None:
+        if isinstance(link, huggingface_hub.errors.HfHubHTTPError):
+            return link.response.status_code
+        link = link.__cause__
+    return None
+
+
+def _may_pass(error: BaseException) -> bool:
+    if isinstance(error, huggingface_hub.errors.OfflineModeIsEnabled):
+        return False
+    if isinstance(error, OSError) and error.errno in _UNWRITABLE:
+        return False
+    status = _status(error)
+    return status is None or status in _BUSY | {416}
+
+
+def _explained(error: BaseException, what: str, path: pathlib.Path) -> ReenactError:
+    if isinstance(error, OSError) and error.errno in _UNWRITABLE:
+        return write_error(path, error)
+    status = _status(error)
+    if status is not None and status not in _BUSY:
+        return UnsupportedInputError(
+            f"{what} answered {status}; check --data, that you have access (hf auth login for the Hub), and that the "
+            "whole set was uploaded"
+        )
+    return UnsupportedInputError(
+        f"{what} cannot be downloaded ({one_line(error)}); check the address and the network, then run the same "
+        "command again: complete parts are kept"
+    )
