@@ -1,106 +1,122 @@
-"""The command line: ``reenact image``, ``video``, ``edit``, ``track``; ``download``, ``push``, ``card``, ...
+"""The command line: ``reenact image``, ``video``, ``edit``, ``track``; ``download``, ``push``, ``publish``, ``card``.
 
-Everything heavy is imported after the arguments have been read. Exit code 0, or 2 with one line on stderr.
+Exit codes: 0; 2 for an error, with one line on stderr; 130 and 143 after Ctrl-C and SIGTERM. What is slow to import is
+imported after the arguments have been checked.
 """
 
 import contextlib
+import difflib
 import io
 import os
 import re
+import signal
 import sys
-from collections.abc import Sequence
-from typing import Annotated
+import threading
+from collections.abc import Iterator, Sequence
+from typing import Annotated, Any, Union
 
 import tyro
 from tyro.conf import OmitSubcommandPrefixes, subcommand
 
 from reenact.cli.edit import Edit
-from reenact.cli.faces import Image, Track, Video
 from reenact.cli.hub import Download, Publish, Push, WriteCard
+from reenact.cli.image import Image
 from reenact.cli.output import HINTS
+from reenact.cli.track import Track
+from reenact.cli.video import Video
 from reenact.errors import ConfigError, ReenactError, with_hint
 
-__all__ = [
-    "Download",
-    "Edit",
-    "Image",
-    "Publish",
-    "Push",
-    "Track",
-    "Video",
-    "WriteCard",
-    "main",
-    "parse",
-    "plain_complaint",
-]
+__all__ = ["AnyCommand", "Image", "Video", "main", "parse", "plain_message"]
 
 _FAILED = 2
 
-Command = (
-    Annotated[Image, subcommand("image")]
-    | Annotated[Video, subcommand("video")]
-    | Annotated[Edit, subcommand("edit")]
-    | Annotated[Track, subcommand("track")]
-    | Annotated[Download, subcommand("download")]
-    | Annotated[Push, subcommand("push")]
-    | Annotated[Publish, subcommand("publish")]
-    | Annotated[WriteCard, subcommand("card")]
-)
 AnyCommand = Image | Video | Edit | Track | Download | Push | Publish | WriteCard
+_COMMANDS: dict[str, type[AnyCommand]] = {
+    "image": Image,
+    "video": Video,
+    "edit": Edit,
+    "track": Track,
+    "download": Download,
+    "push": Push,
+    "publish": Publish,
+    "card": WriteCard,
+}
+_DESCRIPTION = """Open face reenactment: one photo takes on the pose and expression of another photo or a clip.
+
+reenact --version prints the version; reenact --tyro-print-completion bash (or zsh, tcsh) prints a completion script."""
+
+
+class TerminatedError(KeyboardInterrupt):
+    """SIGTERM; handled like Ctrl-C, so that partial files are removed."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command.
 
     Args:
-        arguments: in place of the program's own.
+        arguments: the command line; that of the process if None.
 
     Returns:
         The exit code.
     """
     try:
-        command = parse(sys.argv[1:] if arguments is None else arguments)
-        if command is not None:
-            command.run()
-            sys.stdout.flush()
+        with _sigterm_as_exception():
+            command = parse(sys.argv[1:] if arguments is None else arguments)
+            if command is not None:
+                command.run()
+                sys.stdout.flush()
     except ReenactError as error:
         return _fail(with_hint(error, HINTS))
-    except KeyboardInterrupt:
-        return _fail("Stopped; nothing was written.")
+    except KeyboardInterrupt as error:
+        number = signal.SIGTERM if isinstance(error, TerminatedError) else signal.SIGINT
+        return _fail("Stopped; nothing was written.", code=128 + number)
     except BrokenPipeError:
-        # whoever reads the output has gone; Python would complain once more while it exits
+        # the reader of our output has gone; Python would complain again at exit
         sys.stdout = io.StringIO()
         return _FAILED
     except Exception as error:
         if os.environ.get("REENACT_TRACEBACK"):
             raise
         return _fail(
-            f"A mistake of the program ({type(error).__name__}: {error}); "
-            "set REENACT_TRACEBACK=1, run it again and report what it prints."
+            f"Internal error ({type(error).__name__}: {error}); set REENACT_TRACEBACK=1, run it again and report the "
+            "output."
         )
     return 0
 
 
 def parse(arguments: Sequence[str]) -> AnyCommand | None:
-    """The command that the arguments ask for, or None if they asked for help, which has been printed.
+    """The command of a command line, or None if help or version was asked for and has been printed.
 
     Raises:
-        ConfigError: they cannot be understood.
+        ConfigError: the arguments cannot be understood.
     """
-    complaint = io.StringIO()
+    if list(arguments) == ["--version"]:
+        from reenact import __version__
+
+        print(f"reenact {__version__}")
+        return None
+    _refuse_unknown(arguments)
+    command: Any = Union[*(Annotated[kind, subcommand(name)] for name, kind in _COMMANDS.items())]
+    message = io.StringIO()
     try:
-        with contextlib.redirect_stderr(complaint):
-            return tyro.cli(Command, prog="reenact", args=list(arguments), config=(OmitSubcommandPrefixes,))
+        with contextlib.redirect_stderr(message):
+            return tyro.cli(
+                command,
+                prog="reenact",
+                description=_DESCRIPTION,
+                args=list(arguments),
+                config=(OmitSubcommandPrefixes,),
+            )
     except SystemExit as error:
         if not error.code:
             return None
-        raise ConfigError(plain_complaint(complaint.getvalue())) from error
+        raise ConfigError(plain_message(message.getvalue())) from error
 
 
-def plain_complaint(box: str) -> str:
-    """The first paragraph in tyro's framed message, as one line.
+def plain_message(box: str) -> str:
+    """The first paragraph of tyro's framed error message, as one line.
 
-    The frame is a box with the title in its upper border or, on terminals without such signs, dashes under the title.
+    The frame is a box with the title in its upper border or, on plain terminals, dashes under the title.
     """
     words: list[str] = []
     inside = False
@@ -115,6 +131,33 @@ def plain_complaint(box: str) -> str:
     return " ".join(words).rstrip(".") + ". See reenact --help."
 
 
-def _fail(text: str) -> int:
+def _refuse_unknown(arguments: Sequence[str]) -> None:
+    """Suggest the nearest command where the first argument is none."""
+    name = next(iter(arguments), "-")
+    if name.startswith("-") or name in _COMMANDS:
+        return
+    near = difflib.get_close_matches(name, _COMMANDS, n=1)
+    advice = f"did you mean {near[0]!r}?" if near else f"the commands are {', '.join(_COMMANDS)}."
+    raise ConfigError(f"There is no command {name!r}; {advice}")
+
+
+@contextlib.contextmanager
+def _sigterm_as_exception() -> Iterator[None]:
+    """Let SIGTERM raise `TerminatedError` inside the block."""
+
+    def stop(*_: object) -> None:
+        raise TerminatedError
+
+    if threading.current_thread() is not threading.main_thread():  # only the main thread may set handlers
+        yield
+        return
+    before = signal.signal(signal.SIGTERM, stop)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+def _fail(text: str, *, code: int = _FAILED) -> int:
     print("reenact: " + " ".join(text.split()), file=sys.stderr)
-    return _FAILED
+    return code

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from tyro.conf import UseAppendAction, arg
 
-from reenact.cli.faces import Redrawing
+from reenact.cli.options import Redrawing
 from reenact.cli.output import Bar, clip_line, picture_line, read_seconds, report
 from reenact.errors import ConfigError, UnsupportedInputError
 
@@ -53,13 +53,14 @@ class Edit(Redrawing):
     fps: int = 25
     """With --animate or --turntable: frames a second."""
 
-    def run(self) -> None:
-        """Edit the picture and write the result."""
-        from reenact.media import check_output, read_image
-        from reenact.media.image import IMAGE_SUFFIXES
-        from reenact.media.video_writer import VIDEO_SUFFIXES
+    def check(self) -> None:
+        """Refuse settings, outputs or pictures that cannot work."""
+        from reenact.media import read_image
+        from reenact.media.output import IMAGE_SUFFIXES, VIDEO_SUFFIXES, check_output
 
-        edit, seconds = self.edit(), self._seconds()
+        super().check()
+        self.edit()
+        seconds = self._seconds()
         self._check_transparency(clip=seconds is not None)
         check_output(self.out, overwrite=self.overwrite, suffixes=IMAGE_SUFFIXES if seconds is None else VIDEO_SUFFIXES)
         if self.save is not None:
@@ -67,6 +68,11 @@ class Edit(Redrawing):
         read_image(self.source)
         if self.background not in (None, "none"):
             read_image(self.background)
+
+    def run(self) -> None:
+        """Edit the picture and write the result."""
+        self.check()
+        edit, seconds = self.edit(), self._seconds()
         session = self._open()
         line, warnings = self._draw(session, edit) if seconds is None else self._film(session, edit, seconds)
         if self.save is not None:

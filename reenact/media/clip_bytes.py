@@ -8,7 +8,7 @@ import numpy as np
 from av.video.frame import VideoFrame
 from av.video.reformatter import ColorRange, Colorspace, VideoReformatter
 
-from reenact.types import Frame
+from reenact.media.frame import Frame
 
 _OPTIONS = {"crf": "16", "preset": "veryfast", "threads": "1", "mbtree": "0"}
 """42 dB at 3 kB a frame of 256 x 256. x264's output depends on its number of threads, and, on a busy machine, its

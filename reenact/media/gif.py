@@ -9,7 +9,7 @@ from av.video.frame import VideoFrame
 from jaxtyping import UInt8
 from PIL import Image
 
-from reenact.types import Frame
+from reenact.media.frame import Frame
 
 _FASTEST = 50
 """Browsers slow down pictures that are shown for less than 2/100 s."""

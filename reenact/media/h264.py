@@ -7,7 +7,7 @@ import numpy as np
 from av.video.frame import VideoFrame
 from av.video.reformatter import ColorPrimaries, ColorRange, Colorspace, ColorTrc, VideoReformatter
 
-from reenact.types import Frame
+from reenact.media.frame import Frame
 
 
 class H264Track:

@@ -13,11 +13,10 @@ from PIL import Image, ImageCms, UnidentifiedImageError
 from PIL.PngImagePlugin import PngInfo
 
 from reenact.errors import UnsupportedInputError
-from reenact.media.output import check_output, replacing
+from reenact.media.frame import Frame
+from reenact.media.output import IMAGE_SUFFIXES, check_output, replacing
 from reenact.media.probe import BROKEN_PICTURE_ERRORS, existing_file, holds_video, open_picture, unknown_format
-from reenact.types import Frame
 
-IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".webp")
 _IMAGE_DESCRIPTION = 0x010E  # Exif tag
 _DEEP_GREY_MODES = ("I", "I;16", "I;16L", "I;16B", "I;16N", "F")
 _SRGB = ImageCms.createProfile("sRGB")

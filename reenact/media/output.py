@@ -14,6 +14,9 @@ from safetensors import SafetensorError
 
 from reenact.errors import Hint, OutputError
 
+IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".webp")
+VIDEO_SUFFIXES = (".mp4", ".mov", ".mkv", ".gif")
+"""Formats that can be written."""
 _NO_SPACE = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 _PARTIAL = ".partial"
 

@@ -22,10 +22,10 @@ from av.video.stream import VideoStream
 
 from reenact.errors import UnsupportedInputError
 from reenact.media.decode import decode
+from reenact.media.frame import Frame
 from reenact.media.probe import open_container
 from reenact.media.upright import UprightReader
 from reenact.media.video_reader import VideoReader
-from reenact.types import Frame
 
 MOST_HELD = 2
 """Slots in a row that may show the frame before again; a longer hole is a gap."""

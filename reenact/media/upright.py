@@ -8,7 +8,7 @@ from av.video.frame import VideoFrame
 from av.video.reformatter import Colorspace, VideoReformatter
 from jaxtyping import UInt8
 
-from reenact.types import Frame
+from reenact.media.frame import Frame
 
 _BT709_FROM_HEIGHT = 720
 _UNSPECIFIED_COLORSPACES = (0, 2)

@@ -16,6 +16,7 @@ from PIL import Image
 
 from reenact.errors import UnsupportedInputError
 from reenact.media.decode import Decoded, decode
+from reenact.media.frame import Frame
 from reenact.media.probe import (
     BROKEN_PICTURE_ERRORS,
     existing_file,
@@ -26,7 +27,6 @@ from reenact.media.probe import (
 )
 from reenact.media.timeline import Timeline, add_range, choose_rate
 from reenact.media.upright import UprightReader
-from reenact.types import Frame
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

@@ -10,13 +10,12 @@ import av.container
 
 from reenact.errors import OutputError, ShapeError
 from reenact.media.audio import AudioTrack
+from reenact.media.frame import Frame
 from reenact.media.gif import GifTrack
 from reenact.media.h264 import H264Track
-from reenact.media.output import PartialFile, check_output, write_error
-from reenact.types import Frame
+from reenact.media.output import VIDEO_SUFFIXES, PartialFile, check_output, write_error
 
 _MUXERS = {".mp4": "mp4", ".mov": "mov", ".mkv": "matroska", ".gif": "gif"}
-VIDEO_SUFFIXES = tuple(_MUXERS)
 
 
 class VideoWriter:

@@ -25,7 +25,7 @@ REPOSITORY = pathlib.Path(__file__).resolve().parents[2]
 
 @pytest.fixture(autouse=True)
 def tracebacks(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A mistake of the program shall fail the test with its traceback."""
+    """Internal errors fail the test with their traceback."""
     monkeypatch.setenv("REENACT_TRACEBACK", "1")
 
 
@@ -194,8 +194,9 @@ def test_as_a_program(material: pathlib.Path, tmp_path: pathlib.Path) -> None:
     )
 
 
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_interrupted_video_leaves_nothing(
-    material: pathlib.Path, astronaut: np.ndarray, tmp_path: pathlib.Path
+    number: signal.Signals, material: pathlib.Path, astronaut: np.ndarray, tmp_path: pathlib.Path
 ) -> None:
     driving = write_clip(tmp_path / "long.mp4", [astronaut] * 400)
     process = start("video", material / "source.png", driving, "-o", tmp_path / "out.mp4")
@@ -203,9 +204,9 @@ def test_interrupted_video_leaves_nothing(
     while not list(tmp_path.glob(".out.*")) and process.poll() is None and time.monotonic() < deadline:
         time.sleep(0.05)
     time.sleep(0.5)
-    process.send_signal(signal.SIGINT)
+    process.send_signal(number)
     out, err = process.communicate(timeout=60)
-    assert process.returncode == 2, err
+    assert process.returncode == 128 + number, err
     assert out == ""
     assert err.splitlines()[-1].endswith("reenact: Stopped; nothing was written.")
     assert "Traceback" not in err

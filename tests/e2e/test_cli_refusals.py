@@ -260,7 +260,7 @@ def test_checkpoint_of_another_kind(
     arguments = ("image", material / "source.png", material / "driving.png", "-o", tmp_path / "out.png")
     line = refused(*arguments, "--checkpoint", weights["perception/tracker"])
     assert "holds a 'tracker' model, which is no reenactment system" in line
-    assert "No checkpoint is called 'nobody'" in refused(*arguments, "--system", "nobody")
+    assert "There is no system 'nobody'" in refused(*arguments, "--system", "nobody")
     config = json.loads((weights["correspondence"] / "config.json").read_text())
     assert config["model"] == "correspondence"
 
@@ -269,7 +269,7 @@ def test_checkpoint_of_another_kind(
     ("options", "text"),
     [
         (("--device", "abacus"), "No device is called 'abacus'"),
-        (("--min-face-score", "7"), "a certainty from 0 to 1"),
+        (("--min-face-score", "7"), "a score from 0 to 1"),
         (("--max-crop", "3"), "64 or more"),
         (("--neutral-frame", "99"), "ends with frame 11"),
         (("--neutral-frame", "-1"), "numbered from 0"),

@@ -1,14 +1,18 @@
 """What the command line makes of its arguments and of errors; no weights are needed."""
 
-import json
 import pathlib
 import subprocess
 import sys
 
 import pytest
+from PIL import Image
 
+import reenact
 from reenact import cli
-from reenact.errors import ReenactError
+from reenact.cli.video import Video
+from reenact.errors import Hint, OutputError, ReenactError
+
+REPOSITORY = pathlib.Path(__file__).resolve().parents[3]
 
 
 @pytest.mark.parametrize(
@@ -19,6 +23,8 @@ from reenact.errors import ReenactError
         (["image", "a.png", "b.png", "-o", "c.png", "--face", "first"], "Error parsing --face"),
         (["video", "a.png", "b.mp4", "-o", "c.mp4", "--on-missing-face", "guess"], "invalid choice 'guess'"),
         (["track", "a.png", "--json", "-", "--colour"], "--colour"),
+        (["imge", "a.png"], "There is no command 'imge'; did you mean 'image'?"),
+        (["paint"], "There is no command 'paint'; the commands are image, video, edit"),
     ],
 )
 def test_misuse_is_one_line(arguments: list[str], text: str, capsys: pytest.CaptureFixture[str]) -> None:
@@ -39,6 +45,14 @@ def test_help_is_no_error(capsys: pytest.CaptureFixture[str]) -> None:
     ):
         assert option in out
     assert err == ""
+    assert "[VIDEO OPTIONS] SOURCE DRIVING" in out
+
+
+def test_version_and_completion(capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(["--version"]) == 0
+    assert capsys.readouterr().out == f"reenact {reenact.__version__}\n"
+    assert cli.main(["--tyro-print-completion", "bash"]) == 0
+    assert "complete -F _tyro_reenact" in capsys.readouterr().out
 
 
 def test_settings_reach_the_command() -> None:
@@ -46,7 +60,7 @@ def test_settings_reach_the_command() -> None:
         "video me.png talk.mp4 -o out.mp4 --relative --no-paste-back --no-smoothing --face 2 "
         "--on-missing-face skip --neutral-frame 7 --tracker fan --device cpu --overwrite".split()
     )
-    assert command == cli.Video(
+    assert command == Video(
         source=pathlib.Path("me.png"),
         driving=pathlib.Path("talk.mp4"),
         out=pathlib.Path("out.mp4"),
@@ -71,23 +85,23 @@ class Broken:
 
 
 @pytest.mark.parametrize(
-    ("error", "line"),
+    ("error", "line", "code"),
     [
-        (ReenactError("What happened;\nwhat to do."), "reenact: What happened; what to do.\n"),
-        (KeyboardInterrupt(), "reenact: Stopped; nothing was written.\n"),
+        (ReenactError("What happened;\nwhat to do."), "reenact: What happened; what to do.\n", 2),
+        (OutputError("Allow it.", hint=Hint.OVERWRITE), "reenact: Allow it (--overwrite).\n", 2),
+        (KeyboardInterrupt(), "reenact: Stopped; nothing was written.\n", 130),
+        (cli.TerminatedError(), "reenact: Stopped; nothing was written.\n", 143),
     ],
 )
-def test_errors_are_one_line_and_exit_code_2(
-    error: BaseException, line: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+def test_errors_are_one_line_with_an_exit_code(
+    error: BaseException, line: str, code: int, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr(cli, "parse", lambda _: Broken(error))
-    assert cli.main([]) == 2
+    assert cli.main([]) == code
     assert capsys.readouterr().err == line
 
 
-def test_a_mistake_of_the_program_is_one_line_too(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_an_internal_error_is_one_line_too(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     monkeypatch.delenv("REENACT_TRACEBACK", raising=False)
     monkeypatch.setattr(cli, "parse", lambda _: Broken(ZeroDivisionError("division by zero")))
     assert cli.main([]) == 2
@@ -105,14 +119,28 @@ def test_a_mistake_of_the_program_is_one_line_too(
     ],
 )
 def test_framed_message_as_one_line(box: str) -> None:
-    assert cli.plain_complaint(box) == "First line and more. See reenact --help."
+    assert cli.plain_message(box) == "First line and more. See reenact --help."
 
 
-def test_arguments_are_read_before_anything_heavy_is_imported() -> None:
+def test_what_cannot_work_is_refused_before_torch_is_imported(tmp_path: pathlib.Path) -> None:
+    picture = tmp_path / "a.png"
+    Image.new("RGB", (8, 8)).save(picture)
+    out = tmp_path / "out.png"
+    refusals = {
+        f"image {picture} {picture} -o {picture}": "exists already; choose another name or allow overwriting",
+        f"image {picture} missing.png -o {out}": "There is no file missing.png",
+        f"image {picture} {picture} -o out.tiff": "use one of .png",
+        f"image {picture} {picture} -o {out} --system nobody": "There is no system 'nobody'",
+        f"image {picture} {picture} -o {out} --min-face-score 7": "a score from 0 to 1",
+        f"video {picture} {picture} -o out.mp4": "is a picture (PNG); a video is needed",
+        "track missing.mp4 --json -": "There is no file missing.mp4",
+    }
     code = (
-        "import json, sys; from reenact import cli; cli.main(['image']); "
-        "print(json.dumps([name for name in ('torch', 'cv2', 'av', 'tqdm', 'huggingface_hub') if name in sys.modules]))"
+        "import sys; from reenact import cli; codes = [cli.main(words.split()) for words in sys.argv[1:]]; "
+        "print(codes, [name for name in ('torch', 'gradio', 'huggingface_hub') if name in sys.modules])"
     )
-    repository = pathlib.Path(__file__).resolve().parents[3]
-    done = subprocess.run([sys.executable, "-c", code], cwd=repository, capture_output=True, text=True, check=True)
-    assert json.loads(done.stdout) == []
+    command = [sys.executable, "-c", code, *refusals]
+    done = subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True, check=True)
+    for line, text in zip(done.stderr.splitlines(), refusals.values(), strict=True):
+        assert text in line
+    assert done.stdout == f"{[2] * len(refusals)} []\n"

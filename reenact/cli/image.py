@@ -1,0 +1,49 @@
+"""``reenact image``."""
+
+import dataclasses
+import pathlib
+
+from reenact.cli.options import Driven
+from reenact.cli.output import picture_line, report
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Image(Driven):
+    """Redraw a face with the pose and expression of another picture."""
+
+    neutral: pathlib.Path | None = None
+    """With --relative: a picture of the driver with a neutral face."""
+
+    def check(self) -> None:
+        """Refuse settings, an output or pictures that cannot work."""
+        from reenact.media import read_image
+        from reenact.media.output import IMAGE_SUFFIXES, check_output
+
+        super().check()
+        check_output(self.out, overwrite=self.overwrite, suffixes=IMAGE_SUFFIXES)
+        for path in (self.source, self.driving, self.neutral):
+            if path is not None:
+                read_image(path)
+
+    def run(self) -> None:
+        """Write the picture."""
+        self.check()
+        from reenact.media import write_image
+        from reenact.pipeline import reenact_image
+        from reenact.pipeline.results import COMMENT
+
+        result = reenact_image(
+            self.source,
+            self.driving,
+            system=self.load(self.system),
+            mode="relative" if self.relative else "absolute",
+            neutral=self.neutral,
+            paste_back=self.paste_back,
+            side_by_side=self.side_by_side,
+            face=self.face,
+            driving_face=self.driving_face,
+            min_face_score=self.min_face_score,
+            max_crop_px=self.max_crop,
+        )
+        write_image(self.out, result.rgb, alpha=result.alpha, overwrite=self.overwrite, comment=COMMENT)
+        report(picture_line(self.out, result), result.warnings)

@@ -1,0 +1,98 @@
+"""Options that several commands share.
+
+Each command has `check`, which refuses what cannot work before torch is imported (that takes seconds), and `run`.
+"""
+
+import dataclasses
+import pathlib
+from typing import TYPE_CHECKING, Annotated, Literal
+
+from tyro.conf import Positional, arg
+
+from reenact.errors import ConfigError
+
+if TYPE_CHECKING:
+    from reenact.pipeline import Engine
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class SourceAndOutput:
+    """The two files of every command that redraws a face."""
+
+    source: Annotated[Positional[pathlib.Path], arg(metavar="SOURCE")]
+    """Picture of the face to redraw."""
+    out: Annotated[pathlib.Path, arg(aliases=["-o"])]
+    """Output file; its suffix chooses the format."""
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class TrackerOptions:
+    """How faces are found."""
+
+    tracker: Literal["own", "fan", "mediapipe"] = "own"
+    """Face tracker; fan and mediapipe need their own libraries."""
+    device: str = "auto"
+    """auto, cpu, cuda, cuda:N or mps."""
+    face: int | None = None
+    """Which of several faces, counted from the largest, 1. Default: the largest."""
+    min_face_score: float = 0.5
+    """Lowest score, 0 to 1, at which a detection counts as a face."""
+    overwrite: bool = False
+    """Replace existing files."""
+
+    def check(self) -> None:
+        """Refuse settings out of range.
+
+        Raises:
+            ConfigError: the option and its range.
+        """
+        if not 0 <= self.min_face_score <= 1:
+            raise ConfigError(f"--min-face-score is {self.min_face_score:g}; give a score from 0 to 1.")
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Redrawing(TrackerOptions, SourceAndOutput):
+    """What all commands that redraw a face have in common."""
+
+    system: str | None = None
+    """Reenactment system. Default: the checkpoint's, or "correspondence"."""
+    checkpoint: str | None = None
+    """Weights: a folder with config.json and model.safetensors, or owner/name or owner/name@revision on the Hub."""
+    paste_back: bool = True
+    """Paste the face back into the whole picture; otherwise only the square around the face is written."""
+    max_crop: int = 1536
+    """Largest side of the face crop in pixels; larger faces are scaled down."""
+
+    def check(self) -> None:
+        """Refuse settings that cannot work.
+
+        Raises:
+            ConfigError: the option and its range.
+        """
+        from reenact.systems.catalog import find_system
+
+        super().check()
+        if self.max_crop < 64:
+            raise ConfigError(f"--max-crop is {self.max_crop}; give a side in pixels, 64 or more.")
+        if self.system not in (None, "auto"):
+            find_system(self.system)
+
+    def load(self, system: str | None) -> "Engine":
+        """Load a system and the tracker; None loads the checkpoint's system, or the default."""
+        from reenact.pipeline import load_engine
+
+        return load_engine(system, checkpoint=self.checkpoint, tracker=self.tracker, device=self.device)
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Driven(Redrawing):
+    """What `image` and `video` have in common."""
+
+    driving: Annotated[Positional[pathlib.Path], arg(metavar="DRIVING")]
+    """Picture or clip that gives pose and expression."""
+    relative: bool = False
+    """Add the driver's change since its neutral face to the source's own pose and expression."""
+    side_by_side: bool = False
+    """Show driving, source and result beside each other."""
+    driving_face: int | None = None
+    """Which of several faces in the driving picture or clip, counted from the largest, 1."""

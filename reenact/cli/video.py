@@ -1,0 +1,80 @@
+"""``reenact video``."""
+
+import dataclasses
+from typing import Literal
+
+from tyro.conf import UseAppendAction
+
+from reenact.cli.options import Driven
+from reenact.cli.output import Bar, clip_line, report
+from reenact.errors import ConfigError
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Video(Driven):
+    """Redraw a face with the motion of a clip; the clip's sound is kept."""
+
+    neutral_frame: int | None = None
+    """Number, from 0, of the driving frame with a neutral face. Default: chosen automatically."""
+    on_missing_face: Literal["hold", "skip", "stop"] = "hold"
+    """Driving frames without a face: hold the result before, skip them (and the sound), or stop with an error."""
+    smoothing: bool = True
+    """Filter the tracker's jitter."""
+    au: UseAppendAction[tuple[str, ...]] = ()
+    """Add to an Action Unit of the driven face, FACS -5 to 5: 12=+1.5; one side as in 45L=5. Repeatable; facegan
+    only."""
+    neutralise: bool = False
+    """Relative motion from a neutral face: the source's own expression is removed. facegan only."""
+
+    def check(self) -> None:
+        """Refuse settings, an output, a picture or a clip that cannot work."""
+        from reenact.media import VideoReader, read_image
+        from reenact.media.output import VIDEO_SUFFIXES, check_output
+
+        super().check()
+        if self.au:
+            self.units()
+        if self.neutral_frame is not None and self.neutral_frame < 0:
+            raise ConfigError(f"--neutral-frame is {self.neutral_frame}; frames are numbered from 0.")
+        check_output(self.out, overwrite=self.overwrite, suffixes=VIDEO_SUFFIXES)
+        read_image(self.source)
+        VideoReader(self.driving).close()
+
+    def units(self) -> dict[str, float]:
+        """The Action Units to add.
+
+        Raises:
+            ConfigError: an unknown unit, or an intensity out of range.
+        """
+        from reenact.cli.edit import read_units
+        from reenact.pipeline.controls import FaceEdit
+
+        return dict(FaceEdit(action_units=read_units(self.au)).action_units)
+
+    def run(self) -> None:
+        """Write the clip."""
+        self.check()
+        from reenact.pipeline import reenact_video
+
+        with Bar() as bar:
+            result = reenact_video(
+                self.source,
+                self.driving,
+                self.out,
+                system=self.load(self.system),
+                mode="relative" if self.relative else "absolute",
+                neutral_frame=self.neutral_frame,
+                paste_back=self.paste_back,
+                side_by_side=self.side_by_side,
+                on_missing_face=self.on_missing_face,
+                smoothing=self.smoothing,
+                action_units=self.units() if self.au else {},
+                neutralise=self.neutralise,
+                face=self.face,
+                driving_face=self.driving_face,
+                min_face_score=self.min_face_score,
+                max_crop_px=self.max_crop,
+                overwrite=self.overwrite,
+                progress=bar.show,
+            )
+        report(clip_line(result), result.warnings)
