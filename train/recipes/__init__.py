@@ -11,6 +11,8 @@ RECIPES = {
     "identity": "train.recipes.perception.identity",
     "parser": "train.recipes.perception.parser",
     "morphable": "train.recipes.perception.morphable",
+    "mouth_painter": "train.recipes.painters.mouth",
+    "eye_painter": "train.recipes.painters.eye",
     "correspondence": "train.recipes.correspondence",
     "facegan_landmarks": "train.recipes.facegan.landmarks",
     "facegan_reenactor": "train.recipes.facegan.reenactor",

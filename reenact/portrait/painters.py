@@ -1,0 +1,160 @@
+"""Mouths and eyes painted over what a system has drawn, at the drawing's own size."""
+
+import dataclasses
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from reenact.geometry.landmarks import INNER_LIP_RING, LEFT_EYE_RING, LEFT_IRIS, RIGHT_EYE_RING, RIGHT_IRIS
+from reenact.portrait import parts
+from reenact.portrait.networks import Painter
+from reenact.portrait.parts import OUTER_LIP_RING, Affine, Part
+
+_CHANGE_PX = {"mouth": (1.0, 2.5), "eye": (1.5, 3.5)}
+"""Largest movement of a contour's point in its crop up to which nothing is painted, and from which on all is."""
+
+_GAP_PX = (1.5, 3.0)
+"""The same for the opening between the lips: closed lips are not painted."""
+
+_WIDTH_PX = {"mouth": (10.0, 16.0), "eye": (12.0, 20.0)}
+"""The same for a part's width in the picture: a part seen from the side is hidden or unknown to the painter."""
+
+_CORNERS = {"mouth": (61, 291), "right": (33, 133), "left": (362, 263)}
+_UPPER_LIP, _LOWER_LIP = 13, 14
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Driver:
+    """The driving pictures: the painter takes from them where teeth and tongue show."""
+
+    rgb: Float[Tensor, "f 3 h w"]
+    mesh_px: Float[Tensor, "f 478 3"]
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Painted:
+    """Frames with their mouths and eyes painted."""
+
+    rgb: Float[Tensor, "f 3 s s"]
+    share: Float[Tensor, "f 1 s s"]
+    """1 where the painters' colours stand, 0 where the frame is untouched."""
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Painters:
+    """Both networks, ready for inference."""
+
+    mouth: Painter
+    eye: Painter
+
+    def paint(
+        self,
+        rgb: Float[Tensor, "f 3 s s"],
+        mesh_px: Float[Tensor, "f 478 3"],
+        source_rgb: Float[Tensor, "1 3 s s"],
+        source_mesh_px: Float[Tensor, "1 478 3"],
+        driver: Driver | None = None,
+    ) -> Painted:
+        """Paint opened mouths and moved eyes; parts whose contours do not change stay as they are, bit for bit.
+
+        Args:
+            rgb: what a system has drawn.
+            mesh_px: where the face lies in it.
+            source_rgb: the source crop, of the same size.
+            source_mesh_px: its mesh.
+            driver: the driving pictures, where there are any.
+        """
+        painted = Painted(rgb=rgb, share=torch.zeros_like(rgb[:, :1]))
+        source = _Source(rgb=source_rgb, mesh_px=source_mesh_px)
+        painted = self._paint_mouths(painted, mesh_px, source, driver)
+        for left in (False, True):
+            painted = self._paint_eyes(painted, mesh_px, source, left=left)
+        return painted
+
+    def _paint_mouths(self, painted: Painted, mesh_px: Tensor, source: "_Source", driver: Driver | None) -> Painted:
+        onto, own = parts.crop_part(mesh_px, "mouth"), parts.crop_part(source.mesh_px, "mouth")
+        points, theirs = parts.place(onto, mesh_px), parts.place(own, source.mesh_px)
+        share = _changed(points, theirs, "mouth", INNER_LIP_RING + OUTER_LIP_RING, "mouth")
+        share = share * _ramp(_gap(points), _GAP_PX)
+        rows = share.nonzero()[:, 0]
+        if not len(rows):
+            return painted
+        onto, points = onto[rows], points[rows]
+        source_mesh = source.mesh_px.expand(len(rows), -1, -1)
+        own = parts.align_noses(own.expand(len(rows), -1, -1), source_mesh, onto, mesh_px[rows])
+        shown = parts.sample(source.rgb.expand(len(rows), -1, -1, -1), own, parts.SIZE)
+        given = None if driver is None else parts.driver_mouth(driver.rgb[rows], driver.mesh_px[rows], points)
+        mask, maps = parts.mouth_inputs(points, shown, parts.place(own, source_mesh), given)
+        if driver is not None:
+            trusted = _trust(parts.place(parts.crop_part(driver.mesh_px[rows], "mouth"), driver.mesh_px[rows]), points)
+            maps[:, 1:3] *= trusted[:, None, None, None]
+        return _paint(self.mouth, painted, rows, onto, mask, maps, share[rows])
+
+    def _paint_eyes(self, painted: Painted, mesh_px: Tensor, source: "_Source", *, left: bool) -> Painted:
+        onto, own = (parts.crop_part(mesh, "eye", left=left) for mesh in (mesh_px, source.mesh_px))
+        points, theirs = parts.place(onto, mesh_px), parts.place(own, source.mesh_px)
+        ring = LEFT_EYE_RING + LEFT_IRIS[:1] if left else RIGHT_EYE_RING + RIGHT_IRIS[:1]
+        share = _changed(points, theirs, "eye", ring, "left" if left else "right")
+        rows = share.nonzero()[:, 0]
+        if not len(rows):
+            return painted
+        shown, seen = parts.sample(source.rgb, own, parts.SIZE), parts.eye_maps(theirs, left=left)
+        shown, seen = (each.expand(len(rows), -1, -1, -1) for each in (shown, seen))
+        mask, maps = parts.eye_inputs(points[rows], shown, seen, left=left)
+        return _paint(self.eye, painted, rows, onto[rows], mask, maps, share[rows])
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class _Source:
+    rgb: Float[Tensor, "1 3 s s"]
+    mesh_px: Float[Tensor, "1 478 3"]
+
+
+def _changed(points: Tensor, theirs: Tensor, part: Part, ring: tuple[int, ...], corners: str) -> Float[Tensor, "f"]:
+    """Share of the painting, from how far the contour moves and how wide the part is seen."""
+    moved = (points - theirs)[:, list(ring)].norm(dim=-1).amax(1)
+    first, second = _CORNERS[corners]
+    return _ramp(moved, _CHANGE_PX[part]) * _ramp((points[:, first] - points[:, second]).norm(dim=-1), _WIDTH_PX[part])
+
+
+def _trust(driver: Tensor, target: Tensor) -> Float[Tensor, "f"]:
+    """0 where the driver's lips are closed, or much less open than the target's: they show no teeth to go by."""
+    return _ramp(_gap(driver), _GAP_PX) * _ramp(_gap(driver) / _gap(target).clamp(min=1), (0.3, 0.5))
+
+
+def _gap(points: Tensor) -> Float[Tensor, "f"]:
+    return (points[:, _UPPER_LIP] - points[:, _LOWER_LIP]).norm(dim=-1)
+
+
+def _ramp(value: Tensor, limits: tuple[float, float]) -> Tensor:
+    return ((value - limits[0]) / (limits[1] - limits[0])).clamp(0, 1)
+
+
+def _paint(
+    painter: Painter, painted: Painted, rows: Tensor, onto: Affine, mask: Tensor, maps: Tensor, share: Tensor
+) -> Painted:
+    """Run a painter on some frames and blend its crops into them."""
+    part, frames = painter.config.part, painted.rgb[rows]
+    crop = painter(parts.sample(frames, onto, parts.SIZE), mask, maps)
+    layer = torch.cat([crop, mask * share[:, None, None, None]], 1)
+    top, bottom, left, right = _box(onto, part, frames.shape[-1])
+    back = parts.invert(onto)
+    back = torch.cat([back[:, :, :2], back[:, :, 2:] - back.new_tensor([[left], [top]])], 2)
+    layer = parts.sample(layer, back, (bottom - top, right - left), "zeros")
+    rgb, shares = painted.rgb.clone(), painted.share.clone()
+    region = (rows, slice(None), slice(top, bottom), slice(left, right))
+    alpha = layer[:, 3:]
+    rgb[region] = torch.lerp(rgb[region], layer[:, :3], alpha)
+    shares[region] = torch.maximum(shares[region], alpha)
+    return Painted(rgb=rgb, share=shares)
+
+
+def _box(onto: Affine, part: Part, side: int) -> tuple[int, int, int, int]:
+    """Rows and columns of the picture around all crops."""
+    height, width = parts.SIZE
+    corners = onto.new_tensor([[0, 0], [width, 0], [0, height], [width, height]]).expand(len(onto), -1, -1)
+    frame = parts.place(parts.invert(onto), corners)
+    low, high = frame.amin((0, 1)).floor().int().tolist(), frame.amax((0, 1)).ceil().int().tolist()
+    (x0, y0), (x1, y1) = ([min(max(value, 0), side - 1) for value in corner] for corner in (low, high))
+    return y0, y1 + 1, x0, x1 + 1

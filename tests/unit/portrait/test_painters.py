@@ -1,0 +1,97 @@
+"""What is painted over a drawn face, and what is left alone."""
+
+import numpy as np
+import pytest
+import torch
+
+from reenact.geometry.landmarks import LEFT_EYE_RING, RIGHT_EYE_RING
+from reenact.geometry.morphable import load_morphable
+from reenact.portrait import parts
+from reenact.portrait.networks import Painter, PainterConfig
+from reenact.portrait.painters import Driver, Painted, Painters
+from tests.synthetic import random_clip
+
+_LOWER_LIP = (14, 87, 88, 95, 178, 317, 318, 324, 402, 84, 17, 181, 314, 405, 91, 321)
+
+
+@pytest.fixture(scope="module")
+def painters() -> Painters:
+    torch.manual_seed(0)
+    mouth, eye = (Painter(PainterConfig(part=part, widths=(4, 8))).eval() for part in ("mouth", "eye"))
+    return Painters(mouth=mouth, eye=eye)
+
+
+@pytest.fixture(scope="module")
+def closed() -> torch.Tensor:
+    """A face with closed lips."""
+    mesh = random_clip(load_morphable(), np.random.default_rng(5), 1, 256)[0]
+    for upper, lower in ((13, 14), (82, 87), (312, 317), (81, 178), (311, 402), (80, 88), (310, 318)):
+        mesh[:, lower] = mesh[:, upper]
+    return mesh
+
+
+@pytest.fixture(scope="module")
+def opened(closed: torch.Tensor) -> torch.Tensor:
+    mesh = closed.clone()
+    mesh[:, list(_LOWER_LIP), 1] += 14
+    return mesh
+
+
+@torch.inference_mode()
+def paint(painters: Painters, source: torch.Tensor, target: torch.Tensor, driver: Driver | None = None) -> Painted:
+    rgb = torch.rand(1, 3, 256, 256, generator=torch.Generator().manual_seed(0))
+    return painters.paint(rgb.expand(len(target), -1, -1, -1), target, rgb, source, driver)
+
+
+def rgb_of(painted: Painted) -> torch.Tensor:
+    return torch.rand(1, 3, 256, 256, generator=torch.Generator().manual_seed(0)).expand_as(painted.rgb)
+
+
+def test_a_face_that_only_moves_is_left_alone(painters: Painters, opened: torch.Tensor) -> None:
+    """An open mouth as well: the source's own teeth are better than any painted ones."""
+    painted = paint(painters, opened, torch.cat([opened, opened + 7.0]))
+    assert torch.equal(painted.rgb, rgb_of(painted))
+    assert not painted.share.any()
+
+
+def test_closed_lips_are_left_alone(painters: Painters, closed: torch.Tensor, opened: torch.Tensor) -> None:
+    painted = paint(painters, opened, closed)
+    assert torch.equal(painted.rgb, rgb_of(painted))
+
+
+def test_an_opened_mouth_is_painted_within_the_lips(
+    painters: Painters, closed: torch.Tensor, opened: torch.Tensor
+) -> None:
+    painted = paint(painters, closed, opened)
+    changed = (painted.rgb != rgb_of(painted)).any(1)[0]
+    assert changed.sum() > 100
+    assert not (changed & (painted.share[0, 0] == 0)).any()
+    points = parts.place(parts.crop_part(opened, "mouth"), opened)
+    outside = parts.signed_distance(points[:, list(parts.OUTER_LIP_RING)], parts.SIZE) < -2
+    there = parts.sample(outside.float(), parts.invert(parts.crop_part(opened, "mouth")), (256, 256))[0, 0] > 0.99
+    assert not (changed & there).any()
+
+
+def test_a_winking_eye_is_painted_and_the_other_is_not(painters: Painters, closed: torch.Tensor) -> None:
+    winking = closed.clone()
+    winking[:, [159, 158, 160, 157, 161]] = closed[:, [145, 153, 144, 154, 163]]
+    share = paint(painters, closed, winking).share[0, 0]
+    right, left = (closed[0, list(ring), :2].mean(0).int().tolist() for ring in (RIGHT_EYE_RING, LEFT_EYE_RING))
+    assert share[right[1], right[0]] > 0.9
+    assert share[left[1], left[0]] == 0
+
+
+def test_frames_do_not_depend_on_each_other(painters: Painters, closed: torch.Tensor, opened: torch.Tensor) -> None:
+    target = torch.cat([closed, opened, opened + 3.0])
+    both, again = (paint(painters, closed, target) for _ in range(2))
+    assert torch.equal(both.rgb, again.rgb)
+    for i in range(3):
+        assert torch.allclose(paint(painters, closed, target[i : i + 1]).rgb, both.rgb[i : i + 1], atol=1e-5)
+
+
+def test_a_closed_driver_changes_nothing(painters: Painters, closed: torch.Tensor, opened: torch.Tensor) -> None:
+    """Its lips are closed, so they show nothing of teeth or tongue."""
+    shut, open_ = (Driver(rgb=torch.ones(1, 3, 256, 256), mesh_px=mesh) for mesh in (closed, opened))
+    without, with_shut, with_open = (paint(painters, closed, opened, driver).rgb for driver in (None, shut, open_))
+    assert torch.equal(without, with_shut)
+    assert not torch.equal(without, with_open)

@@ -1,0 +1,1 @@
+"""Recipes of the painters of mouths and eyes."""

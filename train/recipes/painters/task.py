@@ -1,0 +1,163 @@
+"""Painters of mouths and eyes learn by inpainting stills and frames that show them open or closed.
+
+Surroundings are partly the set's own pixels, partly another frame warped along the meshes, blurred and displaced as
+the systems' results are. The truth is always the real picture.
+"""
+
+import dataclasses
+import pathlib
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from reenact.portrait.networks import Painter, PainterConfig
+from reenact.portrait.parts import Part
+from train.data.faces import FaceData
+from train.losses.adversarial import PatchDiscriminator
+from train.losses.perceptual import EfficientNetFeatures, feature_distance
+from train.pairs.parts import PartSampler
+from train.run.export import start_from, write_model
+from train.run.loop import Batch, LoopConfig, Losses
+from train.run.options import RecipeOptions
+
+_CONDITIONS = {"mouth": 1, "eye": 2}
+"""First maps that the critic sees: lips, or lids and iris."""
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class PainterTaskConfig:
+    """Weights of the losses, all inside the mask or on the crop with the mask filled in."""
+
+    colour: float = 2.0
+    """Of the mean absolute difference."""
+    perceptual: float = 0.7
+    """Of the distance in EfficientNet-Lite0's features, at 1.5 times the crop's side."""
+    adversarial: float = 0.1
+    """Of the hinge critic."""
+    matching: float = 0.5
+    """Of the mean absolute difference of the critic's features (pix2pixHD)."""
+    validation: int = 48
+    """Crops of validation people, the same ones every time."""
+
+
+class PainterTask:
+    """Surroundings and maps to what lies under the mask."""
+
+    def __init__(self, train: FaceData, val: FaceData, network: PainterConfig, config: PainterTaskConfig) -> None:
+        self.part: Part = network.part
+        self.network_config, self.config = network, config
+        self.sampler, self.val = PartSampler(train, self.part), PartSampler(val, self.part)
+        self.networks = Painter(network)
+        self.critic = PatchDiscriminator(3 + 1 + _CONDITIONS[self.part], width=32, layers=3, norm="spectral")
+        self.features = EfficientNetFeatures().to(memory_format=torch.channels_last)
+
+    def use_data(self, train: FaceData) -> None:
+        self.sampler = PartSampler(train, self.part)
+
+    def sample_batch(self, rng: np.random.Generator, size: int, device: torch.device) -> Batch:
+        batch = self.sampler.sample(rng, size, device)
+        return {name: value.contiguous(memory_format=torch.channels_last) for name, value in batch.items()}
+
+    def inputs(self, batch: Batch) -> tuple[Tensor, ...]:
+        return batch["near"], batch["mask"], batch["maps"]
+
+    def compute_losses(self, outputs: Tensor, batch: Batch, critic: nn.Module | None) -> Losses:
+        assert critic is not None
+        mask, target, config = batch["mask"], batch["target"], self.config
+        picture = target * (1 - mask) + outputs * mask
+        fake = critic(self.judged(picture, batch))
+        with torch.no_grad():
+            real = critic(self.judged(target, batch))
+        matching = [functional.l1_loss(a.float(), b.float()) for a, b in zip(fake[:-1], real[:-1], strict=True)]
+        return {
+            "colour": config.colour * masked_difference(outputs, target, mask),
+            "perceptual": config.perceptual * self.distance(picture, target).mean(),
+            "adversarial": config.adversarial * _near_mask(-fake[-1], mask),
+            "matching": config.matching * torch.stack(matching).sum(),
+        }
+
+    def compute_critic_losses(self, outputs: Tensor, batch: Batch, critic: nn.Module) -> Losses:
+        mask, target = batch["mask"], batch["target"]
+        picture = (target * (1 - mask) + outputs * mask).detach()
+        real, fake = critic(torch.cat([self.judged(target, batch), self.judged(picture, batch)]))[-1].float().chunk(2)
+        return {"critic": _near_mask(functional.relu(1 - real) + functional.relu(1 + fake), mask)}
+
+    def judged(self, picture: Tensor, batch: Batch) -> Tensor:
+        """What the critic sees."""
+        shown = torch.cat([picture * 2 - 1, batch["mask"], batch["maps"][:, : _CONDITIONS[self.part]]], 1)
+        return shown.contiguous(memory_format=torch.channels_last)
+
+    def distance(self, picture: Tensor, target: Tensor) -> Tensor:
+        """Feature distance of each crop."""
+        larger = [functional.interpolate(each, scale_factor=1.5, mode="bilinear") for each in (picture, target)]
+        return feature_distance(self.features.to(picture.device), *larger)
+
+    @torch.no_grad()
+    def validate(self, networks: nn.Module, device: torch.device) -> dict[str, float]:
+        """Differences to the true frame, for the painter and for the surroundings alone ("_warped")."""
+        figures = {}
+        for name, batch in self.validation_batches(device).items():
+            mask, target = batch["mask"], batch["target"]
+            drawn = networks(*self.inputs(batch))
+            for kind, inside in (("", drawn), ("_warped", batch["near"])):
+                figures[f"colour{name}{kind}"] = float(masked_difference(inside, target, mask))
+                picture = target * (1 - mask) + inside * mask
+                figures[f"features{name}{kind}"] = float(self.distance(picture, target).mean())
+        return figures
+
+    def validation_batches(self, device: torch.device) -> dict[str, Batch]:
+        """Mouths without and with the driver's, or eyes; frames of clips have the warped source around them."""
+        draws = self.val.draw(np.random.default_rng(1), self.config.validation)
+        shares = {"": 0.0, "_driven": 1.0} if self.part == "mouth" else {"": 0.0}
+        cuts = {name: self.val.cut(draws, driver_share=share) for name, share in shares.items()}
+        return {name: {key: value.to(device) for key, value in cut.items()} for name, cut in cuts.items()}
+
+    @torch.no_grad()
+    def draw_samples(self, networks: nn.Module, device: torch.device) -> np.ndarray | None:
+        """Rows of 12: what the source shows, surroundings, painted (for mouths without and with the driver), truth."""
+        batches = self.validation_batches(device)
+        one = next(iter(batches.values()))
+        first = 3 if self.part == "mouth" else 2
+        rows = [one["maps"][:, first : first + 3] / 2 + 0.5, one["near"]]
+        for batch in batches.values():
+            rows.append(torch.lerp(batch["near"], networks(*self.inputs(batch)), batch["mask"]))
+        stacked = torch.cat([*rows, one["target"]], 2).clamp(0, 1)
+        lines = [torch.cat(list(chunk), 2) for chunk in stacked.split(12) if len(chunk) == 12]
+        picture = torch.cat(lines, 1).permute(1, 2, 0).cpu().float().numpy()
+        return (picture * 255).astype(np.uint8)
+
+    def export(self, networks: nn.Module, folder: pathlib.Path, facts: dict[str, Any]) -> None:
+        facts = facts | {"perceptual": self.features.name}
+        config = {"model": f"{self.part}_painter", "network": dataclasses.asdict(self.network_config)}
+        write_model(networks, folder, config, facts)
+
+
+def masked_difference(picture: Tensor, target: Tensor, mask: Tensor) -> Tensor:
+    """Mean absolute difference under the mask."""
+    return ((picture - target).abs() * mask).sum() / (3 * mask.sum()).clamp(min=1)
+
+
+def _near_mask(values: Tensor, mask: Tensor) -> Tensor:
+    """Mean over patches, weighted by how much of each is painted."""
+    weight = functional.interpolate(mask, size=values.shape[-2:], mode="area") + 0.05
+    return (values.float() * weight).sum() / weight.sum()
+
+
+def build_painter(part: Part, train: FaceData, val: FaceData, options: RecipeOptions) -> tuple[PainterTask, LoopConfig]:
+    """What both recipes build."""
+    task = PainterTask(train, val, PainterConfig(part=part), PainterTaskConfig())
+    start_from(task.networks, options.init)
+    loop = LoopConfig(
+        steps=1600,
+        batch_size=16,
+        learning_rate=6e-4,
+        betas=(0.5, 0.99),
+        warmup_steps=100,
+        ema_decay=0.995,
+        validate_every=200,
+        save_every=100,
+    )
+    return task, loop
