@@ -81,6 +81,11 @@ class Note(str):
         return Note(f"{name}: {self}", hint=self.hint and (hint or self.hint))
 
 
+def one_line(error: BaseException) -> str:
+    """The error's text on one line, at most 200 characters, without a full stop at the end."""
+    return " ".join(str(error).split())[:200].rstrip(".") or type(error).__name__
+
+
 def with_hint(said: ReenactError | str, words: dict[Hint, str]) -> str:
     """The text of an error or a note; the front end's words for its hint follow in brackets."""
     hint = getattr(said, "hint", None)

@@ -13,7 +13,7 @@ _INSTALLED, _CLONE = _PACKAGE / "checkpoints", _PACKAGE.parent / "checkpoints"
 EMBEDDED = _INSTALLED if _INSTALLED.is_dir() else _CLONE
 """Folder of the embedded checkpoints."""
 
-CONFIG_NAME, WEIGHTS_NAME = "config.json", "model.safetensors"
+CONFIG_NAME, WEIGHTS_NAME, CARD_NAME = "config.json", "model.safetensors", "README.md"
 """Files of every checkpoint folder."""
 
 

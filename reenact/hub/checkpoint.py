@@ -1,8 +1,8 @@
-"""Checkpoint folders: read strictly, put into networks strictly.
+"""Checkpoint folders, read and loaded strictly.
 
-A checkpoint is a folder with ``config.json`` (what the network is), ``model.safetensors`` (its weights) and
-``README.md`` (the model card). Nothing else is ever opened: pickles (.pth, .ckpt, .bin, ...) can run code when
-opened and are refused by name.
+A checkpoint is a folder with ``config.json`` (the network and its training), ``model.safetensors`` (the weights) and
+``README.md`` (the model card). Nothing else is opened: pickles (.pth, .ckpt, .bin, ...) can run code when opened, and
+are refused by name.
 """
 
 import dataclasses
@@ -15,12 +15,11 @@ import torch
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
-from reenact.errors import CheckpointError
-from reenact.hub.remote import one_line
+from reenact.errors import CheckpointError, one_line
 from reenact.weights import CONFIG_NAME, WEIGHTS_NAME
 
 FORMAT_VERSION = 1
-"""Of config.json, the newest this program reads."""
+"""Newest format of config.json that this program reads."""
 
 PICKLE_SUFFIXES = (".pth", ".pt", ".ckpt", ".bin", ".pkl", ".pickle", ".tar")
 _PICKLE_STARTS = (b"PK\x03\x04", b"\x80\x02", b"\x80\x03", b"\x80\x04", b"\x80\x05")
@@ -31,10 +30,10 @@ ConfigClass = TypeVar("ConfigClass")
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Checkpoint:
-    """What a checkpoint folder holds, checked but not yet in a network."""
+    """The content of a checkpoint folder, checked but not yet in a network."""
 
     folder: pathlib.Path
-    """Where it was read; named in errors."""
+    """Named in errors."""
     config: dict[str, Any]
     """config.json: "format_version", "model", "network" and "training" at least."""
     weights: dict[str, Tensor]
@@ -42,11 +41,7 @@ class Checkpoint:
 
 
 def refuse_file(path: pathlib.Path) -> None:
-    """A single file was given where a folder is needed.
-
-    Raises:
-        CheckpointError: always; the text says what is wrong with this file.
-    """
+    """Raise a `CheckpointError` that says why this file is no checkpoint folder."""
     if path.suffix.lower() in PICKLE_SUFFIXES:
         raise CheckpointError(_pickle_text(path))
     if path.suffix.lower() == ".safetensors" or path.name == CONFIG_NAME:
@@ -63,7 +58,7 @@ def read_checkpoint(folder: str | pathlib.Path, *, model: str | None = None) -> 
 
     Args:
         folder: with ``config.json`` and ``model.safetensors``.
-        model: the "model" it has to be, e.g. "tracker"; None takes any.
+        model: expected "model", e.g. "tracker"; None takes any.
 
     Raises:
         CheckpointError: anything is missing, broken, of another model, newer than this program, or not finite.
@@ -84,11 +79,7 @@ def read_checkpoint(folder: str | pathlib.Path, *, model: str | None = None) -> 
 
 
 def read_config(path: pathlib.Path, model: str | None = None) -> dict[str, Any]:
-    """Read and check a ``config.json`` alone.
-
-    Args:
-        path: the file.
-        model: the "model" it has to be; None takes any.
+    """Read and check a ``config.json`` alone; `model` as in `read_checkpoint`.
 
     Raises:
         CheckpointError: missing, broken, not of this program, newer than it, or of another model.
@@ -120,7 +111,7 @@ def _read_weights(path: pathlib.Path) -> dict[str, Tensor]:
     try:
         with path.open("rb") as file:
             start = file.read(9)
-        # a safetensors file opens with the length of its header, which may be any bytes, and then the header
+        # a safetensors file starts with the length of its header, which may look like a pickle, and then the header
         if start.startswith(_PICKLE_STARTS) and start[8:] != b"{":
             raise CheckpointError(_pickle_text(path))
         weights = load_file(path)
@@ -137,10 +128,10 @@ def _read_weights(path: pathlib.Path) -> dict[str, Tensor]:
 
 
 def read_network_config(checkpoint: Checkpoint, config_class: type[ConfigClass]) -> ConfigClass:
-    """``config.json``'s "network" as the dataclass `config_class`; lists become tuples.
+    """The "network" section of ``config.json`` as the dataclass `config_class`; lists become tuples.
 
     Raises:
-        CheckpointError: fields that the class does not know, or that it needs and the file lacks.
+        CheckpointError: unknown or missing fields.
     """
     path = checkpoint.folder / CONFIG_NAME
     given: Any = checkpoint.config.get("network")
@@ -174,18 +165,18 @@ def _as_tuple(value: Any) -> Any:
 
 
 def load_weights(module: nn.Module, weights: dict[str, Tensor], *, where: str | pathlib.Path) -> None:
-    """Copy `weights` into `module`, every one of them, cast to the module's precision.
+    """Copy all `weights` into `module`, cast to its precision.
 
     Args:
-        module: gets them in place.
-        weights: as `read_checkpoint` gives them.
-        where: where they come from, for the error.
+        module: changed in place.
+        weights: of a `Checkpoint`.
+        where: they come from, for the error.
 
     Raises:
-        CheckpointError: missing, extra or mis-shaped tensors, the first five of each and their count.
+        CheckpointError: missing, extra or mis-shaped tensors; the text lists the first five of each.
     """
     wanted = module.state_dict()
-    # a counter of BatchNorm that inference never reads; exported files leave it out
+    # exported files leave out BatchNorm's counter, which inference does not read
     missing = [name for name in wanted if name not in weights and not name.endswith("num_batches_tracked")]
     extra = [name for name in weights if name not in wanted]
     shapes = [

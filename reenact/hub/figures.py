@@ -1,4 +1,4 @@
-"""What the numbers of a training run are called where people read them."""
+"""Names of the figures that training runs measure, for model cards."""
 
 import re
 
@@ -7,7 +7,8 @@ NAMES = {
     "ssim": "SSIM",
     "l1": "L1",
     "lpips": "LPIPS",
-    "akd": "landmark error (AKD), px",
+    "csim": "identity similarity (CSIM)",
+    "akd_px": "landmark error (AKD), px",
     "mesh_percent": "mesh error, % of the eye distance, yaw below 30 degrees",
     "mesh_percent_turned": "mesh error, % of the eye distance, yaw of 30 degrees and more",
     "mesh3d_percent": "mesh error in 3-D, % of the eye distance, yaw below 30 degrees",
@@ -43,56 +44,33 @@ NAMES = {
     "pixel_accuracy": "pixels right, share",
     "residual_percent": "part of the mesh left unexplained, % of the eye distance",
 }
-"""Of results; anything else is called by its key."""
-
-COUNTS = {
-    "portraits",
-    "turned_frames",
-    "turned_count",
-    "scenes_faces_10_20",
-    "scenes_faces_20_40",
-    "scenes_faces_40_up",
-    "faceless_pictures",
-    "same_pairs",
-    "different_pairs",
-    "pictures",
-    "pairs",
-    "blendshapes_moving",
-    "identity_std",
-    "expression_std",
+"""Names of measured figures; any other figure is called by its key."""
+_COUNT = re.compile(r"(^|_)(portraits|count|pictures|pairs|frames|std|moving)$|^scenes_faces_")
+"""How much was measured: not results."""
+_BASELINES = {
+    "teacher_(.+)": "of the teacher",
+    "(.+)_copy": "of a copy of the source",
+    "(.+)_mesh_warp": "of the mesh warp",
 }
-"""How much was measured, and checks of the fit: nothing to rank models by."""
-
-_BASELINE = re.compile(
-    r"^(?P<before>teacher)_(?P<a>.+)$|^(?P<b>.+)_(?P<after>copy|mesh_warp)$|^(?P<c>mean_shape)_percent$"
-)
-_BASELINE_NAMES = {"teacher": "of the teacher", "copy": "of a copy of the source", "mesh_warp": "of the mesh warp"}
+"""Figures of what the model is compared with."""
 
 
-def is_baseline(key: str) -> bool:
-    """Whether the figure belongs to what the model is compared with."""
-    return _BASELINE.match(key) is not None
+def figure_name(key: str) -> str:
+    """A figure's name for readers."""
+    return _baseline_name(key) or NAMES.get(key, key.replace("_", " "))
 
 
-def name_of(key: str) -> str:
-    """The figure's name for people."""
-    found = _BASELINE.match(key)
-    if found and found["c"]:
+def _baseline_name(key: str) -> str | None:
+    if key == "mean_shape_percent":
         return "part of the mesh that the mean shape alone leaves unexplained, % of the eye distance"
-    if found:
-        of = _BASELINE_NAMES[found["before"] or found["after"]]
-        return f"{name_of(found['a'] or found['b'])}, {of}"
-    return NAMES.get(key, key.replace("_", " "))
+    found = ((re.fullmatch(pattern, key), of) for pattern, of in _BASELINES.items())
+    return next((f"{figure_name(match[1])}, {of}" for match, of in found if match), None)
 
 
 def own_figures(validation: dict[str, float]) -> list[tuple[str, str, float]]:
-    """Key, name and value of what was measured of the model itself: neither baselines nor counts."""
+    """Key, name and value of the model's own results, without baselines and counts."""
     return [
-        (key, name_of(key), value) for key, value in validation.items() if key not in COUNTS and not is_baseline(key)
+        (key, figure_name(key), value)
+        for key, value in validation.items()
+        if not _COUNT.search(key) and _baseline_name(key) is None
     ]
-
-
-def table(validation: dict[str, float]) -> str:
-    """All figures as a Markdown table."""
-    rows = [f"| {name_of(key)} | {value:.4g} |" for key, value in validation.items()]
-    return "\n".join(["| figure | value |", "|---|---|", *rows])

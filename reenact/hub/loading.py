@@ -1,15 +1,16 @@
-"""Checkpoint -> object ready to use, on a device.
+"""Checkpoint -> system or network on a device, ready to use.
 
-Each loader imports what it loads, so that one network costs the start-up time of one.
+Each loader imports only what it loads, to keep the start-up time short.
 """
 
 import hashlib
 import os
 import pathlib
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 import torch
+from torch import nn
 
 from reenact.errors import CheckpointError, ConfigError
 from reenact.hub.checkpoint import Checkpoint, load_weights, read_checkpoint, read_network_config
@@ -24,12 +25,14 @@ if TYPE_CHECKING:
     from reenact.perception.tracking import Tracker
     from reenact.systems.base import Reenactor
 
+Config = TypeVar("Config")
+Network = TypeVar("Network", bound=nn.Module)
 TrackerKind = Literal["own", "fan", "mediapipe"]
-"""own: the embedded networks. fan: face-alignment. mediapipe: FaceLandmarker."""
+"""Face tracker backend. own: the embedded networks; fan: face-alignment; mediapipe: MediaPipe FaceLandmarker."""
 
 
 def select_device(name: str = "auto") -> torch.device:
-    """The device by name: "auto" (the best there is), "cpu", "cuda", "cuda:N" or "mps".
+    """The device by name: "auto" (a GPU if there is one), "cpu", "cuda", "cuda:N" or "mps".
 
     Raises:
         ConfigError: no such device here.
@@ -42,11 +45,11 @@ def select_device(name: str = "auto") -> torch.device:
     if kind not in ("cpu", "cuda", "mps") or (index and not (kind == "cuda" and index.isdecimal())):
         raise ConfigError(f"No device is called {name!r}; choose auto, cpu, cuda, cuda:N or mps.")
     if kind == "cuda" and not torch.cuda.is_available():
-        raise ConfigError(f"Device {name!r} was asked for, but torch sees no CUDA GPU here; use cpu or auto.")
+        raise ConfigError(f"Device {name!r} was requested, but torch finds no CUDA GPU; use cpu or auto.")
     if kind == "cuda" and index and int(index) >= torch.cuda.device_count():
-        raise ConfigError(f"Device {name!r} was asked for, but there are only {torch.cuda.device_count()} CUDA GPUs.")
+        raise ConfigError(f"Device {name!r} was requested, but torch finds only {torch.cuda.device_count()} CUDA GPUs.")
     if kind == "mps" and not torch.backends.mps.is_available():
-        raise ConfigError("Device 'mps' was asked for, but this is no Mac with a Metal GPU; use cpu or auto.")
+        raise ConfigError("Device 'mps' was requested, but this machine has no Metal GPU; use cpu or auto.")
     return torch.device(name)
 
 
@@ -56,15 +59,15 @@ def load(
     device: str | torch.device = "cpu",
     revision: str | None = None,
 ) -> "Reenactor[Any, Any, Any]":
-    """A reenactment system by name, folder or Hub repository, ready to render; its `weights` say where they came from.
+    """Load a reenactment system, ready to render; its `weights` say where they came from.
 
     Args:
-        name: see `resolve`.
-        device: where it runs; a name goes through `select_device`.
+        name: a folder, an embedded name such as "correspondence", or a Hub repository "owner/name[@revision]".
+        device: a device or its name, see `select_device`.
         revision: branch, tag or commit on the Hub.
 
     Raises:
-        CheckpointError: not found, or its weights cannot be used.
+        CheckpointError: not found, or the weights cannot be used.
         ConfigError: a revision of something that is not on the Hub.
     """
     located = locate(name, revision)
@@ -89,17 +92,17 @@ def load_tracker(
     model_file: str | os.PathLike[str] | None = None,
     checkpoint: str | pathlib.Path | None = None,
 ) -> "Tracker":
-    """A face tracker.
+    """Load a face tracker.
 
     Args:
-        kind: which one.
-        device: where its networks run; MediaPipe always runs on the CPU.
-        model_file: "mediapipe" only: the ``face_landmarker.task`` file, else REENACT_FACE_LANDMARKER names it.
-        checkpoint: "own" only: folder or Hub repository of the tracker's network; the embedded one if None.
+        kind: its backend.
+        device: where the networks run; MediaPipe always runs on the CPU.
+        model_file: for "mediapipe": path of ``face_landmarker.task``; the path in REENACT_FACE_LANDMARKER if None.
+        checkpoint: for "own": folder or Hub repository of the tracker network; the embedded one if None.
 
     Raises:
-        MissingDependencyError: the library or the weights of an adapter are absent.
-        CheckpointError: the embedded weights are missing or broken.
+        MissingDependencyError: the library or the weights of a backend are missing.
+        CheckpointError: the weights are missing or broken.
     """
     if kind == "mediapipe":
         from reenact.perception.mediapipe import MediaPipeTracker
@@ -114,52 +117,41 @@ def load_tracker(
     from reenact.perception.tracker import TrackerConfig, TrackerNetwork
     from reenact.perception.tracking import FaceTracker
 
-    read = _read("tracker", checkpoint)
-    network = TrackerNetwork(read_network_config(read, TrackerConfig))
-    load_weights(network, read.weights, where=read.folder)
+    network = _network("tracker", checkpoint, TrackerConfig, TrackerNetwork)
     return FaceTracker(load_detector(device), network, _device(device))
 
 
 def load_detector(device: str | torch.device = "cpu", *, checkpoint: str | pathlib.Path | None = None) -> "Detector":
-    """The face detector: embedded, or from a folder or a Hub repository."""
+    """Load the face detector: embedded, or from a folder or a Hub repository."""
     from reenact.perception.detector import Detector, DetectorConfig, DetectorNetwork
 
-    read = _read("detector", checkpoint)
-    network = DetectorNetwork(read_network_config(read, DetectorConfig))
-    load_weights(network, read.weights, where=read.folder)
+    network = _network("detector", checkpoint, DetectorConfig, DetectorNetwork)
     return Detector(network.eval().requires_grad_(False), _device(device))
 
 
 def load_identity(
     device: str | torch.device = "cpu", *, checkpoint: str | pathlib.Path | None = None
 ) -> "IdentityNetwork":
-    """The identity encoder: embedded, or from a folder or a Hub repository."""
+    """Load the identity encoder: embedded, or from a folder or a Hub repository."""
     from reenact.perception.identity import IdentityConfig, IdentityNetwork
 
-    read = _read("identity", checkpoint)
-    network = IdentityNetwork(read_network_config(read, IdentityConfig))
-    load_weights(network, read.weights, where=read.folder)
+    network = _network("identity", checkpoint, IdentityConfig, IdentityNetwork)
     return network.to(_device(device)).eval().requires_grad_(False)
 
 
 def load_parser(device: str | torch.device = "cpu", *, checkpoint: str | pathlib.Path | None = None) -> "ParserNetwork":
-    """The face parser: embedded, or from a folder or a Hub repository."""
+    """Load the face parser: embedded, or from a folder or a Hub repository."""
     from reenact.perception.parser import ParserConfig, ParserNetwork
 
-    read = _read("parser", checkpoint)
-    network = ParserNetwork(read_network_config(read, ParserConfig))
-    load_weights(network, read.weights, where=read.folder)
+    network = _network("parser", checkpoint, ParserConfig, ParserNetwork)
     return network.to(_device(device)).eval().requires_grad_(False)
 
 
 def check_loadable(folder: pathlib.Path) -> Checkpoint:
-    """Load a checkpoint as its users will, so that a failure shows before it is published.
+    """Load a checkpoint as its users will, to find errors before it is published.
 
     Args:
-        folder: of a system, of a perception network, or of another model, whose network is then not tried.
-
-    Returns:
-        What the folder holds.
+        folder: of a system or a perception network; of any other model, only the files are checked.
 
     Raises:
         CheckpointError: broken, not finite, or weights that do not fit their configuration.
@@ -177,10 +169,18 @@ def check_loadable(folder: pathlib.Path) -> Checkpoint:
     return checkpoint
 
 
-def _read(model: str, checkpoint: str | pathlib.Path | None) -> Checkpoint:
-    """A perception network's checkpoint, the embedded one unless another is named."""
+def _network(
+    model: str,
+    checkpoint: str | pathlib.Path | None,
+    config_class: type[Config],
+    network_class: Callable[[Config], Network],
+) -> Network:
+    """A perception network with its weights: the embedded ones unless `checkpoint` names others."""
     folder = embedded_weights(f"perception/{model}") if checkpoint is None else resolve(checkpoint)
-    return read_checkpoint(folder, model=model)
+    read = read_checkpoint(folder, model=model)
+    network = network_class(read_network_config(read, config_class))
+    load_weights(network, read.weights, where=read.folder)
+    return network
 
 
 def _sha256_of(path: pathlib.Path) -> str:

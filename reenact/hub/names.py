@@ -1,58 +1,14 @@
-"""Names -> checkpoint folders: local, embedded, or fetched from the Hub; and the names that are published."""
+"""Names -> checkpoint folders: local, embedded, or fetched from the Hub."""
 
 import dataclasses
 import pathlib
 
 from reenact.errors import CheckpointError, ConfigError, Hint, OutputError
-from reenact.hub import checkpoint, remote
-from reenact.hub.checkpoint import PICKLE_SUFFIXES
-from reenact.systems.catalog import CATALOG
-from reenact.weights import CONFIG_NAME, WEIGHTS_NAME, embedded_names, embedded_weights
+from reenact.hub import remote
+from reenact.hub.checkpoint import PICKLE_SUFFIXES, read_config, refuse_file
+from reenact.weights import CARD_NAME, CONFIG_NAME, WEIGHTS_NAME, embedded_names, embedded_weights
 
-CARD_NAME = "README.md"
 PUBLISHED_PREFIX = "reenact-"
-
-PART_NAMES = ("perception/tracker", "perception/detector", "perception/identity", "perception/parser", "geometry")
-"""What every system needs besides."""
-
-
-def published_name(name: str) -> str:
-    """A checkpoint's folder under ``checkpoints/`` as the name of its repository: "reenact-perception-tracker"."""
-    return PUBLISHED_PREFIX + name.replace("/", "-").replace("_", "-")
-
-
-def published_names() -> dict[str, str]:
-    """Short names ("correspondence", "perception-tracker") and what their repositories are called."""
-    known = dict.fromkeys([*CATALOG, *PART_NAMES, *embedded_names()])
-    return {published_name(name).removeprefix(PUBLISHED_PREFIX): published_name(name) for name in known}
-
-
-def repository(name: str, owner: str | None) -> tuple[str, str | None]:
-    """Repository and revision of "owner/name", "owner/name@revision", or of a short name of `owner`'s.
-
-    Raises:
-        ConfigError: neither.
-    """
-    short = published_names().get(name.replace("/", "-").replace("_", "-"))
-    if short is not None and owner is not None:
-        return f"{owner}/{short}", None
-    if short is not None:
-        raise ConfigError(
-            f"Whose {name}? Name the owner of NAME/{short}; the embedded weights need no download.",
-            hint=Hint.OWNER,
-        )
-    found = remote.split_name(name)
-    if found is None or owner is not None:
-        known = ", ".join(published_names())
-        raise ConfigError(
-            f'{name!r} is no published name; write "owner/name", or name an owner and one of: {known}.', hint=Hint.OWNER
-        )
-    return found
-
-
-def resolve(name: str | pathlib.Path, revision: str | None = None) -> pathlib.Path:
-    """The folder of a checkpoint, see `locate`."""
-    return locate(name, revision).folder
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -62,20 +18,57 @@ class Located:
     folder: pathlib.Path
     repository: str | None = None
     revision: str | None = None
-    """That was asked for."""
+    """The one that was asked for."""
     commit: str | None = None
+
+
+def published_name(name: str) -> str:
+    """The repository name of an embedded checkpoint: "reenact-perception-tracker" for "perception/tracker"."""
+    return PUBLISHED_PREFIX + _short_name(name)
+
+
+def _short_name(name: str) -> str:
+    return name.replace("/", "-").replace("_", "-")
+
+
+def repository(name: str, owner: str | None) -> tuple[str, str | None]:
+    """Repository and revision of "owner/name", "owner/name@revision", or of one of `owner`'s published names.
+
+    Raises:
+        ConfigError: the name has none of these forms.
+    """
+    known = [_short_name(embedded) for embedded in embedded_names()]
+    short = _short_name(name)
+    if short in known and owner is not None:
+        return f"{owner}/{PUBLISHED_PREFIX}{short}", None
+    if short in known:
+        raise ConfigError(
+            f"Whose {name}? Name the owner of NAME/{PUBLISHED_PREFIX}{short}; the embedded weights need no download.",
+            hint=Hint.OWNER,
+        )
+    found = remote.split_name(name)
+    if found is None or owner is not None:
+        raise ConfigError(
+            f'{name!r} is no published name; write "owner/name", or name an owner and one of: {", ".join(known)}.',
+            hint=Hint.OWNER,
+        )
+    return found
+
+
+def resolve(name: str | pathlib.Path, revision: str | None = None) -> pathlib.Path:
+    """The folder of a checkpoint, see `locate`."""
+    return locate(name, revision).folder
 
 
 def locate(name: str | pathlib.Path, revision: str | None = None) -> Located:
     """Find a checkpoint: a local folder, else an embedded name, else "owner/name" on the Hub.
 
     Args:
-        name: a path, a name under ``checkpoints/`` such as "correspondence", or a Hub repository, which may end in
-            "@revision".
+        name: a path, an embedded name such as "correspondence", or a Hub repository, which may end in "@revision".
         revision: branch, tag or commit on the Hub.
 
     Raises:
-        CheckpointError: nothing by that name, a pickle, or the Hub cannot be reached; the text says what to do.
+        CheckpointError: nothing by that name, a pickle, or the Hub cannot be reached.
         ConfigError: a revision of something that is not on the Hub.
     """
     text = str(name)
@@ -83,7 +76,7 @@ def locate(name: str | pathlib.Path, revision: str | None = None) -> Located:
     if local.is_dir():
         return Located(folder=_without_revision(local, revision))
     if local.is_file() or local.suffix.lower() in PICKLE_SUFFIXES:
-        checkpoint.refuse_file(local)
+        refuse_file(local)
     embedded = embedded_names()
     if text in embedded:
         return Located(folder=_without_revision(embedded_weights(text), revision))
@@ -103,24 +96,17 @@ def locate(name: str | pathlib.Path, revision: str | None = None) -> Located:
 
 def _without_revision(folder: pathlib.Path, revision: str | None) -> pathlib.Path:
     if revision is not None:
-        raise ConfigError(
-            f"Revision {revision!r} was asked for, but {folder} is a folder here, which has none; give owner/name."
-        )
+        raise ConfigError(f"{folder} is a local folder and has no revision {revision!r}; give owner/name.")
     return folder
 
 
 def download(repo: str, revision: str | None = None, folder: pathlib.Path | None = None) -> pathlib.Path:
-    """Fetch a checkpoint from the Hub: first its ``config.json``, the weights only if that is one of this program.
-
-    Nothing else of the repository is fetched, pickles least of all.
+    """Fetch a checkpoint: first its ``config.json``, then the weights if this program can use them, and nothing else.
 
     Args:
         repo: owner/name.
         revision: branch, tag or commit; the main branch if None.
         folder: where to; the Hub's cache if None.
-
-    Returns:
-        The checkpoint's folder.
 
     Raises:
         CheckpointError: no such repository, no checkpoint of this program in it, or it cannot be fetched.
@@ -133,17 +119,16 @@ def download(repo: str, revision: str | None = None, folder: pathlib.Path | None
     present = remote.files_of(repo, commit)
     if not (first / CONFIG_NAME).is_file():
         raise CheckpointError(f"{repo} on the Hub has no {CONFIG_NAME}: it is not a checkpoint of this program.")
-    checkpoint.read_config(first / CONFIG_NAME)
+    read_config(first / CONFIG_NAME)
     if present and WEIGHTS_NAME not in present:
         pickles = [path for path in present if path.lower().endswith(PICKLE_SUFFIXES)]
         what = f"{pickles[0]}, a pickle, which can run code when opened, and " if pickles else ""
         raise CheckpointError(f"{repo} on the Hub has {what}no {WEIGHTS_NAME}; ask its owner for safetensors.")
-    where = f"{repo} (revision {revision})" if revision else repo
-    return remote.fetch(repo, commit, [CONFIG_NAME, WEIGHTS_NAME, CARD_NAME], folder, where=where)
+    return remote.fetch(repo, commit, [CONFIG_NAME, WEIGHTS_NAME, CARD_NAME], folder)
 
 
 def _check_free(folder: pathlib.Path) -> None:
-    """Refuse to write among files that no earlier download put there."""
+    """Do not write among files that no earlier download put there."""
     if folder.exists() and not folder.is_dir():
         raise OutputError(f"{folder} is a file; give a folder.")
     if folder.is_dir() and any(folder.iterdir()) and not (folder / ".cache" / "huggingface").is_dir():

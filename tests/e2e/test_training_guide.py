@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from tests.e2e.conftest import swayed, write_clip
+from tests.hub_client import hub_environment
 from tests.hub_server import served_hub
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
@@ -51,20 +52,16 @@ def test_from_clips_to_a_published_model(
     shutil.copy(material / "driving.png", tmp_path / "driving.jpg")
 
     with served_hub() as server:
-        environment = os.environ | {
+        environment = hub_environment(server, tmp_path / "hub") | {
             "PATH": f"{pathlib.Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
-            "HF_ENDPOINT": server.endpoint,
-            "HF_HOME": str(tmp_path / "hub"),
             "HF_TOKEN": "hf_write",
-            "HF_HUB_OFFLINE": "0",
-            "HF_HUB_DISABLE_PROGRESS_BARS": "1",
         }
         script = "set -eu\n" + SMALL + "\n".join(rest)
         run = subprocess.run(
             ["bash", "-c", script], cwd=tmp_path, env=environment, capture_output=True, text=True, check=False
         )
         assert run.returncode == 0, run.stdout[-2000:] + run.stderr[-4000:]
-        assert "your-name/my-faces" in server.hub.repos
+        assert "your-name/my-faces" in server.repos
     for made in ("runs/faces/report.html", "runs/mine/export/model.safetensors", "mine.png", "theirs.png"):
         assert (tmp_path / made).stat().st_size > 0
     assert (tmp_path / "mine.png").read_bytes() == (tmp_path / "theirs.png").read_bytes()

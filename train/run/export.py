@@ -9,8 +9,8 @@ from safetensors.torch import save_file
 from torch import nn
 
 from reenact.errors import CheckpointError
+from reenact.hub.card import card_text, is_handmade
 from reenact.hub.checkpoint import load_weights, read_checkpoint
-from reenact.hub.written_card import card_text, is_handmade
 
 FORMAT_VERSION = 1
 

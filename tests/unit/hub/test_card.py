@@ -1,6 +1,5 @@
 """Model cards: from config.json, and what becomes of them on the Hub."""
 
-import json
 import pathlib
 
 import huggingface_hub
@@ -9,7 +8,7 @@ import pytest
 from reenact.errors import CheckpointError, OutputError
 from reenact.hub import card as subject
 from reenact.hub import figures
-from reenact.hub.written_card import card_text, write_card
+from reenact.hub.card import card_text, write_card
 from tests.hub_client import write_part
 
 VALIDATION = {"psnr": 25.09, "psnr_copy": 22.65, "l1_mesh_warp": 0.04, "pictures": 358.0, "warmth": 0.5}
@@ -28,7 +27,7 @@ CONFIG = {
 
 def test_a_card_says_what_the_run_knew() -> None:
     text = card_text(CONFIG, parameters=3_800_000, size_bytes=7_600_000)
-    assert "3.8 M numbers, safetensors of 7.60 MB" in text
+    assert "3.8 M parameters, safetensors of 7.60 MB" in text
     assert "| PSNR, dB | 25.09 |" in text
     assert "| PSNR, dB, of a copy of the source | 22.65 |" in text
     assert "| L1, of the mesh warp | 0.04 |" in text
@@ -64,7 +63,7 @@ def test_results_are_the_models_own() -> None:
 def test_what_the_author_wrote_is_kept(tmp_path: pathlib.Path) -> None:
     front = "license: mit\npipeline_tag: image-to-image\ntags: [mine]\nlanguage: en\nmetrics: [old]\n"
     (tmp_path / "README.md").write_text(f"---\n{front}---\n\n# Mine\n\nBy hand.\n")
-    text = subject.complete(subject.read_card(tmp_path), CONFIG, "me/mine")
+    text = subject.complete_card(subject.read_card(tmp_path), CONFIG, "me/mine")
     data = huggingface_hub.ModelCard(text).data.to_dict()
     assert (data["license"], data["pipeline_tag"], data["tags"], data["language"]) == (
         "mit",
@@ -79,7 +78,7 @@ def test_what_the_author_wrote_is_kept(tmp_path: pathlib.Path) -> None:
 
 def test_a_card_that_names_its_repository_gets_no_second_section(tmp_path: pathlib.Path) -> None:
     (tmp_path / "README.md").write_text("---\nlicense: mit\n---\n\nUse it with `--checkpoint me/mine`.\n")
-    text = subject.complete(subject.read_card(tmp_path), {"model": "correspondence"}, "me/mine")
+    text = subject.complete_card(subject.read_card(tmp_path), {"model": "correspondence"}, "me/mine")
     assert "## Load it" not in text
     assert "model-index" not in text
 
@@ -91,7 +90,7 @@ def test_writing_keeps_what_was_written_by_hand(tmp_path: pathlib.Path) -> None:
     assert "license: cc-by-4.0" in path.read_text()
     write_card(folder)
     assert "license: apache-2.0" in path.read_text()
-    completed = subject.complete(subject.read_card(folder), json.loads((folder / "config.json").read_text()), "me/t")
+    completed = subject.complete_card(subject.read_card(folder), {"model": "tracker"}, "me/t")
     assert subject.MARK not in completed
     assert 'load_tracker(checkpoint="me/t")' in completed
     path.write_text(path.read_text().replace(subject.MARK, "I did."))

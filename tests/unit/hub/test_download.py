@@ -1,4 +1,4 @@
-"""From the Hub to a loaded system, by the real client and a real server: revisions, privacy, faults, other formats."""
+"""From the Hub to a loaded system, with the real client: revisions, privacy, cut connections, foreign content."""
 
 import dataclasses
 import hashlib
@@ -13,7 +13,7 @@ import torch
 import reenact
 from reenact import weights
 from reenact.errors import CheckpointError, ConfigError, OutputError
-from reenact.hub import checkpoint, names, resolve
+from reenact.hub import checkpoint, names, remote, resolve
 from reenact.weights import WeightsInfo
 from tests.hub_client import Client, files_of, write_system
 from tests.hub_server import Fault
@@ -23,7 +23,7 @@ REPO = "your-name/small"
 
 @pytest.fixture
 def published(hub: Client, shared_part: pathlib.Path) -> str:
-    """A public repository with a checkpoint; gives back its commit."""
+    """A public repository with a checkpoint; its commit."""
     return hub.server.put(REPO, files_of(shared_part))
 
 
@@ -31,73 +31,60 @@ def sum_of_weights(system: Any) -> float:
     return sum(float(value.double().sum()) for value in system.networks.parameters())
 
 
-def whole(folder: pathlib.Path) -> bool:
+def is_whole(folder: pathlib.Path) -> bool:
     return checkpoint.read_checkpoint(folder).weights["weight"].shape == (10_000,)
 
 
-def test_only_what_a_checkpoint_is_made_of_is_fetched(hub: Client, published: str, shared_part: pathlib.Path) -> None:
+def test_only_files_of_a_checkpoint_are_fetched(hub: Client, published: str, shared_part: pathlib.Path) -> None:
     hub.server.put(REPO, {"pytorch_model.bin": b"\x80\x04", "pictures/a.png": b"x", "run.py": b"x"})
     folder = resolve(REPO)
     assert {path.name for path in folder.iterdir()} == {"config.json", "model.safetensors", "README.md"}
     assert (folder / "model.safetensors").read_bytes() == files_of(shared_part)["model.safetensors"]
-    assert hub.cache in folder.parents
 
 
-def test_a_revision_pins_what_is_loaded(hub: Client, shared_system: pathlib.Path, tmp_path: pathlib.Path) -> None:
-    published = hub.server.put(REPO, files_of(shared_system))
+def test_a_revision_pins_the_weights(hub: Client, shared_system: pathlib.Path, tmp_path: pathlib.Path) -> None:
+    first = hub.server.put(REPO, files_of(shared_system))
     newer = write_system(tmp_path / "newer", seed=1)
     commit = hub.server.put(REPO, files_of(newer))
-    repo = hub.server.hub.repos[REPO]
-    repo.tags["v1"] = published
-    repo.branches["try/it"] = published
-    at_first, now = reenact.load(REPO, revision="v1"), reenact.load(REPO)
-    assert sum_of_weights(at_first) != sum_of_weights(now)
-    local = reenact.load(newer)
-    assert sum_of_weights(local) == sum_of_weights(now)
+    repo = hub.server.repos[REPO]
+    repo.tags["v1"] = repo.branches["try/it"] = first
+    at_first, now, local = reenact.load(REPO, revision="v1"), reenact.load(REPO), reenact.load(newer)
+    assert sum_of_weights(at_first) != sum_of_weights(now) == sum_of_weights(local)
+    for pinned in (f"{REPO}@{first}", f"{REPO}@try/it"):
+        assert sum_of_weights(reenact.load(pinned)) == sum_of_weights(at_first)
     digest = hashlib.sha256((newer / "model.safetensors").read_bytes()).hexdigest()
     assert local.weights == WeightsInfo(folder=newer, sha256=digest)
     assert now.weights == dataclasses.replace(local.weights, folder=now.weights.folder, repository=REPO, commit=commit)
     assert str(now.weights) == f"{REPO}@{commit[:8]} (sha256 {digest[:12]})"
-    assert (at_first.weights.revision, at_first.weights.commit) == ("v1", published)
-    for pinned in (f"{REPO}@{published}", f"{REPO}@v1", f"{REPO}@try/it"):
-        assert sum_of_weights(reenact.load(pinned)) == sum_of_weights(at_first)
-    assert sum_of_weights(reenact.load(REPO, revision=commit)) == sum_of_weights(now)
+    assert (at_first.weights.revision, at_first.weights.commit) == ("v1", first)
     with pytest.raises(CheckpointError, match="revision v9.: no such revision on the Hub"):
         reenact.load(REPO, revision="v9")
 
 
-def test_what_lies_here_has_no_revisions(shared_part: pathlib.Path) -> None:
+def test_local_weights_have_no_revisions(shared_part: pathlib.Path) -> None:
     for name in (shared_part, str(shared_part), "correspondence"):
-        with pytest.raises(ConfigError, match="Revision 'v1' was asked for, but .* is a folder here"):
+        with pytest.raises(ConfigError, match="is a local folder and has no revision 'v1'; give owner/name"):
             reenact.load(name, revision="v1")
 
 
-def test_a_gated_repository_is_said(hub: Client, published: str) -> None:
-    headers = {"X-Error-Code": "GatedRepo"}
-    hub.server.faults = [Fault("GET /api/models/", times=9, status=403, headers=headers)]
-    with pytest.raises(CheckpointError, match="is gated; accept its terms on the Hub and run `hf auth login`"):
-        resolve(REPO)
-
-
-def test_a_private_repository_wants_its_owners_token(hub: Client, shared_part: pathlib.Path) -> None:
+@pytest.mark.parametrize(
+    ("token", "text"),
+    [
+        (None, "or it is private and needs a token with read access"),
+        ("hf_other", "or it is private and needs a token with read access"),
+        ("hf_wrong", "the token in HF_TOKEN or of `hf auth login` is not valid"),
+    ],
+)
+def test_a_private_repository_needs_its_owners_token(
+    token: str | None, text: str, hub: Client, shared_part: pathlib.Path
+) -> None:
+    """The server's storage, another origin, answers 400 if it gets the token."""
     hub.server.put(REPO, files_of(shared_part), private=True)
-    for token in (None, "hf_other"):
-        hub.token(token)
-        with pytest.raises(CheckpointError, match="or it is private and needs a token with read access"):
-            resolve(REPO)
-    hub.token("hf_wrong")
-    with pytest.raises(CheckpointError, match="it does not know the token in HF_TOKEN or of `hf auth login`"):
+    hub.token(token)
+    with pytest.raises(CheckpointError, match=text):
         resolve(REPO)
     hub.token("hf_read")
-    assert whole(resolve(REPO))
-
-
-@pytest.mark.parametrize("token", [None, "hf_write"])
-def test_no_such_repository(token: str | None, hub: Client) -> None:
-    hub.token(token)
-    with pytest.raises(CheckpointError, match="No repository your-name/none on the Hub, or it is private") as caught:
-        resolve("your-name/none")
-    assert "\n" not in str(caught.value)
+    assert is_whole(resolve(REPO))
 
 
 @pytest.mark.parametrize(
@@ -115,7 +102,7 @@ def test_no_such_repository(token: str | None, hub: Client) -> None:
         ({"config.json": b'{"format_version": 1, "model": "m"}', "model.safetensors": b"x"}, "not a whole safetensors"),
     ],
 )
-def test_repositories_of_others_are_told_by_their_config(files: dict[str, bytes], text: str, hub: Client) -> None:
+def test_foreign_repositories_are_recognised_by_their_config(files: dict[str, bytes], text: str, hub: Client) -> None:
     hub.server.put("your-name/other", files)
     with pytest.raises(CheckpointError, match=text):
         reenact.load("your-name/other")
@@ -123,39 +110,23 @@ def test_repositories_of_others_are_told_by_their_config(files: dict[str, bytes]
     assert weights == 0 or "whole safetensors" in text
 
 
-def test_a_download_that_is_cut_goes_on_where_it_was(hub: Client, published: str) -> None:
-    hub.patch.setattr(huggingface_hub.constants, "DOWNLOAD_CHUNK_SIZE", 1000)  # what came in a whole chunk is kept
-    hub.server.faults = [Fault("GET /storage/lfs/", times=2, cut_after=5000)]
-    assert whole(resolve(REPO))
-    assert hub.server.asked("GET /storage/lfs/") == 3
-    assert [value for value in hub.server.ranges if value] == ["bytes=5000-", "bytes=10000-"]
-
-
-@pytest.mark.parametrize("way", ["xet", "lfs"])
-def test_a_download_that_stays_cut_leaves_nothing_half(way: str, hub: Client, shared_part: pathlib.Path) -> None:
-    from reenact.hub.push import push
-
-    if way == "lfs":
-        hub.without_xet()
-    push(shared_part, REPO)
-    hub.server.faults = [Fault("GET /storage/(lfs|xorbs)", times=99, cut_after=0)]
-    with pytest.raises(CheckpointError, match="could not be downloaded: .*nothing half was kept, run it again"):
+def test_a_broken_download_leaves_no_incomplete_file(hub: Client, published: str) -> None:
+    hub.server.faults = [Fault("GET /storage/lfs", times=99, cut_after=0)]
+    with pytest.raises(CheckpointError, match="could not be downloaded: .*run it again, no incomplete file was kept"):
         resolve(REPO)
-    assert hub.half_files() == []
+    assert [path.name for path in hub.home.rglob("*.incomplete")] == []
     hub.offline()
-    with pytest.raises(
-        CheckpointError, match="small .*is not, or not wholly, in the local cache and the Hub cannot be"
-    ):
+    with pytest.raises(CheckpointError, match="small .*is not complete in the local cache, and the Hub cannot be"):
         resolve(REPO)
     hub.offline(False)
-    hub.server.faults = []
-    assert whole(resolve(REPO))
+    hub.server.faults = [Fault("GET /storage/lfs", cut_after=5000)]
+    assert is_whole(resolve(REPO))
 
 
 @pytest.mark.parametrize("request_", ["GET /api/models/[^/]*/[^/]*/revision", "GET .*/tree/", "HEAD .*/config.json"])
-def test_too_many_requests_are_waited_for(request_: str, hub: Client, published: str) -> None:
+def test_waits_while_the_hub_is_busy(request_: str, hub: Client, published: str) -> None:
     hub.server.faults = [Fault(request_, times=2, status=429, headers={"Retry-After": "7"})]
-    assert whole(resolve(REPO))
+    assert is_whole(resolve(REPO))
     assert hub.pauses_s
     assert all(pause_s in (7, 8) for pause_s in hub.pauses_s)  # the client itself adds one
 
@@ -177,50 +148,52 @@ def test_waiting_has_an_end(headers: dict[str, str], pauses_s: list[float], hub:
     assert hub.pauses_s == pauses_s
 
 
-@pytest.mark.parametrize("status", [500, 503])
-def test_a_hub_in_trouble_is_said(status: int, hub: Client, published: str) -> None:
-    hub.server.faults = [Fault("GET /api/models/", times=99, status=status)]
-    with pytest.raises(CheckpointError, match=f"could not be downloaded: the Hub answers {status}"):
+@pytest.mark.parametrize(
+    ("fault", "text"),
+    [
+        ({"status": 503}, "could not be downloaded: the Hub answers 503"),
+        ({"cut_after": 0}, "could not be downloaded: peer closed connection.*run it again"),
+        ({"status": 403, "headers": {"X-Error-Code": "GatedRepo"}}, "is gated; accept its terms on the Hub and run"),
+        ({"status": 404, "headers": {"X-Error-Code": "RepoNotFound"}}, "No repository your-name/small on the Hub, or"),
+    ],
+)
+def test_refusals_are_one_line(fault: dict[str, Any], text: str, hub: Client, published: str) -> None:
+    hub.server.faults = [Fault("GET /api/models/", times=99, **fault)]
+    with pytest.raises(CheckpointError, match=text) as caught:
         resolve(REPO)
+    assert "\n" not in str(caught.value)
 
 
-def test_a_connection_that_breaks_at_once_is_said(hub: Client, published: str) -> None:
-    hub.server.faults = [Fault("GET /api/models/", times=99, cut_after=0)]
-    with pytest.raises(CheckpointError, match="could not be downloaded: peer closed connection.*run it again"):
-        resolve(REPO)
+def test_errors_of_the_xet_library_carry_their_status() -> None:
+    """It raises a RuntimeError with the status in its text."""
+    with (
+        pytest.raises(CheckpointError, match="No repository a/b on the Hub, or it is private"),
+        remote.explained_read("a/b", "a/b"),
+    ):
+        raise RuntimeError("Request failed: HTTP status client error (403 Forbidden) for url (https://x)")
 
 
-def test_offline_with_and_without_the_cache(hub: Client, published: str) -> None:
+def test_offline_the_cache_is_read(hub: Client, published: str) -> None:
     hub.offline()
-    with pytest.raises(CheckpointError, match="in the local cache and the Hub cannot be reached.*hf download"):
+    with pytest.raises(CheckpointError, match="in the local cache, and the Hub cannot be reached.*hf download"):
         resolve(REPO)
     hub.offline(False)
     online = resolve(REPO)
-    hub.offline()
     asked = len(hub.server.requests)
+    hub.offline()
     assert resolve(REPO) == resolve(f"{REPO}@{published}") == online
     assert len(hub.server.requests) == asked
-
-
-def test_the_hub_out_of_reach_falls_back_on_the_cache(hub: Client, published: str) -> None:
-    folder = resolve(REPO)
+    hub.offline(False)
     hub.patch.setattr(huggingface_hub.constants, "ENDPOINT", "http://localhost:9")
-    assert resolve(REPO) == folder
-    with pytest.raises(CheckpointError, match=r"your-name/none is not, .* in the local cache.*http://localhost:9"):
+    assert resolve(REPO) == online
+    with pytest.raises(CheckpointError, match=r"your-name/none is not complete in .*http://localhost:9"):
         resolve("your-name/none")
 
 
-def test_a_token_never_reaches_the_storage(hub: Client, shared_part: pathlib.Path) -> None:
-    """The server's storage, another origin, answers 400 to requests that carry the Hub's token."""
-    hub.server.put(REPO, files_of(shared_part), private=True)
-    assert whole(resolve(REPO))
-    assert hub.server.asked("GET /storage/lfs/") == 1
-
-
-def test_to_a_folder(hub: Client, published: str, tmp_path: pathlib.Path) -> None:
+def test_download_into_a_folder(hub: Client, published: str, tmp_path: pathlib.Path) -> None:
     folder = names.download(REPO, None, tmp_path / "here")
     assert folder == tmp_path / "here"
-    assert whole(folder)
+    assert is_whole(folder)
     asked = hub.server.asked("GET /storage/")
     assert names.download(REPO, None, folder) == folder
     assert hub.server.asked("GET /storage/") == asked
@@ -237,27 +210,20 @@ def test_to_a_folder(hub: Client, published: str, tmp_path: pathlib.Path) -> Non
     [
         ("someone/thing", None, ("someone/thing", None)),
         ("someone/thing@v2", None, ("someone/thing", "v2")),
-        ("correspondence", "someone", ("someone/reenact-correspondence", None)),
         ("perception-tracker", "someone", ("someone/reenact-perception-tracker", None)),
         ("perception/tracker", "someone", ("someone/reenact-perception-tracker", None)),
         ("dual_generator", "someone", ("someone/reenact-dual-generator", None)),
-    ],
-)
-def test_short_names(name: str, owner: str | None, expected: tuple[str, str | None]) -> None:
-    assert names.repository(name, owner) == expected
-
-
-@pytest.mark.parametrize(
-    ("name", "owner", "text"),
-    [
         ("correspondence", None, "Whose correspondence. Name the owner of NAME/reenact-correspondence"),
         ("something", "someone", "'something' is no published name.*perception-tracker"),
         ("someone/thing", "someone", "is no published name"),
         ("someone/thing@", None, "is no published name"),
     ],
 )
-def test_names_that_are_none(name: str, owner: str | None, text: str) -> None:
-    with pytest.raises(ConfigError, match=text):
+def test_published_names(name: str, owner: str | None, expected: tuple[str, str | None] | str) -> None:
+    if isinstance(expected, tuple):
+        assert names.repository(name, owner) == expected
+        return
+    with pytest.raises(ConfigError, match=expected):
         names.repository(name, owner)
 
 

@@ -85,9 +85,9 @@ def test_an_absent_gpu_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     monkeypatch.setattr(torch.backends.mps, "is_available", lambda: False)
     assert loading.select_device("auto") == torch.device("cpu")
-    with pytest.raises(ConfigError, match="no CUDA GPU here; use cpu or auto"):
+    with pytest.raises(ConfigError, match="finds no CUDA GPU; use cpu or auto"):
         loading.select_device("cuda:0")
-    with pytest.raises(ConfigError, match="no Mac with a Metal GPU"):
+    with pytest.raises(ConfigError, match="this machine has no Metal GPU"):
         loading.select_device("mps")
 
 

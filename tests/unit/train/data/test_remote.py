@@ -12,7 +12,6 @@ from reenact.errors import OutputError, UnsupportedInputError
 from tests.file_server import FileServer, Mishap, served_folder
 from tests.hub_client import Client, hub, hub_server
 from tests.hub_server import Fault, HubServer
-from tests.hub_state import Blob
 from tests.prepared_set import still_sample, write_set
 from train.data.remote import GB, PAUSES_S, FolderSource, RemoteSource, is_remote, open_source
 from train.data.shards import Index, check_shard, read_index, shard_name
@@ -211,15 +210,12 @@ def test_a_missing_shard_of_a_folder_is_named(prepared: pathlib.Path, index: Ind
 @pytest.fixture
 def dataset(hub: Client, prepared: pathlib.Path) -> HubServer:
     """The set as a dataset, its shards in LFS, and once more in a folder of a branch."""
-    hub.without_xet()
     template = f"{hub.server.endpoint}/{{repo_id}}/resolve/{{revision}}/{{filename}}"
     hub.patch.setattr("huggingface_hub.constants.HUGGINGFACE_CO_URL_TEMPLATE", template)  # read from HF_ENDPOINT
     paths = [path for path in prepared.rglob("*") if path.is_file() and path.suffix != ".lock"]
     files = {path.relative_to(prepared).as_posix(): path.read_bytes() for path in paths}
     server = hub.server
-    server.put("your-name/faces", {})
-    tree = {path: Blob(content, path.endswith(".tar")) for path, content in files.items()}
-    server.hub.repos["your-name/faces"].commit("main", tree, "x")
+    server.put("your-name/faces", files)
     server.put("your-name/nested", {f"deep/er/{path}": content for path, content in files.items()}, branch="v2")
     return server
 
