@@ -22,10 +22,10 @@ from torch import Tensor
 
 from reenact.geometry.action_units import read_action_unit_sides
 from reenact.geometry.landmarks import LANDMARKS_68
+from reenact.geometry.mirror import mesh_mirror
 from reenact.geometry.morphable import MorphableModel, load_morphable
 from reenact.geometry.unit_movements import UNIT_POINTS, mirror_68
 from reenact.types import ACTION_UNITS
-from train.augment.mirror import mesh_mirror
 from train.data.faces import FaceData, load_faces
 
 GAINS: dict[int, float] = {

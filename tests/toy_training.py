@@ -21,7 +21,7 @@ from torch import nn
 import train.run.log
 import train.run.loop
 from reenact.errors import ReenactError
-from train.run.average import whole
+from train.run.average import gather
 from train.run.batches import micro_batch_rng
 from train.run.export import write_model
 from train.run.loop import Batch, LoopConfig, Losses, run
@@ -161,12 +161,14 @@ def launch(start: Launch) -> None:
     gradients: list[dict[str, torch.Tensor]] = []
     clip = train.run.loop.clip_gradients
 
-    def recording(accelerator: Any, players: Any) -> Any:
+    def recording(accelerator: Any, trained: Any) -> Any:
         found = {
-            f"{who}.{name}": weight.grad for who, p in players.items() for name, weight in p.bare.named_parameters()
+            f"{who}.{name}": weight.grad
+            for who, one in trained.items()
+            for name, weight in one.unwrapped.named_parameters()
         }
-        gradients.append({name: whole(gradient).clone() for name, gradient in found.items()})
-        return clip(accelerator, players)
+        gradients.append({name: gather(gradient).clone() for name, gradient in found.items()})
+        return clip(accelerator, trained)
 
     train.run.loop.clip_gradients = recording
     task = ToyTask(**start.task)

@@ -1,21 +1,11 @@
-"""Left and right exchanged: which mesh point and which blendshape takes whose place in a mirrored picture."""
+"""Mirrored pictures: permutations of mesh points and blendshapes."""
 
 import numpy as np
 from scipy.optimize import linear_sum_assignment
 from scipy.spatial.distance import cdist
 
-from reenact.geometry.mirror import mesh_mirror as mesh_mirror
+from reenact.geometry.action_units import BLENDSHAPE_NAMES
 from train.data.faces import FaceData
-
-BLENDSHAPE_NAMES = tuple(
-    """_neutral browDownLeft browDownRight browInnerUp browOuterUpLeft browOuterUpRight cheekPuff cheekSquintLeft
-    cheekSquintRight eyeBlinkLeft eyeBlinkRight eyeLookDownLeft eyeLookDownRight eyeLookInLeft eyeLookInRight
-    eyeLookOutLeft eyeLookOutRight eyeLookUpLeft eyeLookUpRight eyeSquintLeft eyeSquintRight eyeWideLeft eyeWideRight
-    jawForward jawLeft jawOpen jawRight mouthClose mouthDimpleLeft mouthDimpleRight mouthFrownLeft mouthFrownRight
-    mouthFunnel mouthLeft mouthLowerDownLeft mouthLowerDownRight mouthPressLeft mouthPressRight mouthPucker mouthRight
-    mouthRollLower mouthRollUpper mouthShrugLower mouthShrugUpper mouthSmileLeft mouthSmileRight mouthStretchLeft
-    mouthStretchRight mouthUpperUpLeft mouthUpperUpRight noseSneerLeft noseSneerRight""".split()
-)
 
 
 def _swap_sides(name: str) -> str:
@@ -28,9 +18,9 @@ MIRROR_BLENDSHAPES = np.array([BLENDSHAPE_NAMES.index(_swap_sides(name)) for nam
 
 
 def mirror_of_mesh(data: FaceData, rows: int = 3000) -> np.ndarray:
-    """`mesh_mirror` as a set shows it, for what the morphable model is learned from.
+    """The permutation of mesh points, found in the mean shape of a set; needs more than a few hundred faces.
 
-    Found on the mean shape, which is symmetric to within noise; a few hundred faces are too few.
+    The morphable model is learned with it; `reenact.geometry.mirror.mesh_mirror` is read from that model.
     """
     step = max(len(data) // rows, 1)
     meshes = data.mesh_px[::step].astype(np.float64) * [1, -1, -1]

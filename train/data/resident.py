@@ -4,7 +4,6 @@ The tensor path and the OpenCV path (`train.augment.crops.warp_crop`, then a tab
 within 2/255 on average; tests/unit/train/data/test_resident.py compares them.
 """
 
-from collections.abc import Sequence
 from typing import Any, Literal
 
 import numpy as np
@@ -36,7 +35,6 @@ class ResidentFaces:
         _require_memory(data, device)
         self.device = device
         self.rgb = _upload(data.rgb, device)
-        self.parsing = _upload(data.parsing, device)
 
     def __len__(self) -> int:
         return len(self.rgb)
@@ -75,22 +73,6 @@ class ResidentFaces:
         if luts is not None:
             crop = look_up(crop, torch.from_numpy(np.ascontiguousarray(luts)).to(self.device))
         return (crop / 255).contiguous(memory_format=torch.channels_last)
-
-    def class_shares(
-        self, rows: np.ndarray, matrices: np.ndarray, side: int, classes: Sequence[int], flips: np.ndarray | None = None
-    ) -> torch.Tensor:
-        """Share of each of some parsing classes in the same crops, averaged over 3 x 3 pixels of the 128 px maps.
-
-        Only meaningful where the data `has_parsing`. Pixels outside the picture repeat its rim.
-
-        Returns:
-            (n, len(classes), side, side) float32 in [0, 1].
-        """
-        labels = self._select(self.parsing, rows)
-        shares = torch.stack([labels == kind for kind in classes], dim=1).float()
-        smooth = functional.avg_pool2d(functional.pad(shares, (1, 1, 1, 1), mode="reflect"), 3, 1)
-        grid = sampling_grid(np.asarray(matrices), flips, side, labels.shape[-1]).to(self.device)
-        return functional.grid_sample(smooth, grid, "bilinear", "border", align_corners=True)
 
     def _select(self, values: torch.Tensor, rows: np.ndarray) -> torch.Tensor:
         return values[torch.as_tensor(np.asarray(rows), device=self.device)]
@@ -196,7 +178,7 @@ def _upload(values: np.ndarray, device: torch.device) -> torch.Tensor:
 def _require_memory(data: FaceData, device: torch.device) -> None:
     if device.type != "cuda":
         return
-    need, (free, _) = data.rgb.nbytes + data.parsing.nbytes, torch.cuda.mem_get_info(device)
+    need, (free, _) = data.rgb.nbytes, torch.cuda.mem_get_info(device)
     if need > free:
         raise ConfigError(
             f"--resident wants {need / 1e9:.1f} GB on {device} for {len(data)} pictures, {free / 1e9:.1f} GB are free; "

@@ -9,8 +9,8 @@ from torch.nn import functional
 
 from reenact.errors import ConfigError
 from reenact.geometry.action_units import read_action_unit_sides
+from reenact.geometry.mirror import mesh_mirror
 from train.augment.crops import warp_crop
-from train.augment.mirror import mesh_mirror
 from train.data.faces import FaceData
 from train.data.resident import ResidentFaces, crop_meshes, sampling_grid, shrink_blur_px
 from train.run.loop import Batch

@@ -12,13 +12,13 @@ from torch.nn import functional
 
 from reenact.errors import ConfigError
 from reenact.geometry.flow import draw_face, mesh_flow
+from reenact.geometry.mirror import mesh_mirror
 from reenact.geometry.morphable import load_morphable
 from reenact.ops.warp import resize, warp
 from reenact.systems.correspondence.config import PRESETS, CorrespondenceConfig
 from reenact.systems.correspondence.motion import match_identity, read_mesh_motion, split_identity
 from reenact.systems.correspondence.networks import CorrespondenceNetworks, DrawnFace, compose
 from train.augment.crops import warp_crop
-from train.augment.mirror import mesh_mirror
 from train.data.faces import FaceData
 from train.data.own_labels import with_own_meshes
 from train.data.resident import ResidentFaces, crop_meshes, shrink_blur_px

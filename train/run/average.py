@@ -1,4 +1,4 @@
-"""The moving average of the weights: what is validated and shipped."""
+"""The moving average of the weights, which is validated and exported."""
 
 from collections.abc import Mapping
 
@@ -10,15 +10,13 @@ from torch.distributed.tensor import DTensor, distribute_tensor
 class WeightAverage:
     """Exponential moving average of parameters and buffers.
 
-    The decay is (1 + n) / (10 + n) after n updates until that exceeds `decay`, so that the first, untrained values are
-    forgotten. Counters are copied.
-
-    Where FSDP2 has cut the weights, every process averages its own shard: no communication and no whole copy per step.
-    The shards are gathered only to be validated, exported or saved.
+    The decay is (1 + n) / (10 + n) after n updates until that exceeds `decay`, so that the untrained start is forgotten
+    quickly. Counters are copied. Under FSDP2 every process averages its own shard; shards are gathered only for
+    validation, export and checkpoints.
 
     Args:
-        networks: what is averaged; unwrapped, as prepared for training.
-        decay: share of the old average that one update keeps, in the long run.
+        networks: unwrapped, as prepared for training.
+        decay: share of the old average that an update keeps.
     """
 
     def __init__(self, networks: nn.Module, decay: float) -> None:
@@ -27,7 +25,7 @@ class WeightAverage:
 
     @torch.no_grad()
     def update(self, networks: nn.Module) -> None:
-        """Move the averages towards the present weights."""
+        """Move the averages towards the current weights."""
         share = 1.0 if self.count == 0 else 1 - min(self.decay, (1 + self.count) / (10 + self.count))
         averages: list[torch.Tensor] = []
         values: list[torch.Tensor] = []
@@ -42,25 +40,25 @@ class WeightAverage:
         self.count += 1
 
     def whole_values(self) -> dict[str, torch.Tensor]:
-        """The averages on the CPU, by name; all processes must call it."""
-        return whole(self.values)  # type: ignore[return-value]
+        """Unsharded averages on the CPU, by name; every process must call it."""
+        return gather(self.values)  # type: ignore[return-value]
 
     def state_dict(self) -> dict[str, object]:
-        """Count and whole values on the CPU; all processes must call it."""
+        """Count and unsharded values on the CPU; every process must call it."""
         return {"count": self.count, "values": self.whole_values()}
 
     def load_state_dict(self, state: Mapping[str, object]) -> None:
-        """Take over what `state_dict` gave, cut into shards as the present ones are."""
+        """Load the result of `state_dict`, sharded like the current values."""
         self.count = int(state["count"])  # type: ignore[call-overload]
         fill(self.values, state["values"])  # type: ignore[arg-type]
 
 
-def whole(tree: object) -> object:
-    """`tree` of dicts and lists with every tensor whole and on the CPU; all processes must call it."""
+def gather(tree: object) -> object:
+    """`tree` of dicts and lists with unsharded tensors on the CPU; every process must call it."""
     if isinstance(tree, Mapping):
-        return {key: whole(value) for key, value in tree.items()}
+        return {key: gather(value) for key, value in tree.items()}
     if isinstance(tree, list | tuple):
-        return type(tree)(whole(value) for value in tree)
+        return type(tree)(gather(value) for value in tree)
     if isinstance(tree, DTensor):
         tree = tree.full_tensor()
     return tree.detach().cpu() if isinstance(tree, torch.Tensor) else tree
@@ -68,10 +66,10 @@ def whole(tree: object) -> object:
 
 @torch.no_grad()
 def fill(targets: Mapping[str, torch.Tensor], values: Mapping[str, torch.Tensor]) -> None:
-    """Copy whole `values` into `targets` of the same names, each process its own shard.
+    """Copy unsharded `values` into `targets` of the same names, each process its own shard.
 
     Raises:
-        KeyError: a name is missing or one too many.
+        KeyError: the names differ.
     """
     if targets.keys() != values.keys():
         raise KeyError(", ".join(sorted(targets.keys() ^ values.keys())[:5]))
@@ -80,7 +78,7 @@ def fill(targets: Mapping[str, torch.Tensor], values: Mapping[str, torch.Tensor]
 
 
 def as_placed(value: torch.Tensor, like: torch.Tensor) -> torch.Tensor:
-    """`value` on the device of `like` and in its memory format, cut into shards where `like` is."""
+    """`value` with the device, memory format and sharding of `like`."""
     if isinstance(like, DTensor):
         local = value.to(like.device)
         return distribute_tensor(local, like.device_mesh, like.placements, src_data_rank=None)
@@ -88,5 +86,5 @@ def as_placed(value: torch.Tensor, like: torch.Tensor) -> torch.Tensor:
 
 
 def _local(value: torch.Tensor) -> torch.Tensor:
-    """The shard of this process, sharing memory."""
+    """The shard of this process; shares memory."""
     return value.to_local() if isinstance(value, DTensor) else value

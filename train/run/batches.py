@@ -1,7 +1,7 @@
-"""Batches, sampled by a thread of its own while a step runs.
+"""Batches, sampled by a separate thread while a step runs.
 
-Micro-batch m of step k is a function of (seed, k, m) alone, where m = accumulation index x processes + rank. So a
-resumed run sees the batches of an unbroken one, and two processes see those of one process that accumulates two.
+Micro-batch m of step k is a function of (seed, k, m) alone, where m = accumulation index x processes + rank. A resumed
+run therefore sees the batches of an uninterrupted one, and two processes see those of one that accumulates two.
 """
 
 import queue
@@ -14,14 +14,14 @@ import numpy as np
 import torch
 
 _DEPTH = 2
-"""Batches that may lie ready: one would wait whenever a step is shorter than the next sampling."""
+"""Batches that are prepared ahead; with one, every step shorter than the next sampling would wait."""
 
 
 class Feed(Protocol):
-    """Where the pictures come from, if they are not all there from the start (`train/data/stream.py`)."""
+    """Source of pictures that are not all loaded at the start (`train/data/stream.py`)."""
 
     def data_for(self, step: int) -> Any | None:
-        """The data that `step` samples from; None while it is still the data given last."""
+        """The data for `step`; None while the data given last stays in use."""
         ...
 
 
@@ -34,24 +34,21 @@ class Sampler(Protocol):
 
 
 def micro_batch_rng(seed: int, step: int, micro: int) -> np.random.Generator:
-    """Draws micro-batch `micro` of `step`."""
+    """The generator for micro-batch `micro` of `step`."""
     return np.random.default_rng([seed, step, micro])
 
 
 def seed_forward(seed: int, step: int, micro: int) -> None:
-    """Seed what PyTorch draws in the forward and losses of a micro-batch (dropout, noise), on every device.
-
-    So no generator's state has to be saved.
-    """
+    """Seed PyTorch on every device for the forward pass and losses (dropout, noise): no generator state is saved."""
     words = np.random.SeedSequence([seed, step, micro, 1]).generate_state(2, np.uint32)
     torch.manual_seed(int(words[0]) << 31 | int(words[1]) >> 1)
 
 
 def with_names(task: Any, batch: dict[str, Any]) -> dict[str, Any]:
-    """`batch` with ``names`` of its pictures in place of ``rows`` of ``task.train``, (n,) or (n, k); -1 is none."""
+    """`batch` with the pictures' ``names`` instead of their ``rows`` in ``task.train``, (n,) or (n, k); -1: none."""
     rows = batch.pop("rows", None)
     if rows is None:
-        return batch  # a task may also name them itself, or not at all
+        return batch  # the task names them itself, or not at all
     samples = rows.reshape(len(rows), -1).tolist()
     return batch | {"names": [" > ".join(task.train.names[row] for row in sample if row >= 0) for sample in samples]}
 
@@ -61,14 +58,11 @@ class Prefetcher:
 
     Args:
         task: samples them, in a thread of this object.
-        feed: what new data comes from, or None.
-        seed: of all batches.
-        batch_size: samples per micro-batch.
+        feed: source of new data, or None.
         steps: first step and step after the last.
-        accumulate: micro-batches per step and process.
-        rank: of this process.
+        rank: this process among all.
         world_size: number of processes.
-        device: where batches go.
+        device: of the batches.
     """
 
     def __init__(
@@ -87,7 +81,7 @@ class Prefetcher:
         self.task, self.feed, self.seed, self.batch_size, self.steps = task, feed, seed, batch_size, steps
         self.accumulate, self.rank, self.world_size, self.device = accumulate, rank, world_size, device
         self.waited_s = 0.0
-        """Time that `next` has waited so far."""
+        """Total time that `next` has waited."""
         self._ready: queue.Queue[dict[str, Any] | BaseException] = queue.Queue(_DEPTH)
         self._stopped = threading.Event()
         self._thread = threading.Thread(target=self._sample_all, name="batches", daemon=True)
@@ -103,7 +97,7 @@ class Prefetcher:
         self._thread.join(timeout=60)
 
     def next(self) -> dict[str, Any]:
-        """The next micro-batch; what went wrong while it was sampled is raised here."""
+        """The next micro-batch; errors of the sampling thread are raised here."""
         began = time.perf_counter()
         item = self._ready.get()
         self.waited_s += time.perf_counter() - began
@@ -112,7 +106,7 @@ class Prefetcher:
         return item
 
     def micro_index(self, index: int) -> int:
-        """Number, among those of all processes, of the `index`-th micro-batch that this process sees in a step."""
+        """Number among the micro-batches of all processes of this process's `index`-th one in a step."""
         return index * self.world_size + self.rank
 
     @torch.no_grad()
@@ -129,7 +123,7 @@ class Prefetcher:
                     self._put(with_names(self.task, self.task.sample_batch(rng, self.batch_size, self.device)))
                 if self._stopped.is_set():
                     return
-        except BaseException as error:  # noqa: BLE001 - whatever it is, `next` raises it in the main thread
+        except BaseException as error:  # noqa: BLE001 - `next` raises it in the main thread
             self._put(error)
 
     def _put(self, item: dict[str, Any] | BaseException) -> None:

@@ -1,4 +1,4 @@
-"""Weights for inference: half-precision safetensors, with a config and a model card beside them."""
+"""Weights for inference: half-precision safetensors with configuration and model card."""
 
 import json
 import pathlib
@@ -19,10 +19,10 @@ def write_model(networks: nn.Module, folder: pathlib.Path, config: dict[str, Any
     """Write ``model.safetensors`` (fp16, statistics of norms fp32), ``config.json`` and ``README.md`` into `folder`.
 
     Args:
-        networks: whose weights are written.
-        folder: created if need be; a ``README.md`` that somebody wrote or changed is kept.
-        config: "model" and "network" at least.
-        facts: of the training; its "validation" becomes the card's figures.
+        networks: with the weights.
+        folder: created if missing; a ``README.md`` written or changed by hand is kept.
+        config: at least "model" and "network".
+        facts: about the training; "validation" goes into the card.
     """
     folder.mkdir(parents=True, exist_ok=True)
     weights = {
@@ -42,14 +42,14 @@ def write_model(networks: nn.Module, folder: pathlib.Path, config: dict[str, Any
 
 
 def as_shipped(name: str, value: torch.Tensor) -> torch.Tensor:
-    """Half precision, but for the running statistics of norms: a variance may exceed 65,504."""
+    """Half precision except for the running statistics of norms: a variance may exceed 65,504."""
     if not value.is_floating_point() or name.endswith(("running_mean", "running_var")):
         return value
     return value.half()
 
 
 def as_loaded(networks: nn.Module) -> nn.Module:
-    """Round weights in place to what the exported file holds, so that validation measures what ships."""
+    """Round weights in place to those of the exported file, so that validation measures the export."""
     with torch.no_grad():
         for name, value in networks.state_dict().items():
             value.copy_(as_shipped(name, value).to(value.dtype))
@@ -57,12 +57,12 @@ def as_loaded(networks: nn.Module) -> nn.Module:
 
 
 def start_from(networks: nn.Module, folder: pathlib.Path | None) -> None:
-    """Load exported weights into `networks` before a run; None leaves them as they are.
+    """Load exported weights into `networks` before a run; None changes nothing.
 
-    What the file lacks keeps its values, what only the file has is left out: a run may begin from a part.
+    Weights that only one side has are ignored: a run can start from a part of its networks.
 
     Raises:
-        CheckpointError: the folder cannot be read, or its weights are of other shapes or of another network.
+        CheckpointError: the folder cannot be read, or its weights have other shapes or no name in common.
     """
     if folder is None:
         return
@@ -70,6 +70,6 @@ def start_from(networks: nn.Module, folder: pathlib.Path | None) -> None:
     if not weights.keys() & wanted.keys():
         raise CheckpointError(
             f"The weights in {folder} and {type(networks).__name__} have no name in common; "
-            "--init wants the export folder of the same recipe."
+            "--init needs the export folder of the same recipe."
         )
     load_weights(networks, {name: weights.get(name, value) for name, value in wanted.items()}, where=folder)

@@ -1,4 +1,4 @@
-"""The log of a run: ``log.jsonl``, the terminal and the trackers, written by the main process alone."""
+"""The log of a run, written by the main process: ``log.jsonl``, terminal and trackers."""
 
 import json
 import math
@@ -17,12 +17,12 @@ from train.run.trackers import track_picture
 
 
 class Logbook:
-    """Lines of figures and pictures of samples.
+    """Figures and sample pictures.
 
     Args:
         out: run folder; gets ``log.jsonl`` and ``samples/``.
-        trackers: what else gets figures and pictures.
-        step: finished steps; lines beyond it, which a killed process left, are taken out.
+        trackers: also get figures and pictures.
+        step: finished steps; later lines, left by a killed process, are removed.
         active: False on all but the main process: nothing is written.
     """
 
@@ -55,7 +55,7 @@ class Logbook:
             tracker.log(figures, step=step)
 
     def draw(self, step: int, rgb: np.ndarray | None) -> None:
-        """Keep a (h, w, 3) uint8 picture of samples as ``samples/STEP.png``; None is none."""
+        """Write a (h, w, 3) uint8 RGB picture of samples to ``samples/STEP.png``, if there is one."""
         if not self.active or rgb is None:
             return
         folder = self.out / "samples"
@@ -68,7 +68,7 @@ class Logbook:
 
 
 def rewind_log(path: pathlib.Path, step: int) -> None:
-    """Take out the lines of steps beyond `step`, and one that was cut by a kill."""
+    """Remove lines of steps beyond `step`, and an incomplete last line."""
     if not path.is_file():
         return
     lines = path.read_bytes().splitlines(keepends=True)
@@ -86,7 +86,7 @@ def _step_of(line: bytes) -> float:
 
 
 def _rounded(line: Mapping[str, Any]) -> dict[str, Any]:
-    """Numbers to seven digits, all that float32 has; what is not finite becomes null, as JSON wants."""
+    """Numbers with seven digits, the precision of float32; numbers that are not finite become null."""
 
     def rounded(value: Any) -> Any:
         if isinstance(value, Mapping):
@@ -109,7 +109,7 @@ def _flatten(figures: Mapping[str, Any], prefix: str = "") -> dict[str, float]:
 
 
 class Pace:
-    """Throughput, share of waiting for data, and time left.
+    """Throughput, share of time spent waiting for data, and time left.
 
     Args:
         step: finished steps at the start.
@@ -123,7 +123,7 @@ class Pace:
         self._window_step, self._waited_s, self._paused_s = step, 0.0, 0.0
 
     def leave_out(self, seconds: float) -> None:
-        """Time that went into validation and saving: no part of the throughput."""
+        """Exclude time for validation and checkpoints from the throughput."""
         self._paused_s += seconds
 
     def read(self, step: int, waited_s: float) -> dict[str, float]:
@@ -131,7 +131,7 @@ class Pace:
 
         Args:
             step: finished steps.
-            waited_s: time spent so far in waiting for batches.
+            waited_s: total time spent waiting for batches.
         """
         now = time.perf_counter()
         window_s = max(now - self._window_began - self._paused_s, 1e-9)

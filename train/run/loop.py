@@ -1,6 +1,6 @@
-"""The training loop: one function, read from top to bottom. Every recipe goes through it.
+"""The training loop of every recipe: `run`, read from top to bottom.
 
-Runs under ``accelerate launch -m train RECIPE`` on one CPU, one GPU or many; the same command resumes.
+It runs under ``accelerate launch -m train RECIPE`` on one CPU, one GPU or many; the same command resumes.
 """
 
 import copy
@@ -28,7 +28,7 @@ from train.run.processes import (
     clip_gradients,
     make_accelerator,
     mean_over_processes,
-    prepare_players,
+    prepare_modules,
     synchronised_modules,
 )
 from train.run.provenance import check_run, describe_hardware, read_commit, settings_of, write_run
@@ -41,46 +41,46 @@ Losses = dict[str, torch.Tensor]
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class LoopConfig:
-    """How long and how fast; what is learned is the task's affair."""
+    """Length and speed of a run."""
 
     steps: int
-    """Optimiser steps in the whole run; 0 measures the weights it starts from."""
+    """Optimizer steps of the whole run; 0 measures the initial weights."""
     batch_size: int
-    """Samples per micro-batch: per process, and per round of accumulation."""
+    """Samples per micro-batch, that is per process and round of accumulation."""
     accumulate: int = 1
-    """Micro-batches per step and process; 2 on one process is what 1 on two processes is."""
+    """Micro-batches per step and process; 2 on one process equals 1 on two processes."""
     learning_rate: float = 1e-3
     """Peak of the schedule: linear warm-up, then a cosine down to `final_rate` of the peak."""
     final_rate: float = 0.02
-    """Share of the peak at the end; 1 keeps the rate constant after the warm-up, as older papers do."""
+    """Share of the peak at the end; 1 keeps the rate constant after the warm-up."""
     critic_learning_rate: float = 4e-4
-    """Constant; only for tasks with a critic. Faster than the generator, as two-time-scale updates want."""
+    """Of the critic, constant. Higher than the generator's, as in two-time-scale updates."""
     weight_decay: float = 1e-4
-    """Of AdamW, on all weights."""
+    """Of AdamW."""
     betas: tuple[float, float] = (0.9, 0.99)
     """Of AdamW."""
     critic_betas: tuple[float, float] = (0.5, 0.99)
-    """Of the critic's AdamW: little momentum, for its target moves."""
+    """Of the critic's AdamW; little momentum, because its target moves."""
     warmup_steps: int = 200
     """Steps of the linear warm-up."""
     clip_norm: float = 1.0
-    """Gradients are scaled down to this norm."""
+    """Longer gradients are scaled down to this norm."""
     ema_decay: float = 0.998
-    """Of the weights that are validated and shipped."""
+    """Of the averaged weights, which are validated and exported."""
     mixed_precision: Precision = "auto"
     """Of the forward passes; `auto` is bf16 where the CPU or GPU computes in it, which about doubles the speed."""
     compile: bool = False
-    """Compile networks and losses (torch.compile): minutes of start-up for 1.3 to 2 times the speed."""
+    """Compile networks and losses with torch.compile: minutes of start-up, then 1.3 to 2 times the speed."""
     partial_gradients: bool = False
-    """True if some weights get no gradient in some steps: DDP then looks for them, which costs time."""
+    """Set it if some weights get no gradient in some steps; DDP then searches for them, which costs time."""
     seed: int = 0
-    """Micro-batch m of step k is a function of seed, k and m alone: a resumed run sees those of an unbroken one."""
+    """Micro-batch m of step k is a function of seed, k and m alone, so that resumed runs see the same batches."""
     log_every: int = 50
     """Steps between lines of the log."""
     save_every: int = 500
     """Steps between checkpoints of the whole state."""
     validate_every: int = 1000
-    """Steps between validations, each with a sample grid and exported weights."""
+    """Steps between validations, which also write a sample grid and export the weights."""
 
     def __post_init__(self) -> None:
         if min(self.batch_size, self.accumulate, self.log_every, self.save_every, self.validate_every) < 1:
@@ -92,42 +92,41 @@ class LoopConfig:
 class Task(Protocol):
     """What a recipe trains: networks, batches and losses.
 
-    `sample_batch` and `use_data` run in a thread of their own, ahead of the step; the other methods must not depend
-    on what these two change.
+    `sample_batch` and `use_data` run ahead in another thread; the other methods must not use what these two change.
     """
 
     networks: nn.Module
-    """All that the optimiser moves; called as ``networks(*inputs(batch))``, so that DDP sees every forward."""
+    """Everything that is trained; called as ``networks(*inputs(batch))``, so that DDP sees every forward pass."""
     critic: nn.Module | None
-    """The discriminator, called as ``critic(inputs)``; None where there is no adversarial loss."""
+    """The discriminator, called as ``critic(inputs)``; None without an adversarial loss."""
 
     def sample_batch(self, rng: np.random.Generator, size: int, device: torch.device) -> Batch:
-        """Draw from `rng` alone.
+        """A batch that depends on `rng` alone.
 
-        For errors, ``names`` may list which picture each sample is, or ``rows`` hold their rows in ``self.train``.
+        For error texts, it may have ``names`` of the samples' pictures, or their ``rows`` in ``self.train``.
         """
         ...
 
     def use_data(self, train: Any) -> None:
-        """Sample from this data from now on; only called where the pictures are streamed."""
+        """Sample from this data from now on; called only when pictures are streamed."""
         ...
 
     def inputs(self, batch: Batch) -> tuple[torch.Tensor, ...]:
-        """The part of a batch that the networks see."""
+        """Arguments of the networks."""
         ...
 
     def compute_losses(self, outputs: Any, batch: Batch, critic: nn.Module | None) -> Losses:
-        """Weighted terms, means over the batch; their sum is minimised. Do not detach what the critic judges."""
+        """Weighted terms, means over the batch, whose sum is minimised; the critic's inputs stay attached."""
         ...
 
     def compute_critic_losses(self, outputs: Any, batch: Batch, critic: nn.Module) -> Losses:
-        """As above, for the critic; detach `outputs`."""
+        """The critic's terms; `outputs` must be detached."""
         ...
 
     def validate(self, networks: nn.Module, device: torch.device) -> dict[str, float]: ...
 
     def draw_samples(self, networks: nn.Module, device: torch.device) -> np.ndarray | None:
-        """(H, W, 3) uint8 RGB picture of results on validation people, or None."""
+        """(h, w, 3) uint8 RGB picture of results on validation people, or None."""
         ...
 
     def export(self, networks: nn.Module, folder: pathlib.Path, facts: dict[str, Any]) -> None:
@@ -148,22 +147,22 @@ def run(
     """Train `task`, resuming from `out` if it holds an earlier part of the same run.
 
     Args:
-        task: what is learned.
-        config: how long and how fast.
+        task: networks, batches and losses.
+        config: length and speed.
         out: run folder; gets ``run.json``, ``log.jsonl``, ``checkpoints/``, ``samples/`` and ``export/``.
-        command: the command line, kept among the facts of the weights.
-        feed: where new training data comes from while the run goes on; None: the task has all of it.
-        settings: the recipe's arguments, kept in ``run.json``; a run of others is not gone on with.
-        track: ``tensorboard``, ``trackio``; None means TensorBoard if it is installed.
+        command: the command line, which the exported weights name.
+        feed: source of new training data during the run; None: the task has all of it.
+        settings: the recipe's arguments for ``run.json``; a run with other settings is not resumed.
+        track: ``tensorboard``, ``trackio``; None is TensorBoard if installed.
 
     Returns:
-        The figures of the last validation; empty on all but the main process.
+        Figures of the last validation; empty on all but the main process.
 
     Raises:
         FloatingPointError: a loss is not finite; the text names the step, the term and the rows of the batch.
-        ConfigError: `out` belongs to another recipe or to other settings.
-        CheckpointError: it cannot be resumed.
-        OutputError: the disk is full; the last checkpoint is whole.
+        ConfigError: `out` belongs to a run with another recipe or settings.
+        CheckpointError: the run cannot be resumed.
+        OutputError: the disk is full; the last checkpoint is complete.
     """
     accelerator = make_accelerator(config.mixed_precision, config.accumulate, config.partial_gradients)
     device, is_main = accelerator.device, accelerator.is_main_process
@@ -172,15 +171,15 @@ def run(
     tracker_names = choose_trackers(track)
     set_seed(config.seed)
 
-    # a twin outside of DDP, FSDP and torch.compile gets the averaged weights, for validation and export
-    twin = copy.deepcopy(task.networks).to(device, memory_format=torch.channels_last)
+    # a copy outside of DDP, FSDP and torch.compile for the averaged weights
+    averaged = copy.deepcopy(task.networks).to(device, memory_format=torch.channels_last)
     compute_losses = torch.compile(task.compute_losses) if config.compile else task.compute_losses
     if config.compile:
         task.networks.compile()
-    players = prepare_players(accelerator, task.networks, task.critic, config)
-    networks, critic = players["networks"].module, players["critic"].module if "critic" in players else None
-    average = WeightAverage(players["networks"].bare, config.ema_decay)
-    state = TrainingState(accelerator, players, average)
+    trained = prepare_modules(accelerator, task.networks, task.critic, config)
+    networks, critic = trained["networks"].module, trained["critic"].module if "critic" in trained else None
+    average = WeightAverage(trained["networks"].unwrapped, config.ema_decay)
+    state = TrainingState(accelerator, trained, average)
     step = state.restore(out / "checkpoints")
     accelerator.wait_for_everyone()
     if is_main:
@@ -201,14 +200,14 @@ def run(
         world_size=accelerator.num_processes,
         device=device,
     )
-    synchronised = synchronised_modules(accelerator, players)
+    synchronised = synchronised_modules(accelerator, trained)
     trackers = open_trackers(tracker_names, out, step, record["settings"]) if is_main else []
     pace = Pace(step, config.steps, config.batch_size * config.accumulate * accelerator.num_processes)
     figures: dict[str, float] = {}
 
     with Logbook(out, trackers, step, active=is_main) as log, batches:
         while step < config.steps:
-            set_learning_rate(players["networks"].optimizer, config, step)
+            set_learning_rate(trained["networks"].optimizer, config, step)
             terms: list[Losses] = []
             for index in range(config.accumulate):
                 batch = batches.next()
@@ -229,31 +228,31 @@ def run(
                         accelerator.backward(torch.stack(list(critic_losses.values())).sum())
                         losses = losses | critic_losses
                 terms.append({name: value.detach() for name, value in losses.items()})
-            norms = clip_gradients(accelerator, players)
-            if accelerator.scaler is None:  # with fp16 the scaler leaves out such a step and lowers the scale
+            norms = clip_gradients(accelerator, trained)
+            if accelerator.scaler is None:  # with fp16 the scaler skips such a step and lowers the scale
                 require_finite(norms, step, micro, names)
-            apply_gradients(accelerator, players)
-            average.update(players["networks"].bare)
+            apply_gradients(accelerator, trained)
+            average.update(trained["networks"].unwrapped)
             step += 1
 
             if step % config.log_every == 0:
                 line = mean_over_processes(accelerator, terms) | {name: float(norm) for name, norm in norms.items()}
-                line["learning_rate"] = players["networks"].optimizer.param_groups[0]["lr"]
+                line["learning_rate"] = trained["networks"].optimizer.param_groups[0]["lr"]
                 log.write(step, line | pace.read(step, batches.waited_s))
             pause_began = time.perf_counter()
             if step % config.validate_every == 0 or step == config.steps:
-                figures = validate_and_export(task, twin, average, log, step, config, command)
+                figures = validate_and_export(task, averaged, average, log, step, config, command)
             if step % config.save_every == 0 or step == config.steps:
                 state.save(out / "checkpoints", step)
             pace.leave_out(time.perf_counter() - pause_began)
-        if config.steps == 0:  # only measure the weights that the task starts from
-            figures = validate_and_export(task, twin, average, log, 0, config, command)
+        if config.steps == 0:  # only measure the initial weights
+            figures = validate_and_export(task, averaged, average, log, 0, config, command)
     accelerator.end_training()
     return figures
 
 
 def set_learning_rate(optimizer: torch.optim.Optimizer, config: LoopConfig, step: int) -> None:
-    """The rate of `step`, on all weights."""
+    """Set the rate of `step`."""
     for group in optimizer.param_groups:
         group["lr"] = config.learning_rate * learning_rate_factor(step, config)
 
@@ -266,19 +265,19 @@ def learning_rate_factor(step: int, config: LoopConfig) -> float:
 
 
 def require_finite(terms: Mapping[str, torch.Tensor], step: int, micro: int, names: Sequence[str] | None) -> None:
-    """Stop the run, by name, before a broken number reaches the weights.
+    """Stop the run before a number that is not finite reaches the weights.
 
     Args:
         terms: scalars.
-        step: that is being computed.
-        micro: number of the micro-batch in it.
-        names: which pictures its rows are.
+        step: current step.
+        micro: number of the micro-batch in the step.
+        names: pictures of its rows.
 
     Raises:
         FloatingPointError: one is not finite.
     """
     values = torch.stack([value.detach().float() for value in terms.values()])
-    if bool(torch.isfinite(values).all()):  # one wait for the device, not one per term
+    if bool(torch.isfinite(values).all()):  # waits once for the device, not for each term
         return
     name, value = next(
         (name, value) for name, value in zip(terms, values.tolist(), strict=True) if not math.isfinite(value)
@@ -287,26 +286,26 @@ def require_finite(terms: Mapping[str, torch.Tensor], step: int, micro: int, nam
     rows = "rows " + ", ".join(map(str, names)) if names else "its rows have no names"
     raise FloatingPointError(
         f"{what} {name} is {value} at step {step}, micro-batch {micro} ({rows}). The last checkpoint is kept. Look at "
-        "these pictures and labels; if they are sound, start anew with a lower --learning-rate in another --out"
+        "these pictures and labels; if they are good, start again with a lower --learning-rate in another --out"
     )
 
 
 def validate_and_export(
     task: Task,
-    twin: nn.Module,
+    networks: nn.Module,
     average: WeightAverage,
     log: Logbook,
     step: int,
     config: LoopConfig,
     command: str,
 ) -> dict[str, float]:
-    """Measure and export the averaged weights, on the main process; all of them must call it, to gather shards."""
+    """Measure and export the averaged weights on the main process, in `networks`; every process must call it."""
     weights = average.whole_values()
     if not log.active:
         return {}
-    fill(twin.state_dict(), weights)
-    networks = as_loaded(twin).eval()  # the figures are those of the file
-    device = next(twin.parameters()).device
+    fill(networks.state_dict(), weights)
+    as_loaded(networks).eval()  # the figures are those of the file
+    device = next(networks.parameters()).device
     with torch.no_grad():
         figures = {name: round(float(value), 5) for name, value in task.validate(networks, device).items()}
         picture = task.draw_samples(networks, device)

@@ -1,4 +1,4 @@
-"""What a run is: its settings, the program and the machine. Kept in ``run.json`` of the run folder."""
+"""Settings, versions and hardware of a run, kept in ``run.json`` of its folder."""
 
 import dataclasses
 import hashlib
@@ -21,15 +21,15 @@ FREE = (
     "steps", "log_every", "save_every", "validate_every", "track",
     "threads", "compile", "accumulate", "cache", "data", "out", "dry_run",
 )  # fmt: skip
-"""Settings that may differ from one start of a run to the next: length, logging, and how the machine does the work.
+"""Settings that may change between starts of a run: length, logging, and how the machine does the work.
 
-The data folder may be moved; what lies in it is compared by `data_facts`. `accumulate` is compared times the number of
+The data folder may move; its content is compared by `data_facts`. `accumulate` is compared times the number of
 processes."""
 _LIBRARIES = ("torch", "accelerate", "numpy", "opencv-python-headless", "safetensors", "reenact")
 
 
 def data_facts(**splits: Any) -> dict[str, dict[str, Any]]:
-    """Size of each split and a digest of the names of its pictures; None (a stream that comes later) is left out."""
+    """Size of each split and a digest of the names of its pictures."""
     return {
         name: {
             "pictures": len(data),
@@ -38,12 +38,11 @@ def data_facts(**splits: Any) -> dict[str, dict[str, Any]]:
             "names_sha256": digest(data.names),
         }
         for name, data in splits.items()
-        if data is not None
     }
 
 
 def digest(words: Iterable[str]) -> str:
-    """Sixteen letters that tell one list of words from another."""
+    """First 16 hexadecimal digits of the SHA-256 of a list of words."""
     return hashlib.sha256("\n".join(words).encode()).hexdigest()[:16]
 
 
@@ -53,7 +52,7 @@ def program_facts() -> dict[str, Any]:
 
 
 def read_versions() -> dict[str, str]:
-    """Python and the libraries that decide about numbers."""
+    """Versions of Python and of the libraries that compute."""
     versions = {"python": platform.python_version()}
     for name in _LIBRARIES:
         try:
@@ -71,7 +70,7 @@ def describe_hardware() -> str:
 
 
 def read_commit() -> str:
-    """Short hash of the checkout that this file is part of; "unknown" outside of one."""
+    """Short hash of the git commit of this file; "unknown" outside a checkout."""
     folder = pathlib.Path(__file__).parent
     try:
         return subprocess.run(
@@ -82,22 +81,22 @@ def read_commit() -> str:
 
 
 def check_run(out: pathlib.Path, settings: Mapping[str, Any]) -> dict[str, Any]:
-    """Read ``out/run.json`` and compare it with what is wanted now.
+    """Read ``out/run.json`` and compare its settings with those of this start.
 
     Returns:
-        Its content, with the new settings; an empty list of starts for a new run.
+        Its content with the new settings; for a new run, without any starts.
 
     Raises:
-        ConfigError: `out` holds a run of other settings; the text lists the differences.
-        CheckpointError: it holds a run without such a file, or the file is damaged.
+        ConfigError: `out` holds a run with other settings; the text lists the differences.
+        CheckpointError: the file is missing or damaged.
     """
     path = out / "run.json"
     wanted = json.loads(json.dumps(dict(settings), default=str))
     if not path.is_file():
         if (out / "checkpoints").is_dir() and any((out / "checkpoints").iterdir()):
             raise CheckpointError(
-                f"{out} has checkpoints but no run.json: of an earlier version, or of nobody knows which run; give "
-                "another --out (--init OUT/export starts from exported weights)"
+                f"{out} has checkpoints but no run.json, so their settings are unknown; give another --out "
+                "(--init OUT/export starts from exported weights)"
             )
         return {"format_version": FORMAT_VERSION, "settings": wanted, "starts": []}
     try:
@@ -109,13 +108,13 @@ def check_run(out: pathlib.Path, settings: Mapping[str, Any]) -> dict[str, Any]:
     if differences:
         raise ConfigError(
             f"{out} holds a run with other settings: {'; '.join(differences)}. Give another --out, or the settings "
-            "of that run to go on with it"
+            "of that run to resume it"
         )
     return {"format_version": FORMAT_VERSION, "settings": wanted, "starts": starts}
 
 
 def compare(found: Mapping[str, Any], wanted: Mapping[str, Any], prefix: str = "") -> list[str]:
-    """Differences in words, but for those that are `FREE`."""
+    """Differences in words, except for those in `FREE`."""
     differences = []
     for name in sorted(found.keys() | wanted.keys()):
         if not prefix and name in FREE:
@@ -133,7 +132,7 @@ def _in_words(value: Any) -> str:
 
 
 def write_run(out: pathlib.Path, run: dict[str, Any], step: int, command: str, processes: int, precision: str) -> None:
-    """Add this start to what `check_run` returned and write ``out/run.json``."""
+    """Add this start to the result of `check_run` and write ``out/run.json``."""
     start = {"step": step, "command": command, "processes": processes, "precision": precision}
     run["starts"].append(start | {"time": time.strftime("%Y-%m-%dT%H:%M:%S%z")} | program_facts())
     out.mkdir(parents=True, exist_ok=True)
@@ -142,6 +141,6 @@ def write_run(out: pathlib.Path, run: dict[str, Any], step: int, command: str, p
 
 
 def settings_of(config: Any, arguments: Mapping[str, Any], processes: int) -> dict[str, Any]:
-    """All that decides what a run learns: the recipe's arguments and the loop's configuration, the latter first."""
+    """Arguments of the recipe and configuration of the loop, which takes precedence."""
     loop = dataclasses.asdict(config)
     return {**arguments, **loop, "micro_batches_per_step": config.accumulate * processes}

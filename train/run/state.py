@@ -1,8 +1,8 @@
-"""Resume files of a run: one file per checkpoint, whole or not at all.
+"""Checkpoints, from which a run resumes: one complete file each.
 
-They are for the run's own resumes, not for publishing: `export/` holds what ships. A file has the whole state, however
-many processes share it: weights, optimisers, averages, loss scaling and the step. Batches, dropout and learning rate
-are functions of the step alone (`train/run/batches.py`, `train/run/loop.py`) and need no saving.
+They are not for publishing: `export/` is. A file holds the unsharded state of all processes: weights, optimizers,
+averages, loss scaling and the step. Batches, dropout and learning rate are functions of the step alone
+(`train/run/batches.py`, `train/run/loop.py`) and are not saved.
 """
 
 import pathlib
@@ -14,43 +14,37 @@ import torch
 
 from reenact.errors import CheckpointError
 from reenact.media.output import replacing
-from train.run.average import WeightAverage, as_placed, fill, whole
-from train.run.processes import Player
+from train.run.average import WeightAverage, as_placed, fill, gather
+from train.run.processes import TrainedModule
 
 FORMAT_VERSION = 2
-"""Of the file; raised when an older loop could not resume from it."""
+"""Raise it when an older loop cannot resume from the file."""
 KEPT = 2
-"""So many newest checkpoints stay."""
+"""Number of newest checkpoints that are not deleted."""
 
 
 class TrainingState:
-    """All that changes while a run goes on.
-
-    Args:
-        accelerator: of the run.
-        players: networks and critic with their optimisers.
-        average: of the networks' weights.
-    """
+    """Everything that changes during a run."""
 
     def __init__(
-        self, accelerator: accelerate.Accelerator, players: Mapping[str, Player], average: WeightAverage
+        self, accelerator: accelerate.Accelerator, trained: Mapping[str, TrainedModule], average: WeightAverage
     ) -> None:
-        self.accelerator, self.players, self.average = accelerator, players, average
+        self.accelerator, self.trained, self.average = accelerator, trained, average
 
     def collect(self, step: int) -> dict[str, Any]:
-        """The whole state on the CPU; all processes must call it, for shards are gathered."""
+        """The unsharded state on the CPU; every process must call it."""
         scaler = self.accelerator.scaler
         return {
             "format_version": FORMAT_VERSION,
             "step": step,
-            "modules": {name: whole(player.bare.state_dict()) for name, player in self.players.items()},
-            "optimizers": {name: whole(player.optimizer.state_dict()) for name, player in self.players.items()},
+            "modules": {name: gather(one.unwrapped.state_dict()) for name, one in self.trained.items()},
+            "optimizers": {name: gather(one.optimizer.state_dict()) for name, one in self.trained.items()},
             "average": self.average.state_dict(),
             "scaler": None if scaler is None else scaler.state_dict(),
         }
 
     def save(self, folder: pathlib.Path, step: int) -> None:
-        """Write the checkpoint of `step`, then remove all but the newest; all processes must call it.
+        """Write the checkpoint of `step` and delete old ones; every process must call it.
 
         Raises:
             OutputError: it cannot be written; older checkpoints are untouched.
@@ -66,22 +60,22 @@ class TrainingState:
         self.accelerator.wait_for_everyone()
 
     def restore(self, folder: pathlib.Path) -> int:
-        """Take over the newest checkpoint in `folder`.
+        """Load the newest checkpoint in `folder`.
 
         Returns:
             The number of finished steps; 0 if there is no checkpoint.
 
         Raises:
-            CheckpointError: the file is damaged, of another loop, or of other networks.
+            CheckpointError: the file is damaged, or of another version of the loop or other networks.
         """
         path = self._agree_on(latest_checkpoint(folder))
         if path is None:
             return 0
         state = _read(path)
         try:
-            for name, player in self.players.items():
-                fill(player.bare.state_dict(), state["modules"][name])
-                player.optimizer.load_state_dict(_as_held(state["optimizers"][name], player.optimizer))
+            for name, one in self.trained.items():
+                fill(one.unwrapped.state_dict(), state["modules"][name])
+                one.optimizer.load_state_dict(_as_held(state["optimizers"][name], one.optimizer))
             self.average.load_state_dict(state["average"])
             if self.accelerator.scaler is not None and state["scaler"] is not None:  # None: it ran in another precision
                 self.accelerator.scaler.load_state_dict(state["scaler"])
@@ -90,19 +84,17 @@ class TrainingState:
             raise CheckpointError(f"{path} does not fit this recipe ({error}); give another --out") from error
 
     def _agree_on(self, path: pathlib.Path | None) -> pathlib.Path | None:
-        """The main process's choice of checkpoint, which every other process must see too."""
+        """The checkpoint that the main process chose, which the others must be able to read."""
         if self.accelerator.num_processes == 1:
             return path
         chosen = accelerate.utils.broadcast_object_list([path])[0]
         if chosen is not None and not chosen.is_file():
-            raise CheckpointError(
-                f"{chosen} is not there on every machine; --out must be a folder that all of them share"
-            )
+            raise CheckpointError(f"{chosen} is missing on a machine; --out must be a folder that all machines share")
         return chosen
 
 
 def latest_checkpoint(folder: pathlib.Path) -> pathlib.Path | None:
-    """The newest whole checkpoint in `folder`, if there is one."""
+    """The newest checkpoint in `folder`, if there is one."""
     found = _found(folder)
     return found[-1] if found else None
 
@@ -116,7 +108,7 @@ def _read(path: pathlib.Path) -> dict[str, Any]:
         state = torch.load(path, map_location="cpu", weights_only=True, mmap=True)
     except (OSError, RuntimeError, EOFError, ValueError) as error:
         raise CheckpointError(
-            f"{path} is damaged ({type(error).__name__}); delete it, and the run goes on from the checkpoint before it"
+            f"{path} is damaged ({type(error).__name__}); delete it, and the run resumes from the one before"
         ) from error
     if not isinstance(state, dict) or state.get("format_version") != FORMAT_VERSION:
         raise CheckpointError(f"{path} was written by another version of the loop; give another --out")
@@ -124,7 +116,7 @@ def _read(path: pathlib.Path) -> dict[str, Any]:
 
 
 def _as_held(state: Mapping[str, Any], optimizer: torch.optim.Optimizer) -> dict[str, Any]:
-    """Moments in the shards and memory format of their weights, which fused optimisers rely on."""
+    """Moments sharded and laid out in memory like their weights, as fused optimizers require."""
     weights = [weight for group in optimizer.param_groups for weight in group["params"]]
 
     def placed(value: Any, weight: torch.Tensor) -> Any:

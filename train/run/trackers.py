@@ -1,4 +1,4 @@
-"""TensorBoard and trackio, through accelerate's interface to both. Neither asks for a login."""
+"""TensorBoard and trackio through Accelerate's trackers. Neither needs a login."""
 
 import hashlib
 import importlib.util
@@ -15,7 +15,7 @@ TrackerName = Literal["tensorboard", "trackio", "none"]
 
 
 def choose_trackers(asked: Sequence[TrackerName] | None) -> tuple[TrackerName, ...]:
-    """The trackers asked for; TensorBoard if nothing was asked for and it is installed.
+    """The trackers asked for; by default TensorBoard, if it is installed.
 
     Raises:
         MissingDependencyError: one is not installed.
@@ -34,16 +34,16 @@ def choose_trackers(asked: Sequence[TrackerName] | None) -> tuple[TrackerName, .
 
 
 def is_installed(name: str) -> bool:
-    """Whether the library can be imported; it is not."""
+    """Whether the library is installed; does not import it."""
     return importlib.util.find_spec(name) is not None
 
 
 def open_trackers(
     names: Sequence[TrackerName], out: pathlib.Path, step: int, settings: Mapping[str, Any]
 ) -> list[GeneralTracker]:
-    """Start the trackers of a run that stands at `step`.
+    """Start the trackers of a run with `step` finished steps.
 
-    TensorBoard hides what it holds of later steps, which a killed process left; trackio shows those steps twice.
+    TensorBoard hides later steps that a killed process logged; trackio shows them twice.
     """
     trackers: list[GeneralTracker] = []
     if "tensorboard" in names:

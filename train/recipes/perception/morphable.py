@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from scipy.spatial import Delaunay
 
-from reenact.geometry.action_units import read_action_units
+from reenact.geometry.action_units import BLENDSHAPE_NAMES, read_action_units
 from reenact.geometry.landmarks import (
     FACE_OVAL,
     INNER_LIP_RING,
@@ -19,7 +19,7 @@ from reenact.geometry.landmarks import (
     RIGHT_EYE_RING,
 )
 from reenact.geometry.morphable import MorphableModel, align
-from train.augment.mirror import BLENDSHAPE_NAMES, MIRROR_BLENDSHAPES, mirror_of_mesh
+from train.augment.mirror import MIRROR_BLENDSHAPES, mirror_of_mesh
 from train.data.faces import FaceData
 from train.run.export import write_model
 

@@ -12,10 +12,11 @@ import numpy as np
 import torch
 from torch import nn
 
+from reenact.geometry.mirror import mesh_mirror
 from reenact.perception.crop import LEFT_EYE_OUTER, RIGHT_EYE_OUTER, square_crop, tracker_crop
 from reenact.perception.tracker import TrackerConfig, TrackerNetwork, TrackerOutput
 from train.augment.crops import random_colour, random_occluder, random_quality, warp_crop
-from train.augment.mirror import MIRROR_BLENDSHAPES, mesh_mirror
+from train.augment.mirror import MIRROR_BLENDSHAPES
 from train.augment.scenes import person_weights
 from train.data.faces import FaceData
 from train.data.resident import refuse_resident

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 
+from reenact.geometry.action_units import BLENDSHAPE_NAMES
 from reenact.geometry.landmarks import LEFT_EYE_OUTER, RIGHT_EYE_OUTER
 from reenact.geometry.morphable import MorphableModel, align, load_morphable
 from reenact.perception.tracker import TrackerConfig
@@ -13,7 +14,7 @@ from reenact.systems.correspondence.config import CorrespondenceConfig
 from reenact.types import CropSpec
 from tests.synthetic import face_set, rotation_of
 from train.augment.crops import warp_crop
-from train.augment.mirror import BLENDSHAPE_NAMES, MIRROR_BLENDSHAPES, mirror_of_mesh
+from train.augment.mirror import MIRROR_BLENDSHAPES, mirror_of_mesh
 from train.data.faces import FaceData
 from train.recipes.correspondence import CorrespondenceTask, CorrespondenceTaskConfig, matched_targets
 from train.recipes.perception.tracker import TrackerTask, TrackerTaskConfig, mesh_in_crop_units

@@ -14,7 +14,6 @@ from reenact.systems.correspondence.config import CorrespondenceConfig
 from reenact.types import CropSpec
 from tests.synthetic import face_set
 from train.augment.crops import warp_crop
-from train.augment.mirror import mesh_mirror
 from train.data.faces import FaceData
 from train.data.resident import ResidentFaces, crop_meshes, gaussian_blur, refuse_resident, shrink_blur_px
 from train.recipes.correspondence import CorrespondenceTask, CorrespondenceTaskConfig
@@ -90,19 +89,6 @@ def test_crops_agree_with_opencv(faces: FaceData, side: int, border: str) -> Non
         assert np.quantile(difference, 0.99) < 8 / 255
 
 
-def test_class_shares_are_those_of_opencv(faces: FaceData) -> None:
-    rng = np.random.default_rng(5)
-    parsing = cv2.resize(rng.integers(0, 5, (16, 16), dtype=np.uint8), (128, 128), interpolation=cv2.INTER_NEAREST)
-    data = dataclasses.replace(faces, parsing=np.stack([parsing] * 4))
-    matrices, flips = similarities(4, 64), np.array([False, True, True, False])
-    ours = ResidentFaces(data, torch.device("cpu")).class_shares(np.arange(4), matrices, 64, (1, 2), flips)
-    for i in range(4):
-        shares = cv2.blur(np.stack([parsing == 1, parsing == 2], -1).astype(np.float32), (3, 3))
-        expected = warp_crop(shares, matrices[i] @ np.diag([2.0, 2.0, 1.0]), 64, cv2.BORDER_REPLICATE)
-        expected = expected[:, ::-1] if flips[i] else expected
-        assert np.abs(ours[i].permute(1, 2, 0).numpy() - expected).max() < 0.05
-
-
 def test_the_identity_returns_the_pictures(faces: FaceData) -> None:
     crops = ResidentFaces(faces, torch.device("cpu")).crops(np.arange(4), np.tile(np.eye(3), (4, 1, 1)), 256)
     np.testing.assert_allclose(crops.permute(0, 2, 3, 1).numpy() * 255, faces.rgb, atol=0.02)
@@ -175,10 +161,6 @@ def test_a_recipe_of_pairs_wants_clips(sets: tuple[FaceData, FaceData]) -> None:
     stills = dataclasses.replace(sets[0], clip=np.full(len(sets[0]), -1))
     with pytest.raises(ConfigError, match="learns from clips and the data has none; add clips"):
         correspondence_task(stills, resident=False)
-
-
-def test_the_mirror_is_its_own_inverse() -> None:
-    np.testing.assert_array_equal(mesh_mirror()[mesh_mirror()], np.arange(478))
 
 
 def test_recipes_that_cannot_refuse_by_name() -> None:

@@ -12,6 +12,7 @@ import torch
 
 from reenact.errors import CheckpointError, ConfigError
 from reenact.geometry.landmarks import LANDMARKS_68
+from reenact.geometry.mirror import mesh_mirror
 from reenact.geometry.morphable import load_morphable
 from reenact.geometry.rasterise import rasterise
 from reenact.geometry.unit_movements import UNIT_POINTS, UnitMovements, blink_openness, mirror_68, whole_face
@@ -21,7 +22,6 @@ from reenact.systems.facegan.config import PRESETS, FaceganConfig
 from reenact.types import ACTION_UNITS, CropSpec
 from studies.unit_fit import movements_of, regress_portraits
 from tests.synthetic import face_set
-from train.augment.mirror import mesh_mirror
 from train.data.faces import FaceData, load_faces
 from train.losses.adversarial import (
     MultiScaleDiscriminator,

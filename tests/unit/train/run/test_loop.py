@@ -16,7 +16,7 @@ from tests.toy_training import CONFIG, Killed, ToyTask, read_log
 from train.run.average import WeightAverage
 from train.run.batches import seed_forward, with_names
 from train.run.loop import Batch, LoopConfig, Losses, learning_rate_factor, run
-from train.run.processes import apply_gradients, clip_gradients, prepare_players
+from train.run.processes import apply_gradients, clip_gradients, prepare_modules
 from train.run.provenance import settings_of
 from train.run.state import latest_checkpoint
 
@@ -99,7 +99,7 @@ def test_a_damaged_checkpoint_is_named(tmp_path: pathlib.Path) -> None:
     run(ToyTask(), dataclasses.replace(CONFIG, steps=2), tmp_path, command="toy")
     path = tmp_path / "checkpoints" / "step-0000002.pt"
     path.write_bytes(path.read_bytes()[:1000])
-    with pytest.raises(CheckpointError, match=r"step-0000002\.pt is damaged .*; delete it, and the run goes on from"):
+    with pytest.raises(CheckpointError, match=r"step-0000002\.pt is damaged .*; delete it, and the run resumes from"):
         run(ToyTask(), CONFIG, tmp_path, command="toy")
 
 
@@ -199,9 +199,9 @@ def test_fp16_scales_both_losses_once_and_leaves_out_steps_that_overflow(tmp_pat
     """The scaler that accelerate makes on GPUs, put in by hand: weights are those of a run without it."""
     tasks = [ToyTask(critic=True, batch_norm=False) for _ in range(2)]
     accelerator = accelerate.Accelerator(cpu=True)
-    players = [prepare_players(accelerator, task.networks, task.critic, CONFIG) for task in tasks]
+    trained = [prepare_modules(accelerator, task.networks, task.critic, CONFIG) for task in tasks]
     batch = tasks[0].sample_batch(np.random.default_rng(0), 3, torch.device("cpu"))
-    for scaler, task, pair in zip((torch.amp.GradScaler("cpu"), None), tasks, players, strict=True):
+    for scaler, task, pair in zip((torch.amp.GradScaler("cpu"), None), tasks, trained, strict=True):
         accelerator.scaler = scaler
         for step in range(3):
             seed_forward(0, step, 0)
@@ -212,17 +212,17 @@ def test_fp16_scales_both_losses_once_and_leaves_out_steps_that_overflow(tmp_pat
             assert norms.keys() == {"grad_norm", "critic_grad_norm"}
             apply_gradients(accelerator, pair)
     for name in ("networks", "critic"):
-        for value, wanted in zip(*(pair[name].bare.parameters() for pair in players), strict=True):
+        for value, wanted in zip(*(pair[name].unwrapped.parameters() for pair in trained), strict=True):
             torch.testing.assert_close(value, wanted, atol=1e-6, rtol=0)
 
     accelerator.scaler = scaler = torch.amp.GradScaler("cpu")
-    before = [value.clone() for value in players[0]["networks"].bare.parameters()]
-    accelerator.backward(players[0]["networks"].module(batch["x"]).sum() * float("inf"))
-    accelerator.backward(players[0]["critic"].module(batch["y"]).sum())
-    clip_gradients(accelerator, players[0])
-    apply_gradients(accelerator, players[0])
+    before = [value.clone() for value in trained[0]["networks"].unwrapped.parameters()]
+    accelerator.backward(trained[0]["networks"].module(batch["x"]).sum() * float("inf"))
+    accelerator.backward(trained[0]["critic"].module(batch["y"]).sum())
+    clip_gradients(accelerator, trained[0])
+    apply_gradients(accelerator, trained[0])
     assert scaler.get_scale() == 2.0**15
-    for value, wanted in zip(players[0]["networks"].bare.parameters(), before, strict=True):
+    for value, wanted in zip(trained[0]["networks"].unwrapped.parameters(), before, strict=True):
         assert torch.equal(value, wanted)
 
 

@@ -45,7 +45,7 @@ def test_a_folder_of_other_settings_is_refused_with_the_differences(tmp_path: pa
     assert str(caught.value) == (
         f"{tmp_path} holds a run with other settings: batch_size was 3, now 5; facts.train.pictures was 9, now 8; "
         'recipe was "tracker", now "parser"; side was not set, now 64. Give another --out, or the settings of that run '
-        "to go on with it"
+        "to resume it"
     )
     assert (tmp_path / "log.jsonl").read_bytes() == before
     assert len(json.loads((tmp_path / "run.json").read_text())["starts"]) == 1
