@@ -3,24 +3,15 @@
 import contextlib
 import os
 import pathlib
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
 
 @contextlib.contextmanager
-def served_page(
-    folder: pathlib.Path, *, load: Callable[[str], Any] | None = None, editor: bool = False, large_pose: bool = False
-) -> Iterator[str]:
-    """The page's address while the block lasts; uploads and results lie in `folder`.
-
-    Args:
-        folder: empty.
-        load: an engine by its system's id; the embedded weights if None.
-        editor: whether the page has the expression editor.
-        large_pose: whether it has the large-pose mode and the head pose tab.
-    """
+def served_page(folder: pathlib.Path, **options: Any) -> Iterator[str]:
+    """The page's address while the block lasts; uploads and results lie in `folder`. `options`: of `build_page`."""
     pytest.importorskip("gradio", reason="gradio is not installed")
     with pytest.MonkeyPatch.context() as patch:
         # the page reads it while it is built
@@ -30,7 +21,7 @@ def served_page(
         from reenact.space.models import Models
         from reenact.space.page import build_page, launch_options
 
-        page = build_page(Models(load), editor=editor, large_pose=large_pose)
+        page = build_page(Models(), **options)
         page.launch(prevent_thread_lock=True, quiet=True, **launch_options())
         try:
             yield str(page.local_url)

@@ -85,7 +85,13 @@ def reenact_image(
     if side_by_side:
         pictures = (driving_picture.rgb, animator.still, result)
         result = SideBySide(*map(size_of, pictures))(*pictures)
-    return ImageResult(rgb=result, alpha=alpha, source=animator.still, warnings=prepared.warnings + warnings)
+    return ImageResult(
+        rgb=result,
+        alpha=alpha,
+        source=animator.still,
+        warnings=prepared.warnings + warnings,
+        system=engine.system.system,
+    )
 
 
 def placed_like(geometry: FaceGeometry, other: FaceGeometry) -> FaceGeometry:

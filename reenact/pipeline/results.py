@@ -26,6 +26,8 @@ class ImageResult:
     """The source with the framing of the result, for comparison."""
     warnings: tuple[str, ...]
     """One line each, for the user."""
+    system: str | None = None
+    """Id of the system that drew; None where the source is unchanged."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -41,6 +43,8 @@ class VideoResult:
     """Driving frames in which no face was found."""
     warnings: tuple[str, ...]
     """One line each, for the user."""
+    system: str | None = None
+    """Id of the system that drew; None where the source is unchanged."""
 
 
 class SideBySide:

@@ -171,6 +171,7 @@ def reenact_video(
             frame_count=writer.frame_count,
             missing=tuple(missing),
             warnings=warnings,
+            system=engine.system.system,
         )
 
 

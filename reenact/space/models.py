@@ -1,69 +1,159 @@
-"""Loaded systems, shared by all visitors: loaded once, in the background or when first needed."""
+"""The engines of the page, shared by all visitors: loaded once, in the background or when first needed."""
 
+import dataclasses
 import logging
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING
 
-from reenact.errors import ReenactError
-from reenact.systems.catalog import CATALOG, system_for
-from reenact.weights import EMBEDDED, WEIGHTS_NAME
+from reenact.errors import ConfigError, ReenactError
+from reenact.systems.catalog import CATALOG, find_system, system_for
+from reenact.weights import EMBEDDED, WEIGHTS_NAME, WeightsInfo
 
 if TYPE_CHECKING:
     from reenact.pipeline import Engine
 
-DEFAULT, EDITING, LARGE_POSE = system_for("default"), system_for("edit"), system_for("large_pose")
-"""The systems that draw unless another is chosen, that edit by Action Units, and that draw large poses."""
+    Load = Callable[..., Engine]
+    """From a system's id, and `checkpoint` for other weights than the embedded ones, to an engine."""
 
-SYSTEM_NAMES = {entry.id: f"{entry.title}: {entry.use}" for entry in CATALOG.values()}
-"""What the picker shows for each system."""
+DEFAULT, EDITING, LARGE_POSE = system_for("default"), system_for("edit"), system_for("large_pose")
+"""Ids of the systems that draw unless another is chosen, that draw edits, and that draw heads turned far."""
 
 _LOG = logging.getLogger(__name__)
 
 
-def has_weights(system: str) -> bool:
-    """Whether weights of a system come with the project; without them the page does not offer it."""
-    return (EMBEDDED / system / WEIGHTS_NAME).is_file()
+def read_weights(settings: Iterable[str]) -> dict[str, str]:
+    """Weights by system, from "correspondence=owner/name@revision" or "facegan=/some/folder".
+
+    Args:
+        settings: one each; a later one replaces an earlier one of the same system.
+
+    Raises:
+        ConfigError: malformed, or an unknown system.
+    """
+    weights: dict[str, str] = {}
+    for setting in settings:
+        system, _, where = setting.partition("=")
+        if not where:
+            raise ConfigError(f"Weights are set to {setting!r}; write SYSTEM=OWNER/NAME@REVISION or SYSTEM=FOLDER.")
+        weights[find_system(system).id] = where
+    return weights
+
+
+@dataclasses.dataclass(kw_only=True)
+class _Slot:
+    """One system; the lock is held while it is loaded."""
+
+    lock: threading.Lock = dataclasses.field(default_factory=threading.Lock)
+    engine: "Engine | None" = None
+    problem: str = ""
+    """Why the embedded weights draw in place of the host's; "" if they do not."""
+
+    @property
+    def weights(self) -> WeightsInfo | None:
+        return None if self.engine is None else self.engine.system.weights
 
 
 class Models:
-    """One engine for each system."""
+    """One engine for each system. Systems load independently: a ready one never waits for another."""
 
-    def __init__(self, load: "Callable[[str], Engine] | None" = None) -> None:
+    def __init__(
+        self, load: "Load | None" = None, *, weights: Mapping[str, str] | None = None, require: bool = False
+    ) -> None:
         """Nothing is loaded yet.
 
         Args:
-            load: from a system's id to an engine; `reenact.pipeline.load_engine` if None.
+            load: makes an engine; `reenact.pipeline.load_engine` if None.
+            weights: the host's, see `read_weights`; the embedded ones for systems that are not named.
+            require: whether the host's weights are an error if they cannot be loaded. Otherwise the embedded ones are
+                used, and `notes` says so.
         """
         self._load = load or _load_engine
-        self._engines: dict[str, Engine] = {}
-        self._lock = threading.Lock()
+        self._weights, self._require = dict(weights or {}), require
+        self._slots = {system: _Slot() for system in CATALOG}
 
-    def warm_up(self, system: str = DEFAULT) -> threading.Thread:
-        """Start loading in the background; a failure is logged, and told to whoever asks for the engine next."""
-        thread = threading.Thread(target=self._try_loading, args=(system,), name="load models", daemon=True)
-        thread.start()
-        return thread
+    def offers(self, system: str) -> bool:
+        """Whether there are weights of a system; without them the page does not show it."""
+        return system in self._weights or (EMBEDDED / system / WEIGHTS_NAME).is_file()
+
+    def warm_up(self) -> list[threading.Thread]:
+        """Load all offered systems in the background; failures are logged here and raised again by `engine`."""
+
+        def load(system: str) -> None:
+            try:
+                self.engine(system)
+            except ReenactError as error:
+                _LOG.warning("The system %s is not ready: %s", system, error)
+
+        offered = [system for system in CATALOG if self.offers(system)]
+        threads = [threading.Thread(target=load, args=(each,), name=f"load {each}", daemon=True) for each in offered]
+        for thread in threads:
+            thread.start()
+        return threads
+
+    def load_weights(self) -> None:
+        """Load the systems whose weights the host has set.
+
+        Raises:
+            ReenactError: they cannot be loaded, and they are required.
+        """
+        for system in self._weights:
+            self.engine(system)
 
     def engine(self, system: str) -> "Engine":
         """The engine of a system; waits while it is being loaded.
 
         Raises:
+            ConfigError: no such system.
             ReenactError: its weights are missing or cannot be used.
         """
-        with self._lock:
-            if system not in self._engines:
-                self._engines[system] = self._load(system)
-            return self._engines[system]
+        slot = self._slots[find_system(system).id]
+        with slot.lock:
+            if slot.engine is None:
+                slot.engine, slot.problem = self._loaded(system)
+            return slot.engine
 
-    def _try_loading(self, system: str) -> None:
+    def notes(self, system: str | None) -> list[str]:
+        """Which weights drew, for the notes of a result; nothing for None, where no system drew."""
+        slot = _Slot() if system is None else self._slots[system]
+        if system is None or slot.weights is None:
+            return []
+        return [f"Weights of {CATALOG[system].title}: {slot.weights}.", *[slot.problem] * bool(slot.problem)]
+
+    def describe_weights(self) -> str:
+        """Markdown for the About tab: the weights of every offered system in full."""
+        lines: list[str] = []
+        for system in filter(self.offers, CATALOG):
+            slot = self._slots[system]
+            text = "not loaded yet" if slot.weights is None else _in_full(slot.weights)
+            lines.append(f"- {CATALOG[system].title}: {text}. {slot.problem}".rstrip())
+        return "**Weights.**\n" + "\n".join(lines)
+
+    def _loaded(self, system: str) -> "tuple[Engine, str]":
+        where = self._weights.get(system)
+        if where is None:
+            return self._load(system), ""
         try:
-            self.engine(system)
+            return self._load(system, checkpoint=where), ""
         except ReenactError as error:
-            _LOG.warning("The system %s is not ready: %s", system, error)
+            if self._require:
+                raise
+            _LOG.warning("The weights %s=%s are not used: %s", system, where, error)
+            problem = f"The weights set for {CATALOG[system].title} could not be loaded; the embedded ones draw."
+            return self._load(system), problem
 
 
-def _load_engine(system: str) -> "Engine":
+def _in_full(weights: WeightsInfo) -> str:
+    """Where weights came from; folders of the server are not named."""
+    if weights.repository is None:
+        name = "embedded" if weights.is_embedded else f"folder {weights.folder.name}"
+    else:
+        revision = "" if weights.revision is None else f", revision {weights.revision}"
+        name = f"{weights.repository}{revision}, commit `{weights.commit}`"
+    return f"{name}, sha256 `{weights.sha256}`"
+
+
+def _load_engine(system: str, checkpoint: str | None = None) -> "Engine":
     from reenact.pipeline import load_engine
 
-    return load_engine(system)
+    return load_engine(system, checkpoint=checkpoint)

@@ -1,20 +1,18 @@
-"""The whole page, and how it is launched."""
+"""The whole page and its launch options."""
 
-from collections.abc import Callable
 from typing import Any
 
 import gradio as gr
 
 from reenact.space import examples
 from reenact.space.about import ABOUT, INTRODUCTION
-from reenact.space.editor_tab import EditorTab
-from reenact.space.face_layout import CSS as FACE_CSS
+from reenact.space.controls_tab import ControlsTab
 from reenact.space.image_tab import ImageTab
-from reenact.space.models import EDITING, LARGE_POSE, Models, has_weights
-from reenact.space.pose_layout import CSS as POSE_CSS
-from reenact.space.pose_tab import PoseTab
-from reenact.space.runs import Runs
+from reenact.space.models import EDITING, LARGE_POSE, Models
 from reenact.space.video_tab import VideoTab
+from reenact.space.widgets.editor_layout import CSS as EDITOR_CSS
+from reenact.space.widgets.events import QUICK
+from reenact.space.widgets.runs import Runs
 
 _DELETE_EVERY_S, _DELETE_AFTER_S = 1800, 3600
 
@@ -28,21 +26,14 @@ _CSS = """
 """
 
 
-def build_page(models: Models, *, editor: bool | None = None, large_pose: bool | None = None) -> gr.Blocks:
-    """All tabs; nothing is loaded by building it.
+def build_page(models: Models, *, max_seconds: float | None = None) -> gr.Blocks:
+    """All tabs; building them loads no weights.
 
     Args:
-        models: gives the handlers their engines.
-        editor: whether to offer the expression editor; if None, where its weights are installed.
-        large_pose: whether to offer the large-pose mode and the head pose tab; likewise.
+        models: gives the handlers their engines, and says which systems are installed.
+        max_seconds: longest driving clip; any length if None.
     """
     runs = Runs()
-    large_pose = has_weights(LARGE_POSE) if large_pose is None else large_pose
-    by_hand: dict[str, EditorTab | PoseTab] = {}
-    if has_weights(EDITING) if editor is None else editor:
-        by_hand["Expression editor"] = EditorTab(models, runs)
-    if large_pose:
-        by_hand["Head pose"] = PoseTab(models, runs)
     with gr.Blocks(
         title="Reenact",
         analytics_enabled=False,
@@ -52,43 +43,29 @@ def build_page(models: Models, *, editor: bool | None = None, large_pose: bool |
         gr.Markdown(INTRODUCTION)
         with gr.Tabs():
             with gr.Tab("Image"):
-                ImageTab(models, large_pose=large_pose).build()
+                ImageTab(models).build()
             with gr.Tab("Video"):
-                VideoTab(models, runs, large_pose=large_pose).build()
-            for name, tab in by_hand.items():
-                with gr.Tab(name):
-                    tab.build()
-            with gr.Tab("About"):
+                VideoTab(models, runs, max_seconds=max_seconds).build()
+            if models.offers(EDITING) and models.offers(LARGE_POSE):
+                with gr.Tab("Editor"):
+                    editor = ControlsTab(models, runs)
+                    editor.build()
+                page.unload(editor.forget)
+            with gr.Tab("About") as about:
                 gr.Markdown(ABOUT)
-        page.unload(_stopper(runs))
-        for tab in by_hand.values():
-            page.unload(_forgetter(tab))
+                weights = gr.Markdown()
+        gr.on([page.load, about.select], models.describe_weights, outputs=weights, **QUICK)
+        page.unload(runs.stop)
     page.queue(max_size=20)
     return page
 
 
-def _stopper(runs: Runs) -> Callable[[gr.Request], None]:
-    def stop(request: gr.Request) -> None:
-        """Nobody waits for what a closed page was making."""
-        runs.stop(request)
-
-    return stop
-
-
-def _forgetter(tab: EditorTab | PoseTab) -> Callable[[gr.Request], None]:
-    def forget(request: gr.Request) -> None:
-        """Nobody looks at a closed page's previews."""
-        tab.forget(request)
-
-    return forget
-
-
 def launch_options() -> dict[str, Any]:
-    """Arguments of ``launch``: nothing is kept, nothing is fetched from elsewhere."""
+    """Arguments of ``launch``: the page keeps nothing and loads nothing from other hosts."""
     fonts = ("ui-sans-serif", "system-ui", "sans-serif")
     return {
         "theme": gr.themes.Soft(font=fonts, font_mono=("ui-monospace", "Consolas", "monospace")),
-        "css": _CSS + FACE_CSS + POSE_CSS,
+        "css": _CSS + EDITOR_CSS,
         "max_file_size": "200mb",
         "allowed_paths": [str(examples.FOLDER / "portraits"), str(examples.FOLDER / "driving")],
         "run_history": False,

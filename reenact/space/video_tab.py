@@ -2,46 +2,53 @@
 
 import pathlib
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, Literal
+from fractions import Fraction
+from typing import Any, Literal
 
 import gradio as gr
 
 from reenact.space import examples
-from reenact.space.answers import MISSING_FACE, message, notes, result_folder, result_name, told
-from reenact.space.clip_part import stopped
-from reenact.space.clock import Clock
-from reenact.space.inputs import (
-    allow_download,
+from reenact.space.models import DEFAULT, LARGE_POSE, Models
+from reenact.space.widgets.answers import (
+    MISSING_FACE,
+    errors_as_messages,
+    message,
+    notes,
+    result_folder,
+    result_name,
+)
+from reenact.space.widgets.events import allow_download
+from reenact.space.widgets.inputs import (
     chosen_face,
     example_choice,
     face_numbers,
+    given_file,
     motion_choice,
+    notes_box,
     paste_choice,
     picture_input,
-    system_choice,
 )
-from reenact.space.models import DEFAULT, Models
-from reenact.space.pose_mode import Drawer, PoseMode, drawer, mode_choice
-from reenact.space.runs import Runs
+from reenact.space.widgets.runs import Clock, Runs
+from reenact.space.widgets.system_choice import (
+    FaceIn,
+    PoseMode,
+    choose_system,
+    find_far_turn,
+    mode_choice,
+    system_dropdown,
+)
 
-if TYPE_CHECKING:
-    from reenact.pipeline.large_pose import FarTurn
-
+_TOLERANCE_S = 0.2
+"""Declared durations are rounded, and sound may last a little longer than pictures."""
 _MISSING = [("Hold the last result", "hold"), ("Skip them", "skip"), ("Stop with an error", "stop")]
 
 
 class VideoTab:
-    """Its handlers, the models they work with and the runs that can be stopped."""
+    """The handlers of ``/reenact_video`` and ``/stop``, and their components."""
 
-    def __init__(self, models: Models, runs: Runs, *, large_pose: bool) -> None:
-        """Nothing is loaded yet.
-
-        Args:
-            models: give the engines.
-            runs: know what is going on.
-            large_pose: whether the system of large poses is installed.
-        """
-        self._models, self._runs, self._large_pose = models, runs, large_pose
+    def __init__(self, models: Models, runs: Runs, *, max_seconds: float | None = None) -> None:
+        """Nothing is loaded yet; `max_seconds` limits driving clips."""
+        self._models, self._runs, self._max_seconds = models, runs, max_seconds
 
     def reenact_video(
         self,
@@ -59,52 +66,54 @@ class VideoTab:
         progress: gr.Progress = gr.Progress(),  # noqa: B008 - gradio finds it by its default
         request: gr.Request | None = None,
     ) -> tuple[str, str, str]:
-        """Give the face of a picture the motion of a clip, with the clip's rate and sound.
+        """Give the face of a picture the motion of a clip, with the clip's frame rate and sound.
 
         Args:
             source: Picture of the face to redraw.
-            driving: Clip whose motion is taken.
-            motion: "absolute" takes pose and expression as they are, "relative" adds what changes since the driver's
-                neutral frame to the source's own.
+            driving: Clip whose motion is copied.
+            motion: "absolute" copies pose and expression; "relative" adds what changed since the driver's neutral
+                frame to the source's own.
             smoothing: Whether to filter the tracker's jitter.
-            on_missing_face: For driving frames without a face: "hold" the last result, "skip" them and the sound, or
-                "stop" with an error.
+            on_missing_face: For driving frames without a face: "hold" the last result, "skip" the frames and the
+                sound, or "stop" with an error.
             side_by_side: Whether to show driving clip, source and result beside each other.
-            paste_back: Whether to give back the whole source picture; else only the square around the face.
-            source_face: Which of several faces of the source, 1 is the largest; 0 takes the largest.
-            driving_face: Likewise in the clip's first frame with a face.
+            paste_back: Whether to return the whole source picture; otherwise only the square around the face.
+            source_face: Which of several faces of the source; 1 is the largest, 0 takes the largest.
+            driving_face: The same for the clip's first frame with a face.
             system: Which system draws in the standard mode.
-            mode: "standard"; "large_pose", for heads turned up to 90 degrees; or "automatic", which takes large_pose
+            mode: "standard"; "large_pose", for heads rotated up to 90 degrees; or "automatic", which takes large_pose
                 where a face is turned by more than 45 degrees, in the source or anywhere in the clip, and `system` is
                 left as it is.
             progress: Shown while it runs.
-            request: Tells visitors apart, so that `/stop` ends their own runs alone.
+            request: Tells visitors apart, so that `/stop` stops only their own runs.
 
         Returns:
             The result as an MP4 file; the same for playing; notes.
         """
-        if source is None:
-            raise message("There is no source picture yet: give one, or click an example.")
-        if driving is None:
-            raise message("There is no driving clip yet: give one, or click an example.")
+        source, driving = given_file(source, "source picture"), given_file(driving, "driving clip")
         names = {driving: "the driving clip", source: "the source picture"}
-        with self._runs.started(request) as should_stop, told(names), result_folder() as folder:
+        faces = (
+            FaceIn(path=source, number=source_face, called="the source"),
+            FaceIn(path=driving, number=driving_face, called="the driving clip", is_clip=True),
+        )
+        with self._runs.started(request) as should_stop, errors_as_messages(names), result_folder() as folder:
             progress(0, desc="Getting ready")
             from reenact.pipeline import reenact_video
 
-            progress(0, desc="Looking at source and clip")
+            fps = self._check_clip(driving)
+            progress(0, desc="Reading source and clip")
             clock = Clock()
-            chosen = self._drawer(mode, system, (source, source_face), (driving, driving_face), should_stop)
-            engine = self._models.engine(chosen.system)
-
-            def show(done: int, total: int, stage: str) -> None:
-                progress((done, total), desc=clock.text(done, total), unit=stage)
-
+            chosen = choose_system(
+                mode,
+                system,
+                offered=self._models.offers(LARGE_POSE),
+                find=lambda: find_far_turn(self._models, *faces, should_stop=should_stop),
+            )
             result = reenact_video(
                 pathlib.Path(source),
                 driving,
                 folder / result_name(source, ".mp4"),
-                system=engine,
+                system=self._models.engine(chosen.system),
                 mode=motion,
                 paste_back=paste_back,
                 side_by_side=side_by_side,
@@ -112,39 +121,18 @@ class VideoTab:
                 smoothing=smoothing,
                 face=chosen_face(source_face),
                 driving_face=chosen_face(driving_face),
-                progress=show,
+                progress=self._reporter(clock, progress, fps),
                 should_stop=should_stop,
             )
         done = (
             f"Done in {clock.seconds():.1f} s: {result.frame_count} frames at {float(result.fps):.4g} a second, "
             f"{result.width} × {result.height} pixels."
         )
-        return str(result.path), str(result.path), notes(done, result.warnings, names, why=chosen.why)
-
-    def _drawer(
-        self,
-        mode: PoseMode,
-        system: str,
-        source: tuple[str, int],
-        driving: tuple[str, int],
-        should_stop: Callable[[], bool],
-    ) -> Drawer:
-        def look() -> "tuple[str, FarTurn] | None":
-            from reenact.pipeline.large_pose import far_turn_in_clip, far_turn_in_picture
-
-            tracker = self._models.engine(DEFAULT).tracker
-            path, face = source
-            turn = far_turn_in_picture(pathlib.Path(path), tracker=tracker, face=chosen_face(face))
-            if turn is not None:
-                return "the source", turn
-            path, face = driving
-            turn = far_turn_in_clip(path, tracker=tracker, face=chosen_face(face), should_stop=should_stop)
-            return None if turn is None else ("the driving clip", turn)
-
-        return drawer(mode, system, offered=self._large_pose, look=look)
+        first = [done, chosen.reason, *self._models.notes(result.system)]
+        return str(result.path), str(result.path), notes(first, result.warnings, names)
 
     def stop(self, request: gr.Request | None = None) -> str:
-        """End the video that is being made; nothing is left of it.
+        """Stop the video or clip that is being made; no file is left behind.
 
         Args:
             request: Tells visitors apart.
@@ -152,10 +140,39 @@ class VideoTab:
         Returns:
             What was done.
         """
-        return stopped(self._runs, request)
+        return self._runs.stop(request)
+
+    def _check_clip(self, driving: str) -> Fraction:
+        """Refuse what is no clip, and clips longer than the host's limit.
+
+        Returns:
+            Frames a second.
+        """
+        from reenact.media import VideoReader
+
+        # source and driving may be one file, and then both have one path: here the driving file alone is meant
+        with errors_as_messages({driving: "the driving file"}):
+            info = VideoReader(driving).info
+        if self._max_seconds is not None and info.duration_s > self._max_seconds + _TOLERANCE_S:
+            raise self._too_long(f"The driving clip lasts {info.duration_s:.1f} s")
+        return info.fps
+
+    def _reporter(self, clock: Clock, progress: gr.Progress, fps: Fraction) -> Callable[[int, int, str], None]:
+        """Progress on the page; ends clips that turn out to be longer than they declare."""
+        report = clock.reporter(progress)
+
+        def show(done: int, total: int, stage: str) -> None:
+            if self._max_seconds is not None and done / fps > self._max_seconds + 2 * _TOLERANCE_S:
+                raise self._too_long("The driving clip is longer than it declares")
+            report(done, total, stage)
+
+        return show
+
+    def _too_long(self, what: str) -> gr.Error:
+        return message(f"{what}; this page takes clips of up to {self._max_seconds:g} s. Give a shorter one.")
 
     def build(self) -> None:
-        """Lay the tab out and connect it; inside a `gr.Tab`."""
+        """Create and connect the components; inside a `gr.Tab`."""
         with gr.Row(equal_height=False):
             with gr.Column(scale=5):
                 with gr.Row():
@@ -169,7 +186,9 @@ class VideoTab:
                         height=300,
                         elem_classes="driving-clip",
                     )
-                mode = mode_choice(offered=self._large_pose)
+                if self._max_seconds is not None:
+                    gr.Markdown(f"Driving clips may last up to {self._max_seconds:g} seconds.")
+                mode = mode_choice(offered=self._models.offers(LARGE_POSE))
                 with gr.Row():
                     run = gr.Button("Reenact the clip", variant="primary", size="lg", scale=3)
                     stop = gr.Button("Stop", variant="stop", size="lg", scale=1, min_width=80)
@@ -183,12 +202,12 @@ class VideoTab:
                         )
                         paste_back = paste_choice()
                     source_face, driving_face = face_numbers()
-                    system = system_choice()
+                    system = system_dropdown(self._models)
                 rows = examples.pairs(examples.driving_clips())
                 example = example_choice(rows, [source, driving], labels=examples.motion_names(rows))
             with gr.Column(scale=4):
                 preview = gr.Video(label="Result", interactive=False, autoplay=True, loop=True, buttons=[], height=400)
-                text = gr.Textbox(label="Notes", interactive=False, lines=1, max_lines=6)
+                text = notes_box()
                 file = gr.DownloadButton("Download the result (MP4)", interactive=False)
         options = [motion, smoothing, on_missing_face, side_by_side, paste_back, source_face, driving_face]
         runs: list[Any] = []

@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 import numpy as np
 import pytest
 
-from tests.e2e.conftest import astronaut, editing, material, turning, weights  # noqa: F401 - fixtures
+from tests.e2e.conftest import all_weights, astronaut, material, weights  # noqa: F401 - fixtures
 from tests.page_server import served_page
 
 CHROMIUM = os.environ.get("REENACT_CHROMIUM", "/usr/bin/chromium")
@@ -33,7 +33,7 @@ def chromium() -> Iterator[Any]:
 
 @pytest.fixture(scope="module")
 def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    with served_page(tmp_path_factory.mktemp("page")) as url:
+    with served_page(tmp_path_factory.mktemp("page"), max_seconds=60.0) as url:
         yield url
 
 

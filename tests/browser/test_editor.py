@@ -1,9 +1,9 @@
-"""What a visitor does with the expression editor: look, move sliders, take the result home."""
+"""What a visitor does with the editor: read the face, move sliders, rotate the head, download results."""
 
 import json
 import pathlib
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import cv2
@@ -13,29 +13,27 @@ import pytest
 from reenact.media import VideoReader, read_image
 from tests.browser.conftest import PATIENCE_MS
 from tests.browser.test_page import download, give, panel, wait_for_result
-from tests.page_server import served_page
 
 pytestmark = [
     pytest.mark.browser,
     pytest.mark.slow,
+    pytest.mark.usefixtures("all_weights"),
     pytest.mark.filterwarnings("ignore:'future.no_silent_downcasting' is deprecated"),  # gradio asks pandas for it
 ]
 
 
-@pytest.fixture(scope="module")
-def address(tmp_path_factory: pytest.TempPathFactory, editing: Callable[[str], Any]) -> Iterator[str]:
-    with served_page(tmp_path_factory.mktemp("page"), load=editing, editor=True) as url:
-        yield url
+def opened(tab: Any, picture: pathlib.Path) -> Any:
+    """The editor, with a source."""
+    part = panel(tab, "Editor")
+    give(part, "Source picture", picture)
+    part.get_by_role("button", name="Reset all").wait_for()
+    shown(part).nth(1).wait_for()
+    return part
 
 
 @pytest.fixture
 def part(tab: Any, material: pathlib.Path) -> Any:
-    """The editor, with a source."""
-    part = panel(tab, "Expression editor")
-    give(part, "Source picture", material / "source.png")
-    part.get_by_role("button", name="Reset all").wait_for()
-    shown(part).nth(1).wait_for()
-    return part
+    return opened(tab, material / "source.png")
 
 
 def shown(part: Any) -> Any:
@@ -84,12 +82,14 @@ def test_source_is_read_and_shown(tab: Any, part: Any) -> None:
     assert not number(part, "AU12 Smile (lip corner puller)").is_visible()
 
 
-def test_slider_moves_the_face_and_goes_back(tab: Any, part: Any) -> None:
-    source, label = preview(part), "AU26 Mouth open (jaw drop)"
-    own = number(part, label).input_value()
-    opened = redrawn(part, lambda: part.get_by_label(f"range slider for {label}").fill("4"))
-    assert np.abs(opened.astype(int) - source).max() > 16
-    slider = part.locator("#editor-slider-26")
+@pytest.mark.parametrize(
+    ("name", "label", "value"), [("26", "AU26 Mouth open (jaw drop)", "4"), ("yaw", "Turn (yaw)", "-60")]
+)
+def test_slider_moves_the_face_and_goes_back(tab: Any, part: Any, name: str, label: str, value: str) -> None:
+    source, own = preview(part), number(part, label).input_value()
+    moved = redrawn(part, lambda: part.get_by_label(f"range slider for {label}").fill(value))
+    assert np.abs(moved.astype(int) - source).max() > 16
+    slider = part.locator(f"#editor-slider-{name}")
     back = redrawn(part, lambda: slider.get_by_role("button", name="Reset to default value").click())
     assert number(part, label).input_value() == own
     assert np.array_equal(back, source)
@@ -108,6 +108,9 @@ def test_presets_change_all_and_reset_takes_them_back(tab: Any, part: Any) -> No
     assert number(part, label).input_value() == own
     back = redrawn(part, lambda: part.get_by_role("button", name="Reset all").click())
     assert np.array_equal(back, source)
+    profile = redrawn(part, lambda: part.get_by_role("button", name="90° →").click())
+    assert number(part, "Turn (yaw)").input_value() == "90"
+    assert np.abs(profile.astype(int) - source).mean() > 8
     redrawn(part, lambda: part.get_by_role("button", name="Wink").click())
     number(part, "AU45 Eyes closed, left").wait_for()
     assert number(part, "AU45 Eyes closed, left").input_value() == "5"
@@ -148,15 +151,21 @@ def test_background_is_taken_away_or_swapped(tab: Any, part: Any, wall: pathlib.
     assert np.abs(swapped[behind][:, :3].astype(int) - 128).max() <= 2
 
 
-def test_edit_becomes_a_clip(tab: Any, part: Any, tmp_path: pathlib.Path) -> None:
+@pytest.mark.parametrize(
+    ("motion", "name"), [("From the source to the edit and back", "edited"), ("Turntable", "turntable")]
+)
+def test_edit_becomes_a_clip(tab: Any, part: Any, tmp_path: pathlib.Path, motion: str, name: str) -> None:
     redrawn(part, lambda: part.get_by_role("button", name="Smile").click())
-    part.get_by_role("button", name=re.compile("^Animate")).click()
-    seconds = float(number(part, "Seconds").input_value())
-    part.get_by_role("button", name="Animate", exact=True).click()
+    part.get_by_role("button", name=re.compile("^Clip")).click()
+    part.get_by_label(re.compile(f"^{motion}")).check()
+    part.get_by_label("range slider for Seconds").fill("0.5")
+    part.get_by_role("button", name="Make the clip").click()
     wait_for_result(part)
+    part.locator("video").first.wait_for()
     file = download(part, "Download the clip", tmp_path)
+    assert file.name == f"source-{name}.mp4"
     with VideoReader(file) as reader:
-        assert len(list(reader)) == round(seconds * reader.info.fps)
+        assert len(list(reader)) == 12
         assert (reader.info.width, reader.info.height) == (512, 512)
 
 
@@ -170,11 +179,8 @@ def test_picture_without_a_face_gets_a_message_and_no_sliders(tab: Any, part: An
 def test_editor_fits_on_a_phone(tab: Any, material: pathlib.Path) -> None:
     tab.set_viewport_size({"width": 390, "height": 844})
     tab.reload()
-    part = panel(tab, "Expression editor")
-    give(part, "Source picture", material / "source.png")
-    part.get_by_role("button", name="Reset all").wait_for()
-    shown(part).nth(1).wait_for()
+    part = opened(tab, material / "source.png")
     assert tab.evaluate("document.documentElement.scrollWidth") <= 390
+    assert tab.get_by_role("tab", name="About").is_visible()
     part.locator("#editor-slider-26").scroll_into_view_if_needed()
-    box = shown(part).nth(1).bounding_box()
-    assert -1 <= box["y"] < 300  # stays in sight
+    assert -1 <= shown(part).nth(1).bounding_box()["y"] < 300  # stays in sight

@@ -51,25 +51,27 @@ def download(part: Any, name: str, folder: pathlib.Path) -> pathlib.Path:
 
 def test_visitor_sees_what_it_is_and_what_to_do(tab: Any) -> None:
     tab.get_by_role("heading", name="Reenact").wait_for()
-    part = panel(tab, "Image")
-    part.get_by_role("button", name="Reenact", exact=True).wait_for()
     assert tab.title() == "Reenact"
-    panel(tab, "About").get_by_text("What is kept.").wait_for()
-
-
-def test_run_without_pictures_asks_for_them(tab: Any) -> None:
     part = panel(tab, "Image")
     part.get_by_role("button", name="Reenact", exact=True).click()
     tab.get_by_text("There is no source picture yet").wait_for()
+    assert panel(tab, "Video").get_by_text("Driving clips may last up to 60 seconds.").is_visible()
+    about = panel(tab, "About")
+    about.get_by_text("Privacy.").wait_for()
+    about.get_by_text(re.compile("Correspondence: (not loaded yet|embedded, sha256)")).wait_for()
 
 
-@pytest.mark.usefixtures("weights")
+@pytest.mark.usefixtures("all_weights")
 def test_picture_changes_and_can_be_downloaded(tab: Any, material: pathlib.Path, tmp_path: pathlib.Path) -> None:
     part = panel(tab, "Image")
     give(part, "Source picture", material / "source.png")
     give(part, "Driving picture", material / "driving.png")
-    part.get_by_role("button", name="Reenact", exact=True).click()
-    wait_for_result(part)
+    for mode, said in (("Large pose", "Dual Generator (large"), ("Automatic", "Correspondence (standard): no face")):
+        part.get_by_label(mode, exact=True).check()
+        part.get_by_role("button", name="Reenact", exact=True).click()
+        tab.wait_for_function(
+            "([box, said]) => box.value.includes('Drawn by ' + said)", arg=[notes(part).element_handle(), said]
+        )
     shown = part.locator(".block").filter(has=tab.get_by_test_id("block-label").filter(has_text="Before and after"))
     shown.locator("img").nth(1).wait_for()
     before, after = (shown.locator("img").nth(i).get_attribute("src") for i in (0, 1))
@@ -79,40 +81,29 @@ def test_picture_changes_and_can_be_downloaded(tab: Any, material: pathlib.Path,
     assert file.name == "source-reenacted.png"
     assert result.shape == source.shape
     assert np.abs(result[60:180, 170:280].astype(int) - source[60:180, 170:280]).mean() > 4
+    # the same on the Video tab
+    assert panel(tab, "Video").get_by_label("Large pose", exact=True).is_visible()
 
 
-@pytest.mark.usefixtures("weights")
-def test_picture_without_a_face_gets_a_message(tab: Any, material: pathlib.Path, wall: pathlib.Path) -> None:
+@pytest.mark.usefixtures("all_weights")
+def test_example_runs_when_clicked_and_wrong_files_get_messages(
+    tab: Any, material: pathlib.Path, wall: pathlib.Path, tmp_path: pathlib.Path
+) -> None:
     part = panel(tab, "Image")
-    give(part, "Source picture", wall)
-    give(part, "Driving picture", material / "driving.png")
-    part.get_by_role("button", name="Reenact", exact=True).click()
-    tab.get_by_text(re.compile("The source picture: No face found")).wait_for()
-
-
-@pytest.mark.usefixtures("weights")
-def test_example_runs_when_clicked(tab: Any) -> None:
-    part = panel(tab, "Image")
-    # options that were looked at, and left as they are, change nothing
+    # opening the options and leaving them as they are changes nothing
     part.get_by_role("button", name="Options").click()
     part.get_by_label("Face in the source").wait_for()
     part.locator(".gallery-item").first.click()
     wait_for_result(part)
-
-
-@pytest.mark.usefixtures("weights")
-def test_text_named_png_gets_a_message_even_after_an_example(tab: Any, tmp_path: pathlib.Path) -> None:
     (tmp_path / "letter.png").write_text("To whom it may concern")
-    part = panel(tab, "Image")
-    part.locator(".gallery-item").first.click()
-    wait_for_result(part)
-    part.get_by_role("button", name="Remove Image").first.click()
-    give(part, "Source picture", tmp_path / "letter.png", shown=False)
-    part.get_by_role("button", name="Reenact", exact=True).click()
-    tab.get_by_text(re.compile("The source picture holds text, not a picture")).wait_for()
+    for path, said in ((tmp_path / "letter.png", "holds text, not a picture"), (wall, ": No face found")):
+        part.get_by_role("button", name="Remove Image").first.click()
+        give(part, "Source picture", path, shown=path == wall)
+        part.get_by_role("button", name="Reenact", exact=True).click()
+        tab.get_by_text(re.compile(f"The source picture{said}")).wait_for()
 
 
-@pytest.mark.usefixtures("weights")
+@pytest.mark.usefixtures("all_weights")
 def test_clip_is_played_and_can_be_downloaded(tab: Any, material: pathlib.Path, tmp_path: pathlib.Path) -> None:
     part = panel(tab, "Video")
     give(part, "Source picture", material / "source.png")
@@ -129,16 +120,7 @@ def test_clip_is_played_and_can_be_downloaded(tab: Any, material: pathlib.Path, 
         assert reader.info.fps == 25
 
 
-@pytest.mark.usefixtures("weights")
-def test_clip_for_a_faceless_picture_gets_a_message(tab: Any, material: pathlib.Path, wall: pathlib.Path) -> None:
-    part = panel(tab, "Video")
-    give(part, "Source picture", wall)
-    give(part, "Driving clip", material / "driving.mp4")
-    part.get_by_role("button", name="Reenact the clip").click()
-    tab.get_by_text(re.compile("The source picture: No face found")).wait_for()
-
-
-@pytest.mark.usefixtures("weights")
+@pytest.mark.usefixtures("all_weights")
 def test_stop_ends_a_clip_without_alarm(tab: Any, material: pathlib.Path, tmp_path: pathlib.Path) -> None:
     frames = [swayed(read_image(material / "source.png").rgb, 3 * np.sin(i / 9), 0) for i in range(50)] * 12
     part = panel(tab, "Video")

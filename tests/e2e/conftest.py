@@ -4,7 +4,6 @@ import dataclasses
 import pathlib
 from collections.abc import Callable
 from fractions import Fraction
-from typing import Any
 
 import av
 import cv2
@@ -21,37 +20,9 @@ def weights(embedded: Callable[[str], pathlib.Path]) -> dict[str, pathlib.Path]:
 
 
 @pytest.fixture(scope="session")
-def editing(
-    weights: dict[str, pathlib.Path], embedded: Callable[[str], pathlib.Path], tmp_path_factory: pytest.TempPathFactory
-) -> Callable[[str], Any]:
-    """Loads an engine by its system's id; the editor's with random weights where none are embedded."""
-    from reenact.pipeline import load_engine
-
-    def load(system: str) -> Any:
-        if system != "facegan" or (embedded("geometry").parent / "facegan" / "model.safetensors").is_file():
-            return load_engine(system)
-        folder = tmp_path_factory.mktemp("facegan")
-        write_random_facegan(folder)
-        return load_engine(system, checkpoint=folder)
-
-    return load
-
-
-@pytest.fixture(scope="session")
-def turning(
-    weights: dict[str, pathlib.Path], embedded: Callable[[str], pathlib.Path], tmp_path_factory: pytest.TempPathFactory
-) -> Callable[[str], Any]:
-    """Loads an engine by its system's id; that of large poses untrained where no weights are embedded."""
-    from reenact.pipeline import load_engine
-
-    def load(system: str) -> Any:
-        if system != "dual_generator" or (embedded("geometry").parent / system / "model.safetensors").is_file():
-            return load_engine(system)
-        folder = tmp_path_factory.mktemp("dual_generator")
-        write_untrained_dual_generator(folder)
-        return load_engine(system, checkpoint=folder)
-
-    return load
+def all_weights(weights: dict[str, pathlib.Path], embedded: Callable[[str], pathlib.Path]) -> dict[str, pathlib.Path]:
+    """Folders of all that the editor and the large-pose mode need, too."""
+    return weights | {name: embedded(name) for name in ("facegan", "dual_generator", "perception/parser")}
 
 
 def write_untrained_dual_generator(folder: pathlib.Path) -> None:

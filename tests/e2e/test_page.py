@@ -28,6 +28,15 @@ ENDPOINTS = {
         + ["driving_face", "system", "mode"],
         ["Downloadbutton", "Video", "Textbox"],
     ),
+    "/edit": (
+        ["source", "settings", "mode", "background", "background_picture", "paste_back", "source_face", "system"],
+        ["Downloadbutton", "Textbox"],
+    ),
+    "/turntable": (
+        ["source", "seconds", "from_yaw", "to_yaw", "kind", "paste_back", "source_face", "settings", "mode"]
+        + ["background", "background_picture", "system"],
+        ["Downloadbutton", "Textbox"],
+    ),
     "/stop": ([], ["Textbox"]),
 }
 """Programs of others call these by name: add at the end, take nothing away."""
@@ -40,7 +49,7 @@ def cache(tmp_path_factory: pytest.TempPathFactory) -> pathlib.Path:
 
 @pytest.fixture(scope="module")
 def address(cache: pathlib.Path) -> Iterator[str]:
-    with served_page(cache) as url:
+    with served_page(cache, max_seconds=30.0) as url:
         yield url
 
 
@@ -57,21 +66,13 @@ def given(path: pathlib.Path) -> Any:
 
 def test_endpoints_and_their_parameters_are_stable(client: Any) -> None:
     named = client.view_api(return_format="dict", print_info=False)["named_endpoints"]
-    seen = {
-        name: (
-            [parameter["parameter_name"] for parameter in endpoint["parameters"]],
-            [value["component"] for value in endpoint["returns"]],
-        )
-        for name, endpoint in named.items()
-    }
-    assert seen == ENDPOINTS
-
-
-def test_options_have_defaults_and_pictures_have_none(client: Any) -> None:
-    named = client.view_api(return_format="dict", print_info=False)["named_endpoints"]
-    for name in ("/reenact_image", "/reenact_video"):
-        needed = [each["parameter_name"] for each in named[name]["parameters"] if not each["parameter_has_default"]]
-        assert needed == ["source", "driving"]
+    for name, (parameters, returns) in ENDPOINTS.items():
+        described = named[name]["parameters"]
+        assert [each["parameter_name"] for each in described] == parameters
+        assert [value["component"] for value in named[name]["returns"]] == returns
+        needed = [each["parameter_name"] for each in described if not each["parameter_has_default"]]
+        assert needed == [each for each in parameters[:2] if each in ("source", "driving")]
+    assert set(named) == set(ENDPOINTS)
 
 
 def test_missing_picture_is_asked_for(client: Any) -> None:
@@ -97,7 +98,8 @@ class TestWithWeights:
         assert np.array_equal(read_image(before).rgb, source)
         assert np.array_equal(read_image(after).rgb, result)
         assert text.startswith("Done in ")
-        assert text.endswith("512 × 512 pixels.")
+        assert "512 × 512 pixels.\nDrawn by Correspondence (standard): no face is turned by more than 45°." in text
+        assert "\nWeights of Correspondence: embedded correspondence (sha256 " in text
 
     def test_crop_alone_is_a_square_of_the_network_size_or_more(self, client: Any, material: pathlib.Path) -> None:
         file, (before, _), _ = client.predict(
@@ -134,6 +136,21 @@ class TestWithWeights:
         )
         with VideoReader(file) as reader:
             assert (reader.info.width, reader.info.height) == (3 * 512, 512)
+
+    def test_picture_in_place_of_a_clip_is_called_the_driving_file(self, client: Any, material: pathlib.Path) -> None:
+        picture = given(material / "source.png")
+        with pytest.raises(gradio_client.exceptions.AppError) as caught:
+            client.predict(picture, picture, api_name="/reenact_video")
+        assert str(caught.value) == "The driving file is a picture (PNG); a video is needed here."
+
+    def test_clip_beyond_the_limit_of_the_host_is_refused(
+        self, client: Any, material: pathlib.Path, tmp_path: pathlib.Path
+    ) -> None:
+        clip = write_clip(tmp_path / "long.mp4", [np.zeros((32, 32, 3), np.uint8)] * (31 * 25))
+        with pytest.raises(
+            gradio_client.exceptions.AppError, match="lasts 31.0 s; this page takes clips of up to 30 s"
+        ):
+            client.predict(given(material / "source.png"), given(clip), api_name="/reenact_video")
 
     def test_picture_without_a_face_is_named(
         self, client: Any, material: pathlib.Path, tmp_path: pathlib.Path, cache: pathlib.Path

@@ -69,6 +69,7 @@ def write_clip(
     progress: Progress,
     should_stop: ShouldStop,
     warnings: tuple[str, ...],
+    system: str | None,
 ) -> VideoResult:
     """Draw and write a clip frame by frame; the file appears complete or not at all.
 
@@ -82,6 +83,7 @@ def write_clip(
         progress: called after every frame.
         should_stop: called before every frame.
         warnings: for the result.
+        system: for the result.
 
     Raises:
         StoppedError: `should_stop` returned True.
@@ -102,4 +104,5 @@ def write_clip(
         frame_count=writer.frame_count,
         missing=(),
         warnings=warnings,
+        system=system,
     )

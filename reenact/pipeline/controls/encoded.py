@@ -42,7 +42,7 @@ class EncodedFace:
             system: one that can pose; its identities hold `rgb` (network's side) and `native_rgb` (the crop's own).
             paste_back: whether results are whole source pictures.
         """
-        self.source, self._system = source, system
+        self.source, self._system, self.system_id = source, system, system.system
         self.reading = FaceReading.from_controls(system.read_controls(source.identity))
         self._crop_from_frame = source.image.crop_from_frame[0].cpu()
         self._paste = PasteBack(source.frame, self._crop_from_frame, source.crop_px) if paste_back else None

@@ -82,7 +82,13 @@ class EditSession:
         if cutout is not None:
             rgb, matte = cutout.replace(drawn.rgb, drawn.changed, behind)
             alpha = matte if behind is None else None
-        return ImageResult(rgb=rgb, alpha=alpha, source=face.still(preview=preview), warnings=self.warnings + notes)
+        return ImageResult(
+            rgb=rgb,
+            alpha=alpha,
+            source=face.still(preview=preview),
+            warnings=self.warnings + notes,
+            system=face.system_id if notes else None,
+        )
 
     def animate(
         self,
@@ -126,6 +132,7 @@ class EditSession:
             progress=progress,
             should_stop=should_stop,
             warnings=self.warnings + notes,
+            system=face.system_id if notes else None,
         )
 
     def turntable(
@@ -176,6 +183,7 @@ class EditSession:
             progress=progress,
             should_stop=should_stop,
             warnings=self.warnings + notes,
+            system=face.system_id if notes else None,
         )
 
     def _drawing_face(self, targets: Sequence[FaceReading]) -> tuple[EncodedFace, tuple[str, ...]]:

@@ -1,61 +1,88 @@
-"""The page as it is built, without serving it."""
+"""The page as it is built, without serving it, and the options of the host."""
 
 import pathlib
 import subprocess
 import sys
+from fractions import Fraction
 from typing import Any
 
 import gradio as gr
 import pytest
 
+import app
+from reenact.errors import CheckpointError
 from reenact.space import examples
 from reenact.space.models import Models
 from reenact.space.page import build_page, launch_options
+from reenact.space.video_tab import VideoTab
+from reenact.space.widgets.runs import Clock, Runs
+
+REPOSITORY = pathlib.Path(__file__).resolve().parents[3]
+
+
+def build(**options: Any) -> gr.Blocks:
+    return build_page(Models(lambda system: pytest.fail("building loads nothing")), **options)
 
 
 @pytest.fixture(scope="module")
 def page() -> gr.Blocks:
-    def load(system: str) -> Any:
-        raise AssertionError("building the page loads nothing")
-
-    return build_page(Models(load), editor=False, large_pose=False)
+    return build()
 
 
-def labels(page: gr.Blocks) -> list[str]:
-    return [label for block in page.blocks.values() if isinstance(label := getattr(block, "label", None), str)]
+def labels(page: gr.Blocks, kind: type = gr.blocks.Block) -> list[Any]:
+    return [getattr(block, "label", None) for block in page.blocks.values() if isinstance(block, kind)]
 
 
-def test_inputs_are_labelled(page: gr.Blocks) -> None:
-    assert {"Source picture", "Driving picture", "Driving clip", "Before and after", "Result", "Notes"} <= {
-        *labels(page)
-    }
-
-
-def test_pictures_come_from_files_webcam_and_clipboard(page: gr.Blocks) -> None:
-    pictures = [block for block in page.blocks.values() if isinstance(block, gr.Image)]
-    assert len(pictures) == 3
+def test_inputs_are_labelled_and_come_from_files_webcam_and_clipboard(page: gr.Blocks) -> None:
+    shown = {"Source picture", "Driving picture", "Driving clip", "Before and after", "Result", "Notes"}
+    assert shown <= {*labels(page)}
+    pictures = [each for each in page.blocks.values() if isinstance(each, gr.Image) and each.label.endswith("picture")]
+    assert len(pictures) == 5
     assert all(set(picture.sources) == {"upload", "webcam", "clipboard"} for picture in pictures)
 
 
 def test_results_are_not_compressed_again(page: gr.Blocks) -> None:
-    (slider,) = (block for block in page.blocks.values() if isinstance(block, gr.ImageSlider))
-    assert slider.format == "png"
+    assert {each.format for each in page.blocks.values() if isinstance(each, gr.ImageSlider)} == {"png"}
 
 
-def test_nothing_is_kept_and_nobody_is_told() -> None:
+def test_nothing_is_kept_and_nothing_is_reported(page: gr.Blocks) -> None:
     options = launch_options()
     assert options["run_history"] is False
     assert options["share"] is False
-
-
-def test_old_files_are_deleted(page: gr.Blocks) -> None:
     every_s, after_s = page.delete_cache or (0, 0)
-    assert every_s + after_s <= 5400  # what the About tab promises
-    assert every_s > 0
+    assert 0 < every_s + after_s <= 5400  # what the About tab promises
 
 
 def test_building_a_component_leaves_no_stub_file(page: gr.Blocks) -> None:
-    assert list((pathlib.Path(__file__).resolve().parents[3] / "reenact").rglob("*.pyi")) == []
+    assert list((REPOSITORY / "reenact").rglob("*.pyi")) == []
+
+
+@pytest.mark.parametrize("installed", [True, False])
+def test_large_poses_and_the_editor_are_offered_where_their_weights_are_installed(
+    tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch, installed: bool
+) -> None:
+    for system in ("correspondence", "facegan", "dual_generator")[: 3 if installed else 1]:
+        (tmp_path / system).mkdir()
+        (tmp_path / system / "model.safetensors").touch()
+    monkeypatch.setattr("reenact.space.models.EMBEDDED", tmp_path)
+    page = build()
+    modes = [each for each in page.blocks.values() if isinstance(each, gr.Radio) and each.choices[0][0] == "Automatic"]
+    public = {each.api_name for each in page.fns.values() if each.api_visibility == "public" and each.api_name}
+    assert labels(page, gr.Tab) == ["Image", "Video", *["Editor"] * installed, "About"]
+    assert [mode.visible for mode in modes[:2]] == [installed, installed]
+    assert public == {"reenact_image", "reenact_video", "stop"} | ({"edit", "turntable"} if installed else set())
+
+
+def test_limit_of_the_host_is_shown() -> None:
+    texts = [each.value for each in build(max_seconds=12.0).blocks.values() if isinstance(each, gr.Markdown)]
+    assert "Driving clips may last up to 12 seconds." in texts
+
+
+def test_clip_that_is_longer_than_it_declares_is_stopped_at_the_limit() -> None:
+    report = VideoTab(Models(), Runs(), max_seconds=2.0)._reporter(Clock(), gr.Progress(), Fraction(10))
+    report(20, 0, "frames")
+    with pytest.raises(gr.Error, match="longer than it declares; this page takes clips of up to 2 s"):
+        report(25, 0, "frames")
 
 
 def test_examples_are_the_projects_own() -> None:
@@ -70,5 +97,60 @@ def test_examples_are_the_projects_own() -> None:
 def test_page_is_built_before_the_networks_are_imported() -> None:
     """They take seconds, which the visitor's browser can use."""
     code = "import sys, app; sys.exit('torch' in sys.modules)"
-    repository = pathlib.Path(__file__).resolve().parents[3]
-    assert subprocess.run([sys.executable, "-c", code], cwd=repository, check=False).returncode == 0
+    assert subprocess.run([sys.executable, "-c", code], cwd=REPOSITORY, check=False).returncode == 0
+
+
+@pytest.fixture
+def started(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
+    """Facts of the page that `app.main` builds; it is not served, and no weights are loaded."""
+    facts: dict[str, Any] = {}
+
+    class Recorded(Models):
+        def __init__(self, **options: Any) -> None:
+            super().__init__(self.refuse, **options)
+            facts.update(options)
+
+        def refuse(self, system: str, checkpoint: str | None = None) -> Any:
+            raise CheckpointError(f"No repository {checkpoint} on the Hub")
+
+        def warm_up(self) -> list[Any]:
+            return []
+
+    def build_page(models: Models, **options: Any) -> Any:
+        facts.update(options)
+        return type("Page", (), {"launch": lambda self, **_: None})()
+
+    monkeypatch.setattr(app, "Models", Recorded)
+    monkeypatch.setattr(app, "build_page", build_page)
+    for name in ("WEIGHTS", "REQUIRE_WEIGHTS", "MAX_SECONDS"):
+        monkeypatch.delenv(f"REENACT_{name}", raising=False)
+    return facts
+
+
+def test_options_of_the_host_have_variables_and_the_command_line_wins(
+    started: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    app.main([])
+    assert started == {"weights": {}, "require": False, "max_seconds": None}
+    monkeypatch.setenv("REENACT_WEIGHTS", "correspondence=anna/faces@v1, facegan=anna/edits")
+    monkeypatch.setenv("REENACT_MAX_SECONDS", "30")
+    app.main(["--weights", "correspondence=anna/other"])
+    assert started["weights"] == {"correspondence": "anna/other", "facegan": "anna/edits"}
+    assert started["max_seconds"] == 30.0
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["--weights", "anna/faces"], "Error: Weights are set to 'anna/faces'; write SYSTEM="),
+        (["--weights", "facegan=anna/a", "--require-weights"], "Error: No repository anna/a on the Hub"),
+        (["--max-seconds", "0"], "argument --max-seconds: invalid"),
+    ],
+)
+def test_page_that_cannot_be_served_as_the_host_wants_ends_with_one_line(
+    started: dict[str, Any], capsys: pytest.CaptureFixture[str], arguments: list[str], said: str
+) -> None:
+    with pytest.raises(SystemExit) as ended:
+        app.main(arguments)
+    assert ended.value.code == 2
+    assert said in capsys.readouterr().err

@@ -1,32 +1,29 @@
 import gradio as gr
 
-from reenact.space.runs import Runs
+from reenact.space.widgets.runs import Clock, Runs
+
+FIRST, SECOND = gr.Request(session_hash="a"), gr.Request(session_hash="b")
 
 
-def visitor(name: str) -> gr.Request:
-    return gr.Request(session_hash=name)
-
-
-def test_stop_reaches_the_runs_of_one_visitor_alone() -> None:
+def test_stop_reaches_only_the_current_runs_of_one_visitor() -> None:
     runs = Runs()
-    with runs.started(visitor("a")) as first, runs.started(visitor("a")) as second, runs.started(visitor("b")) as other:
+    with runs.started(FIRST) as first, runs.started(FIRST) as second, runs.started(SECOND) as other:
         assert not (first() or second() or other())
-        assert runs.stop(visitor("a")) == 2
-        assert first()
-        assert second()
-        assert not other()
+        assert runs.stop(FIRST) == "Stopped; nothing was written."
+        assert first() and second() and not other()
+    assert runs.stop(FIRST) == "Nothing is running."
+    with runs.started(FIRST) as later:
+        assert not later()
 
 
-def test_run_that_is_over_is_forgotten() -> None:
-    runs = Runs()
-    with runs.started(None):
-        pass
-    assert runs.stop(None) == 0
-
-
-def test_next_run_is_not_stopped_by_the_last_stop() -> None:
-    runs = Runs()
-    with runs.started(visitor("a")):
-        runs.stop(visitor("a"))
-    with runs.started(visitor("a")) as should_stop:
-        assert not should_stop()
+def test_time_left_follows_the_rate_since_the_first_report() -> None:
+    now = [0.0]
+    clock = Clock(lambda: now[0])
+    now[0] = 30.0  # loading does not count
+    assert clock.text(8, 108) == "Drawing"
+    now[0] = 32.0
+    assert clock.text(28, 108) == "Drawing, 8 s left"
+    assert clock.text(28, 1028) == "Drawing, 2 min left"
+    now[0] = 40.0
+    assert clock.text(108, 108) == "Drawing"
+    assert clock.seconds() == 40

@@ -1,4 +1,4 @@
-"""What the source's face does, as bars; and the sliders' way back to it."""
+"""What the source's face does, drawn as bars; reset buttons of the sliders go back to it."""
 
 import html
 import json
@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 import gradio as gr
 
-from reenact.space.controls import Control, Groups, named
+from reenact.space.widgets.sliders import CONTROLS, GROUPS, Control
 
 _CSS = """
 .reading { display: grid; grid-template-columns: 1fr; gap: 2px 12px; font-size: var(--text-sm); }
@@ -21,8 +21,8 @@ _CSS = """
 .reading .bar i { position: absolute; top: 0; bottom: 0; background: var(--color-accent); border-radius: 4px; }
 """
 
-# The button of gr.Slider goes back to what the slider showed when the browser drew it; here that is to be what the
-# source does, whichever source it is and whenever the slider was drawn.
+# The reset button of gr.Slider goes back to the value that the slider had when the browser first drew it. Here it goes
+# back to the source's own value.
 _RESET = """
 document.addEventListener("click", (event) => {
   const button = event.target.closest("[id^='SLIDER_ID'] [data-testid='reset-button']");
@@ -40,33 +40,24 @@ document.addEventListener("click", (event) => {
 
 
 def reading_bars(slider_id: str) -> gr.HTML:
-    """Empty; `bars` gives its value.
-
-    Args:
-        slider_id: what the ids of the tab's sliders begin with.
-    """
+    """Empty; `bars` gives its value. The ids of the sliders begin with `slider_id`."""
     script = _RESET.replace("SLIDER_ID", slider_id)
-    return gr.HTML("", css_template=_CSS, js_on_load=script, label="What the source's face does")
+    return gr.HTML("", css_template=_CSS, js_on_load=script, label="What the face does")
 
 
-def bars(values: Mapping[str, float], groups: Groups) -> str:
-    """A bar for every unit, two for those with sides, and one for every angle.
-
-    Args:
-        values: what the sliders show of the source.
-        groups: the sliders.
-    """
-    controls, parts = named(groups), list[str]()
-    for group, members in groups.items():
+def bars(values: Mapping[str, float]) -> str:
+    """HTML of a bar for every unit, two for those with sides, and one for every angle; `values` of all sliders."""
+    parts = list[str]()
+    for group, controls in GROUPS.items():
         parts.append(f"<h4>{html.escape(group)}</h4>")
-        parts += [_row(control, controls, values) for control in members if not control.is_side]
+        parts += [_row(control, values) for control in controls if not control.is_side]
     own = html.escape(json.dumps(dict(values)), quote=True)
     return f'<div class="reading" data-own="{own}">{"".join(parts)}</div>'
 
 
-def _row(control: Control, controls: Mapping[str, Control], values: Mapping[str, float]) -> str:
+def _row(control: Control, values: Mapping[str, float]) -> str:
     names = control.sides if control.sided else (control.name,)
-    drawn = "".join(_bar(controls[name], values[name]) for name in names)
+    drawn = "".join(_bar(CONTROLS[name], values[name]) for name in names)
     short = html.escape(control.label.partition(" (")[0])
     digits = 1 if control.step < 1 else 0
     return (

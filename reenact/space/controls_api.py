@@ -1,0 +1,185 @@
+"""The editor for programs: ``/edit`` gives a picture, ``/turntable`` a clip. The tab makes its files here, too."""
+
+import pathlib
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, Literal
+
+import gradio as gr
+
+from reenact.space.models import Models
+from reenact.space.widgets.answers import saved_picture
+from reenact.space.widgets.caches import Sessions
+from reenact.space.widgets.clip_part import MP4, TURNTABLE, saved_clip
+from reenact.space.widgets.editor_layout import Editor
+from reenact.space.widgets.events import PROGRAMS
+from reenact.space.widgets.inputs import chosen_face, given_file
+from reenact.space.widgets.runs import Runs
+from reenact.space.widgets.settings import Request, named_edit
+
+if TYPE_CHECKING:
+    from reenact.pipeline import EditSession, FaceEdit, ImageResult, VideoResult
+
+    MakeEdit = Callable[[EditSession], FaceEdit]
+
+BackgroundChoice = Literal["keep", "none", "picture"]
+SystemChoice = Literal["auto", "facegan", "dual_generator"]
+
+
+class ControlsApi:
+    """The endpoints, and the files of the tab."""
+
+    def __init__(self, models: Models, runs: Runs, sessions: Sessions) -> None:
+        self._models, self._runs, self._sessions = models, runs, sessions
+
+    def edit(
+        self,
+        source: str | None,
+        settings: Any = None,
+        mode: Literal["relative", "absolute"] = "relative",
+        background: BackgroundChoice = "keep",
+        background_picture: str | None = None,
+        paste_back: bool = True,
+        source_face: int = 0,
+        system: SystemChoice = "auto",
+    ) -> tuple[str, str]:
+        """Edit the expression of the face in a picture and rotate its head.
+
+        Args:
+            source: Picture of the face to edit.
+            settings: What to change. Either values by name: FACS Action Units ("1", "2", "4", "5", "6", "7", "9", "10",
+                "12", "14", "15", "17", "20", "23", "25", "26", "45"; "L" or "R" after 2, 12, 14, 15 and 45 for the
+                person's left or right side) with intensities up to 5, and "yaw" with degrees up to 90, "pitch" and
+                "roll" up to 45, such as {"12": 3.5, "45L": 5, "yaw": 20}. Or the content of a settings file that the
+                page or ``reenact edit --save`` wrote. What is not named stays as in the source.
+            mode: "relative" adds values by name to what the source's face does, "absolute" replaces it. A settings file
+                holds its own mode.
+            background: "keep" the source's own, "none" for a transparent one, or "picture" for the given picture.
+            background_picture: The picture behind the person, for background "picture".
+            paste_back: Whether to return the whole source picture; otherwise only the square around the face.
+            source_face: Which of several faces of the source; 1 is the largest, 0 takes the largest.
+            system: "facegan" draws expressions and small rotations, "dual_generator" large rotations; "auto" chooses.
+
+        Returns:
+            The result as a PNG file; notes.
+        """
+        given = _request(source, source_face, paste_back, system, background, background_picture)
+        return self.saved_picture(given, lambda _: named_edit(settings, mode=mode))
+
+    def turntable(
+        self,
+        source: str | None,
+        seconds: float | int = 3,
+        from_yaw: float | int = -90,
+        to_yaw: float | int = 90,
+        kind: Literal["MP4", "GIF"] = "MP4",
+        paste_back: bool = True,
+        source_face: int = 0,
+        settings: Any = None,
+        mode: Literal["relative", "absolute"] = "relative",
+        background: BackgroundChoice = "keep",
+        background_picture: str | None = None,
+        system: SystemChoice = "auto",
+        progress: gr.Progress = gr.Progress(),  # noqa: B008 - gradio finds it by its default
+        request: gr.Request | None = None,
+    ) -> tuple[str, str]:
+        """Make a clip in which the head in a picture rotates from one profile to the other.
+
+        Args:
+            source: Picture of the head to rotate.
+            seconds: Length of the clip.
+            from_yaw: Yaw in the first frame, degrees towards the person's left, -90 to 90.
+            to_yaw: The same for the last frame.
+            kind: "MP4" or "GIF".
+            paste_back: Whether to return the whole source picture; otherwise only the square around the face.
+            source_face: Which of several faces of the source; 1 is the largest, 0 takes the largest.
+            settings: Action Units, pitch and roll of all frames, as for `/edit`; a yaw in it is ignored.
+            mode: As for `/edit`.
+            background: "keep" the source's own, or "picture" for the given picture; a clip cannot be transparent.
+            background_picture: The picture behind the person, for background "picture".
+            system: As for `/edit`.
+            progress: Shown while it runs.
+            request: Tells visitors apart, so that `/stop` stops only their own runs.
+
+        Returns:
+            The clip as a file; notes.
+        """
+        return self.saved_clip(
+            _request(source, source_face, paste_back, system, background, background_picture),
+            lambda _: named_edit(settings, mode=mode),
+            motion=TURNTABLE,
+            timing={"seconds": float(seconds), "from_yaw_deg": float(from_yaw), "to_yaw_deg": float(to_yaw)},
+            kind=kind,
+            progress=progress,
+            request=request,
+        )
+
+    def saved_picture(self, given: Request, make_edit: "MakeEdit") -> tuple[str, str]:
+        """Draw an edit at the picture's full size; returns path and notes."""
+
+        def draw() -> "ImageResult":
+            session = self._sessions.open(given)
+            return session.render(make_edit(session), background=given.full_background())
+
+        return saved_picture(draw, source=given.source, done="edited", names=given.names, models=self._models)
+
+    def saved_clip(
+        self,
+        given: Request,
+        make_edit: "MakeEdit",
+        *,
+        motion: str,
+        timing: dict[str, float],
+        kind: str,
+        progress: gr.Progress,
+        request: gr.Request | None,
+    ) -> tuple[str, str]:
+        """Draw a clip of an edit; returns path and notes. `motion` and `kind`: see `clip_part`."""
+
+        def draw(out: pathlib.Path, report: Any, should_stop: Any) -> "VideoResult":
+            session = self._sessions.open(given)
+            edit, background = make_edit(session), given.full_background()
+            options: dict[str, Any] = {"progress": report, "should_stop": should_stop, **timing}
+            if motion == TURNTABLE:
+                return session.turntable(out, edit=edit, background=background, **options)
+            return session.animate(edit, out, background=background, **options)
+
+        return saved_clip(
+            draw,
+            source=given.source,
+            kind=kind,
+            done="turntable" if motion == TURNTABLE else "edited",
+            names=given.names,
+            models=self._models,
+            runs=self._runs,
+            progress=progress,
+            request=request,
+        )
+
+    def build(self, editor: Editor) -> None:
+        """Offer the endpoints to programs; visitors do not see them."""
+        settings = gr.JSON(label="Settings", visible=False)
+        mode = gr.Radio(["relative", "absolute"], value="relative", label="Mode", visible=False)
+        seconds = gr.Number(label="Seconds", value=3, visible=False)
+        ends = [gr.Number(label=name, value=yaw, visible=False) for name, yaw in (("From yaw", -90), ("To yaw", 90))]
+        kind = gr.Radio(["MP4", "GIF"], value=MP4, label="Format", visible=False)
+        file, text = gr.DownloadButton("Result", visible=False), gr.Textbox(label="Notes", visible=False)
+        call = gr.Button("Edit", visible=False)
+        source, edit = editor.source.picture, editor.edit
+        framing, background = [edit.paste_back, edit.face], [edit.background, edit.background_picture]
+        edited = [source, settings, mode, *background, *framing, edit.system]
+        turned = [source, seconds, *ends, kind, *framing, settings, mode, *background, edit.system]
+        call.click(self.edit, edited, [file, text], api_name="edit", **PROGRAMS)
+        call.click(self.turntable, turned, [file, text], api_name="turntable", **PROGRAMS)
+
+
+def _request(
+    source: str | None, face: int, paste_back: bool, system: str, background: str, picture: str | None
+) -> Request:
+    return Request(
+        source=given_file(source, "source picture"),
+        face=chosen_face(face),
+        paste_back=paste_back,
+        system=system,
+        background=background,
+        picture=picture,
+    )

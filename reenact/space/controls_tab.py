@@ -1,0 +1,241 @@
+"""Editor tab: Action Units, head angles and background of a face, set with sliders."""
+
+import pathlib
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+import gradio as gr
+
+from reenact.space.controls_api import ControlsApi
+from reenact.space.models import Models
+from reenact.space.widgets.answers import errors_as_messages, notes, result_folder, result_name
+from reenact.space.widgets.caches import Previews, Recent, Sessions, content_of, small_picture
+from reenact.space.widgets.clip_part import shown_clip
+from reenact.space.widgets.editor_layout import Editor, panel_updates, slider_updates
+from reenact.space.widgets.events import DRAWING, FILES, LAST_ONE, MOVING, QUICK, save_in_browser
+from reenact.space.widgets.reading import bars
+from reenact.space.widgets.runs import Runs
+from reenact.space.widgets.settings import (
+    KEEP,
+    PICTURE,
+    Request,
+    applied,
+    edit_of,
+    read_settings,
+    values_of,
+    with_sides_apart,
+    with_sides_together,
+)
+from reenact.space.widgets.sliders import CONTROLS, VIEWS, sided_units
+
+if TYPE_CHECKING:
+    from reenact.media import Picture
+    from reenact.pipeline import EditSession, FaceEdit
+
+_SHOWN_EDIT = 1 + len(CONTROLS) + 2 * len(list(sided_units()))
+"""Length of `Editor.shown_edit`."""
+
+
+class ControlsTab:
+    """The handlers behind the sliders and buttons."""
+
+    def __init__(self, models: Models, runs: Runs, *, sessions: Sessions | None = None) -> None:
+        self._sessions = sessions or Sessions(models)
+        self._runs = runs
+        self._api = ControlsApi(models, runs, self._sessions)
+        self._previews = Previews()
+        self._backgrounds: Recent[Picture] = Recent()
+
+    def forget(self, request: gr.Request | None) -> None:
+        """Delete the previews of a visitor who left."""
+        self._previews.forget(request)
+
+    def open(self, request: gr.Request, *inputs: Any) -> list[Any]:
+        """Read what the face in the source does, and show it on the sliders."""
+        if inputs[0] is None:
+            return [gr.skip()] * (7 + _SHOWN_EDIT)
+        given = Request.read(inputs)
+        with errors_as_messages(given.names):
+            from reenact.pipeline import FaceEdit
+
+            session = self._session(given)
+            own = values_of(session.reading)
+            pair = self._draw_preview(request, given, session, FaceEdit())
+        height, width = session.still.shape[:2]
+        text = notes([f"The source has {width} × {height} pixels."], session.warnings, given.names)
+        return [*panel_updates(source=True), bars(own), pair, text, *slider_updates(own, apart=False)]
+
+    def preview(self, request: gr.Request, *inputs: Any) -> tuple[str, str]:
+        """Source and result at the network's size."""
+        given = Request.read(inputs)
+        with errors_as_messages(given.names):
+            session = self._session(given)
+            return self._draw_preview(request, given, session, self._edit(given, session))
+
+    def reset(self, *inputs: Any) -> list[Any]:
+        """Set all sliders back to what the source does."""
+        given = Request.read(inputs)
+        with errors_as_messages(given.names):
+            return slider_updates(values_of(self._session(given).reading), apart=given.apart)
+
+    def split_sides(self, *inputs: Any) -> list[Any]:
+        """Show one slider or two for units with sides; the face stays as it is."""
+        given = Request.read(inputs)
+        with errors_as_messages(given.names):
+            own = values_of(self._session(given).reading)
+        values = (with_sides_apart if given.apart else with_sides_together)(given.values, own)
+        return slider_updates(values, apart=given.apart)
+
+    def show_preset(self, name: str) -> Callable[..., list[Any]]:
+        """A handler that shows a preset of the source's own face on the sliders."""
+
+        def show(*inputs: Any) -> list[Any]:
+            given = Request.read(inputs)
+            with errors_as_messages(given.names):
+                from reenact.pipeline import PRESETS
+
+                return self._shown(given, PRESETS[name])
+
+        return show
+
+    def load_settings(self, file: str | None, *inputs: Any) -> list[Any]:
+        """Show the edit of a settings file on the sliders."""
+        if file is None:
+            return [gr.skip()] * _SHOWN_EDIT
+        given = Request.read(inputs)
+        with errors_as_messages(given.names):
+            return self._shown(given, read_settings(file))
+
+    def save_settings(self, saved_mode: str, *inputs: Any) -> str:
+        """Write the edit to a settings file."""
+        given = Request.read(inputs)
+        with errors_as_messages(given.names), result_folder() as folder:
+            edit = self._edit(given, self._session(given), relative=saved_mode == "relative")
+            out = folder / result_name(given.source, ".json", done="edit")
+            out.write_text(edit.to_json(), encoding="utf-8")
+            return str(out)
+
+    def save_picture(self, *inputs: Any) -> tuple[str, str]:
+        """Draw the edit at the picture's full size and write it as PNG."""
+        given = Request.read(inputs)
+        return self._api.saved_picture(given, lambda session: self._edit(given, session))
+
+    def make_clip(
+        self,
+        motion: str,
+        seconds: float | int,
+        kind: str,
+        progress: gr.Progress = gr.Progress(),  # noqa: B008 - gradio finds it by its default
+        request: gr.Request | None = None,
+        *inputs: Any,
+    ) -> list[Any]:
+        """A clip from the source to the edit and back, or from one profile to the other."""
+        given = Request.read(inputs)
+        return shown_clip(
+            *self._api.saved_clip(
+                given,
+                lambda session: self._edit(given, session),
+                motion=motion,
+                timing={"seconds": float(seconds)},
+                kind=kind,
+                progress=progress,
+                request=request,
+            )
+        )
+
+    def stop(self, request: gr.Request | None = None) -> str:
+        """Stop the clip that is being made."""
+        return self._runs.stop(request)
+
+    def build(self) -> None:
+        """Create and connect the components; inside a `gr.Tab`."""
+        editor = Editor()
+        self._connect_source(editor)
+        self._connect_sliders(editor)
+        self._connect_files(editor)
+        self._api.build(editor)
+
+    def _connect_source(self, editor: Editor) -> None:
+        """Open every source that is given; hide the last one meanwhile."""
+        source, comparison = editor.source, editor.preview.comparison
+
+        def load(index: int) -> str:
+            return source.portraits[index]
+
+        def hide() -> list[Any]:
+            return [*panel_updates(source=False), None]
+
+        source.example.click(load, source.example, source.picture, show_progress="hidden", **QUICK)
+        outputs = [*editor.panels, source.reading, comparison, editor.preview.notes, *editor.shown_edit]
+        changes = [source.picture.change, editor.edit.face.change]
+        gr.on(changes, hide, outputs=[*editor.panels, comparison], **QUICK).then(
+            self.open, editor.inputs, outputs, show_progress_on=source.picture, **DRAWING
+        )
+
+    def _connect_sliders(self, editor: Editor) -> None:
+        """Draw a preview after every change of the edit."""
+        edit, load, inputs, shown = editor.edit, editor.preview.load_settings, editor.inputs, editor.shown_edit
+        drawn: dict[str, Any] = {
+            "fn": self.preview,
+            "inputs": inputs,
+            "outputs": editor.preview.comparison,
+            **LAST_ONE,
+        }
+        moves = [slider.input for slider in edit.sliders.values()]
+        gr.on([*moves, edit.background.input, edit.background_picture.change, edit.system.input], **drawn)
+
+        def show_picture(choice: str) -> dict[str, Any]:
+            return gr.update(visible=choice == PICTURE)
+
+        edit.background.input(show_picture, edit.background, edit.background_panel, **QUICK)
+        changes = [
+            edit.reset.click(self.reset, inputs, shown, **MOVING),
+            edit.apart.input(self.split_sides, inputs, shown, **MOVING),
+            load.upload(self.load_settings, [load, *inputs], shown, **MOVING),
+            *(button.click(self.show_preset(name), inputs, shown, **MOVING) for name, button in edit.presets.items()),
+        ]
+        for name, button in edit.views.items():
+            angles = [edit.sliders[angle] for angle in VIEWS["Front"]]
+            changes.append(button.click(_view(name), outputs=angles, **MOVING))
+        for change in changes:
+            change.success(**drawn)
+
+    def _connect_files(self, editor: Editor) -> None:
+        preview, inputs = editor.preview, editor.inputs
+        picture = preview.save_picture.click(
+            self.save_picture, inputs, [preview.saved, preview.notes], show_progress_on=preview.notes, **FILES
+        )
+        settings = preview.save_settings.click(
+            self.save_settings, [editor.edit.saved_mode, *inputs], preview.saved, **MOVING
+        )
+        for ran in (picture, settings):
+            save_in_browser(ran, preview.saved)
+        editor.edit.clip.connect(self.make_clip, self.stop, inputs=inputs, text=preview.notes)
+
+    def _session(self, given: Request) -> "EditSession":
+        return self._sessions.open(given)
+
+    def _edit(self, given: Request, session: "EditSession", *, relative: bool = False) -> "FaceEdit":
+        return edit_of(given.values, values_of(session.reading), apart=given.apart, relative=relative)
+
+    def _draw_preview(
+        self, request: gr.Request | None, given: Request, session: "EditSession", edit: "FaceEdit"
+    ) -> tuple[str, str]:
+        background: Any = None if given.background in (KEEP, PICTURE) else given.background
+        if given.background == PICTURE and given.picture is not None:  # until there is one, the source's own is shown
+            path = pathlib.Path(given.picture)
+            background = self._backgrounds.get(content_of(given.picture), lambda: small_picture(path))
+        result = session.render(edit, background=background, preview=True)
+        return self._previews.write(request, result)
+
+    def _shown(self, given: Request, edit: "FaceEdit") -> list[Any]:
+        values, apart = applied(edit, self._session(given).reading)
+        return slider_updates(values, apart=given.apart or apart)
+
+
+def _view(name: str) -> Callable[[], list[Any]]:
+    def show() -> list[Any]:
+        """Set some angles and leave the others."""
+        return [VIEWS[name].get(angle, gr.skip()) for angle in VIEWS["Front"]]
+
+    return show

@@ -1,0 +1,133 @@
+"""What a visitor reads and downloads: error messages, notes and result files."""
+
+import contextlib
+import html
+import logging
+import pathlib
+import re
+import secrets
+import shutil
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING
+
+import gradio as gr
+from gradio.utils import get_upload_folder
+
+from reenact.errors import Hint, ReenactError, StoppedError, with_hint
+from reenact.space.models import Models
+
+if TYPE_CHECKING:
+    from reenact.pipeline import ImageResult
+
+SOURCE_FACE, DRIVING_FACE = "Face in the source", "Face in the driver"
+MISSING_FACE = "Frames without a face"
+"""Labels of options that messages point to."""
+
+FileNames = Mapping[str, str]
+"""Paths of files on this server, and what messages call them: {"/tmp/x/me.png": "the source picture"}."""
+
+_HINTS = {
+    Hint.SOURCE_FACE: f"option “{SOURCE_FACE}”",
+    Hint.DRIVING_FACE: f"option “{DRIVING_FACE}”",
+    Hint.MISSING_FACE: f"option “{MISSING_FACE}”",
+}
+_RESULTS = "results"
+_LOG = logging.getLogger(__name__)
+
+
+@contextlib.contextmanager
+def errors_as_messages(names: FileNames) -> Iterator[None]:
+    """Turn every exception inside the block into a message for the visitor.
+
+    Raises:
+        gr.Error: in place of any exception.
+    """
+    try:
+        yield
+    except gr.Error:
+        raise
+    except StoppedError as error:
+        # the visitor pressed Stop and needs no alarm; a program that called the page does need the answer
+        raise gr.Error(str(error), visible=False, print_exception=False) from error
+    except ReenactError as error:
+        raise message(in_page_words(error, names)) from error
+    except Exception as error:
+        number = secrets.token_hex(3)
+        _LOG.exception("Internal error %s", number)
+        raise message(
+            f"Internal error; your files are not the cause. The server's log has details under {number}."
+        ) from error
+
+
+def message(text: str) -> gr.Error:
+    """An error to raise. It stays on the page until the visitor closes it."""
+    return gr.Error(html.escape(text, quote=False), duration=None, print_exception=False)
+
+
+def in_page_words(said: ReenactError | str, names: FileNames) -> str:
+    """An error or note of the package, without paths of this server, and with the label of the option that helps."""
+    text = with_hint(said, _HINTS)
+    for path, name in names.items():
+        text = text.replace(path, name)
+    return text[:1].upper() + text[1:]
+
+
+def notes(first: Sequence[str], warnings: Sequence[str], names: FileNames) -> str:
+    """Text of the box "Notes": the sentences of `first`, then the package's warnings, one per line."""
+    return "\n".join([*filter(None, first), *(f"Note: {in_page_words(warning, names)}" for warning in warnings)])
+
+
+@contextlib.contextmanager
+def result_folder() -> Iterator[pathlib.Path]:
+    """A new folder in the page's cache, which is emptied by age; removed at once if the block fails."""
+    folder = pathlib.Path(get_upload_folder()) / _RESULTS / secrets.token_hex(8)
+    folder.mkdir(parents=True)
+    try:
+        yield folder
+    except BaseException:
+        shutil.rmtree(folder, ignore_errors=True)
+        raise
+
+
+def result_name(source: str, suffix: str, *, done: str = "reenacted") -> str:
+    """A file name after the source's: "anna.jpg" gives "anna-reenacted.png"."""
+    stem = re.sub(r"[^\w.-]+", "-", pathlib.Path(source).stem).strip("-.")[:60]
+    return f"{stem or 'face'}-{done}{suffix}"
+
+
+def write_result(path: pathlib.Path, result: "ImageResult") -> str:
+    """Write a result as PNG, marked as synthetic; returns its size in words: "512 × 512 pixels"."""
+    from reenact.media import write_image
+    from reenact.pipeline.results import COMMENT
+
+    write_image(path, result.rgb, alpha=result.alpha, comment=COMMENT)
+    height, width = result.rgb.shape[:2]
+    return f"{width} × {height} pixels"
+
+
+def saved_picture(
+    draw: "Callable[[], ImageResult]", *, source: str, done: str, names: FileNames, models: Models
+) -> tuple[str, str]:
+    """Draw a picture at its full size and write it as PNG.
+
+    Args:
+        draw: gives the result.
+        source: path of the source picture.
+        done: what was done to it, for the file's name.
+        names: of files, for messages.
+        models: name the weights that drew.
+
+    Returns:
+        Path of the file; notes.
+
+    Raises:
+        gr.Error: in place of any exception.
+    """
+    with errors_as_messages(names), result_folder() as folder:
+        begun = time.perf_counter()
+        result = draw()
+        seconds = time.perf_counter() - begun
+        out = folder / result_name(source, ".png", done=done)
+        size = write_result(out, result)
+    return str(out), notes([f"Done in {seconds:.1f} s: {size}.", *models.notes(result.system)], result.warnings, names)

@@ -1,0 +1,110 @@
+"""The editor's clips: components, and how a clip is made, shown and stopped."""
+
+import pathlib
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+import gradio as gr
+from gradio.components import Component
+
+from reenact.space.models import Models
+from reenact.space.widgets.answers import FileNames, errors_as_messages, notes, result_folder, result_name
+from reenact.space.widgets.events import FILES, QUICK, allow_download
+from reenact.space.widgets.runs import Clock, Runs
+
+if TYPE_CHECKING:
+    from reenact.pipeline import VideoResult
+
+    Draw = Callable[[pathlib.Path, Callable[[int, int, str], None], Callable[[], bool]], VideoResult]
+    """Writes a clip, given its path, a progress callback and a function that says whether to stop."""
+
+MP4, GIF = "MP4", "GIF"
+EASED, TURNTABLE = "animation", "turntable"
+
+_MOTIONS = [("From the source to the edit and back", EASED), ("Turntable: from one profile to the other", TURNTABLE)]
+
+
+class ClipPart:
+    """Components in an accordion."""
+
+    def __init__(self) -> None:
+        with gr.Accordion("Clip", open=False):
+            self.motion = gr.Radio(_MOTIONS, value=EASED, label="Motion of the clip")
+            with gr.Row():
+                self.seconds = gr.Slider(0.5, 6, value=2, step=0.5, label="Seconds", min_width=160, scale=2)
+                self.kind = gr.Radio([MP4, GIF], value=MP4, label="Format", min_width=120, scale=1)
+            with gr.Row():
+                self.run = gr.Button("Make the clip", variant="primary", size="md", scale=3)
+                self.stop = gr.Button("Stop", variant="stop", size="md", scale=1, min_width=80)
+            self.video = gr.Video(label="Clip", interactive=False, autoplay=True, loop=True, buttons=[], height=320)
+            self.gif = gr.Image(label="Clip", interactive=False, buttons=[], height=320, visible=False, format="gif")
+            self.file = gr.DownloadButton("Download the clip", interactive=False)
+
+    def connect(
+        self, make: Callable[..., list[Any]], stop: Callable[..., str], *, inputs: list[Component], text: gr.Textbox
+    ) -> None:
+        """Connect the buttons.
+
+        Args:
+            make: from motion, seconds, kind and the values of `inputs` to the result of `shown_clip`.
+            stop: stops it.
+            inputs: what the browser sends with every request.
+            text: shows the notes.
+        """
+        ran = self.run.click(
+            make,
+            [self.motion, self.seconds, self.kind, *inputs],
+            [self.video, self.gif, self.file, text],
+            show_progress_on=self.video,
+            **FILES,
+        )
+        allow_download(ran, self.file)
+        self.stop.click(stop, outputs=text, cancels=[ran], **QUICK)
+
+
+def shown_clip(path: str, text: str) -> list[Any]:
+    """Updates for the player, the picture of a GIF, the download and the notes."""
+    is_gif = path.endswith(".gif")
+    player = gr.update(value=None if is_gif else path, visible=not is_gif)
+    picture = gr.update(value=path if is_gif else None, visible=is_gif)
+    return [player, picture, path, text]
+
+
+def saved_clip(
+    draw: "Draw",
+    *,
+    source: str,
+    kind: str,
+    done: str,
+    names: FileNames,
+    models: Models,
+    runs: Runs,
+    progress: gr.Progress,
+    request: gr.Request | None,
+) -> tuple[str, str]:
+    """Make a clip that its visitor can stop.
+
+    Args:
+        draw: writes it.
+        source: path of the source picture.
+        kind: MP4 or GIF.
+        done: what was done to the source, for the file's name.
+        names: of files, for messages.
+        models: name the weights that drew.
+        runs: where the run is registered.
+        progress: shows it.
+        request: tells visitors apart.
+
+    Returns:
+        Path of the file; notes.
+
+    Raises:
+        gr.Error: in place of any exception.
+    """
+    clock = Clock()
+    with runs.started(request) as should_stop, errors_as_messages(names), result_folder() as folder:
+        progress(0, desc="Getting ready")
+        out = folder / result_name(source, f".{kind.lower()}", done=done)
+        result = draw(out, clock.reporter(progress), should_stop)
+    done = f"Done in {clock.seconds():.1f} s: {result.frame_count} frames, {result.width} × {result.height} pixels."
+    return str(result.path), notes([done, *models.notes(result.system)], result.warnings, names)

@@ -1,0 +1,218 @@
+"""The editor's components and where they stand: source and read-out, preview, sliders."""
+
+import math
+from typing import Any
+
+import gradio as gr
+from gradio.blocks import BlockContext
+from gradio.components import Component
+
+from reenact.space import examples
+from reenact.space.models import EDITING, LARGE_POSE
+from reenact.space.widgets.answers import SOURCE_FACE
+from reenact.space.widgets.clip_part import ClipPart
+from reenact.space.widgets.inputs import face_number, notes_box, paste_choice, picture_input
+from reenact.space.widgets.reading import reading_bars
+from reenact.space.widgets.settings import KEEP, NONE, PICTURE
+from reenact.space.widgets.sliders import CONTROLS, GROUPS, PRESET_NAMES, VIEWS, Control
+from reenact.systems.catalog import CATALOG
+
+SLIDER_ID = "editor-slider-"
+
+CSS = """
+@media (min-width: 1000px) {
+  .editor-middle { position: sticky; top: 12px; align-self: flex-start; }
+}
+@media (max-width: 999px) {
+  .editor-row > .editor-left, .editor-row > .editor-middle { display: contents; }
+  .editor-row > .editor-left > *, .editor-row > .editor-middle > *, .editor-row > .editor-right { width: 100%; }
+  .editor-files { order: 2; }
+  .editor-reading { order: 3; }
+  .editor-row > .editor-middle > .editor-preview { width: min(100%, 34vh); margin-inline: auto; }
+  .editor-preview {
+    position: sticky; top: 0; z-index: 200; --beside: var(--body-background-fill);
+    box-shadow: -50vw 0 0 var(--beside), 50vw 0 0 var(--beside) !important;
+  }
+}
+.editor-preview img { background: repeating-conic-gradient(#ddd 0 25%, #fff 0 50%) 0 / 20px 20px !important; }
+.editor-presets { display: grid !important; grid-template-columns: repeat(4, minmax(0, 1fr)); gap: 8px; }
+.editor-views { display: grid !important; grid-template-columns: repeat(5, minmax(0, 1fr)); gap: 8px; }
+.editor-presets button, .editor-views button { min-width: 0 !important; padding-inline: 4px; }
+.editor-group .column { gap: 1px !important; }
+.editor-slider { padding-block: 4px !important; }
+.editor-slider .head { margin-bottom: 2px; flex-wrap: nowrap; align-items: center; }
+.editor-slider .head .tab-like-container { margin-bottom: 0; }
+.editor-slider .head [data-testid="block-info"] {
+  background: none; border: 0; padding: 0; color: var(--body-text-color); font-weight: 400; line-height: 1.3;
+}
+.editor-slider .min_value, .editor-slider .max_value { display: none; }
+"""
+"""On a narrow screen the picture stays in sight while the sliders scroll, and the read-out comes last."""
+
+_HINT = """
+### Edit a face and rotate its head
+Give a photo of a face. The page reads its Action Units (muscle movements numbered by FACS) and the angles of its head.
+Then every one of them has a slider. The head can be rotated up to a profile on either side.
+"""
+
+_BACKGROUNDS = [("As it is", KEEP), ("None: transparent", NONE), ("A picture", PICTURE)]
+_NEAR, _FAR = CATALOG[EDITING], CATALOG[LARGE_POSE]
+_SYSTEMS = [("Automatic", "auto"), (_NEAR.title, _NEAR.id), (_FAR.title, _FAR.id)]
+_SYSTEM_INFO = f"Automatic: {_NEAR.title} draws small rotations, {_FAR.title} draws large ones."
+_MODES = [("Values", "absolute"), ("Changes to the source", "relative")]
+
+
+class SourceColumn:
+    """The source and what its face does."""
+
+    def __init__(self) -> None:
+        self.picture = picture_input("Source picture")
+        self.portraits = examples.portraits()
+        self.example = gr.Dataset(
+            components=["image"],
+            samples=[[path] for path in self.portraits],
+            type="index",
+            label="Example: click it",
+            headers=["Source"],
+            visible=bool(self.portraits),
+        )
+        self.reading_panel = gr.Column(visible=False, elem_classes="editor-reading")
+        with self.reading_panel, gr.Accordion("What the face does", open=True):
+            self.reading = reading_bars(SLIDER_ID)
+
+
+class PreviewColumn:
+    """The preview and the files to save."""
+
+    def __init__(self) -> None:
+        self.comparison = gr.ImageSlider(
+            label="Before and after",
+            format="png",
+            image_mode="RGBA",
+            interactive=False,
+            buttons=["fullscreen"],
+            slider_position=0,
+            max_height=420,
+            elem_classes="editor-preview",
+        )
+        with gr.Column(elem_classes="editor-files"):
+            self.save_picture = gr.Button("Save picture (PNG)", variant="primary", size="md")
+            with gr.Row():
+                self.save_settings = gr.Button("Save settings", size="sm", min_width=100)
+                self.load_settings = gr.UploadButton("Load settings", size="sm", min_width=100, file_types=[".json"])
+            self.notes = notes_box()
+            # invisible: what the browser saves next
+            self.saved = gr.File(visible=False, label="Saved")
+
+
+class SliderColumn:
+    """Presets, sliders, background, clips and options."""
+
+    def __init__(self) -> None:
+        with gr.Row(elem_classes="editor-presets"):
+            self.presets = {name: gr.Button(text, size="sm", min_width=72) for name, text in PRESET_NAMES.items()}
+        with gr.Row(elem_classes="editor-views"):
+            self.views = {name: gr.Button(name, size="sm", min_width=40) for name in VIEWS}
+        with gr.Row():
+            info = "The person's own, where one side can move alone."
+            self.apart = gr.Checkbox(value=False, label="Left and right apart", info=info, scale=3)
+            self.reset = gr.Button("Reset all", size="sm", min_width=90, scale=1)
+        self.sliders: dict[str, gr.Slider] = {}
+        # Columns around the sliders of sided units: either the whole unit's or its halves' is visible. A slider that
+        # is hidden itself would lose its `preprocess`.
+        self.wholes: list[gr.Column] = []
+        self.sides: list[gr.Column] = []
+        for group, controls in GROUPS.items():
+            with gr.Accordion(group, open=group in ("Eyes", "Mouth", "Head"), elem_classes="editor-group"):
+                for control in controls:
+                    self._add(control)
+        with gr.Accordion("Background", open=False):
+            self.background = gr.Radio(_BACKGROUNDS, value=KEEP, show_label=False, label="Background")
+            with gr.Column(visible=False) as self.background_panel:
+                self.background_picture = picture_input("Background picture")
+        self.clip = ClipPart()
+        with gr.Accordion("Options", open=False):
+            self.face = face_number(SOURCE_FACE)
+            self.paste_back = paste_choice()
+            self.system = gr.Radio(_SYSTEMS, value="auto", label="System", info=_SYSTEM_INFO)
+            self.saved_mode = gr.Radio(_MODES, value="absolute", label="Settings are saved as")
+
+    def _add(self, control: Control) -> None:
+        if control.is_side:
+            return
+        if not control.sided:
+            self.sliders[control.name] = _slider(control)
+            return
+        with gr.Column() as whole:
+            self.sliders[control.name] = _slider(control)
+        with gr.Column(visible=False) as side:
+            self.sliders |= {name: _slider(CONTROLS[name]) for name in control.sides}
+        self.wholes.append(whole)
+        self.sides.append(side)
+
+
+class Editor:
+    """All components of the tab, in three columns; created inside a `gr.Tab`."""
+
+    def __init__(self) -> None:
+        with gr.Row(equal_height=False, elem_classes="editor-row"):
+            with gr.Column(scale=3, min_width=280, elem_classes="editor-left"):
+                self.source = SourceColumn()
+            with gr.Column(scale=9, min_width=280) as self.hint:
+                gr.Markdown(_HINT)
+            with gr.Column(scale=4, min_width=320, visible=False, elem_classes="editor-middle") as self.middle:
+                self.preview = PreviewColumn()
+            with gr.Column(scale=5, min_width=320, visible=False, elem_classes="editor-right") as self.right:
+                self.edit = SliderColumn()
+
+    @property
+    def inputs(self) -> list[Component]:
+        """What the browser sends with every request, in the order of `Request.read`."""
+        edit = self.edit
+        framing = [self.source.picture, edit.face, edit.paste_back, edit.system]
+        return [*framing, edit.background, edit.background_picture, edit.apart, *edit.sliders.values()]
+
+    @property
+    def panels(self) -> list[BlockContext]:
+        """For `panel_updates`."""
+        return [self.hint, self.source.reading_panel, self.middle, self.right]
+
+    @property
+    def shown_edit(self) -> list[Component | BlockContext]:
+        """For `slider_updates`."""
+        return [self.edit.apart, *self.edit.sliders.values(), *self.edit.wholes, *self.edit.sides]
+
+
+def panel_updates(*, source: bool) -> list[Any]:
+    """Show the hint before there is a source, and the other panels once there is one."""
+    return [gr.update(visible=not source), *[gr.update(visible=source)] * 3]
+
+
+def slider_updates(values: dict[str, float], *, apart: bool) -> list[Any]:
+    """Show values on the sliders, and one slider or two for units with sides."""
+    count = sum(control.sided for control in CONTROLS.values())
+    wholes, sides = [gr.update(visible=not apart)] * count, [gr.update(visible=apart)] * count
+    return [apart, *(values[name] for name in CONTROLS), *wholes, *sides]
+
+
+def _slider(control: Control) -> gr.Slider:
+    slider = gr.Slider(
+        control.lowest,
+        control.highest,
+        value=0.0,
+        step=control.step,
+        label=control.label,
+        info=control.info,
+        buttons=["reset"],
+        elem_id=SLIDER_ID + control.name,
+        elem_classes="editor-slider",
+    )
+
+    def within_limits(payload: object) -> float:
+        if not isinstance(payload, (int, float)):
+            return math.nan
+        return float(min(max(payload, control.lowest), control.highest))
+
+    # a visitor who types a number deletes the old one first, and gradio would report an error at each such step
+    slider.preprocess = within_limits
+    return slider

@@ -1,0 +1,115 @@
+"""Inputs that several tabs have: pictures, faces, framing, examples."""
+
+from collections.abc import Callable
+
+import gradio as gr
+from gradio.components import Component
+from gradio.data_classes import ImageData
+from gradio.events import Dependency
+
+from reenact.space.widgets.answers import DRIVING_FACE, SOURCE_FACE, message
+from reenact.space.widgets.events import QUICK
+
+_MOTIONS = [("Same as the driver", "absolute"), ("Added to the source's own", "relative")]
+_MOTION_INFO = "Copy the driver's pose and expression, or add only the difference from the driver's neutral face."
+
+
+def picture_input(label: str) -> gr.Image:
+    """An upload, a webcam shot or a pasted picture.
+
+    The component passes the file on undecoded, and the package reads it by its own rules. gradio would decode it first
+    and fail without a message on a file that is no picture.
+    """
+    picture = gr.Image(
+        label=label,
+        type="filepath",
+        sources=["upload", "webcam", "clipboard"],
+        webcam_options=gr.WebcamOptions(mirror=False),
+        image_mode=None,
+        format="png",
+        buttons=["fullscreen"],
+        height=300,
+    )
+    decode = picture.preprocess
+
+    def path_of(payload: ImageData | None) -> str | None:
+        if payload is not None and payload.path is not None:
+            return payload.path
+        return str(decode(payload)) if payload is not None else None
+
+    # set on the instance: gradio writes a stub file beside every module that derives from its components
+    picture.preprocess = path_of
+    return picture
+
+
+def motion_choice() -> gr.Radio:
+    """Absolute or relative motion."""
+    return gr.Radio(_MOTIONS, value="absolute", label="Motion", info=_MOTION_INFO)
+
+
+def face_number(label: str) -> gr.Number:
+    """Which of several faces. 0 stands for "not chosen", because the browser sends 0 for an empty field."""
+    info = "1 is the largest, 2 the next; 0 takes the largest."
+    return gr.Number(value=0, minimum=0, precision=0, label=label, info=info, min_width=120)
+
+
+def face_numbers() -> tuple[gr.Number, gr.Number]:
+    """Source and driving, side by side."""
+    with gr.Row():
+        return face_number(SOURCE_FACE), face_number(DRIVING_FACE)
+
+
+def chosen_face(number: int) -> int | None:
+    """The number of a face, from 1, or None if none was chosen."""
+    return number or None
+
+
+def paste_choice() -> gr.Checkbox:
+    """Whole picture or crop."""
+    info = "Return the whole source picture; otherwise only the square around the face."
+    return gr.Checkbox(value=True, label="Whole picture", info=info)
+
+
+def notes_box() -> gr.Textbox:
+    """Shows how a run went."""
+    return gr.Textbox(label="Notes", interactive=False, lines=1, max_lines=8)
+
+
+def given_file(path: str | None, name: str) -> str:
+    """The path, or an error that asks for the file.
+
+    Raises:
+        gr.Error: no file was given.
+    """
+    if path is None:
+        raise message(f"There is no {name} yet: give one, or click an example.")
+    return path
+
+
+def example_choice(
+    rows: list[list[str]], inputs: list[Component], *, labels: list[str] | None = None
+) -> Callable[..., Dependency]:
+    """Pictures or clips to click. Unlike `gr.Examples` it keeps the given input components.
+
+    Args:
+        rows: paths of source and driving file.
+        inputs: components of source and driving file.
+        labels: shown in place of thumbnails.
+
+    Returns:
+        Connects what happens after an example was clicked and loaded.
+    """
+
+    def load(index: int) -> list[str]:
+        return rows[index]
+
+    shown = gr.Dataset(
+        components=[inputs[1].get_block_name()],
+        samples=[[driving] for _, driving in rows],
+        sample_labels=labels,
+        type="index",
+        label="Examples: click one, and an astronaut does it",
+        headers=["Driving"],
+        visible=bool(rows),
+    )
+    return shown.click(load, shown, inputs, show_progress="hidden", **QUICK).success

@@ -1,0 +1,76 @@
+"""Runs in progress: how a visitor stops them, and how much time is left."""
+
+import collections
+import contextlib
+import threading
+import time
+from collections.abc import Callable, Iterator
+
+import gradio as gr
+
+
+class Runs:
+    """The runs of every visitor; each run has a flag that its frame loop checks."""
+
+    def __init__(self) -> None:
+        self._flags: collections.defaultdict[str, set[threading.Event]] = collections.defaultdict(set)
+        self._lock = threading.Lock()
+
+    @contextlib.contextmanager
+    def started(self, request: gr.Request | None) -> Iterator[Callable[[], bool]]:
+        """Register a run while the block lasts; the function given to the block returns True after `stop`."""
+        visitor, flag = visitor_of(request), threading.Event()
+        with self._lock:
+            self._flags[visitor].add(flag)
+        try:
+            yield flag.is_set
+        finally:
+            with self._lock:
+                self._flags[visitor].discard(flag)
+                if not self._flags[visitor]:
+                    del self._flags[visitor]
+
+    def stop(self, request: gr.Request | None) -> str:
+        """Stop all runs of a visitor; returns what was done, in words."""
+        with self._lock:
+            flags = list(self._flags.get(visitor_of(request), ()))
+        for flag in flags:
+            flag.set()
+        return "Stopped; nothing was written." if flags else "Nothing is running."
+
+
+def visitor_of(request: gr.Request | None) -> str:
+    """A name that tells visitors apart; "" for calls without a session."""
+    return getattr(request, "session_hash", None) or ""
+
+
+class Clock:
+    """Measures one run, from the moment that it is created."""
+
+    def __init__(self, now: Callable[[], float] = time.perf_counter) -> None:
+        """Start; `now` gives seconds."""
+        self._now = now
+        self._begun = now()
+        self._first: tuple[float, int] | None = None
+
+    def seconds(self) -> float:
+        """Time since the start."""
+        return self._now() - self._begun
+
+    def text(self, done: int, total: int) -> str:
+        """Time left, from the rate since the first call: loading happens before it and only once."""
+        if self._first is None:
+            self._first = self._now(), done
+        begun, before = self._first
+        if done <= before or total <= done:
+            return "Drawing"
+        left_s = (self._now() - begun) / (done - before) * (total - done)
+        return f"Drawing, {left_s / 60:.0f} min left" if left_s >= 90 else f"Drawing, {max(left_s, 1):.0f} s left"
+
+    def reporter(self, progress: gr.Progress) -> Callable[[int, int, str], None]:
+        """A progress callback for the pipeline that shows frames and time left on the page."""
+
+        def show(done: int, total: int, stage: str) -> None:
+            progress((done, total), desc=self.text(done, total), unit=stage)
+
+        return show

@@ -1,0 +1,208 @@
+"""What the browser sends with every request of the editor, and the edit that follows from it.
+
+A slider that shows the source's own value changes nothing. The source's exact value is 1.2871 rather than the 1.3 that
+the slider shows, so an untouched slider is left out of the edit, and an untouched editor gives the source bit for bit.
+"""
+
+import dataclasses
+import json
+import math
+import pathlib
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any, cast
+
+from reenact.errors import ConfigError
+from reenact.space.widgets.answers import message
+from reenact.space.widgets.inputs import chosen_face, given_file
+from reenact.space.widgets.sliders import ANGLES, CONTROLS, Values, is_visible, sided_units
+
+if TYPE_CHECKING:
+    from reenact.pipeline import FaceEdit, FaceReading
+    from reenact.pipeline.controls.background import Background
+    from reenact.pipeline.controls.settings import EditMode
+
+KEEP, NONE, PICTURE = "keep", "none", "picture"
+"""Choices of the background."""
+
+_LARGEST_SETTINGS_BYTES = 100_000
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Request:
+    """A source, and how to redraw it."""
+
+    source: str
+    """Path of its file."""
+    face: int | None
+    paste_back: bool
+    system: str
+    """ "auto", or the id of the system that draws."""
+    background: str
+    """KEEP, NONE or PICTURE."""
+    picture: str | None
+    """Path of the background's file."""
+    apart: bool = False
+    """Whether left and right have sliders of their own."""
+    values: Values = dataclasses.field(default_factory=Values)
+    """Empty in requests of programs, which send an edit instead."""
+
+    @classmethod
+    def read(cls, inputs: Sequence[Any]) -> "Request":
+        """From the values of `Editor.inputs`.
+
+        Raises:
+            gr.Error: there is no source.
+        """
+        source, face, paste_back, system, background, picture, apart, *values = inputs
+        return cls(
+            source=given_file(source, "source picture"),
+            face=chosen_face(face),
+            paste_back=paste_back,
+            system=system,
+            background=background,
+            picture=picture,
+            apart=apart,
+            values={name: float(value) for name, value in zip(CONTROLS, values, strict=True)},
+        )
+
+    @property
+    def names(self) -> dict[str, str]:
+        """What messages call its files."""
+        names = {self.source: "the source picture"}
+        return names if self.picture is None else {self.picture: "the background picture"} | names
+
+    def full_background(self) -> "Background":
+        """The background as the pipeline takes it.
+
+        Raises:
+            gr.Error: a picture was chosen, and there is none.
+        """
+        if self.background == PICTURE:
+            return pathlib.Path(given_file(self.picture, "background picture"))
+        return "none" if self.background == NONE else None
+
+
+def values_of(reading: "FaceReading") -> Values:
+    """What a face does, as the sliders show it."""
+    return {name: control.rounded(reading.of(name)) for name, control in CONTROLS.items()}
+
+
+def edit_of(
+    values: Mapping[str, float], own: Mapping[str, float], *, apart: bool, relative: bool = False
+) -> "FaceEdit":
+    """The edit that the visible sliders describe.
+
+    Args:
+        values: of all sliders.
+        own: what they show of the source.
+        apart: whether left and right have sliders of their own.
+        relative: whether the edit holds differences from `own` rather than the values themselves.
+    """
+    values = _without_gaps(values, own)
+    changed = {
+        name: round(values[name] - own[name], 6) if relative else values[name]
+        for name, control in CONTROLS.items()
+        if is_visible(control, apart=apart) and control.differ(values[name], own[name])
+    }
+    return _edit(changed, "relative" if relative else "absolute")
+
+
+def named_edit(settings: Any, *, mode: "EditMode") -> "FaceEdit":
+    """The edit that a program sends.
+
+    Args:
+        settings: the content of a settings file, or values by name: {"12": 3.5, "45L": 5, "yaw": 20}; None for none.
+        mode: of values by name. A settings file holds its own.
+
+    Raises:
+        ConfigError: neither of the two, or an unknown name or value.
+    """
+    from reenact.pipeline import FaceEdit
+
+    settings = {} if settings is None else settings
+    if not isinstance(settings, dict):
+        raise ConfigError('The settings have to be an object: a saved edit, or values such as {"12": 3.5, "yaw": 20}.')
+    fields = cast(dict[str, Any], settings)
+    if "kind" in fields:
+        return FaceEdit.from_json(json.dumps(fields))
+    return _edit({name: _number(name, value) for name, value in fields.items() if value is not None}, mode)
+
+
+def read_settings(file: str) -> "FaceEdit":
+    """The edit in a settings file.
+
+    Raises:
+        ReenactError: it is not one.
+        gr.Error: it is too large to be one.
+    """
+    from reenact.pipeline import FaceEdit
+
+    path = pathlib.Path(file)
+    if path.stat().st_size > _LARGEST_SETTINGS_BYTES:
+        raise message("The settings are too large to be those of an edit; give a file that “Save settings” made.")
+    return FaceEdit.from_json(path.read_bytes().decode("utf-8", errors="replace"), name="The settings")
+
+
+def applied(edit: "FaceEdit", reading: "FaceReading") -> tuple[Values, bool]:
+    """Slider values that describe an edit of a face, and whether it sets left and right apart.
+
+    Where the edit contradicts itself or the face, they show what it says, not what can be drawn.
+    """
+    values, names = values_of(reading), set[str]()
+    for name in sorted(edit.action_units, key=len):  # "12" before "12L", which overrides it
+        control, value = CONTROLS[name], edit.action_units[name]
+        for each in (name, *control.sides) if control.sided else (name,):
+            values[each] = _slider_value(each, value, edit, reading)
+        if control.whole is not None:
+            whole = CONTROLS[control.whole]
+            values[whole.name] = whole.rounded(sum(values[side] for side in whole.sides) / 2)
+        names.add(name)
+    for angle in ANGLES:
+        value = getattr(edit, f"{angle}_deg")
+        if value is not None:
+            values[angle] = _slider_value(angle, value, edit, reading)
+    return values, any(CONTROLS[name].is_side for name in names)
+
+
+def with_sides_apart(values: Mapping[str, float], own: Mapping[str, float]) -> Values:
+    """Both sides get the value of the whole unit, or the source's own where that was untouched."""
+    values = _without_gaps(values, own)
+    sides = dict(values)
+    for whole, left, right in sided_units():
+        touched = CONTROLS[whole].differ(values[whole], own[whole])
+        sides |= {side: values[whole] if touched else own[side] for side in (left, right)}
+    return sides
+
+
+def with_sides_together(values: Mapping[str, float], own: Mapping[str, float]) -> Values:
+    """Whole units get the mean of their sides, or the source's own where both were untouched."""
+    values = _without_gaps(values, own)
+    wholes = dict(values)
+    for whole, left, right in sided_units():
+        touched = any(CONTROLS[side].differ(values[side], own[side]) for side in (left, right))
+        mean = CONTROLS[whole].rounded((values[left] + values[right]) / 2)
+        wholes[whole] = mean if touched else own[whole]
+    return wholes
+
+
+def _edit(values: Mapping[str, float], mode: "EditMode") -> "FaceEdit":
+    """An edit of values by name."""
+    from reenact.pipeline import FaceEdit
+
+    units = {name: value for name, value in values.items() if name not in ANGLES}
+    return FaceEdit(mode=mode, action_units=units, **{f"{angle}_deg": values.get(angle) for angle in ANGLES})
+
+
+def _slider_value(name: str, value: float, edit: "FaceEdit", reading: "FaceReading") -> float:
+    return CONTROLS[name].rounded(value + (reading.of(name) if edit.mode == "relative" else 0.0))
+
+
+def _number(name: str, value: object) -> float:
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        raise ConfigError(f"{name} is set to {value!r}; it takes a number, such as 3.5.")
+    return float(value)
+
+
+def _without_gaps(values: Mapping[str, float], own: Mapping[str, float]) -> Values:
+    """The source's own value where a number was deleted."""
+    return {name: own[name] if math.isnan(value) else value for name, value in values.items()}

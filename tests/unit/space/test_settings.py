@@ -1,0 +1,166 @@
+"""From sliders to edits and back."""
+
+import json
+import math
+import pathlib
+
+import gradio as gr
+import hypothesis
+import pytest
+import torch
+from hypothesis import strategies
+
+from reenact.errors import ConfigError
+from reenact.pipeline import PRESETS, FaceEdit, FaceReading
+from reenact.pipeline.controls.rules import is_same, resolve
+from reenact.pipeline.controls.settings import FACS_MAXIMUM, LARGEST_DEG, SIDED_UNITS
+from reenact.space.widgets.settings import (
+    applied,
+    edit_of,
+    named_edit,
+    read_settings,
+    values_of,
+    with_sides_apart,
+    with_sides_together,
+)
+from reenact.space.widgets.sliders import CONTROLS, PRESET_NAMES, VIEWS, is_visible
+from reenact.types import ACTION_UNITS
+
+
+@pytest.fixture
+def reading() -> FaceReading:
+    """A face whose sides differ, tilted beyond the slider."""
+    units = 4.9 * torch.rand(17, 2, generator=torch.Generator().manual_seed(3))
+    return FaceReading(action_units=units, yaw_deg=12.345, pitch_deg=-0.02, roll_deg=60.0)
+
+
+def test_every_unit_angle_and_preset_is_on_the_page() -> None:
+    units = {str(unit) for unit in ACTION_UNITS} | {f"{unit}{side}" for unit in SIDED_UNITS for side in "LR"}
+    assert set(CONTROLS) == units | set(LARGEST_DEG)
+    assert {name for name, control in CONTROLS.items() if control.sided} == {str(unit) for unit in SIDED_UNITS}
+    for name, control in CONTROLS.items():
+        highest = LARGEST_DEG.get(name, FACS_MAXIMUM)
+        assert (control.lowest, control.highest) == (-highest if name in LARGEST_DEG else 0.0, highest)
+    assert all(abs(angle) <= CONTROLS[name].highest for view in VIEWS.values() for name, angle in view.items())
+    assert len({control.label for control in CONTROLS.values()}) == len(CONTROLS)
+    assert CONTROLS["12"].label == "AU12 Smile (lip corner puller)"
+    assert CONTROLS["12L"].label == "AU12 Smile, left"
+    assert set(PRESET_NAMES) == set(PRESETS)
+
+
+def test_sliders_show_the_source(reading: FaceReading) -> None:
+    values = values_of(reading)
+    assert (values["yaw"], values["roll"]) == (12, 45)
+    assert math.copysign(1, values["pitch"]) == 1  # no "-0"
+    in_range = [name for name in CONTROLS if name != "roll"]
+    assert all(abs(values[name] - reading.of(name)) <= CONTROLS[name].step / 2 + 1e-6 for name in in_range)
+
+
+@pytest.mark.parametrize("apart", [False, True])
+@pytest.mark.parametrize("relative", [False, True])
+def test_untouched_sliders_change_nothing(reading: FaceReading, apart: bool, relative: bool) -> None:
+    own = values_of(reading)
+    edit = edit_of(own, own, apart=apart, relative=relative)
+    assert edit.is_empty
+    assert is_same(resolve(edit, reading), reading)
+
+
+@hypothesis.given(
+    name=strategies.sampled_from(sorted(CONTROLS)),
+    share=strategies.floats(0, 1),
+    apart=strategies.booleans(),
+    relative=strategies.booleans(),
+)
+def test_only_a_moved_slider_is_in_the_edit(name: str, share: float, apart: bool, relative: bool) -> None:
+    reading = FaceReading(action_units=torch.full((17, 2), 1.23), yaw_deg=0.2, pitch_deg=0.0, roll_deg=-0.3)
+    control, own = CONTROLS[name], values_of(reading)
+    value = control.rounded(control.lowest + share * (control.highest - control.lowest))
+    edit = edit_of(own | {name: value}, own, apart=apart, relative=relative)
+    named = dict(edit.action_units) | {angle: getattr(edit, f"{angle}_deg") for angle in LARGEST_DEG}
+    moved = is_visible(control, apart=apart) and value != own[name]
+    expected = {name: pytest.approx(value - own[name] * relative)} if moved else {}
+    assert {key: each for key, each in named.items() if each is not None} == expected
+    assert edit.mode == ("relative" if relative else "absolute")
+
+
+def test_deleted_number_changes_nothing(reading: FaceReading) -> None:
+    own = values_of(reading)
+    assert edit_of(own | {"12": math.nan}, own, apart=False).is_empty
+    together = with_sides_together(own | {"12L": math.nan, "12R": 5.0}, own)
+    assert together["12"] == pytest.approx((own["12L"] + 5) / 2, abs=0.06)
+    assert with_sides_apart(own | {"12": math.nan}, own) == own
+
+
+def test_sides_keep_what_the_face_does(reading: FaceReading) -> None:
+    own = values_of(reading)
+    sides = with_sides_apart(own | {"12": 5.0}, own)
+    assert (sides["12L"], sides["12R"]) == (5.0, 5.0)
+    assert (sides["45L"], sides["45R"]) == (own["45L"], own["45R"])  # untouched: the sides differ as before
+    assert edit_of(sides, own, apart=True).action_units == {"12L": 5.0, "12R": 5.0}
+    wholes = with_sides_together(own | {"45L": 5.0, "45R": 1.0}, own)
+    assert (wholes["45"], wholes["12"]) == (3.0, own["12"])
+
+
+@pytest.mark.parametrize("name", PRESETS)
+def test_preset_on_the_sliders_is_the_preset(name: str) -> None:
+    units = (4.9 * torch.rand(17, 1, generator=torch.Generator().manual_seed(3))).expand(17, 2)
+    reading = FaceReading(action_units=units.contiguous(), yaw_deg=12.345, pitch_deg=-6.51, roll_deg=-0.02)
+    values, apart = applied(PRESETS[name], reading)
+    again = resolve(edit_of(values, values_of(reading), apart=apart), reading)
+    expected = resolve(PRESETS[name], reading)
+    assert (again.action_units - expected.action_units).abs().max() <= 0.05 + 1e-5
+    assert abs(again.pitch_deg - expected.pitch_deg) <= 0.5
+    assert apart == (name == "wink")
+
+
+def test_absolute_edit_is_shown_as_it_is(reading: FaceReading) -> None:
+    edit = FaceEdit(mode="absolute", action_units={"12": 1.0, "AU12L": 4.0, "4": 0.33}, roll_deg=-45.0)
+    values, apart = applied(edit, reading)
+    assert apart
+    assert (values["12L"], values["12R"], values["12"], values["4"], values["roll"]) == (4.0, 1.0, 2.5, 0.3, -45.0)
+    untouched = values_of(reading)
+    assert all(values[name] == untouched[name] for name in ("1", "45", "45L", "yaw"))
+
+
+def test_settings_by_name_and_from_a_file() -> None:
+    by_name = named_edit({"12": 3.5, "45L": 5, "yaw": 20}, mode="relative")
+    assert by_name == FaceEdit(action_units={"12": 3.5, "45L": 5.0}, yaw_deg=20.0)
+    saved = FaceEdit(action_units={"1": 2.0}, mode="absolute")
+    assert named_edit(json.loads(saved.to_json()), mode="relative") == saved
+    assert named_edit({}, mode="absolute").is_empty
+    assert named_edit(None, mode="absolute").is_empty
+
+
+@pytest.mark.parametrize(
+    ("settings", "said"),
+    [
+        ([1], "have to be an object"),
+        ({"3": 1}, "no Action Unit '3'"),
+        ({"12": "much"}, "12 is set to 'much'"),
+        ({"12": 6}, "AU12 is set to 6"),
+        ({"25L": 1}, "AU25 has no left and right"),
+        ({"yaw": 100}, "yaw is set to 100"),
+        ({"roll": -46}, "roll is set to -46"),
+        ({"kind": "reenact-edit", "format_version": 9}, "format_version 9"),
+    ],
+)
+def test_wrong_settings_are_refused(settings: object, said: str) -> None:
+    with pytest.raises(ConfigError, match=said):
+        named_edit(settings, mode="absolute")
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (b"{", "^The settings: this is not JSON"),
+        (b"\xff\xfe", "^The settings: this is not JSON"),
+        (b'{"kind": "reenact-edit", "format_version": 99}', "^The settings: format_version 99"),
+        (b" " * 200_000, "too large"),
+    ],
+    ids=["cut", "binary", "newer", "large"],
+)
+def test_wrong_settings_files_are_refused(tmp_path: pathlib.Path, content: bytes, said: str) -> None:
+    (tmp_path / "s.json").write_bytes(content)
+    with pytest.raises((ConfigError, gr.Error), match=said) as caught:
+        read_settings(str(tmp_path / "s.json"))
+    assert str(tmp_path) not in str(caught.value)

@@ -1,0 +1,44 @@
+"""Which system draws on the Image and Video tabs, and the reason that the visitor reads."""
+
+import pytest
+
+from reenact.pipeline.large_pose import FarTurn
+from reenact.space.widgets.system_choice import PoseMode, choose_system
+
+
+@pytest.mark.parametrize(
+    ("found", "system", "reason"),
+    [
+        (None, "correspondence", "Drawn by Correspondence (standard): no face is turned by more than 45°."),
+        (
+            ("the driving clip", FarTurn(yaw_deg=-62.3, at_s=1.26)),
+            "dual_generator",
+            "Drawn by Dual Generator (large pose): the face in the driving clip is turned by 62° at 1.3 s.",
+        ),
+        (
+            ("the source", FarTurn(yaw_deg=88.0, at_s=None)),
+            "dual_generator",
+            "Drawn by Dual Generator (large pose): the face in the source is turned by 88°.",
+        ),
+    ],
+)
+def test_far_turn_is_drawn_by_the_large_pose_system(
+    found: tuple[str, FarTurn] | None, system: str, reason: str
+) -> None:
+    chosen = choose_system("automatic", "correspondence", offered=True, find=lambda: found)
+    assert (chosen.system, chosen.reason) == (system, reason)
+
+
+@pytest.mark.parametrize(
+    ("mode", "system", "offered", "drawn", "reason"),
+    [
+        ("standard", "correspondence", True, "correspondence", "Drawn by Correspondence (standard), as chosen."),
+        ("automatic", "facegan", True, "facegan", "Drawn by FACEGAN (standard), as chosen."),
+        ("large_pose", "facegan", True, "dual_generator", "Drawn by Dual Generator (large pose), as chosen."),
+        ("automatic", "correspondence", False, "correspondence", ""),
+        ("standard", "facegan", False, "facegan", ""),
+    ],
+)
+def test_choice_of_the_visitor_is_kept(mode: PoseMode, system: str, offered: bool, drawn: str, reason: str) -> None:
+    chosen = choose_system(mode, system, offered=offered, find=lambda: pytest.fail("nothing has to be found"))
+    assert (chosen.system, chosen.reason) == (drawn, reason)
