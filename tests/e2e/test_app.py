@@ -44,7 +44,7 @@ def address(tmp_path: pathlib.Path) -> Iterator[str]:
             app.wait(timeout=30)
 
 
-@pytest.mark.slow
+@pytest.mark.processes
 @pytest.mark.usefixtures("weights")
 def test_app_answers_with_the_embedded_weights_where_the_hosts_are_missing(
     address: str, tmp_path: pathlib.Path

@@ -180,6 +180,7 @@ def start(*arguments: object) -> "subprocess.Popen[str]":
     )
 
 
+@pytest.mark.processes
 def test_as_a_program(material: pathlib.Path, tmp_path: pathlib.Path) -> None:
     arguments = ("image", material / "source.png", material / "driving.png", "-o", tmp_path / "out.png")
     process = start(*arguments)
@@ -194,6 +195,7 @@ def test_as_a_program(material: pathlib.Path, tmp_path: pathlib.Path) -> None:
     )
 
 
+@pytest.mark.processes
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_interrupted_video_leaves_nothing(
     number: signal.Signals, material: pathlib.Path, astronaut: np.ndarray, tmp_path: pathlib.Path

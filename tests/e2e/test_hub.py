@@ -59,7 +59,7 @@ def _run_as_written(line: str, hub: Client) -> int:
         return subprocess.run(program, env=environment, capture_output=True, check=False).returncode
 
 
-@pytest.mark.slow
+@pytest.mark.processes
 @pytest.mark.usefixtures("weights")
 def test_every_command_of_the_page(
     hub: Client, material: pathlib.Path, tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
@@ -95,6 +95,7 @@ def test_the_page_quotes_texts_of_the_code() -> None:
     assert [part for part in parts if part not in code] == []
 
 
+@pytest.mark.processes
 @pytest.mark.processes
 def test_programs_read_the_environment(hub: Client, system: pathlib.Path, tmp_path: pathlib.Path) -> None:
     environment = hub_environment(hub.server, hub.home) | {"PYTHONPATH": str(REPOSITORY)}

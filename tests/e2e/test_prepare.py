@@ -18,7 +18,7 @@ REPOSITORY = pathlib.Path(__file__).resolve().parents[2]
 DRIVING = REPOSITORY / "examples" / "driving"
 NETWORKS = ("perception/detector", "perception/tracker", "perception/parser", "perception/identity")
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.processes
 
 KILLS = int(os.environ.get("REENACT_PREPARE_KILLS", "1"))
 """Moments at which a run is killed; ``python -m benchmarks.prepare kills`` tries more of them."""

@@ -52,7 +52,7 @@ def losses(out: pathlib.Path, name: str) -> dict[int, float]:
     return {line["step"]: line[name] for line in lines if name in line}
 
 
-@pytest.mark.slow
+@pytest.mark.processes
 def test_accelerate_launches_one_process(data: pathlib.Path, tmp_path: pathlib.Path) -> None:
     command = [*LAUNCH, "train/configs/cpu.yaml", "-m", "train", *words(data, "correspondence", tmp_path / "run")]
     done = subprocess.run(command, cwd=REPOSITORY, env=ENVIRONMENT, capture_output=True, text=True, check=False)
@@ -61,7 +61,7 @@ def test_accelerate_launches_one_process(data: pathlib.Path, tmp_path: pathlib.P
     assert (tmp_path / "run" / "export" / "model.safetensors").is_file()
 
 
-@pytest.mark.slow
+@pytest.mark.processes
 def test_a_lost_process_ends_the_launch_and_the_same_command_goes_on(
     data: pathlib.Path, tmp_path: pathlib.Path
 ) -> None:

@@ -30,7 +30,7 @@ def boxes(page: pathlib.Path) -> list[str]:
     return re.findall(r"^```sh\n(.*?)^```", page.read_text(), re.MULTILINE | re.DOTALL)
 
 
-@pytest.mark.slow
+@pytest.mark.processes
 def test_from_clips_to_a_published_model(
     tmp_path: pathlib.Path,
     astronaut: np.ndarray,

@@ -12,6 +12,7 @@ import torch
 from tests.toy_training import CONFIG, Launch, free_port, read_log, run_processes, start_process
 
 RUN = dataclasses.replace(CONFIG, steps=12, save_every=3, validate_every=4, accumulate=2)
+pytestmark = pytest.mark.processes
 TASK = {"critic": True}
 FIGURES = ("error", "adversarial", "critic", "grad_norm", "critic_grad_norm", "learning_rate", "validation")
 
@@ -61,7 +62,6 @@ def test_a_killed_run_goes_on_as_if_nothing_had_happened(
     assert [start["step"] % 3 for start in starts] == [0] * len(starts)
 
 
-@pytest.mark.slow
 def test_kills_from_outside_at_any_moment(tmp_path: pathlib.Path, unbroken: pathlib.Path) -> None:
     """Each start lives a little longer than the one before, whatever it is at."""
     for attempt in range(40):

@@ -12,6 +12,7 @@ import torch
 from reenact.hub.checkpoint import read_checkpoint
 from tests.toy_training import CONFIG, Launch, free_port, read_log, run_processes
 
+pytestmark = pytest.mark.processes
 PLAIN = dataclasses.replace(CONFIG, steps=3, validate_every=3)
 
 
@@ -84,7 +85,6 @@ def without_noise(weights: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
     return {name: value for name, value in weights.items() if name not in noisy}
 
 
-@pytest.mark.slow
 def test_a_killed_run_goes_on_with_or_without_shards_and_with_other_processes(tmp_path: pathlib.Path) -> None:
     """A checkpoint is whole, whoever wrote it: the losses stay those of the unbroken run."""
     task = {"critic": True, "dropout": 0.0, "batch_norm": False}
