@@ -68,6 +68,14 @@ class FaceData:
         return [(int(a), int(b)) for clip, a, b in zip(clips, first, ends, strict=True) if clip >= 0]
 
     @functools.cached_property
+    def _range_of_clip(self) -> dict[int, tuple[int, int]]:
+        return {int(self.clip[first]): (first, stop) for first, stop in self.clip_ranges}
+
+    def rows_around(self, row: int) -> tuple[int, int]:
+        """First row and row after the last of this row's clip; a still is a range of its own."""
+        return self._range_of_clip.get(int(self.clip[row]), (row, row + 1))
+
+    @functools.cached_property
     def content_key(self) -> str:
         """Digest of all arrays and names, for caches of what is computed from them."""
         arrays = (getattr(self, field.name) for field in dataclasses.fields(self) if field.name != "names")

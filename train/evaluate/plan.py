@@ -53,13 +53,13 @@ def plan_tracking(items: list[Item], data: FaceData, settings: Settings) -> dict
     last: dict[int, int] = {}
     for item in items:
         for row in item.driving:
-            first = first_row(data, row)
+            first, _ = data.rows_around(row)
             last[first] = max(last.get(first, first), row)
     tasks = {}
     for first, row in last.items():
         is_clip = bool(data.clip[first] >= 0)
         ahead = int(REFERENCE_SECONDS * settings.fps) if is_clip else 1
-        stop = min(max(row + 1, first + ahead), clip_end(data, first))
+        stop = min(max(row + 1, first + ahead), data.rows_around(first)[1])
         tasks[first] = TrackTask(rows=tuple(range(first, stop)), is_clip=is_clip)
     return tasks
 
@@ -85,7 +85,7 @@ def plan_jobs(
     grouped: dict[tuple[int, int, int | None, JobKind, str], list[int]] = collections.defaultdict(list)
     lost = 0
     for item in items:
-        first = first_row(data, item.driving[0])
+        first, _ = data.rows_around(item.driving[0])
         found = drivers[first].geometry
         if item.source not in sources[item.source].geometry or any(row not in found for row in item.driving):
             lost += 1
@@ -111,7 +111,7 @@ def _job(
     drivers: dict[int, Driver],
     mode: MotionMode,
 ) -> Job:
-    driver = drivers[first_row(data, driving[0])]
+    driver = drivers[data.rows_around(driving[0])[0]]
     own = sources[source].geometry[source]
     same_clip = _same_clip(data, source, driving[0])
     return Job(
@@ -132,15 +132,3 @@ def _same_clip(data: FaceData, source: int, driving: int) -> bool:
     if isinstance(data, ProfiledFaces):
         return bool(data.take[source] == data.take[driving])
     return bool(data.clip[source] >= 0 and data.clip[source] == data.clip[driving])
-
-
-def first_row(data: FaceData, row: int) -> int:
-    """First row of the clip that this row belongs to; the row itself for a still."""
-    if data.clip[row] < 0:
-        return row
-    return next(first for first, stop in data.clip_ranges if first <= row < stop)
-
-
-def clip_end(data: FaceData, first: int) -> int:
-    """The row after the last of a clip, or after a still."""
-    return next((stop for start, stop in data.clip_ranges if start == first), first + 1)
