@@ -6,6 +6,7 @@ Conventions inside the package: RGB float32 in [0, 1], ``(frames, 3, height, wid
 """
 
 import dataclasses
+from typing import TypeVar
 
 import numpy as np
 import torch
@@ -17,6 +18,20 @@ Frame = UInt8[np.ndarray, "height width 3"]
 
 ACTION_UNITS = (1, 2, 4, 5, 6, 7, 9, 10, 12, 14, 15, 17, 20, 23, 25, 26, 45)
 """FACS numbers of the 17 Action Units, in the order of every `action_units` array."""
+
+
+Rows = TypeVar("Rows", bound="PerFrame")
+
+
+@dataclasses.dataclass(frozen=True)
+class PerFrame:
+    """Base of dataclasses whose every field holds one row per frame."""
+
+    def __getitem__(self: Rows, frames: slice) -> Rows:
+        """Some of the frames."""
+        return dataclasses.replace(
+            self, **{field.name: getattr(self, field.name)[frames] for field in dataclasses.fields(self)}
+        )
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -49,7 +64,7 @@ class FaceImage:
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class FaceGeometry:
+class FaceGeometry(PerFrame):
     """What is known of one face's shape, pose and expression in f frames."""
 
     mesh_px: Float[Tensor, "f 478 3"]
@@ -67,10 +82,6 @@ class FaceGeometry:
 
     def __len__(self) -> int:
         return self.mesh_px.shape[0]
-
-    def __getitem__(self, frames: slice) -> "FaceGeometry":
-        """The same for some of the frames."""
-        return FaceGeometry(**{field.name: getattr(self, field.name)[frames] for field in dataclasses.fields(self)})
 
     def moved_by(self, target_from_source: Float[Tensor, "3 3"]) -> "FaceGeometry":
         """The same face in the pixels of another picture, reached by a similarity transform.

@@ -85,17 +85,17 @@ def read_portrait(path: pathlib.Path) -> tuple[np.ndarray, np.ndarray, np.ndarra
     Raises:
         ReenactError: no picture, or no face in it.
     """
-    from reenact.hub.loading import load_tracker
+    from reenact.hub.loading import face_parser, load_tracker
     from reenact.media import read_image
+    from reenact.perception.needs import parse_squares
     from reenact.pipeline.crop import cut_face
-    from reenact.pipeline.person import parse_squares
     from reenact.types import CropSpec
 
     frame = read_image(path).rgb
     found = load_tracker().track(frame)
     image, geometry = cut_face(frame, found, CropSpec(network_px=WORK_PX), native=False)
     rgb = (image.rgb[0].permute(1, 2, 0) * 255).round().byte().numpy()
-    parsing = parse_squares(image.rgb)[0].numpy()
+    parsing = parse_squares(face_parser(image.rgb.device), image.rgb)[0].numpy()
     step = len(parsing) * 2 // WORK_PX
     return rgb, geometry.mesh_px[0].numpy(), np.ascontiguousarray(parsing[::step, ::step])
 

@@ -14,9 +14,9 @@ from torch.nn import functional
 
 from reenact.geometry.landmarks import landmarks68_of
 from reenact.hub.loading import load_identity, load_tracker
+from reenact.ops.fold import fold_batch_norms
 from reenact.perception.crop import tracker_crop
 from reenact.perception.identity import IDENTITY_CROP_PX, identity_crop
-from reenact.perception.layers import fold_batch_norms
 
 _ROWS_AT_ONCE = 64
 

@@ -46,6 +46,9 @@ FACE_OVAL = (10, 338, 297, 332, 284, 251, 389, 356, 454, 323, 361, 288, 397, 365
     109,
 )
 
+_SPREAD_REACH = 0.12
+"""Distance, eye distances, over which a landmark carries neighbouring points of the mesh along."""
+
 EDGES_68 = tuple(
     [(i, i + 1) for i in range(16)]
     + [(i, i + 1) for start, stop in ((17, 21), (22, 26), (27, 30), (31, 35)) for i in range(start, stop)]
@@ -113,3 +116,14 @@ def _near_lines(
     offset = torch.arange(len(owner), device=count.device) - (torch.cumsum(count, 0) - count)[owner]
     row = offset.div(columns[owner], rounding_mode="floor")
     return owner, offset - row * columns[owner] + low[owner, 0], row + low[owner, 1]
+
+
+def landmark_spread(mean: Float[Tensor, "478 3"]) -> Float[Tensor, "478 68"]:
+    """Weights that carry displacements of the 68 landmarks to the whole mesh (Gaussian kernels, ridge 0.05).
+
+    Args:
+        mean: the mesh on which distances are measured, in outer eye-corner distances.
+    """
+    at = mean[list(LANDMARKS_68)]
+    to_all, among = (torch.exp(-torch.cdist(points, at).square() / (2 * _SPREAD_REACH**2)) for points in (mean, at))
+    return to_all @ torch.linalg.inv(among + 0.05 * torch.eye(len(at)))

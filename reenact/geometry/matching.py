@@ -5,6 +5,7 @@ into who it is (neutral shape) and what it does (expression, pose); the target k
 the second from the driver.
 """
 
+import abc
 import dataclasses
 
 from jaxtyping import Float
@@ -12,6 +13,7 @@ from torch import Tensor
 
 from reenact.geometry.morphable import MorphableModel, Pose
 from reenact.geometry.placement import NECK, carry_pose
+from reenact.types import PerFrame
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -25,17 +27,30 @@ class MatchedIdentity:
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class MeshMotion:
+class DrivingMotion(PerFrame, abc.ABC):
+    """Motion of f driving frames; base of each system's own."""
+
+    pose: Pose
+    """Of the fitted head, in the unit of the driver's meshes."""
+
+    @property
+    @abc.abstractmethod
+    def strength(self) -> Float[Tensor, "f"]:
+        """Distance of the expression from a neutral one; a broad smile is about as far as a turn of 30 degrees."""
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class MeshMotion(DrivingMotion):
     """What f frames of a driver do."""
 
     expression: Float[Tensor, "f e"]
     shape: Float[Tensor, "f i"]
     """Identity coefficients. Those of one person should stand still; what they do move by is pose-dependent (true
     perspective, cheeks and chin seen from the side) and belongs to the motion."""
-    pose: Pose
 
-    def __getitem__(self, frames: slice) -> "MeshMotion":
-        return MeshMotion(expression=self.expression[frames], shape=self.shape[frames], pose=self.pose[frames])
+    @property
+    def strength(self) -> Float[Tensor, "f"]:
+        return self.expression.square().mean(1).sqrt()
 
 
 def split_identity(model: MorphableModel, mesh: Float[Tensor, "#f 478 3"]) -> MatchedIdentity:
@@ -51,10 +66,10 @@ def read_mesh_motion(model: MorphableModel, mesh: Float[Tensor, "f 478 3"]) -> M
     return MeshMotion(expression=fit.expression, shape=fit.identity, pose=fit.pose)
 
 
-def find_neutral(motion: MeshMotion) -> int:
-    """The frame with the weakest expression and the most frontal pose."""
+def find_neutral(motion: DrivingMotion) -> int:
+    """Index of the frame with the weakest expression and the most frontal pose."""
     turn = 1 - motion.pose.rotation[:, 2, 2]  # 1 - cos of the angle between the face's axis and the viewer's
-    return int((motion.expression.square().mean(1).sqrt() + 4 * turn).argmin())
+    return int((motion.strength + 4 * turn).argmin())
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -99,3 +114,11 @@ def match_shape(
         shape=identity.neutral + drift + model.expression_offset(expression),
         pose=carry_pose(identity.pose, motion.pose, neutral.pose, relative=relative, about=about),
     )
+
+
+def match_identity(
+    model: MorphableModel, identity: MatchedIdentity, motion: MeshMotion, neutral: MeshMotion, *, relative: bool = False
+) -> Float[Tensor, "f 478 3"]:
+    """Target meshes in the unit of the identity's mesh: `match_shape`, posed."""
+    matched = match_shape(model, identity, motion, neutral, relative=relative)
+    return matched.pose.apply(matched.shape)

@@ -15,6 +15,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from reenact.errors import ShapeError
+from reenact.types import PerFrame
 from reenact.weights import embedded_weights
 
 _PIXEL_AXES = (1.0, -1.0, -1.0)
@@ -22,7 +23,7 @@ _PIXEL_AXES = (1.0, -1.0, -1.0)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class Pose:
+class Pose(PerFrame):
     """Weak-perspective placement of f heads."""
 
     rotation: Float[Tensor, "f 3 3"]
@@ -42,12 +43,6 @@ class Pose:
         """Pixels -> head coordinates."""
         axes = mesh_px.new_tensor(_PIXEL_AXES)
         return ((mesh_px - self.translation_px[:, None]) / self.scale[:, None, None] * axes) @ self.rotation
-
-    def __getitem__(self, frames: slice) -> "Pose":
-        """Some of the heads."""
-        return Pose(
-            rotation=self.rotation[frames], scale=self.scale[frames], translation_px=self.translation_px[frames]
-        )
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

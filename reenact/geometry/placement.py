@@ -1,4 +1,4 @@
-"""Where a head goes: carried along as a driver's head, or turned on its own neck."""
+"""Where meshes and heads stand in a crop: half-sides, a driver's motion carried over, a head turned on its neck."""
 
 import torch
 from jaxtyping import Float
@@ -13,6 +13,11 @@ SKULL_BASE = (0.0, -0.5, -1.0)
 """Where the head stands on the neck."""
 
 _PIXEL_AXES = (1.0, -1.0, -1.0)
+
+
+def to_half_sides(mesh_px: Float[Tensor, "f 478 3"], side: int) -> Float[Tensor, "f 478 3"]:
+    """Crop pixels -> half-sides: x and y from -1 to 1 over the crop, z on the same scale around 0."""
+    return mesh_px * (2 / side) - mesh_px.new_tensor([1.0, 1.0, 0.0])
 
 
 def carry_pose(

@@ -15,7 +15,8 @@ import torch
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
-from reenact.errors import CheckpointError, one_line
+from reenact.config import parse_config
+from reenact.errors import CheckpointError, ConfigError, one_line
 from reenact.weights import CONFIG_NAME, WEIGHTS_NAME
 
 FORMAT_VERSION = 1
@@ -137,31 +138,10 @@ def read_network_config(checkpoint: Checkpoint, config_class: type[ConfigClass])
     given: Any = checkpoint.config.get("network")
     if not isinstance(given, dict):
         raise CheckpointError(f'{path} has no "network" section; download it again.')
-    given = cast(dict[str, Any], given)
-    fields = dataclasses.fields(cast(Any, config_class))
-    unknown = sorted(set(given) - {field.name for field in fields})
-    needed = [
-        field.name
-        for field in fields
-        if field.default is dataclasses.MISSING
-        and field.default_factory is dataclasses.MISSING
-        and field.name not in given
-    ]
-    if unknown or needed:
-        parts = [f"unknown: {_listed(unknown)}"] * bool(unknown) + [f"missing: {_listed(needed)}"] * bool(needed)
-        raise CheckpointError(f'"network" in {path} does not fit {config_class.__name__} ({"; ".join(parts)}).')
     try:
-        return config_class(**{name: _as_tuple(value) for name, value in given.items()})
-    except (TypeError, ValueError) as error:
-        raise CheckpointError(
-            f'"network" in {path} does not fit {config_class.__name__}: {one_line(error)}.'
-        ) from error
-
-
-def _as_tuple(value: Any) -> Any:
-    if isinstance(value, list):
-        return tuple(_as_tuple(item) for item in cast(list[Any], value))
-    return value
+        return parse_config(config_class, given, where=f'"network" in {path}')
+    except ConfigError as error:
+        raise CheckpointError(str(error)) from error
 
 
 def load_weights(module: nn.Module, weights: dict[str, Tensor], *, where: str | pathlib.Path) -> None:

@@ -3,6 +3,8 @@
 Each loader imports only what it loads, to keep the start-up time short.
 """
 
+import dataclasses
+import functools
 import hashlib
 import os
 import pathlib
@@ -15,7 +17,9 @@ from torch import nn
 from reenact.errors import CheckpointError, ConfigError
 from reenact.hub.checkpoint import Checkpoint, load_weights, read_checkpoint, read_network_config
 from reenact.hub.names import locate, resolve
+from reenact.ops.fold import fold_batch_norms
 from reenact.systems.catalog import CATALOG, DEFAULT_SYSTEM
+from reenact.types import FaceGeometry, FaceImage
 from reenact.weights import WEIGHTS_NAME, WeightsInfo, embedded_weights
 
 if TYPE_CHECKING:
@@ -23,7 +27,7 @@ if TYPE_CHECKING:
     from reenact.perception.identity import IdentityNetwork
     from reenact.perception.parser import ParserNetwork
     from reenact.perception.tracking import Tracker
-    from reenact.systems.base import Reenactor
+    from reenact.systems.base import Need, Reenactor
 
 Config = TypeVar("Config")
 Network = TypeVar("Network", bound=nn.Module)
@@ -78,9 +82,11 @@ def load(
             f"{checkpoint.folder} holds a {model!r} model, which is no reenactment system; "
             f"the systems are: {', '.join(CATALOG)}."
         )
-    system = CATALOG[model].load_class().from_config(checkpoint.config.get("network", {}))
+    system_class = CATALOG[model].load_class()
+    system = system_class(read_network_config(checkpoint, system_class.config_class))
     load_weights(system.networks, checkpoint.weights, where=checkpoint.folder)
     system.prepare()
+    system.fill_needs = fill_needs
     system.weights = WeightsInfo(sha256=_sha256_of(located.folder / WEIGHTS_NAME), **vars(located))
     return system.to(_device(device))
 
@@ -145,6 +151,38 @@ def load_parser(device: str | torch.device = "cpu", *, checkpoint: str | pathlib
 
     network = _network("parser", checkpoint, ParserConfig, ParserNetwork)
     return network.to(_device(device)).eval().requires_grad_(False)
+
+
+@functools.cache
+def face_parser(device: torch.device) -> nn.Module:
+    """The embedded parser with its norms folded; loaded once per device."""
+    return fold_batch_norms(load_parser(device)).requires_grad_(False)
+
+
+@functools.cache
+def face_encoder(device: torch.device) -> nn.Module:
+    """The embedded identity encoder with its norms folded; loaded once per device."""
+    return fold_batch_norms(load_identity(device)).requires_grad_(False)
+
+
+def fill_needs(image: FaceImage, geometry: FaceGeometry, needs: "frozenset[Need]") -> FaceImage:
+    """The source crop with the needed fields that it lacks, from the embedded networks.
+
+    Args:
+        image: crops of faces.
+        geometry: of the same faces, in the crops' pixels.
+        needs: of the system; "upright" concerns the whole picture and is ignored.
+    """
+    from reenact.perception.needs import face_codes, head_share, parse_squares
+
+    rgb, filled = image.rgb, dict[str, torch.Tensor]()
+    if "head" in needs and image.head is None:
+        filled["head"] = head_share(face_parser(rgb.device), rgb)
+    if "parsing" in needs and image.parsing is None:
+        filled["parsing"] = parse_squares(face_parser(rgb.device), rgb)
+    if "embedding" in needs and image.embedding is None:
+        filled["embedding"] = face_codes(face_encoder(rgb.device), rgb, geometry.mesh_px)
+    return dataclasses.replace(image, **filled)
 
 
 def check_loadable(folder: pathlib.Path) -> Checkpoint:

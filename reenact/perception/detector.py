@@ -17,7 +17,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from reenact.perception.layers import Stage, conv_bn, fold_batch_norms
+from reenact.ops.fold import fold_batch_norms
+from reenact.perception.layers import Stage, conv_bn
 from reenact.types import Frame
 
 STRIDES = (8, 16, 32)

@@ -17,9 +17,9 @@ from jaxtyping import Float, UInt8
 
 from reenact.errors import Hint, NoFaceFoundError, Note
 from reenact.geometry.action_units import read_action_units
+from reenact.ops.fold import fold_batch_norms
 from reenact.perception.crop import LEFT_EYE_OUTER, RIGHT_EYE_OUTER, TRACKER_CROP_SCALE, square_crop, tracker_crop
 from reenact.perception.detector import Detections, Detector
-from reenact.perception.layers import fold_batch_norms
 from reenact.perception.tracker import TrackerNetwork
 from reenact.types import FaceGeometry, Frame, head_angles_rad
 

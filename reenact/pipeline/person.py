@@ -1,21 +1,12 @@
-"""Who stands in front: a matte of the person, from the face parser at several scales and the picture's own edges.
-
-What the parser and the identity encoder say of the face's own square is here, too.
-"""
-
-import functools
+"""Who stands in front: a matte of the person, from the face parser at several scales and the picture's own edges."""
 
 import cv2
 import numpy as np
 import torch
 from jaxtyping import Float, UInt8
 
-from reenact.hub.loading import load_identity, load_parser
-from reenact.ops.warp import resize
-from reenact.perception.identity import IDENTITY_CROP_PX, identity_crop
-from reenact.perception.layers import fold_batch_norms
+from reenact.hub.loading import face_parser
 from reenact.perception.parser import PARSER_CLASSES, PARSER_CROP_PX
-from reenact.perception.tracking import cut_crop
 from reenact.pipeline.crop import copy_square
 from reenact.types import Frame
 
@@ -59,23 +50,6 @@ def person_matte(frame: Frame, square: Square, device: torch.device) -> Float[np
         _lay(matte, found, window, fade=laid)
         laid = True
     return refine(keep_connected(matte, square), frame, reach=max(round(side * _EDGE), 1))
-
-
-@torch.inference_mode()
-def head_matte(rgb: Float[torch.Tensor, "f 3 s s"]) -> Float[torch.Tensor, "f 1 i i"]:
-    """Share of face and hair in the squares around faces."""
-    shares = torch.softmax(_logits(rgb), 1)
-    return sum(shares[:, PARSER_CLASSES.index(name), None] for name in ("face", "hair"))  # type: ignore[return-value]
-
-
-@torch.inference_mode()
-def parse_squares(rgb: Float[torch.Tensor, "f 3 s s"]) -> UInt8[torch.Tensor, "f i i"]:
-    """Which of `PARSER_CLASSES` each place of the squares around faces is, i being `PARSER_CROP_PX`."""
-    return resize(_logits(rgb), PARSER_CROP_PX).argmax(1).to(torch.uint8)
-
-
-def _logits(rgb: Float[torch.Tensor, "f 3 s s"]) -> Float[torch.Tensor, "f c i i"]:
-    return _parser(rgb.device)(resize(rgb, PARSER_CROP_PX).clamp(0, 1))
 
 
 def face_square_matte(rgb: UInt8[np.ndarray, "s s 3"], device: torch.device) -> Float[np.ndarray, "s s"]:
@@ -129,7 +103,7 @@ def _look(frame: Frame, window: Square, look_px: int, device: torch.device) -> F
     small = cv2.resize(copy_square(frame, left, top, side), (look_px, look_px), interpolation=cv2.INTER_AREA)
     rgb = torch.from_numpy(small).permute(2, 0, 1)[None].to(device).float() / 255
     with torch.inference_mode():
-        shares = torch.softmax(_parser(device)(rgb), 1)[0]
+        shares = torch.softmax(face_parser(device)(rgb), 1)[0]
     return 1 - shares[PARSER_CLASSES.index("background")].cpu().numpy()
 
 
@@ -158,31 +132,3 @@ def _lay(matte: np.ndarray, found: np.ndarray, window: Square, *, fade: bool) ->
 def _covers(window: Square, width: int, height: int) -> bool:
     left, top, side = window
     return left <= 0 and top <= 0 and left + side >= width and top + side >= height
-
-
-@torch.inference_mode()
-def face_codes(
-    rgb: Float[torch.Tensor, "f 3 s s"], mesh_px: Float[torch.Tensor, "f 478 3"]
-) -> Float[torch.Tensor, "f e"]:
-    """The embedded identity encoder's codes of faces, of unit length.
-
-    Args:
-        rgb: squares around them, in [0, 1].
-        mesh_px: of the faces, in their pixels.
-    """
-    pixels = (rgb.clamp(0, 1) * 255).round().to(torch.uint8).permute(0, 2, 3, 1).cpu().numpy()
-    crops = [
-        cut_crop(np.ascontiguousarray(square), identity_crop(mesh), IDENTITY_CROP_PX)
-        for square, mesh in zip(pixels, mesh_px.cpu().numpy(), strict=True)
-    ]
-    return _encoder(rgb.device)(torch.from_numpy(np.stack(crops)).permute(0, 3, 1, 2).to(rgb.device).float() / 255)
-
-
-@functools.cache
-def _encoder(device: torch.device) -> torch.nn.Module:
-    return fold_batch_norms(load_identity(device)).requires_grad_(False)
-
-
-@functools.cache
-def _parser(device: torch.device) -> torch.nn.Module:
-    return fold_batch_norms(load_parser(device)).requires_grad_(False)

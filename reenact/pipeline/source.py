@@ -15,7 +15,6 @@ from reenact.errors import NoFaceFoundError, Note
 from reenact.media import Picture, read_image
 from reenact.perception.tracking import Tracker
 from reenact.pipeline.crop import LARGEST_PX, SMALLEST_PX, cut_face
-from reenact.pipeline.person import face_codes, head_matte, parse_squares
 from reenact.systems.base import Reenactor
 from reenact.types import FaceGeometry, FaceImage, Frame, head_angles_rad
 
@@ -88,7 +87,7 @@ def prepare_source(
     image = FaceImage(rgb=image.rgb.to(device), crop_from_frame=image.crop_from_frame)
     with torch.inference_mode():
         on_device = to_device(geometry, device)
-        identity = system.encode_identity(look_closer(image, on_device, system), on_device)
+        identity = system.encode_identity(image, on_device)
     return Source(
         frame=frame,
         image=image,
@@ -114,22 +113,6 @@ def turn_quarters(
         turned_from_frame = torch.tensor([[0.0, 1.0, 0.0], [-1.0, 0.0, frame.shape[1]], [0.0, 0.0, 1.0]])
         frame, geometry = np.rot90(frame), geometry.moved_by(turned_from_frame)
     return np.ascontiguousarray(frame), geometry
-
-
-def look_closer(image: FaceImage, geometry: FaceGeometry, system: Reenactor[Any, Any, Any]) -> FaceImage:
-    """Crops with all that the system wants to know of them.
-
-    Args:
-        image: of faces.
-        geometry: of the same, in the crops' pixels.
-        system: will encode them.
-    """
-    return dataclasses.replace(
-        image,
-        head=head_matte(image.rgb) if "head" in system.needs else None,
-        parsing=parse_squares(image.rgb) if "parsing" in system.needs else None,
-        embedding=face_codes(image.rgb, geometry.mesh_px) if "embedding" in system.needs else None,
-    )
 
 
 class SourceCache:

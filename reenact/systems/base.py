@@ -1,35 +1,44 @@
-"""The one interface of all reenactment systems: four verbs.
+"""The interface of all reenactment systems.
 
     source crop + geometry ── encode_identity ──▶ Identity      (once per source, kept)
     driving geometry ──────── read_motion ──────▶ Motion        (per frame, batched)
     Identity + Motion ─────── retarget ─────────▶ Driven        (the motion, fitted to this face)
+    Identity + PoseControls ─ pose ─────────────▶ Driven        (without a driver; systems with `can_pose`)
     Identity + Driven ─────── render ───────────▶ Rendered      (pixels at the source crop's own size)
 
-`Identity`, `Motion` and `Driven` are each system's own frozen dataclasses; nobody else looks inside them.
+`Identity`, `Motion` and `Driven` are each system's own frozen dataclasses, which no other code reads.
 """
 
 import abc
 import dataclasses
-from typing import Any, Generic, Literal, TypeVar
+from collections.abc import Callable
+from typing import Any, ClassVar, Generic, Literal, TypeVar
 
+import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from reenact.errors import ConfigError
+from reenact.config import parse_config
+from reenact.errors import ConfigError, ShapeError
+from reenact.geometry.matching import DrivingMotion, find_neutral
+from reenact.ops.fold import fold_batch_norms
 from reenact.types import CropSpec, FaceGeometry, FaceImage
 from reenact.weights import WeightsInfo
 
 Identity = TypeVar("Identity")
-Motion = TypeVar("Motion")
+Motion = TypeVar("Motion", bound=DrivingMotion)
 Driven = TypeVar("Driven")
 
 Need = Literal["head", "parsing", "embedding", "upright"]
-"""What a system would like of a source crop. head, parsing, embedding: these fields of `FaceImage`; it draws without
-them, too, but less well. upright: sources whose head lies on its side are turned, and the results turned back."""
+"""What a system needs of a source to draw well. head, parsing, embedding: these fields of `FaceImage`. upright: the
+caller rotates pictures in which the head lies on its side, and rotates the results back."""
+
+FillNeeds = Callable[[FaceImage, FaceGeometry, frozenset[Need]], FaceImage]
+"""Adds the needed fields to a source crop that lacks them."""
 
 MotionMode = Literal["absolute", "relative"]
-"""absolute: the driving face's expression and rotation as they are, its displacement and growth since the neutral
-frame. relative: only what changed since the neutral frame, added to the source's own expression and pose."""
+"""absolute: expression and rotation of the driving face; position and size change as the driver's since the neutral
+frame. relative: all changes since the neutral frame are added to the source's own expression and pose."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -39,60 +48,86 @@ class Rendered:
     rgb: Float[Tensor, "f 3 s s"]
     """RGB in [0, 1]; s is the side of the source `FaceImage`."""
     changed: Float[Tensor, "f 1 s s"]
-    """0 where the source's pixel was kept untouched, 1 where it was redrawn; paste-back fades along it."""
+    """0 where the source's pixel is unchanged, 1 where it was redrawn; paste-back fades along it."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class PoseControls:
-    """What f frames of a face shall do, or what a face does (f = 1)."""
+    """Action Units and head angles of f frames: those of a face (f = 1), or those it shall have."""
 
     action_units: Float[Tensor, "f 17 2"]
     """In the order of `ACTION_UNITS`, 0 to 1, the person's left and right."""
     angles_rad: Float[Tensor, "f 3"]
-    """Pitch, yaw, roll of the head; `reenact.types.head_angles_rad`."""
+    """Pitch, yaw, roll of the head; see `reenact.types.head_angles_rad`."""
 
 
 class Reenactor(nn.Module, abc.ABC, Generic[Identity, Motion, Driven]):
-    """A system, loaded and ready. Inputs and outputs live on the module's device; nothing here needs gradients off.
+    """A system, loaded and ready. Inputs and outputs live on the module's device; gradients may be on.
 
     Every method accepts any number of frames f >= 1 and gives the same result for a batch as for its frames one by
     one.
     """
 
-    system: str
+    system: ClassVar[str]
     """Its id in `reenact.systems.catalog.CATALOG`."""
-    crop: CropSpec
-    """How source and driving crops are cut."""
+    config_class: ClassVar[type[Any]]
+    """Dataclass of the "network" section of its ``config.json``, the constructor's first argument."""
     needs: frozenset[Need] = frozenset()
-    """What it would like of a source crop."""
+    """What it needs of a source to draw well."""
     can_pose: bool = False
     """Whether it has `read_controls` and `pose`."""
+    crop: CropSpec
+    """How source and driving crops are cut."""
     networks: Any  # an nn.Module of the system's own class
     """The trained part: what a checkpoint holds."""
     weights: WeightsInfo | None = None
     """Where the weights came from; None for a system that `reenact.load` did not make."""
+    fill_needs: FillNeeds | None = None
+    """Called by `encode_identity`; `reenact.load` sets it. With None the system draws from what it is given."""
 
     @classmethod
-    @abc.abstractmethod
-    def from_config(cls, network: dict[str, Any]) -> "Reenactor[Any, Any, Any]":
-        """Untrained, with the sizes of a ``config.json``'s "network" section."""
-
-    @abc.abstractmethod
-    def prepare(self) -> None:
-        """Make the loaded networks fast (folded norms, memory layout); called once, before the first verb."""
-
-    @abc.abstractmethod
-    def encode_identity(self, image: FaceImage, geometry: FaceGeometry) -> Identity:
-        """All that is needed of the source, computed once.
+    def from_config(
+        cls, network: dict[str, Any], *, where: str = "The network configuration"
+    ) -> "Reenactor[Any, Any, Any]":
+        """Untrained networks of a ``config.json``'s "network" section.
 
         Args:
-            image: one frame (f = 1), any side >= 64.
-            geometry: the same face in that crop's pixels, f = 1.
+            network: the section.
+            where: it stands, for errors.
+
+        Raises:
+            ConfigError: unknown, missing or refused fields.
         """
+        return cls(parse_config(cls.config_class, network, where=where))
+
+    def prepare(self) -> None:
+        """Make loaded networks fast: no gradients, folded batch norms, channels last. Call it once, before any verb."""
+        self.eval().requires_grad_(False)
+        self.networks = fold_batch_norms(self.networks).to(memory_format=torch.channels_last)
+
+    def encode_identity(self, image: FaceImage, geometry: FaceGeometry) -> Identity:
+        """Everything that is read from the source, once.
+
+        Args:
+            image: one frame (f = 1), any side >= 64. Fields of `needs` that are None are filled by `fill_needs`.
+            geometry: the same face in that crop's pixels, f = 1.
+
+        Raises:
+            ShapeError: more than one frame.
+        """
+        if len(image.rgb) != 1 or len(geometry) != 1:
+            raise ShapeError(f"one source frame is encoded at a time, got {len(image.rgb)} and {len(geometry)}")
+        if self.fill_needs is not None:
+            image = self.fill_needs(image, geometry, self.needs)
+        return self._encode_identity(image, geometry)
+
+    @abc.abstractmethod
+    def _encode_identity(self, image: FaceImage, geometry: FaceGeometry) -> Identity:
+        """`encode_identity` of one frame."""
 
     @abc.abstractmethod
     def read_motion(self, image: FaceImage | None, geometry: FaceGeometry) -> Motion:
-        """What the driving frames do.
+        """Motion of the driving frames.
 
         Args:
             image: driving crops; None is accepted by systems that read the geometry alone.
@@ -100,13 +135,13 @@ class Reenactor(nn.Module, abc.ABC, Generic[Identity, Motion, Driven]):
                 ratios to the face's size are used.
         """
 
-    @abc.abstractmethod
     def find_neutral(self, motion: Motion) -> int:
         """Index of the frame with the weakest expression and the most frontal pose."""
+        return find_neutral(motion)
 
-    @abc.abstractmethod
     def select(self, motion: Motion, frames: slice) -> Motion:
         """Some of the frames of a motion."""
+        return motion[frames]
 
     @abc.abstractmethod
     def retarget(self, identity: Identity, motion: Motion, neutral: Motion, mode: MotionMode) -> Driven:
@@ -116,12 +151,12 @@ class Reenactor(nn.Module, abc.ABC, Generic[Identity, Motion, Driven]):
             identity: the source's.
             motion: f driving frames.
             neutral: one frame of the same driver, the reference of displacement and, in relative mode, of expression
-                and pose. A driver who does not move gives, in relative mode, the source itself.
+                and pose. In relative mode a driver who does not move gives the source itself.
             mode: see `MotionMode`.
         """
 
     def read_controls(self, identity: Identity) -> PoseControls:
-        """What the source itself does, f = 1.
+        """Action Units and head angles of the source itself, f = 1.
 
         Raises:
             ConfigError: the system cannot pose.
@@ -131,7 +166,7 @@ class Reenactor(nn.Module, abc.ABC, Generic[Identity, Motion, Driven]):
     def pose(self, identity: Identity, controls: PoseControls) -> Driven:
         """The source with these Action Units and head angles instead of a driver's motion.
 
-        The head keeps its size and turns about the base of its skull. The source's own controls give the source.
+        The head keeps its size and rotates about the base of its skull. The source's own controls give the source.
 
         Args:
             identity: the source's.
@@ -142,11 +177,11 @@ class Reenactor(nn.Module, abc.ABC, Generic[Identity, Motion, Driven]):
         """
         raise self._cannot_pose()
 
+    @abc.abstractmethod
+    def render(self, identity: Identity, driven: Driven) -> Rendered:
+        """Draw the frames."""
+
     def _cannot_pose(self) -> ConfigError:
         return ConfigError(
             f"The system {self.system!r} takes its motion from a driver; it cannot set Action Units or head angles."
         )
-
-    @abc.abstractmethod
-    def render(self, identity: Identity, driven: Driven) -> Rendered:
-        """Draw the frames."""

@@ -9,7 +9,6 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional
-from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 Norm = Literal["batch", "instance"]
 """batch: a frame's result does not depend on its batch, and the norm folds into the convolution for inference.
@@ -20,16 +19,6 @@ def conv_norm(inputs: int, outputs: int, stride: int = 1, norm: Norm = "batch") 
     """3x3 convolution, norm, SiLU. A batch norm folds into the convolution for inference."""
     normed = nn.BatchNorm2d(outputs) if norm == "batch" else nn.InstanceNorm2d(outputs, affine=True)
     return nn.Sequential(nn.Conv2d(inputs, outputs, 3, stride=stride, padding=1, bias=False), normed, nn.SiLU())
-
-
-def fold_batch_norms(networks: nn.Module) -> None:
-    """Fold, in place and for inference, each batch norm into the convolution before it: the same function, faster."""
-    for module in networks.modules():
-        if isinstance(module, nn.Sequential):
-            for i in range(len(module) - 1):
-                first, second = module[i], module[i + 1]
-                if isinstance(first, nn.Conv2d) and isinstance(second, nn.BatchNorm2d):
-                    module[i], module[i + 1] = fuse_conv_bn_eval(first, second), nn.Identity()
 
 
 def zero_conv(inputs: int, outputs: int) -> nn.Conv2d:

@@ -13,11 +13,12 @@ import pytest
 import torch
 
 from reenact.hub import load_tracker
+from reenact.hub.loading import face_parser
 from reenact.media import VideoReader
+from reenact.perception.needs import parse_squares
 from reenact.perception.tracking import Tracker
 from reenact.perception.video import VideoTracker
 from reenact.pipeline.crop import copy_square, face_square
-from reenact.pipeline.person import parse_squares
 from reenact.types import CropSpec, Frame
 from tests.prepared_set import made_labels, write_set
 from train.data.shards import Sample, encode_arrays
@@ -50,7 +51,7 @@ def clip_sample(key: str, person: str, frames: list[Frame], tracker: Tracker) ->
         "blendshapes": np.stack([(face.blendshapes[0].numpy() * 255).round() for face in faces]).astype(np.uint8),
     }
     rgb = torch.from_numpy(np.stack(crops[::2])).permute(0, 3, 1, 2).float() / 255
-    parsing = parse_squares(rgb).numpy()
+    parsing = parse_squares(face_parser(rgb.device), rgb).numpy()
     labels["parsing"] = np.ascontiguousarray(parsing[:, :: parsing.shape[1] // 128, :: parsing.shape[2] // 128])
     labels["pose"][:, :3, :3] = np.stack([face.rotation[0].numpy() for face in faces])
     facts = json.dumps({"person": person, "fps": "25/2", "frames": len(frames)}).encode()

@@ -13,9 +13,9 @@ import torch
 from torch import Tensor, nn
 
 from reenact.geometry.flow import draw_face, mesh_flow
+from reenact.geometry.matching import match_identity, read_mesh_motion, split_identity
 from reenact.geometry.morphable import MorphableModel, load_morphable
 from reenact.systems.correspondence.config import CorrespondenceConfig
-from reenact.systems.correspondence.motion import match_identity, read_mesh_motion, split_identity
 from reenact.systems.correspondence.networks import CorrespondenceNetworks, compose
 from reenact.types import CropSpec
 from tests.synthetic import face_set, paint, pose_of, rotation_of
@@ -82,7 +82,7 @@ def inputs(model: MorphableModel) -> tuple[Tensor, Tensor, Tensor, Tensor]:
 def test_mesh_flow(model: MorphableModel, inputs: tuple[Tensor, Tensor, Tensor, Tensor]) -> None:
     source, driving, _, _ = inputs
     motion, neutral = read_mesh_motion(model, driving), read_mesh_motion(model, source)
-    target = match_identity(model, split_identity(model, source), motion, neutral, "absolute")
+    target = match_identity(model, split_identity(model, source), motion, neutral)
     # the flow between fixed meshes: a pixel on the rim may not hang on the last bit of a fit
     flow = mesh_flow(model, source, driving, SIDE)
     check(

@@ -7,11 +7,11 @@ import torch
 
 from reenact.errors import NoFaceFoundError
 from reenact.geometry.action_units import read_action_units
+from reenact.geometry.matching import find_neutral, read_mesh_motion
 from reenact.geometry.morphable import MorphableModel
 from reenact.perception.tracking import Tracker
 from reenact.perception.video import VideoTracker
 from reenact.systems.base import MotionMode
-from reenact.systems.correspondence.motion import find_neutral, read_mesh_motion
 from reenact.types import FaceGeometry
 from train.data.faces import FaceData
 from train.evaluate.jobs import Driver, TrackTask

@@ -9,14 +9,13 @@ from jaxtyping import Float
 from torch import Tensor
 
 from reenact.geometry.flow import mesh_flow
+from reenact.geometry.matching import MatchedIdentity, match_identity, read_mesh_motion, split_identity
 from reenact.geometry.morphable import MorphableModel, load_morphable
+from reenact.geometry.placement import to_half_sides
 from reenact.hub.loading import load
 from reenact.hub.names import resolve
 from reenact.ops.warp import resize, warp
-from reenact.pipeline.source import look_closer
 from reenact.systems.base import MotionMode, Reenactor
-from reenact.systems.correspondence.motion import MatchedIdentity, match_identity, read_mesh_motion, split_identity
-from reenact.systems.correspondence.reenactor import to_half_sides
 from reenact.types import FaceGeometry, FaceImage
 from reenact.weights import WEIGHTS_NAME
 from train.evaluate.perceptual import sha256_of
@@ -65,7 +64,7 @@ class SystemMethod:
 
     def encode(self, image: FaceImage, geometry: FaceGeometry) -> Any:
         """See `Method.encode`."""
-        return self.system.encode_identity(look_closer(image, geometry, self.system), geometry)
+        return self.system.encode_identity(image, geometry)
 
     def draw(
         self, identity: Any, driving: FaceGeometry, neutral: FaceGeometry, mode: MotionMode
@@ -125,7 +124,7 @@ class MeshWarp:
         side = identity.rgb.shape[-1]
         motion = read_mesh_motion(self.model, driving.mesh_px)
         reference = read_mesh_motion(self.model, neutral.mesh_px)
-        mesh = match_identity(self.model, identity.matched, motion, reference, mode)
+        mesh = match_identity(self.model, identity.matched, motion, reference, relative=mode == "relative")
         flow = mesh_flow(self.model, identity.mesh, mesh, side // 2)
         return warp(identity.rgb.expand(len(driving), -1, -1, -1), resize(flow.displacement, side))
 

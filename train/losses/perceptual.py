@@ -9,8 +9,8 @@ from torch.nn import functional
 
 from reenact.errors import CheckpointError, MissingDependencyError
 from reenact.hub.checkpoint import load_weights, read_checkpoint, read_network_config
+from reenact.ops.fold import fold_batch_norms
 from reenact.perception.identity import IdentityConfig, IdentityNetwork
-from reenact.perception.layers import fold_batch_norms
 from reenact.weights import embedded_weights
 from train.run.precision import computes_in_bf16
 

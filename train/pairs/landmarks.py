@@ -22,8 +22,9 @@ from reenact.geometry.action_units import read_action_unit_sides
 from reenact.geometry.landmarks import LANDMARKS_68
 from reenact.geometry.mirror import mesh_mirror
 from reenact.geometry.morphable import MorphableModel
+from reenact.geometry.placement import rotation_of_angles
 from reenact.geometry.unit_movements import UnitMovements, mirror_68
-from reenact.systems.facegan.landmarks import normalise_landmarks, rotation_of_angles
+from reenact.systems.facegan.landmarks import normalise_landmarks
 from reenact.types import head_angles_rad
 from train.data.faces import FaceData
 

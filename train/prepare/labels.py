@@ -13,8 +13,8 @@ import numpy as np
 import torch
 
 from reenact.hub.loading import load_identity, load_parser, load_tracker
+from reenact.ops.fold import fold_batch_norms
 from reenact.perception.identity import IDENTITY_CROP_PX, identity_crop
-from reenact.perception.layers import fold_batch_norms
 from reenact.perception.parser import PARSER_CROP_PX
 from reenact.perception.tracking import FaceTracker, Tracker, cut_crop
 from reenact.types import FaceGeometry, Frame

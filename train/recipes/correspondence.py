@@ -12,11 +12,11 @@ from torch.nn import functional
 
 from reenact.errors import ConfigError
 from reenact.geometry.flow import draw_face, mesh_flow
+from reenact.geometry.matching import match_identity, read_mesh_motion, split_identity
 from reenact.geometry.mirror import mesh_mirror
 from reenact.geometry.morphable import load_morphable
 from reenact.ops.warp import resize, warp
 from reenact.systems.correspondence.config import PRESETS, CorrespondenceConfig
-from reenact.systems.correspondence.motion import match_identity, read_mesh_motion, split_identity
 from reenact.systems.correspondence.networks import CorrespondenceNetworks, DrawnFace, compose
 from train.augment.crops import warp_crop
 from train.data.faces import FaceData
@@ -272,7 +272,7 @@ def matched_targets(model: Any, source: torch.Tensor, driving: torch.Tensor) -> 
     count = len(source)
     neutral, motion = fits[slice(0, count)], fits[slice(count, 2 * count)]
     identity = split_identity(model, source)
-    return match_identity(model, identity, motion, neutral, "absolute")
+    return match_identity(model, identity, motion, neutral)
 
 
 def _to_tensor(pictures: list[np.ndarray]) -> torch.Tensor:

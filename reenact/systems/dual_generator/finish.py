@@ -10,15 +10,7 @@ from reenact.geometry.landmarks import edge_map
 from reenact.ops.warp import resize, warp
 from reenact.systems.base import Rendered
 from reenact.systems.dual_generator.networks import DrawnPicture
-
-_MOVING_PX = 1.0
-"""Movement of a pixel or a mesh point, in pixels of the network's crop, from which on it is redrawn fully."""
-
-_UNSEEN_PX = 0.3
-"""Movement of a pixel up to which it keeps its own colour."""
-
-_ROUNDING_PX = 0.01
-"""Movement up to which a mesh is the same but for rounding."""
+from reenact.systems.stillness import moving_pixels, widen
 
 _STEP_PX = 3.0
 """Difference of the movements of pixels beside each other from which on an outline lies between them."""
@@ -32,31 +24,12 @@ def draw_landmarks(landmarks: Float[Tensor, "f 68 3"], side: int) -> Float[Tenso
     return edge_map((landmarks[..., :2] + 1) * (side / 2), side, side)
 
 
-def moved_share(
-    source: Float[Tensor, "1 478 3"], target: Float[Tensor, "f 478 3"], side: int
-) -> Float[Tensor, "f 1 1 1"]:
-    """0 where no mesh point moves, so that the result is the source itself, bit for bit; 1 from a pixel on.
-
-    Args:
-        source: in half-sides.
-        target: likewise.
-        side: pixels of the network's crop.
-    """
-    moved_px = (target - source)[..., :2].norm(dim=-1).amax(dim=1) * (side / 2)
-    return (moved_px * (moved_px > _ROUNDING_PX) / _MOVING_PX).clamp(0, 1)[:, None, None, None]
-
-
 def changed_share(posed: PosedHead | None, like: Float[Tensor, "f 1 s s"]) -> Float[Tensor, "f 1 s s"]:
-    """1 near pixels that move or that the source does not show, 0 elsewhere; all of the picture without a `posed`."""
+    """1 near pixels that move or that the source does not show, 0 elsewhere; 1 everywhere without a `posed`."""
     if posed is None:
         return torch.ones_like(like)
-    side = like.shape[-1]
-    moved_px = posed.displacement.norm(dim=1, keepdim=True) * (side / 2)
-    moved = ((moved_px - _UNSEEN_PX) / (_MOVING_PX - _UNSEEN_PX)).clamp(0, 1)
-    changed = torch.maximum(moved, 1 - posed.shown)
-    reach = max(round(_NEAR * side), 1)
-    grown = functional.max_pool2d(changed, 2 * reach + 1, 1, reach)
-    return functional.avg_pool2d(grown, 2 * reach + 1, 1, reach, count_include_pad=False)
+    moving = moving_pixels(posed.displacement, like.shape[-1])
+    return widen(torch.maximum(moving, 1 - posed.shown), _NEAR)
 
 
 def finish(

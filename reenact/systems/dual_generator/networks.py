@@ -26,6 +26,7 @@ from reenact.errors import ConfigError
 from reenact.geometry.head import PosedHead
 from reenact.ops.warp import resize
 from reenact.systems.dual_generator.config import LEVELS, DualGeneratorConfig
+from reenact.systems.stillness import widen
 
 LANDMARKS = 68
 SPREAD = 0.2
@@ -388,9 +389,7 @@ def _shares(answer: Float[Tensor, "f 2 s s"], posed: PosedHead) -> tuple[Tensor,
 
 def near_face(posed: PosedHead) -> Float[Tensor, "f 1 s s"]:
     """1 on the face, falling to 0 within a band around it."""
-    reach = max(round(_RIM * posed.parts.shape[-1]), 1)
-    wide = functional.max_pool2d(posed.parts.amax(1, keepdim=True), 2 * reach + 1, 1, reach)
-    return functional.avg_pool2d(wide, 2 * reach + 1, 1, reach, count_include_pad=False)
+    return widen(posed.parts.amax(1, keepdim=True), _RIM)
 
 
 def twin_alone(posed: PosedHead) -> Float[Tensor, "f 1 s s"]:

@@ -2,14 +2,12 @@
 
 import copy
 import dataclasses
-from typing import Any
 
 import numpy as np
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from reenact.errors import ConfigError, ShapeError
 from reenact.geometry.action_units import read_action_unit_sides
 from reenact.geometry.flow import draw_face
 from reenact.geometry.head import Head, PosedHead, build_head, pose_head, twin_of
@@ -17,17 +15,17 @@ from reenact.geometry.head_sheets import FACE
 from reenact.geometry.landmarks import landmarks68_of
 from reenact.geometry.matching import MatchedIdentity, match_shape, split_identity
 from reenact.geometry.morphable import MorphableModel, load_morphable
-from reenact.geometry.placement import SKULL_BASE, rotation_of_angles, turn_on_neck
+from reenact.geometry.placement import SKULL_BASE, rotation_of_angles, to_half_sides, turn_on_neck
 from reenact.geometry.unit_movements import UnitMovements
 from reenact.ops.warp import resize
 from reenact.systems.base import MotionMode, PoseControls, Reenactor, Rendered
 from reenact.systems.dual_generator.config import DualGeneratorConfig
-from reenact.systems.dual_generator.finish import changed_share, draw_landmarks, finish, moved_share
-from reenact.systems.dual_generator.motion import HeadMotion, find_neutral, read_head_motion
+from reenact.systems.dual_generator.finish import changed_share, draw_landmarks, finish
+from reenact.systems.dual_generator.motion import HeadMotion, read_head_motion
 from reenact.systems.dual_generator.networks import DualGeneratorNetworks, SourceCode
 from reenact.systems.dual_generator.shape import AnchoredShape, SourceShape
-from reenact.systems.layers import fold_batch_norms
-from reenact.types import CropSpec, FaceGeometry, FaceImage, head_angles_rad
+from reenact.systems.stillness import moved_share
+from reenact.types import FaceGeometry, FaceImage, head_angles_rad
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -67,6 +65,7 @@ class DualGeneratorReenactor(Reenactor[DualGeneratorIdentity, HeadMotion, Driven
     """Finds the source's landmarks for a driver's action, moves its head under them and draws what that leaves open."""
 
     system = "dual_generator"
+    config_class = DualGeneratorConfig
     needs = frozenset({"parsing", "embedding", "upright"})
     can_pose = True
 
@@ -81,29 +80,7 @@ class DualGeneratorReenactor(Reenactor[DualGeneratorIdentity, HeadMotion, Driven
         self.units = UnitMovements(self.morphable)
         self._on_cpu = (copy.deepcopy(self.morphable),)  # heads are moved there; a tuple, so that it stays there
 
-    @classmethod
-    def from_config(cls, network: dict[str, Any]) -> "DualGeneratorReenactor":
-        """Untrained, with the sizes of a ``config.json``'s "network" section.
-
-        Raises:
-            ConfigError: fields that this version does not know.
-        """
-        try:
-            fields = dict(network)
-            crop = CropSpec(**fields.pop("crop", {}))
-            return cls(DualGeneratorConfig(crop=crop, **fields))
-        except (TypeError, KeyError) as error:
-            raise ConfigError(f"This is no configuration of the dual_generator system: {error}.") from error
-
-    def prepare(self) -> None:
-        """Fold batch norms into convolutions and lay the weights out for the CPU; call once, after loading."""
-        self.eval().requires_grad_(False)
-        fold_batch_norms(self.networks)
-        self.networks = self.networks.to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue, reportArgumentType]
-
-    def encode_identity(self, image: FaceImage, geometry: FaceGeometry) -> DualGeneratorIdentity:
-        if len(image.rgb) != 1 or len(geometry) != 1:
-            raise ShapeError(f"one source frame is encoded at a time, got {len(image.rgb)} and {len(geometry)}")
+    def _encode_identity(self, image: FaceImage, geometry: FaceGeometry) -> DualGeneratorIdentity:
         mesh = to_half_sides(geometry.mesh_px, image.rgb.shape[-1])
         rgb = resize(image.rgb, self.crop.network_px).clamp(0, 1)
         matched = split_identity(self.morphable, mesh)
@@ -124,20 +101,12 @@ class DualGeneratorReenactor(Reenactor[DualGeneratorIdentity, HeadMotion, Driven
     def read_motion(self, image: FaceImage | None, geometry: FaceGeometry) -> HeadMotion:
         return read_head_motion(self.morphable, geometry.mesh_px)
 
-    def find_neutral(self, motion: HeadMotion) -> int:
-        return find_neutral(motion)
-
-    def select(self, motion: HeadMotion, frames: slice) -> HeadMotion:
-        return motion[frames]
-
     def retarget(
         self, identity: DualGeneratorIdentity, motion: HeadMotion, neutral: HeadMotion, mode: MotionMode
     ) -> DrivenHead:
         relative = mode == "relative"
         # far turns about the shoulders would carry the head out of the crop
-        matched = match_shape(
-            self.morphable, identity.matched, motion.mesh, neutral.mesh, relative=relative, about=SKULL_BASE
-        )
+        matched = match_shape(self.morphable, identity.matched, motion, neutral, relative=relative, about=SKULL_BASE)
         base = neutral.landmarks if relative else None
         landmarks = self.anchored.act(self._generate_shape, identity.shape, motion.landmarks, base)
         shape = self.anchored.carry(matched.shape, self.anchored.agree(matched.shape, landmarks))
@@ -188,8 +157,3 @@ def resize_classes(classes: Tensor, side: int) -> Tensor:
     """Classes (f, i, i) at another side, each pixel the nearest."""
     at = ((torch.arange(side, device=classes.device) + 0.5) * (classes.shape[-1] / side)).long()
     return classes[:, at][:, :, at]
-
-
-def to_half_sides(mesh_px: Float[Tensor, "f 478 3"], side: int) -> Float[Tensor, "f 478 3"]:
-    """Crop pixels -> half-sides: x and y from -1 to 1 over the crop, z on the same scale around 0."""
-    return mesh_px * (2 / side) - mesh_px.new_tensor([1.0, 1.0, 0.0])

@@ -16,7 +16,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from reenact.geometry.landmarks import LANDMARKS_68
+from reenact.geometry.landmarks import LANDMARKS_68, landmark_spread
 from reenact.geometry.morphable import MorphableModel, Pose, align
 from reenact.systems.dual_generator.networks import standardise
 
@@ -30,9 +30,6 @@ people (ACE at 256 px, clips) that mesh alone is 0.68 px off, the anchored gener
 _DOUBTFUL = 0.035
 """Mean distance, eye distances, between what generator and mesh say from which on the generator counts for less. It is
 0.016 for a clip's own frames and 0.03 for other people's; for faces unlike all that it was trained on it can be 0.7."""
-
-_REACH = 0.12
-"""Distance, eye distances, over which a landmark carries neighbouring points of the mesh along."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -57,11 +54,7 @@ class AnchoredShape(nn.Module):
         super().__init__()
         at = list(LANDMARKS_68)
         self.register_buffer("rigid", model.rigid_weight[at], persistent=False)
-        to_all, among = (
-            torch.exp(-torch.cdist(points, model.mean[at]).square() / (2 * _REACH**2))
-            for points in (model.mean, model.mean[at])
-        )
-        self.register_buffer("spread", to_all @ torch.linalg.inv(among + 0.05 * torch.eye(len(at))), persistent=False)
+        self.register_buffer("spread", landmark_spread(model.mean), persistent=False)
 
     def take(self, landmarks: Float[Tensor, "1 68 3"], pose: Pose, code: Float[Tensor, "1 e"]) -> SourceShape:
         """A source.

@@ -9,7 +9,6 @@ from typing import NamedTuple
 import torch
 from jaxtyping import Float
 from torch import Tensor
-from torch.nn import functional
 
 from reenact.geometry.landmarks import CHIN
 from reenact.geometry.morphable import MorphableModel, Pose
@@ -17,12 +16,7 @@ from reenact.ops.fill import fill_hole
 from reenact.ops.warp import identity_grid, resize, warp
 from reenact.systems.facegan.conditions import TargetView
 from reenact.systems.facegan.networks import DrawnFace, MixedPicture
-
-_MOVING_PX = 1.0
-"""Movement of a pixel, in pixels of the network's crop, from which on it is redrawn fully."""
-
-_UNSEEN_PX = 0.3
-"""Movement of a pixel up to which it keeps its own colour."""
+from reenact.systems.stillness import moving_pixels, widen
 
 _JAW_HEIGHT, _NECK_HALF_WIDTH, _BLEND = 0.5, 0.65, 0.15
 """How far above the chin a neck may show and how wide it is, with the width of its soft edge: eye distances."""
@@ -110,11 +104,8 @@ def changed_near(view: TargetView, head: Float[Tensor, "1 1 s s"]) -> Float[Tens
     if view.head is None or view.maps.displacement is None:
         return torch.ones_like(head)
     side, half = head.shape[-1], view.head.shape[-1]
-    moved = view.maps.displacement.norm(dim=1, keepdim=True) * (side / 2)
-    moved = ((moved - _UNSEEN_PX) / (_MOVING_PX - _UNSEEN_PX)).clamp(0, 1)
+    moving = moving_pixels(view.maps.displacement, side)
     entered_or_left = (view.head - resize(head, half)).abs()
-    # what the head has not left or entered differs by the parser's blur alone
-    changed = torch.maximum(moved, (entered_or_left * 4 - 1).clamp(0, 1) * moved.amax((2, 3), keepdim=True))
-    reach = max(round(_NEAR * half), 1)
-    grown = functional.max_pool2d(changed, 2 * reach + 1, 1, reach)
-    return resize(functional.avg_pool2d(grown, 2 * reach + 1, 1, reach, count_include_pad=False), side)
+    # where nothing moves, the two differ only by the parser's blur
+    changed = torch.maximum(moving, (entered_or_left * 4 - 1).clamp(0, 1) * moving.amax((2, 3), keepdim=True))
+    return resize(widen(changed, _NEAR), side)

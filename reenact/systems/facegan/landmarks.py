@@ -12,9 +12,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from reenact.geometry.landmarks import LANDMARKS_68
-from reenact.geometry.morphable import MorphableModel, Pose
-from reenact.geometry.placement import rotation_of_angles as rotation_of_angles
-from reenact.types import head_angles_rad
+from reenact.geometry.morphable import Pose
 
 POINTS = len(LANDMARKS_68)
 
@@ -31,15 +29,6 @@ def normalise_landmarks(mesh: Float[Tensor, "f 478 3"], pose: Pose) -> Float[Ten
 def place_landmarks(normalised: Float[Tensor, "f 68 2"], pose: Pose) -> Float[Tensor, "f 68 2"]:
     """Normalised landmarks in the unit of `pose`."""
     return normalised * pose.scale[:, None, None] + pose.translation_px[:, None, :2]
-
-
-def read_head_angles(model: MorphableModel, mesh: Float[Tensor, "f 478 3"]) -> Float[Tensor, "f 3"]:
-    """Pitch, yaw and roll in radians of the pose fitted to the mesh.
-
-    A tracker's regressed rotation may differ from it by degrees, and one degree moves the nose by 1 % of the eye
-    distance: landmarks and angles have to come from one fit.
-    """
-    return head_angles_rad(model.fit(mesh).pose.rotation)
 
 
 def motion_vector(

@@ -6,7 +6,8 @@ from jaxtyping import Float
 from torch import Tensor
 
 from reenact.geometry.action_units import read_action_unit_sides
-from reenact.geometry.morphable import MorphableModel, Pose
+from reenact.geometry.matching import DrivingMotion
+from reenact.geometry.morphable import MorphableModel
 from reenact.geometry.placement import carry_pose
 from reenact.systems.base import MotionMode
 from reenact.types import FaceGeometry, head_angles_rad
@@ -16,22 +17,21 @@ _EXPRESSION_WEIGHT = 4.0
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class FaceMotion:
+class FaceMotion(DrivingMotion):
     """What f frames of a face do: AU_d, and where the head is."""
 
     action_units: Float[Tensor, "f 17 2"]
     """In the order of `ACTION_UNITS`, the person's left and right, 0 to 1; a change that was added may leave that
     range, which only the units that a face is given must keep."""
-    pose: Pose
-    """Of the fitted head, in the unit of the meshes."""
 
     @property
     def angles_rad(self) -> Float[Tensor, "f 3"]:
         """Pitch, yaw, roll."""
         return head_angles_rad(self.pose.rotation)
 
-    def __getitem__(self, frames: slice) -> "FaceMotion":
-        return FaceMotion(action_units=self.action_units[frames], pose=self.pose[frames])
+    @property
+    def strength(self) -> Float[Tensor, "f"]:
+        return _EXPRESSION_WEIGHT * self.action_units.square().mean((1, 2)).sqrt()
 
 
 def read_face_motion(model: MorphableModel, geometry: FaceGeometry) -> FaceMotion:
@@ -40,13 +40,6 @@ def read_face_motion(model: MorphableModel, geometry: FaceGeometry) -> FaceMotio
         action_units=read_action_unit_sides(geometry.blendshapes, geometry.mesh_px),
         pose=model.fit(geometry.mesh_px).pose,
     )
-
-
-def find_neutral(motion: FaceMotion) -> int:
-    """The frame with the weakest expression and the most frontal pose."""
-    turn = 1 - motion.pose.rotation[:, 2, 2]  # 1 - cos of the angle between the face's axis and the viewer's
-    expression = motion.action_units.square().mean((1, 2)).sqrt()
-    return int((_EXPRESSION_WEIGHT * expression + 4 * turn).argmin())
 
 
 def carry_motion(own: FaceMotion, motion: FaceMotion, neutral: FaceMotion, mode: MotionMode) -> FaceMotion:

@@ -1,17 +1,14 @@
 """FACEGAN as a `Reenactor`."""
 
 import dataclasses
-from typing import Any
 
-import torch
 from jaxtyping import Float
 from torch import Tensor
 from torch.nn import functional
 
-from reenact.errors import ConfigError, ShapeError
 from reenact.geometry.landmarks import LANDMARKS_68
 from reenact.geometry.morphable import MorphableModel, Pose, load_morphable
-from reenact.geometry.placement import turn_on_neck
+from reenact.geometry.placement import rotation_of_angles, to_half_sides, turn_on_neck
 from reenact.ops.warp import resize, warp
 from reenact.systems.base import MotionMode, PoseControls, Reenactor, Rendered
 from reenact.systems.facegan.background import changed_near, close_hole, heads_in, under_chin
@@ -21,19 +18,12 @@ from reenact.systems.facegan.landmarks import (
     motion_vector,
     normalise_landmarks,
     place_landmarks,
-    rotation_of_angles,
 )
-from reenact.systems.facegan.motion import FaceMotion, carry_motion, find_neutral, read_face_motion
+from reenact.systems.facegan.motion import FaceMotion, carry_motion, read_face_motion
 from reenact.systems.facegan.networks import FaceganNetworks, compose_face, mix
 from reenact.systems.facegan.rig import LandmarkRig, RiggedFace
-from reenact.systems.layers import fold_batch_norms
-from reenact.types import CropSpec, FaceGeometry, FaceImage
-
-_MOVING_PX = 1.0
-"""Largest movement of a landmark, in pixels of the network's crop, from which on the drawing counts fully."""
-
-_ROUNDING_PX = 0.01
-"""Movement up to which landmarks are the same but for rounding."""
+from reenact.systems.stillness import moved_share
+from reenact.types import FaceGeometry, FaceImage
 
 _RIM = 0.012
 """Width by which the hole exceeds the segmented head, share of the side: hair ends are missed by it. As in training."""
@@ -80,6 +70,7 @@ class FaceganReenactor(Reenactor[FaceganIdentity, FaceMotion, DrivenFace]):
     """Moves the source's landmarks by Action Units, draws the head under them and mixes it with the background."""
 
     system = "facegan"
+    config_class = FaceganConfig
     needs = frozenset({"head"})
     can_pose = True
 
@@ -91,32 +82,7 @@ class FaceganReenactor(Reenactor[FaceganIdentity, FaceMotion, DrivenFace]):
         self.networks: FaceganNetworks = FaceganNetworks(config)
         self.rig = LandmarkRig(load_morphable() if morphable is None else morphable)
 
-    @classmethod
-    def from_config(cls, network: dict[str, Any]) -> "FaceganReenactor":
-        """Untrained, with the sizes of a ``config.json``'s "network" section.
-
-        Raises:
-            ConfigError: fields that this version does not know.
-        """
-        try:
-            fields = dict(network)
-            crop = CropSpec(**fields.pop("crop", {}))
-            for name in ("widths", "mixer_widths"):
-                if name in fields:
-                    fields[name] = tuple(fields[name])
-            return cls(FaceganConfig(crop=crop, **fields))
-        except (TypeError, KeyError) as error:
-            raise ConfigError(f"This is no configuration of the facegan system: {error}.") from error
-
-    def prepare(self) -> None:
-        """Fold batch norms into convolutions and lay the weights out for the CPU; call once, after loading."""
-        self.eval().requires_grad_(False)
-        fold_batch_norms(self.networks)
-        self.networks = self.networks.to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue, reportArgumentType]
-
-    def encode_identity(self, image: FaceImage, geometry: FaceGeometry) -> FaceganIdentity:
-        if len(image.rgb) != 1 or len(geometry) != 1:
-            raise ShapeError(f"one source frame is encoded at a time, got {len(image.rgb)} and {len(geometry)}")
+    def _encode_identity(self, image: FaceImage, geometry: FaceGeometry) -> FaceganIdentity:
         rgb = resize(image.rgb, self.crop.network_px).clamp(0, 1)
         geometry = dataclasses.replace(geometry, mesh_px=to_half_sides(geometry.mesh_px, image.rgb.shape[-1]))
         motion = read_face_motion(self.rig.model, geometry)
@@ -139,12 +105,6 @@ class FaceganReenactor(Reenactor[FaceganIdentity, FaceMotion, DrivenFace]):
 
     def read_motion(self, image: FaceImage | None, geometry: FaceGeometry) -> FaceMotion:
         return read_face_motion(self.rig.model, geometry)
-
-    def find_neutral(self, motion: FaceMotion) -> int:
-        return find_neutral(motion)
-
-    def select(self, motion: FaceMotion, frames: slice) -> FaceMotion:
-        return motion[frames]
 
     def retarget(
         self, identity: FaceganIdentity, motion: FaceMotion, neutral: FaceMotion, mode: MotionMode
@@ -183,7 +143,8 @@ class FaceganReenactor(Reenactor[FaceganIdentity, FaceMotion, DrivenFace]):
             mixed = close_hole(mixed, warped, rgb, hole, heads, neck)
         # the hole shows the source's old head, of which nothing may shine through
         covered = 1 - (1 - mixed.mask) * (1 - hole)
-        mask = covered * self._moved_share(identity, driven) * changed_near(view, identity.head)
+        moved = moved_share(own_landmarks(identity), driven.landmarks, self.crop.network_px)
+        mask = covered * moved * changed_near(view, identity.head)
         native = identity.native_rgb
         result = mix(mixed._replace(mask=mask), compose_face(drawn, native, "bicubic"), native)
         return Rendered(rgb=result, changed=resize(mask, native.shape[-1]))
@@ -200,19 +161,7 @@ class FaceganReenactor(Reenactor[FaceganIdentity, FaceMotion, DrivenFace]):
             head=head,
         )
 
-    def _moved_share(self, identity: FaceganIdentity, driven: DrivenFace) -> Float[Tensor, "f 1 1 1"]:
-        """0 where no landmark moves, so that the result is the source itself, bit for bit; 1 from a pixel on."""
-        moved = (driven.landmarks - own_landmarks(identity)).norm(dim=-1).amax(dim=1)
-        moved_px = moved * (self.crop.network_px / 2)
-        moved_px = moved_px * (moved_px > _ROUNDING_PX)
-        return (moved_px / _MOVING_PX).clamp(0, 1)[:, None, None, None]
-
 
 def own_landmarks(identity: FaceganIdentity) -> Float[Tensor, "1 68 2"]:
     """l_s, in half-sides."""
     return identity.mesh[:, list(LANDMARKS_68), :2]
-
-
-def to_half_sides(mesh_px: Float[Tensor, "f 478 3"], side: int) -> Float[Tensor, "f 478 3"]:
-    """Crop pixels -> half-sides: x and y from -1 to 1 over the crop, z on the same scale around 0."""
-    return mesh_px * (2 / side) - mesh_px.new_tensor([1.0, 1.0, 0.0])

@@ -13,14 +13,11 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from reenact.geometry.landmarks import LANDMARKS_68
+from reenact.geometry.landmarks import LANDMARKS_68, landmark_spread
 from reenact.geometry.morphable import MorphableModel, Pose
 
 _NOISE = 0.012
 """Expected error of a landmark, eye distances: strength of the prior on expressions, as when the model was learned."""
-
-_REACH = 0.12
-"""Distance, eye distances, over which a landmark's unexplained movement carries neighbouring points along."""
 
 _PIXEL_AXES = (1.0, -1.0, -1.0)
 
@@ -45,11 +42,7 @@ class LandmarkRig(nn.Module):
         self.model = model
         at = list(LANDMARKS_68)
         self.register_buffer("basis", model.expression_basis[:, at], persistent=False)
-        to_all, among = (
-            torch.exp(-torch.cdist(points, model.mean[at]).square() / (2 * _REACH**2))
-            for points in (model.mean, model.mean[at])
-        )
-        self.register_buffer("spread", to_all @ torch.linalg.inv(among + 0.05 * torch.eye(len(at))), persistent=False)
+        self.register_buffer("spread", landmark_spread(model.mean), persistent=False)
 
     def take_apart(self, mesh: Float[Tensor, "f 478 3"]) -> RiggedFace:
         """Pose and shape of a source mesh of any unit."""

@@ -19,9 +19,10 @@ from benchmarks.editing import (
 )
 from reenact.geometry.action_units import BLENDSHAPE_NAMES
 from reenact.geometry.morphable import load_morphable
+from reenact.geometry.placement import to_half_sides
 from reenact.systems.base import PoseControls
 from reenact.systems.facegan.config import FaceganConfig
-from reenact.systems.facegan.reenactor import FaceganReenactor, own_landmarks, to_half_sides
+from reenact.systems.facegan.reenactor import FaceganReenactor, own_landmarks
 from reenact.types import ACTION_UNITS, FaceGeometry, FaceImage
 from train.data.faces import FaceData
 

@@ -1,5 +1,6 @@
 """Names -> loaded objects, and the choice of the device."""
 
+import dataclasses
 import json
 import pathlib
 from typing import Any
@@ -14,17 +15,20 @@ from reenact.errors import CheckpointError, ConfigError, MissingDependencyError
 from reenact.hub import loading
 
 
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class SmallConfig:
+    inputs: int
+
+
 class SmallSystem(nn.Module):
     """Stands for a system: it only has to be made from a checkpoint."""
 
-    def __init__(self, inputs: int) -> None:
-        super().__init__()
-        self.networks = nn.Linear(inputs, 1)
-        self.weights: Any = None
+    config_class = SmallConfig
 
-    @classmethod
-    def from_config(cls, network: dict[str, int]) -> "SmallSystem":
-        return cls(**network)
+    def __init__(self, config: SmallConfig) -> None:
+        super().__init__()
+        self.networks = nn.Linear(config.inputs, 1)
+        self.weights: Any = None
 
     def prepare(self) -> None:
         self.eval().requires_grad_(False)

@@ -89,14 +89,7 @@ class ShiftSystem(Reenactor[Any, Any, Any]):
         self.neutrals: list[float] = []
         self.changed = 1.0
 
-    @classmethod
-    def from_config(cls, network: dict[str, Any]) -> "ShiftSystem":
-        return cls()
-
-    def prepare(self) -> None:
-        pass
-
-    def encode_identity(self, image: FaceImage, geometry: FaceGeometry) -> FaceImage:
+    def _encode_identity(self, image: FaceImage, geometry: FaceGeometry) -> FaceImage:
         self.encoded += 1
         return image
 

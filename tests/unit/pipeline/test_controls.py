@@ -14,6 +14,7 @@ import torch
 from reenact import FaceEdit, edit_image, open_edit
 from reenact.errors import ConfigError, StoppedError, UnsupportedInputError
 from reenact.geometry.morphable import load_morphable
+from reenact.hub.loading import fill_needs
 from reenact.media import Picture, VideoReader, VideoWriter
 from reenact.perception.adapter import WholeFrameTracker
 from reenact.pipeline import EditSession, Engine, reenact_video
@@ -82,6 +83,8 @@ def loaded(embedded: Callable[[str], pathlib.Path], painted: tuple[Frame, FaceGe
     facegan.prepare()
     tracker, device = OneFaceTracker(painted[1]), torch.device("cpu")
     systems = {"facegan": facegan, "dual_generator": random_system()}
+    for system in systems.values():
+        system.fill_needs = fill_needs
     return {name: Engine(system=system, tracker=tracker, device=device) for name, system in systems.items()}
 
 

@@ -3,8 +3,9 @@
 import pytest
 import torch
 
+from reenact.geometry.placement import to_half_sides
 from reenact.systems.correspondence.config import CorrespondenceConfig
-from reenact.systems.correspondence.reenactor import CorrespondenceReenactor, keep_still, to_half_sides
+from reenact.systems.correspondence.reenactor import CorrespondenceReenactor
 from reenact.types import CropSpec, FaceGeometry, FaceImage
 
 
@@ -32,17 +33,6 @@ def test_a_face_that_does_not_move_is_the_source_bit_for_bit(side: int) -> None:
     rendered = system.render(identity, system.retarget(identity, motion, motion, "relative"))
     assert torch.equal(rendered.rgb, image.rgb)
     assert rendered.changed.max() == 0
-
-
-def test_movement_fades_in_over_one_pixel_of_the_crop() -> None:
-    matte = torch.tensor([0.7, 0.1, 0.2]).reshape(1, 3, 1, 1).expand(3, 3, 4, 4)
-    source = torch.zeros(1, 478, 3)
-    target = source.repeat(3, 1, 1)
-    target[1, 5, 0], target[2, 5, 0] = 0.5 / 128, 3 / 128
-    kept = keep_still(matte, source, target, network_px=256)
-    assert torch.equal(kept[0], torch.tensor([0.0, 1, 0]).reshape(3, 1, 1).expand(3, 4, 4))
-    assert torch.allclose(kept[1, 0], torch.tensor(0.35)) and torch.allclose(kept.sum(1), torch.tensor(1.0))
-    assert torch.equal(kept[2], matte[2])
 
 
 def test_half_sides_run_from_edge_to_edge() -> None:

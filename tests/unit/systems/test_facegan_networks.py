@@ -10,14 +10,13 @@ from torch.utils.flop_counter import FlopCounterMode
 from reenact.errors import ConfigError
 from reenact.geometry.landmarks import LANDMARKS_68
 from reenact.geometry.morphable import MorphableModel, load_morphable
+from reenact.geometry.placement import rotation_of_angles
 from reenact.systems.facegan.conditions import target_maps
 from reenact.systems.facegan.config import PRESETS, FaceganConfig
 from reenact.systems.facegan.landmarks import (
     motion_vector,
     normalise_landmarks,
     place_landmarks,
-    read_head_angles,
-    rotation_of_angles,
 )
 from reenact.systems.facegan.networks import (
     BackgroundMixer,
@@ -84,9 +83,6 @@ def test_normalised_landmarks_do_not_know_place_and_size(rig: LandmarkRig, meshe
     torch.testing.assert_close(first, second, atol=1e-4, rtol=0)
     pose = rig.model.fit(meshes).pose
     torch.testing.assert_close(place_landmarks(first, pose), meshes[:, AT, :2], atol=1e-5, rtol=0)
-    torch.testing.assert_close(
-        read_head_angles(rig.model, moved), read_head_angles(rig.model, meshes), atol=1e-4, rtol=0
-    )
 
 
 def test_a_motion_vector_holds_both_sides_or_their_mean():

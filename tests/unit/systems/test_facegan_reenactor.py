@@ -6,12 +6,13 @@ import numpy as np
 import pytest
 import torch
 
+from reenact.geometry.matching import find_neutral
 from reenact.geometry.morphable import load_morphable
 from reenact.systems.base import PoseControls
 from reenact.systems.facegan.background import Heads, changed_near, close_hole, heads_in, under_chin
 from reenact.systems.facegan.conditions import TargetView
 from reenact.systems.facegan.config import FaceganConfig
-from reenact.systems.facegan.motion import FaceMotion, carry_motion, find_neutral, read_face_motion
+from reenact.systems.facegan.motion import FaceMotion, carry_motion, read_face_motion
 from reenact.systems.facegan.networks import DrawnFace, MixedPicture, TargetMaps
 from reenact.systems.facegan.reenactor import FaceganIdentity, FaceganReenactor, own_landmarks
 from reenact.types import CropSpec, FaceGeometry, FaceImage, head_angles_rad

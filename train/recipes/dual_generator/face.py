@@ -11,8 +11,8 @@ from torch import Tensor, nn
 
 from reenact.geometry.head import PosedHead
 from reenact.geometry.landmarks import edge_map, landmarks68_of
+from reenact.geometry.matching import match_identity, read_mesh_motion, split_identity
 from reenact.geometry.morphable import load_morphable
-from reenact.systems.correspondence.motion import match_identity, read_mesh_motion, split_identity
 from reenact.systems.dual_generator.config import DualGeneratorConfig
 from reenact.systems.dual_generator.networks import DualGeneratorNetworks, FaceGenerator
 from train.data.faces import FaceData
@@ -127,7 +127,7 @@ class FaceTask:
         target = reference
         if not bool(batch["known"].all()):
             motion = read_mesh_motion(model, reference)
-            matched = match_identity(model, split_identity(model, source), motion, motion, "absolute")
+            matched = match_identity(model, split_identity(model, source), motion, motion)
             target = torch.where(batch["known"][:, None, None] > 0, reference, matched)
         landmarks = landmarks68_of(target)
         made = {"landmarks": landmarks, "landmark_map": self.draw(landmarks)}
