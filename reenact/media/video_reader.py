@@ -107,8 +107,8 @@ class VideoReader:
     def _frames(self, container: av.container.InputContainer, stream: VideoStream) -> Iterator[Frame]:
         """Repeats and drops pictures so that each slot of the timeline is yielded once."""
         info = self.info
-        limit = round(info.frame_count * 1.1 + 10 * info.fps) if info.frame_count else None
-        timeline = Timeline(fps=info.fps, start_s=start_time_s(stream), slot_limit=limit)
+        declared = round(info.frame_count * 1.1 + 10 * info.fps) if info.frame_count else None
+        timeline = Timeline(fps=info.fps, start_s=start_time_s(stream), declared_slots=declared)
         held: Frame | None = None
         end_s: Fraction | None = None
         step = Decoded(frame=None, time_s=None, lost_since_s=None)
@@ -232,8 +232,7 @@ def _end_slot(timeline: Timeline, end: Decoded, end_s: Fraction | None) -> int:
         slots.append(timeline.slot_at(end_s))
     if end.lost_since_s is not None and end.time_s is not None:
         slots.append(timeline.slot_at(end.time_s) + 1)
-    last = max(slots)
-    return last if timeline.slot_limit is None else max(timeline.next_slot, min(last, timeline.slot_limit))
+    return max(timeline.next_slot, min(max(slots), timeline.slot_limit))
 
 
 def _no_container(path: Path) -> str:

@@ -33,11 +33,19 @@ def test_jitter_below_half_a_frame_neither_drops_nor_doubles(jitter: list[int]):
 
 
 def test_a_jump_of_the_clock_restarts_at_the_next_slot():
-    timeline = Timeline(fps=Fraction(25), start_s=Fraction(0), slot_limit=1000)
+    timeline = Timeline(fps=Fraction(25), start_s=Fraction(0), declared_slots=1000)
     assert [timeline.place(Fraction(k, 25)) for k in range(3)] == [0, 1, 2]
     assert timeline.place(Fraction(90000)) == 3
     assert timeline.place(Fraction(90000) + Fraction(2, 25)) == 5
     assert timeline.place(Fraction(1)) == 6
+
+
+def test_decoded_pictures_bound_the_slots():
+    timeline = Timeline(fps=Fraction(25), start_s=Fraction(0), declared_slots=25_000_000)
+    assert [timeline.place(Fraction(k, 25)) for k in range(2)] == [0, 1]
+    assert timeline.place(Fraction(60)) == 1500, "a minute may be held"
+    assert timeline.place(Fraction(70)) == 1501
+    assert timeline.slot_limit == 1550
 
 
 def test_unknown_times_follow_each_other():
@@ -56,6 +64,7 @@ def test_unknown_times_follow_each_other():
         (None, Fraction(24), Fraction(24)),
         (Fraction(90000), Fraction(50), Fraction(50)),
         (Fraction(0), None, Fraction(25)),
+        (Fraction(1, 18000), Fraction(24), Fraction(24)),
     ],
 )
 def test_rate_is_exact(average: Fraction | None, guessed: Fraction | None, chosen: Fraction):

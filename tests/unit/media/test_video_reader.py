@@ -79,6 +79,15 @@ def test_a_pause_in_the_timestamps_holds_the_picture(tmp_path: Path, clips):
     assert shown.count(2) >= 3
 
 
+@pytest.mark.parametrize("name", ["a.mkv", "a.mp4", "a.ts", "a.webm"])
+@pytest.mark.parametrize("gap_s", [60, 90_000, 1_000_000])
+def test_a_forged_timestamp_repeats_no_picture_without_bound(tmp_path: Path, clips, name: str, gap_s: int):
+    codec = "libvpx-vp9" if name.endswith("webm") else "libx264"
+    path = clips.make(tmp_path / name, stamps=[0, 1, 2, 25 * gap_s, 25 * gap_s + 1], codec=codec)
+    with VideoReader(path) as reader:
+        assert sum(1 for _ in reader) <= 60 * 25 + 10 * 6
+
+
 @pytest.mark.parametrize("rotation", [0, 90, 180, -90])
 @pytest.mark.parametrize("mirrored", [False, True])
 def test_the_display_matrix_is_applied(tmp_path: Path, clips, rotation: int, mirrored: bool):
