@@ -1,99 +1,137 @@
-"""A web server of one folder on localhost that knows ranges, and fails as a test asks."""
+"""Web servers on localhost that fail as a test asks; `FileServer` serves one folder, with ranges."""
 
 import contextlib
 import dataclasses
 import pathlib
 import re
+import sys
 import threading
+import traceback
 import unittest.mock
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import Any
+from typing import Any, Self
 
 
 @dataclasses.dataclass
-class Mishap:
-    """What goes wrong with the next `times` requests for a path that ends in `suffix`."""
+class Fault:
+    """What goes wrong with the next `times` requests whose "METHOD /path" matches `pattern`."""
 
-    suffix: str
+    pattern: str
     times: int = 1
     status: int | None = None
-    """Answer with this and no content."""
+    """Answer with this and do nothing."""
     headers: dict[str, str] = dataclasses.field(default_factory=dict)
     cut_after: int | None = None
-    """Close the connection after so many bytes of the answer."""
+    """Close the connection after so many bytes of the answer's body, or before reading an uploaded body."""
     whole: bool = False
     """Ignore a range and send everything, as simple servers do."""
     shifted: int = 0
     """Answer a range with one that begins so many bytes later."""
 
 
-class FileServer(ThreadingHTTPServer):
-    """Serves `root` at `url`."""
+class FaultyServer(ThreadingHTTPServer):
+    """Keeps the requests, and the faults of those to come."""
 
     daemon_threads = True
 
-    def __init__(self, root: pathlib.Path) -> None:
-        super().__init__(("127.0.0.1", 0), _Handler)
-        self.root = root
-        self.url = f"http://127.0.0.1:{self.server_port}"
-        self.mishaps: list[Mishap] = []
+    def __init__(self, handler: type[BaseHTTPRequestHandler]) -> None:
+        super().__init__(("127.0.0.1", 0), handler)
+        self.faults: list[Fault] = []
         self.requests: list[tuple[str, str | None]] = []
-        """Path and range of every request."""
+        """"METHOD /path" and range of every request."""
+        self.bugs: list[str] = []
+        """Tracebacks of the server itself."""
 
-    def ranges_of(self, suffix: str) -> list[str | None]:
-        return [span for path, span in self.requests if path.endswith(suffix)]
+    def asked(self, pattern: str) -> int:
+        """How many requests matched."""
+        return len(self.ranges_of(pattern))
 
-    def mishap_for(self, path: str) -> Mishap | None:
-        for mishap in self.mishaps:
-            if mishap.times > 0 and path.endswith(mishap.suffix):
-                mishap.times -= 1
-                return mishap
-        return None
+    def ranges_of(self, pattern: str) -> list[str | None]:
+        """Ranges of the requests that matched."""
+        return [span for request, span in self.requests if re.search(pattern, request)]
+
+    def fault_for(self, request: str) -> Fault:
+        for fault in self.faults:
+            if fault.times > 0 and re.search(fault.pattern, request):
+                fault.times -= 1
+                return fault
+        return Fault("")
 
     def handle_error(self, request: Any, client_address: Any) -> None:
-        """A client that goes away is no news."""
+        """Ignore clients that hang up; keep the server's own bugs for the test."""
+        error = sys.exception()
+        if not isinstance(error, ConnectionError):
+            self.bugs.append("".join(traceback.format_exception(error)))
+
+    @contextlib.contextmanager
+    def serving(self) -> Iterator[Self]:
+        """Serve while the block lasts."""
+        with self:
+            thread = threading.Thread(target=self.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
+            thread.start()
+            try:
+                yield self
+            finally:
+                self.shutdown()
+                thread.join()
 
 
-class _Handler(BaseHTTPRequestHandler):
-    server: FileServer
+class FaultyHandler(BaseHTTPRequestHandler):
+    """Sends bodies, or a part of them."""
+
+    fault = Fault("")
 
     def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the base class calls it so
         """Quiet."""
 
-    def do_GET(self) -> None:
-        span = self.headers.get("Range")
-        self.server.requests.append((self.path, span))
-        mishap = self.server.mishap_for(self.path) or Mishap(suffix="")
-        path = self.server.root / self.path.lstrip("/")
-        if mishap.status is not None or not path.is_file():
-            return self._answer(mishap.status or 404, b"", mishap.headers)
-        content = path.read_bytes()
-        found = re.fullmatch(r"bytes=(\d+)-", span or "")
-        if found is None or mishap.whole:
-            return self._answer(200, content, {}, mishap.cut_after)
-        start = int(found[1]) + mishap.shifted
-        if start >= len(content):
-            return self._answer(416, b"", {"Content-Range": f"bytes */{len(content)}"})
-        headers = {"Content-Range": f"bytes {start}-{len(content) - 1}/{len(content)}"}
-        self._answer(206, content[start:], headers, mishap.cut_after)
-
-    def _answer(self, status: int, content: bytes, headers: dict[str, str], cut_after: int | None = None) -> None:
+    def send(self, body: bytes, status: int = 200, headers: dict[str, str] | None = None) -> None:
         self.send_response(status)
-        for name, value in {"Content-Length": str(len(content)), **headers}.items():
+        for name, value in {"Content-Length": str(len(body)), **(headers or {})}.items():
             self.send_header(name, value)
         self.end_headers()
-        self.wfile.write(content if cut_after is None else content[:cut_after])
+        if self.command == "HEAD":
+            return
+        self.wfile.write(body[: self.fault.cut_after])
+        if self.fault.cut_after is not None:
+            self.wfile.flush()
+            self.close_connection = True
+            self.connection.shutdown(2)
+
+    def send_ranged(self, content: bytes, headers: dict[str, str] | None = None) -> None:
+        """The content, or the end of it that a Range header asks for."""
+        found = re.fullmatch(r"bytes=(\d+)-", self.headers.get("Range") or "")
+        if found is None or self.fault.whole:
+            return self.send(content, 200, headers)
+        start = int(found[1]) + self.fault.shifted
+        if start >= len(content):
+            return self.send(b"", 416, {"Content-Range": f"bytes */{len(content)}"})
+        self.send(content[start:], 206, {"Content-Range": f"bytes {start}-{len(content) - 1}/{len(content)}"})
+
+
+class FileServer(FaultyServer):
+    """Serves `root` at `url`."""
+
+    def __init__(self, root: pathlib.Path) -> None:
+        super().__init__(_FileHandler)
+        self.root = root
+        self.url = f"http://127.0.0.1:{self.server_port}"
+
+
+class _FileHandler(FaultyHandler):
+    server: FileServer
+
+    def do_GET(self) -> None:
+        self.server.requests.append((self.path, self.headers.get("Range")))
+        self.fault = self.server.fault_for(self.path)
+        path = self.server.root / self.path.lstrip("/")
+        if self.fault.status is not None or not path.is_file():
+            return self.send(b"", self.fault.status or 404, self.fault.headers)
+        self.send_ranged(path.read_bytes())
 
 
 @contextlib.contextmanager
 def served_folder(root: pathlib.Path) -> Iterator[FileServer]:
     """The server inside the block; the Hub's client may reach it, though the tests are offline."""
-    with FileServer(root) as server, unittest.mock.patch("huggingface_hub.constants.HF_HUB_OFFLINE", False):
-        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
-        thread.start()
-        try:
-            yield server
-        finally:
-            server.shutdown()
-            thread.join()
+    with FileServer(root).serving() as server, unittest.mock.patch("huggingface_hub.constants.HF_HUB_OFFLINE", False):
+        yield server

@@ -6,31 +6,16 @@ import dataclasses
 import hashlib
 import json
 import re
-import sys
-import threading
-import traceback
 import urllib.parse
-from collections.abc import Callable, Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from collections.abc import Callable
 from typing import Any
 
 import yaml
 
+from tests.file_server import FaultyHandler, FaultyServer
+
 LARGE_SUFFIXES = (".safetensors", ".tar")
 """Of files that go to LFS."""
-
-
-@dataclasses.dataclass
-class Fault:
-    """What goes wrong with the next `times` requests whose "METHOD /path" matches `pattern`."""
-
-    pattern: str
-    times: int = 1
-    status: int | None = None
-    """Answer with this and do nothing."""
-    headers: dict[str, str] = dataclasses.field(default_factory=dict)
-    cut_after: int | None = None
-    """Close the connection after so many bytes of the answer's body, or before reading an uploaded body."""
 
 
 class Refused(Exception):
@@ -43,37 +28,25 @@ class Refused(Exception):
 
 
 @dataclasses.dataclass(frozen=True)
-class Account:
-    """The owner of a token."""
-
-    name: str
-    role: str = "write"
-    orgs: tuple[str, ...] = ()
-
-    def owns(self, repo: str) -> bool:
-        return repo.partition("/")[0] in (self.name, *self.orgs)
-
-
-@dataclasses.dataclass(frozen=True)
 class Blob:
-    """A file's content; git holds a pointer in place of large ones."""
+    """A file's content; large ones are stored by LFS."""
 
     content: bytes
     large: bool = False
 
     @property
-    def sha256(self) -> str:
-        return hashlib.sha256(self.content).hexdigest()
-
-    @property
     def oid(self) -> str:
-        """Git's name of the blob."""
-        pointer = f"version https://git-lfs.github.com/spec/v1\noid sha256:{self.sha256}\nsize {len(self.content)}\n"
-        body = pointer.encode() if self.large else self.content
-        return hashlib.sha1(b"blob %d\0" % len(body) + body).hexdigest()
+        """sha256 of a large file, git's name of another one."""
+        if self.large:
+            return hashlib.sha256(self.content).hexdigest()
+        return hashlib.sha1(b"blob %d\0" % len(self.content) + self.content).hexdigest()
 
 
 Tree = dict[str, Blob]
+OWNERS = ("your-name", "your-team")
+"""User and organisation that tokens give access to."""
+_ROLES = {"hf_write": "write", "hf_read": "read"}
+"""By token."""
 
 
 @dataclasses.dataclass
@@ -111,13 +84,11 @@ class Repo:
         return sha
 
 
-class HubServer(ThreadingHTTPServer):
+class HubServer(FaultyServer):
     """Serves `repos` and `collections` at `endpoint`."""
 
-    daemon_threads = True
-
     def __init__(self) -> None:
-        super().__init__(("127.0.0.1", 0), _Handler)
+        super().__init__(_Handler)
         self.endpoint = f"http://localhost:{self.server_port}"
         self.storage = f"http://127.0.0.1:{self.server_port}/storage/lfs"
         """Another origin than the endpoint, like the Hub's storage."""
@@ -128,29 +99,14 @@ class HubServer(ThreadingHTTPServer):
         self.repos: dict[str, Repo] = {}
         self.collections: dict[str, dict[str, Any]] = {}
         self.large: dict[str, bytes] = {}
-        self.faults: list[Fault] = []
-        self.bugs: list[str] = []
-        """Tracebacks of the server itself."""
-        self.requests: list[str] = []
-        """"METHOD /path" of every request."""
-
-    def asked(self, pattern: str) -> int:
-        """How many requests matched."""
-        return sum(bool(re.search(pattern, request)) for request in self.requests)
-
-    def fault_for(self, request: str) -> Fault | None:
-        for fault in self.faults:
-            if fault.times > 0 and re.search(fault.pattern, request):
-                fault.times -= 1
-                return fault
-        return None
+        self.faults, self.requests, self.bugs = [], [], []
 
     def put(self, name: str, files: dict[str, bytes], *, private: bool = False, branch: str = "main") -> str:
         """Commit files without the network; gives back the commit."""
         repo = self.repos.setdefault(name, Repo(name, private))
         repo.branches.setdefault(branch, repo.branches["main"])
         blobs = {path: Blob(content, path.endswith(LARGE_SUFFIXES)) for path, content in files.items()}
-        self.large |= {blob.sha256: blob.content for blob in blobs.values() if blob.large}
+        self.large |= {blob.oid: blob.content for blob in blobs.values() if blob.large}
         return repo.commit(branch, blobs, "x")
 
     def files(self, name: str, revision: str = "main") -> Tree:
@@ -158,51 +114,12 @@ class HubServer(ThreadingHTTPServer):
         repo = self.repos[name]
         return repo.trees[repo.resolve(revision)]
 
-    def readable(self, name: str, account: Account | None) -> Repo:
-        repo = self.repos.get(name)
-        if repo is not None and (not repo.private or (account is not None and account.owns(name))):
-            return repo
-        if account is None:  # the Hub does not tell strangers what exists, and sends no error code
-            raise Refused(401, "Invalid username or password.")
-        raise Refused(404, "Repository not found", "RepoNotFound")
 
-    def check_may_write(self, name: str, account: Account | None) -> None:
-        if account is None:
-            raise Refused(401, "Invalid username or password.")
-        if account.role != "write" or not account.owns(name):
-            raise Refused(403, f"You don't have the rights to create a repository {name}")
-
-    def writable(self, name: str, account: Account | None) -> Repo:
-        repo = self.readable(name, account)
-        self.check_may_write(name, account)
-        return repo
-
-    def handle_error(self, request: Any, client_address: Any) -> None:
-        """Ignore clients that hang up; keep the server's own bugs for the test."""
-        error = sys.exception()
-        if not isinstance(error, ConnectionError):
-            self.bugs.append("".join(traceback.format_exception(error)))
-
-
-@contextlib.contextmanager
-def served_hub() -> Iterator[HubServer]:
+def served_hub() -> contextlib.AbstractContextManager[HubServer]:
     """A Hub while the block lasts."""
-    with HubServer() as server:
-        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
-        thread.start()
-        try:
-            yield server
-        finally:
-            server.shutdown()
-            thread.join()
+    return HubServer().serving()
 
 
-_ACCOUNTS = {
-    "hf_write": Account("your-name", orgs=("your-team",)),
-    "hf_read": Account("your-name", role="read"),
-    "hf_other": Account("someone-else"),
-}
-"""By token."""
 _ROUTES: list[tuple[str, re.Pattern[str], Callable[..., None]]] = []
 _API = r"/api/(?:models|datasets|spaces)/(?P<repo>[^/]+/[^/]+)"
 
@@ -215,29 +132,24 @@ def _route(method: str, pattern: str) -> Callable[[Callable[..., None]], Callabl
     return enter
 
 
-class _Handler(BaseHTTPRequestHandler):
+class _Handler(FaultyHandler):
     server: HubServer
     protocol_version = "HTTP/1.1"
-    cut_after: int | None = None
-
-    def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the base class calls it so
-        """Quiet."""
 
     def _handle(self) -> None:
         path, _, query = self.path.partition("?")
         self.query = dict(urllib.parse.parse_qsl(query))
         request = f"{self.command} {urllib.parse.unquote(path)}"
-        self.server.requests.append(request)
-        fault = self.server.fault_for(request)
-        self.cut_after = fault.cut_after if fault else None
-        if self.cut_after is not None and self.command in ("POST", "PUT"):
+        self.server.requests.append((request, self.headers.get("Range")))
+        self.fault = self.server.fault_for(request)
+        if self.fault.cut_after is not None and self.command in ("POST", "PUT"):
             self.close_connection = True
             self.connection.close()
             return
         self.body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
         try:
-            if fault and fault.status:
-                raise Refused(fault.status, "asked for by the test", **fault.headers)
+            if self.fault.status:
+                raise Refused(self.fault.status, "asked for by the test", **self.fault.headers)
             self._dispatch(path)
         except Refused as error:
             self.answer({"error": error.text}, status=error.status, headers=error.headers)
@@ -248,9 +160,9 @@ class _Handler(BaseHTTPRequestHandler):
         token = (self.headers.get("Authorization") or "").removeprefix("Bearer ") or None
         if token and path.startswith("/storage/"):
             raise Refused(400, "the token must not leave the Hub")
-        if token and token not in _ACCOUNTS:
+        if token and token not in _ROLES:
             raise Refused(401, "Invalid credentials in Authorization header")
-        self.account = _ACCOUNTS[token] if token else None
+        self.role = _ROLES[token] if token else None
         for method, pattern, function in _ROUTES:
             found = pattern.fullmatch(path)
             if found and method in (self.command, "GET" if self.command == "HEAD" else None):
@@ -261,37 +173,37 @@ class _Handler(BaseHTTPRequestHandler):
     def answer(self, value: Any, *, status: int = 200, headers: dict[str, str] | None = None) -> None:
         self.send(json.dumps(value).encode(), status, {"Content-Type": "application/json"} | (headers or {}))
 
-    def send(self, body: bytes, status: int = 200, headers: dict[str, str] | None = None) -> None:
-        self.send_response(status)
-        for name, value in {"Content-Length": str(len(body)), **(headers or {})}.items():
-            self.send_header(name, value)
-        self.end_headers()
-        if self.command == "HEAD":
-            return
-        self.wfile.write(body[: self.cut_after])
-        if self.cut_after is not None:
-            self.wfile.flush()
-            self.close_connection = True
-            self.connection.shutdown(2)
-
     def json(self) -> dict[str, Any]:
         return json.loads(self.body)
 
+    def readable(self, name: str) -> Repo:
+        repo = self.server.repos.get(name)
+        if repo is not None and (not repo.private or self.role):
+            return repo
+        if self.role is None:  # the Hub does not tell strangers what exists, and sends no error code
+            raise Refused(401, "Invalid username or password.")
+        raise Refused(404, "Repository not found", "RepoNotFound")
+
+    def check_may_write(self, name: str) -> None:
+        if self.role != "write" or not name.startswith(OWNERS):
+            raise Refused(403, f"You don't have the rights to create a repository {name}")
+
+    def writable(self, name: str) -> Repo:
+        self.check_may_write(name)
+        return self.readable(name)
+
     @_route("GET", "/api/whoami-v2")
     def whoami(self) -> None:
-        if self.account is None:
-            raise Refused(401, "Invalid username or password.")
-        token = {"displayName": "test", "role": self.account.role}
-        auth = {"type": "access_token", "accessToken": token}
-        self.answer({"type": "user", "name": self.account.name, "orgs": [], "auth": auth})
+        auth = {"type": "access_token", "accessToken": {"displayName": "test", "role": self.role}}
+        self.answer({"type": "user", "name": OWNERS[0], "orgs": [], "auth": auth})
 
     @_route("POST", "/api/repos/create")
     def create_repo(self) -> None:
         asked = self.json()
-        name = f"{asked['organization'] or (self.account.name if self.account else '')}/{asked['name']}"
+        name = f"{asked['organization'] or OWNERS[0]}/{asked['name']}"
         kind = asked.get("type") or "model"
         url = f"{self.server.endpoint}/{'spaces/' * (kind == 'space')}{name}"
-        self.server.check_may_write(name, self.account)
+        self.check_may_write(name)
         if name in self.server.repos:
             return self.answer({"error": "You already created this repo", "url": url, "name": name}, status=409)
         self.server.repos[name] = Repo(name, asked.get("visibility") == "private", kind, asked.get("sdk"))
@@ -306,25 +218,25 @@ class _Handler(BaseHTTPRequestHandler):
 
     @_route("GET", f"{_API}(/revision/(?P<revision>[^/]+))?")
     def info(self, repo: str, revision: str = "main") -> None:
-        found = self.server.readable(repo, self.account)
+        found = self.readable(repo)
         sha = found.resolve(revision)
         siblings = [{"rfilename": path} for path in found.trees[sha]]
         self.answer({"id": repo, "sha": sha, "private": found.private, "siblings": siblings, "tags": []})
 
     @_route("GET", f"{_API}/tree/(?P<revision>[^/]+)")
     def tree(self, repo: str, revision: str) -> None:
-        found = self.server.readable(repo, self.account)
+        found = self.readable(repo)
         entries = []
         for path, blob in found.trees[found.resolve(revision)].items():
             entry: dict[str, Any] = {"type": "file", "path": path, "size": len(blob.content), "oid": blob.oid}
             if blob.large:
-                entry["lfs"] = {"oid": blob.sha256, "size": len(blob.content), "pointerSize": 134}
+                entry["lfs"] = {"oid": blob.oid, "size": len(blob.content), "pointerSize": 134}
             entries.append(entry)
         self.answer(entries)
 
     @_route("POST", f"{_API}/branch/(?P<branch>[^/]+)")
     def create_branch(self, repo: str, branch: str) -> None:
-        found = self.server.writable(repo, self.account)
+        found = self.writable(repo)
         if branch in found.branches:
             raise Refused(409, f"Reference refs/heads/{branch} already exists")
         found.branches[branch] = found.resolve("main")
@@ -332,19 +244,19 @@ class _Handler(BaseHTTPRequestHandler):
 
     @_route("POST", f"{_API}/preupload/(?P<revision>[^/]+)")
     def preupload(self, repo: str, revision: str) -> None:
-        found = self.server.writable(repo, self.account)
+        found = self.writable(repo)
         tree = found.trees[found.resolve(revision)]
         files = []
         for file in self.json()["files"]:
-            known = tree.get(file["path"])
-            oid = None if known is None else known.sha256 if known.large else known.oid
-            mode = "lfs" if file["path"].endswith(LARGE_SUFFIXES) else "regular"
-            files.append({"path": file["path"], "uploadMode": mode, "shouldIgnore": False, "oid": oid})
+            path = file["path"]
+            mode = "lfs" if path.endswith(LARGE_SUFFIXES) else "regular"
+            oid = tree[path].oid if path in tree else None
+            files.append({"path": path, "uploadMode": mode, "shouldIgnore": False, "oid": oid})
         self.answer({"files": files})
 
     @_route("POST", r"/(?:spaces/)?(?P<repo>[^/]+/[^/]+)\.git/info/lfs/objects/batch")
     def lfs_batch(self, repo: str) -> None:
-        self.server.writable(repo, self.account)
+        self.writable(repo)
         objects = []
         for item in self.json()["objects"]:
             entry = {"oid": item["oid"], "size": item["size"], "authenticated": True}
@@ -355,23 +267,16 @@ class _Handler(BaseHTTPRequestHandler):
 
     @_route("PUT", "/storage/lfs/(?P<oid>[0-9a-f]{64})")
     def lfs_put(self, oid: str) -> None:
-        if Blob(self.body).sha256 != oid:
-            raise Refused(400, "The content does not have the announced sha256")
         self.server.large[oid] = self.body
         self.send(b"")
 
     @_route("GET", "/storage/lfs/(?P<oid>[0-9a-f]{64})")
     def lfs_get(self, oid: str) -> None:
-        content = self.server.large[oid]
-        found = re.fullmatch(r"bytes=(\d+)-", self.headers.get("Range") or "")
-        if found is None:
-            return self.send(content, 200, {"ETag": f'"{oid}"'})
-        start = int(found[1])
-        self.send(content[start:], 206, {"Content-Range": f"bytes {start}-{len(content) - 1}/{len(content)}"})
+        self.send_ranged(self.server.large[oid], {"ETag": f'"{oid}"'})
 
     @_route("POST", f"{_API}/commit/(?P<revision>[^/]+)")
     def commit(self, repo: str, revision: str) -> None:
-        found = self.server.writable(repo, self.account)
+        found = self.writable(repo)
         found.resolve(revision)
         changes: dict[str, Blob | None] = {}
         title = ""
@@ -393,7 +298,7 @@ class _Handler(BaseHTTPRequestHandler):
 
     @_route("GET", "/(?:datasets/|spaces/)?(?P<repo>[^/]+/[^/]+)/resolve/(?P<revision>[^/]+)/(?P<path>.+)")
     def resolve(self, repo: str, revision: str, path: str) -> None:
-        found = self.server.readable(repo, self.account)
+        found = self.readable(repo)
         sha = found.resolve(revision)
         blob = found.trees[sha].get(path)
         if blob is None:
@@ -401,8 +306,8 @@ class _Handler(BaseHTTPRequestHandler):
         headers = {"X-Repo-Commit": sha, "ETag": f'"{blob.oid}"'}
         if not blob.large:
             return self.send(blob.content, 200, headers)
-        linked = {"X-Linked-Etag": f'"{blob.sha256}"', "X-Linked-Size": str(len(blob.content))}
-        self.send(b"", 302, headers | linked | {"Location": f"{self.server.storage}/{blob.sha256}"})
+        linked = {"X-Linked-Etag": f'"{blob.oid}"', "X-Linked-Size": str(len(blob.content))}
+        self.send(b"", 302, headers | linked | {"Location": f"{self.server.storage}/{blob.oid}"})
 
     @_route("GET", "/api/collections")
     def list_collections(self) -> None:
@@ -413,7 +318,7 @@ class _Handler(BaseHTTPRequestHandler):
     @_route("POST", "/api/collections")
     def create_collection(self) -> None:
         asked = self.json()
-        self.server.check_may_write(asked["namespace"], self.account)
+        self.check_may_write(asked["namespace"])
         slug = f"{asked['namespace']}/faces-{len(self.server.collections):024x}"
         made = {"slug": slug, "title": asked["title"], "owner": {"name": asked["namespace"]}, "items": []}
         made |= {"lastUpdated": "2026-01-01T00:00:00.000Z", "private": asked["private"], "theme": "orange"}
@@ -426,7 +331,7 @@ class _Handler(BaseHTTPRequestHandler):
 
     @_route("POST", "/api/collections/(?P<slug>[^/]+/[^/]+)/items")
     def add_item(self, slug: str) -> None:
-        self.server.check_may_write(slug, self.account)
+        self.check_may_write(slug)
         collection, item = self.server.collections[slug], self.json()["item"]
         items = collection["items"]
         if any(known["id"] == item["id"] for known in items):

@@ -13,8 +13,8 @@ import pytest
 
 from reenact import cli
 from reenact.media import read_image
+from tests.file_server import Fault
 from tests.hub_client import Client, files_of, hub, hub_environment, hub_server, write_part, write_system
-from tests.hub_server import Fault
 
 __all__ = ["hub", "hub_server"]
 

@@ -14,7 +14,7 @@ from reenact.media import read_image
 
 pytest.importorskip("setuptools", minversion="77", reason="setuptools 77 or newer, which builds the wheel, is missing")
 
-pytestmark = [pytest.mark.slow, pytest.mark.processes]
+pytestmark = pytest.mark.processes
 
 REPOSITORY = pathlib.Path(__file__).resolve().parents[2]
 SOURCES = ("reenact", "checkpoints", "train", "setup.py", "pyproject.toml", "README.md", "LICENSE", "NOTICE.md")

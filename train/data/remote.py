@@ -21,8 +21,7 @@ import huggingface_hub.errors
 from filelock import FileLock, Timeout
 from huggingface_hub.file_download import http_get
 
-from reenact.errors import ReenactError, UnsupportedInputError
-from reenact.hub.remote import one_line
+from reenact.errors import ReenactError, UnsupportedInputError, one_line
 from reenact.media.output import write_error
 from train.data.shards import Index, ShardEntry, check_shard, parse_index, read_index
 

@@ -15,8 +15,8 @@ from reenact import weights
 from reenact.errors import CheckpointError, ConfigError, OutputError
 from reenact.hub import checkpoint, names, remote, resolve
 from reenact.weights import WeightsInfo
+from tests.file_server import Fault
 from tests.hub_client import Client, files_of, write_system
-from tests.hub_server import Fault
 
 REPO = "your-name/small"
 
@@ -67,21 +67,14 @@ def test_local_weights_have_no_revisions(shared_part: pathlib.Path) -> None:
             reenact.load(name, revision="v1")
 
 
-@pytest.mark.parametrize(
-    ("token", "text"),
-    [
-        (None, "or it is private and needs a token with read access"),
-        ("hf_other", "or it is private and needs a token with read access"),
-        ("hf_wrong", "the token in HF_TOKEN or of `hf auth login` is not valid"),
-    ],
-)
-def test_a_private_repository_needs_its_owners_token(
-    token: str | None, text: str, hub: Client, shared_part: pathlib.Path
-) -> None:
+def test_a_private_repository_needs_a_token(hub: Client, shared_part: pathlib.Path) -> None:
     """The server's storage, another origin, answers 400 if it gets the token."""
     hub.server.put(REPO, files_of(shared_part), private=True)
-    hub.token(token)
-    with pytest.raises(CheckpointError, match=text):
+    hub.token(None)
+    with pytest.raises(CheckpointError, match="or it is private and needs a token with read access"):
+        resolve(REPO)
+    hub.token("hf_wrong")
+    with pytest.raises(CheckpointError, match="the token in HF_TOKEN or of `hf auth login` is not valid"):
         resolve(REPO)
     hub.token("hf_read")
     assert is_whole(resolve(REPO))
@@ -127,8 +120,7 @@ def test_a_broken_download_leaves_no_incomplete_file(hub: Client, published: str
 def test_waits_while_the_hub_is_busy(request_: str, hub: Client, published: str) -> None:
     hub.server.faults = [Fault(request_, times=2, status=429, headers={"Retry-After": "7"})]
     assert is_whole(resolve(REPO))
-    assert hub.pauses_s
-    assert all(pause_s in (7, 8) for pause_s in hub.pauses_s)  # the client itself adds one
+    assert set(hub.pauses_s) in ({7}, {7, 8}, {8})  # the client itself adds one
 
 
 @pytest.mark.parametrize(

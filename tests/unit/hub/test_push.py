@@ -15,8 +15,8 @@ from safetensors.torch import load_file, save_file
 import reenact
 from reenact.errors import CheckpointError, ConfigError, OutputError
 from reenact.hub.push import COLLECTION, Pushed, prepare_all, prepare_checkpoint, prepare_space, push, send, send_all
+from tests.file_server import Fault
 from tests.hub_client import Client, write_part
-from tests.hub_server import Fault
 
 REPO = "your-name/small"
 UPLOAD = "PUT /storage/lfs"

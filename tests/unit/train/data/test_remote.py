@@ -9,9 +9,9 @@ from collections.abc import Iterator
 import pytest
 
 from reenact.errors import OutputError, UnsupportedInputError
-from tests.file_server import FileServer, Mishap, served_folder
+from tests.file_server import Fault, FileServer, served_folder
 from tests.hub_client import Client, hub, hub_server
-from tests.hub_server import Fault, HubServer
+from tests.hub_server import HubServer
 from tests.prepared_set import still_sample, write_set
 from train.data.remote import GB, PAUSES_S, FolderSource, RemoteSource, is_remote, open_source
 from train.data.shards import Index, check_shard, read_index, shard_name
@@ -81,22 +81,22 @@ def test_a_shard_is_downloaded_once(source: RemoteSource, server: FileServer, in
 
 def test_a_cut_connection_is_resumed(source: RemoteSource, server: FileServer, index: Index) -> None:
     entry = index.shards[0]
-    server.mishaps = [Mishap("000000.tar", cut_after=1000), Mishap("000000.tar", cut_after=300)]
+    server.faults = [Fault("000000.tar", cut_after=1000), Fault("000000.tar", cut_after=300)]
     with source.opened(entry) as path:
         check_shard(path, entry)
     assert server.ranges_of("000000.tar") == [None, "bytes=1000-", "bytes=1300-"]
 
 
 @pytest.mark.parametrize(
-    ("kept", "mishap", "ranges"),
+    ("kept", "fault", "ranges"),
     [
         pytest.param(slice(700), None, ["bytes=700-"], id="of an earlier process"),
         pytest.param(slice(700, 1600), None, ["bytes=900-", None], id="of another version"),
-        pytest.param(slice(700), Mishap("0.tar", whole=True), ["bytes=700-"], id="no ranges"),
+        pytest.param(slice(700), Fault("0.tar", whole=True), ["bytes=700-"], id="no ranges"),
         pytest.param(
-            slice(700), Mishap("0.tar", shifted=7), ["bytes=700-", "bytes=20473-", None], id="it answers another part"
+            slice(700), Fault("0.tar", shifted=7), ["bytes=700-", "bytes=20473-", None], id="it answers another part"
         ),
-        pytest.param(slice(700), Mishap("0.tar", status=416), ["bytes=700-", None], id="refused range"),
+        pytest.param(slice(700), Fault("0.tar", status=416), ["bytes=700-", None], id="refused range"),
     ],
 )
 def test_a_part_that_is_there_is_continued_or_thrown_away(
@@ -104,14 +104,14 @@ def test_a_part_that_is_there_is_continued_or_thrown_away(
     server: FileServer,
     index: Index,
     kept: slice,
-    mishap: Mishap | None,
+    fault: Fault | None,
     ranges: list[str | None],
 ) -> None:
     entry = index.shards[0]
     partial = source.folder / f"{entry.file}.partial"
     partial.parent.mkdir(parents=True)
     partial.write_bytes((server.root / "set" / entry.file).read_bytes()[kept])
-    server.mishaps = [] if mishap is None else [dataclasses.replace(mishap)]
+    server.faults = [] if fault is None else [dataclasses.replace(fault)]
     with source.opened(entry) as path:
         check_shard(path, entry)
     assert server.ranges_of("000000.tar") == ranges
@@ -121,10 +121,10 @@ def test_a_part_that_is_there_is_continued_or_thrown_away(
 def test_a_busy_server_is_asked_again(
     source: RemoteSource, server: FileServer, pauses: list[float], index: Index
 ) -> None:
-    server.mishaps = [
-        Mishap("000000.tar", status=503),
-        Mishap("000000.tar", status=429, headers={"Retry-After": "17"}),
-        Mishap("000000.tar", status=500),
+    server.faults = [
+        Fault("000000.tar", status=503),
+        Fault("000000.tar", status=429, headers={"Retry-After": "17"}),
+        Fault("000000.tar", status=500),
     ]
     with source.opened(index.shards[0]) as path:
         check_shard(path, index.shards[0])
@@ -148,7 +148,7 @@ def test_refusals_are_explained(
     words: str,
     waited: list[float],
 ) -> None:
-    server.mishaps = [Mishap("000000.tar", times=99, status=status)]
+    server.faults = [Fault("000000.tar", times=99, status=status)]
     with pytest.raises(UnsupportedInputError, match=words), source.opened(index.shards[0]):
         pass
     assert pauses == waited

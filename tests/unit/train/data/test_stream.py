@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from reenact.errors import ConfigError, UnsupportedInputError
-from tests.file_server import Mishap, served_folder
+from tests.file_server import Fault, served_folder
 from tests.prepared_set import clip_sample, still_sample, write_set
 from train.data.faces import FaceData
 from train.data.remote import FolderSource
@@ -161,11 +161,11 @@ def opened(data: pathlib.Path | str, cache: pathlib.Path, rank: int = 0, world: 
     return open_feed(data, StreamConfig(shards_per_window=2, steps_per_window=3, seed=5), cache, None, rank, world)
 
 
-def test_a_far_set_is_streamed_through_mishaps(
+def test_a_far_set_is_streamed_through_faults(
     root: pathlib.Path, tmp_path: pathlib.Path, feeds: list[ShardFeed], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with served_folder(root) as server:
-        server.mishaps = [Mishap("00.tar", cut_after=1500), Mishap("03.tar", status=503, headers={"Retry-After": "0"})]
+        server.faults = [Fault("00.tar", cut_after=1500), Fault("03.tar", status=503, headers={"Retry-After": "0"})]
         # pathlib makes one slash of two
         near, far = opened(root, tmp_path), opened(pathlib.Path(server.url), tmp_path)
         feeds += [near, far]
