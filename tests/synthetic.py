@@ -1,5 +1,6 @@
 """Made-up faces for tests: the morphable model posed as one likes, painted so that the paint moves with the mesh."""
 
+import dataclasses
 import math
 
 import numpy as np
@@ -7,7 +8,7 @@ import torch
 from torch import Tensor
 
 from reenact.geometry.head_sheets import FACE, HAIR, SKIN
-from reenact.geometry.morphable import MorphableModel, Pose
+from reenact.geometry.morphable import MorphableModel, Pose, load_morphable
 from reenact.geometry.rasterise import rasterise
 from reenact.types import FaceGeometry, FaceImage
 from train.data.faces import FaceData
@@ -102,6 +103,15 @@ def face_set(
         clip=np.where(person < clips, person, -1),
         names=tuple(str(i) for i in range(count)),
     )
+
+
+def with_parsing(data: FaceData, *, hair: bool = False) -> FaceData:
+    """The set with a parsing: face where the mesh is, its upper part hair if `hair`, background elsewhere."""
+    mesh = np.array(data.mesh_px)
+    covered = rasterise(torch.from_numpy(mesh) / 2, load_morphable().triangles, 128, 128).covered.numpy()
+    above = np.arange(128)[None, :, None] < mesh[:, 168, 1, None, None] / 2 - 10
+    parsing = np.where(covered, np.where(above & hair, HAIR, FACE), 0)
+    return dataclasses.replace(data, parsing=parsing.astype(np.uint8))
 
 
 def painted_photo(model: MorphableModel, yaw_deg: float, side: int = 128) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

@@ -1,9 +1,9 @@
 """The dual generator's Tables 1 and 2: losses added one after the other, for each of the two generators.
 
 Table 1 trains the shape generator by its recipe, in about a minute per row. Table 2 trains the face generator on small
-pictures, in the paper's form and with source features. From nothing, a few hundred steps against critics end in noise,
-and no order of losses could be read off; so all rows of a form go on from one generator, trained with `L_at` alone.
-An hour of a core: the beginning of a training, far from what the recipe reaches.
+pictures, in the paper's form and with source features. A few hundred steps against critics from random weights end in
+noise, which shows no order of losses; so all rows of a form start from one generator, trained with `L_at` alone. An
+hour on one core: the beginning of a training, far from what the recipe reaches.
 """
 
 import dataclasses
@@ -14,22 +14,21 @@ from typing import Any
 import torch
 
 from reenact.systems.dual_generator.config import PRESETS, DualGeneratorConfig
-from studies.ablate.table import AblationRow, AblationTable, Figure, finished_row, keep_row
+from studies.ablate.rows import finished_row, keep_row
+from studies.ablate.table import AblationRow, AblationTable, Figure
 from train.data.faces import load_faces
 from train.evaluate.metrics import frechet_distance
 from train.evaluate.perceptual import Inception, find_inception
-from train.pairs.frames import PairConfig, PairSampler
+from train.pairs.frames import PairConfig
 from train.pairs.shapes import ShapePairs
 from train.recipes.dual_generator.face import FaceTask, FaceTaskConfig
-from train.recipes.dual_generator.parts import start_parts
-from train.recipes.dual_generator.shape import ShapeTask, ShapeTaskConfig
+from train.recipes.dual_generator.shape import TINY_LOOP, ShapeTask, ShapeTaskConfig
 from train.run.loop import LoopConfig
-from train.run.loop import run as train_task
 
 SHAPE_STEPS, FACE_STEPS = 2000, 300
 """Of each row."""
 START_STEPS = {"": 3000, ", source features": 300}
-"""Of the generator that the rows of Table 2 go on from, in the paper's form and in the variant, which begins at what
+"""Of the generator that the rows of Table 2 start from, in the paper's form and in the variant, which starts from what
 geometry draws."""
 SHAPE_BATCH, FACE_BATCH = 64, 8
 """Pairs per step; the paper has 4."""
@@ -108,22 +107,10 @@ def _table_1(arguments: Any, data: Any) -> dict[str, dict[str, Figure] | None]:
         config = ShapeTaskConfig(**left_out)  # type: ignore[arg-type]
         task = ShapeTask(data("train"), data("val"), PRESETS["tiny"], config, pairs[0] if pairs else None)
         pairs[:] = [task.pairs]
-        loop = LoopConfig(
-            steps=steps,
-            batch_size=size,
-            learning_rate=5e-4,
-            critic_learning_rate=5e-4,
-            betas=(0.01, 0.99),
-            critic_betas=(0.01, 0.99),
-            weight_decay=0.0,
-            clip_norm=10.0,
-            mixed_precision="no",
-            seed=arguments.seed,
-            log_every=200,
-            save_every=1000,
-            validate_every=steps,
+        loop = dataclasses.replace(
+            TINY_LOOP, steps=steps, batch_size=size, seed=arguments.seed, log_every=200, validate_every=steps
         )
-        return _train(task, loop, folder)
+        return train_row(task, loop, folder, "dual_generator")
 
     return {
         name: keep_row(
@@ -149,9 +136,9 @@ def _table_2(arguments: Any, data: Any) -> dict[str, dict[str, Figure] | None]:
     ) -> dict[str, Figure]:
         torch.manual_seed(arguments.seed)
         network = face_network(side, source_features=name.endswith(_WITH_FEATURES))
-        sampler = PairSampler(data("train"), PairConfig(side=side))
-        task = FaceTask(sampler, data("val"), network, FaceTaskConfig(side=side, **left_out))
-        start_parts(task.whole, start)
+        config = FaceTaskConfig(pairs=PairConfig(side=side), **left_out)
+        task = FaceTask(data("train"), data("val"), network, config)
+        task.start_from(start)
         loop = LoopConfig(
             steps=length,
             batch_size=size,
@@ -166,7 +153,7 @@ def _table_2(arguments: Any, data: Any) -> dict[str, dict[str, Figure] | None]:
             save_every=50,
             validate_every=length,
         )
-        return _train(task, loop, folder) | {"fid": _measure_fid(task, folder)}
+        return train_row(task, loop, folder, "dual_generator") | {"fid": _measure_fid(task, folder)}
 
     rows: dict[str, dict[str, Figure] | None] = {}
     for name, left_out in _face_forms().items():
@@ -212,21 +199,13 @@ def _measure_fid(task: FaceTask, folder: pathlib.Path) -> Figure:
     path = find_inception(None)
     if path is None:
         return NO_FID
-    start_parts(task.whole, folder / "export")
+    task.start_from(folder / "export")
     inception, features = Inception(path, torch.device("cpu")), {"result": [], "target": []}
     for batch in task.validation_batches(torch.device("cpu")):
         pictures = {"result": task.networks(*task.inputs(batch)).rgb, "target": batch["target"]}
         for name, rgb in pictures.items():
             features[name].append(inception((rgb.clamp(0, 1) * 255).round().byte()))
     return frechet_distance(torch.cat(features["result"]), torch.cat(features["target"]))
-
-
-def _train(task: Any, loop: LoopConfig, folder: pathlib.Path) -> dict[str, Figure]:
-    figures = train_task(task, loop, folder, command="-m studies.ablate dual_generator")
-    if not figures:  # it had been trained to the end, and was stopped before its figures were written
-        start_parts(task.whole, folder / "export")
-        figures = task.validate(task.networks, torch.device("cpu"))
-    return dict(figures)
 
 
 def _finished(arguments: Any, rows: Any, table: str) -> dict[str, dict[str, Figure] | None]:

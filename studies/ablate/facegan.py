@@ -28,17 +28,17 @@ from studies.ablate.facegan_measures import (
     LandmarkMeasures,
     MeasureConfig,
 )
-from studies.ablate.table import AblationRow, AblationTable, Figure, finished_row, keep_row
+from studies.ablate.rows import finished_row, keep_row, train_row
+from studies.ablate.table import AblationRow, AblationTable, Figure
 from train.data.faces import FaceData, load_faces
 from train.evaluate.perceptual import sha256_of
-from train.pairs.frames import PairConfig, PairSampler
+from train.pairs.frames import PairConfig
 from train.pairs.landmarks import PairShares
+from train.recipes.facegan import PARTS
 from train.recipes.facegan.background import BackgroundTask, BackgroundTaskConfig
 from train.recipes.facegan.landmarks import LandmarkTask, LandmarkTaskConfig
-from train.recipes.facegan.modules import fill_modules, read_modules, write_modules
 from train.recipes.facegan.reenactor import FaceReenactorTask, ReenactorTaskConfig
 from train.run.loop import LoopConfig
-from train.run.loop import run as train_task
 
 PAPER_1: dict[str, tuple[Figure, ...]] = {
     WITH: (0.018, 0.747, 0.811, 0.012),
@@ -127,7 +127,8 @@ def _landmarks(train: FaceData, val: FaceData, arguments: Any) -> pathlib.Path:
     def train_it(folder: pathlib.Path) -> Figures:
         torch.manual_seed(arguments.seed)
         task = LandmarkTask(train, val, PRESETS["tiny"], LandmarkTaskConfig(shares=PairShares()))
-        return _train(task, LoopConfig(steps=steps, batch_size=256, validate_every=steps, save_every=500), folder)
+        loop = LoopConfig(steps=steps, batch_size=256, validate_every=steps, save_every=500)
+        return train_row(task, loop, folder, "facegan")
 
     keep_row(pathlib.Path(arguments.out), "landmarks", _settings(arguments, steps=steps), train_it)
     return pathlib.Path(arguments.out) / "landmarks" / "export"
@@ -142,11 +143,11 @@ def _pictures(
     def train_it(folder: pathlib.Path) -> Figures:
         torch.manual_seed(arguments.seed)
         still = 0.35 if module == "background" else 0.08
-        sampler = PairSampler(train, PairConfig(side=side, still_share=still))
+        pairs = PairConfig(side=side, still_share=still)
         if module == "background":
-            task: Any = BackgroundTask(sampler, val, config, BackgroundTaskConfig(side=side))
+            task: Any = BackgroundTask(train, val, config, BackgroundTaskConfig(pairs=pairs))
         else:
-            task = FaceReenactorTask(sampler, val, config, ReenactorTaskConfig(side=side))
+            task = FaceReenactorTask(train, val, config, ReenactorTaskConfig(pairs=pairs))
         loop = LoopConfig(
             steps=steps,
             batch_size=size,
@@ -156,14 +157,10 @@ def _pictures(
             validate_every=steps,
             save_every=100,
         )
-        return _train(task, loop, folder)
+        return train_row(task, loop, folder, "facegan")
 
     keep_row(pathlib.Path(arguments.out), row, _settings(arguments, steps=steps, batch_size=size), train_it)
     return pathlib.Path(arguments.out) / row / "export"
-
-
-def _train(task: Any, loop: LoopConfig, folder: pathlib.Path) -> Figures:
-    return dict(train_task(task, loop, folder, command="-m studies.ablate facegan"))
 
 
 def _measured(arguments: Any) -> MeasureConfig:
@@ -182,8 +179,8 @@ def _measure_row(
     config = dataclasses.replace(config, crop=CropSpec(network_px=side))
     networks = FaceganNetworks(config)
     for export in exports.values():
-        fill_modules(networks, read_modules(export), export)
-    write_modules(networks, {}, config, folder / "export", {"recipe": "studies.ablate facegan"})
+        PARTS.fill(networks, PARTS.read(export), config, export)
+    PARTS.write(networks, {}, config, folder / "export", {"recipe": "studies.ablate facegan"})
     return measure(folder / "export")
 
 

@@ -7,15 +7,14 @@ import dataclasses
 from collections.abc import Callable
 from typing import Any
 
-from reenact.geometry.morphable import load_morphable
 from reenact.systems.correspondence.config import CorrespondenceConfig
 from reenact.systems.dual_generator.config import DualGeneratorConfig
 from reenact.systems.facegan.config import FaceganConfig
 from reenact.types import CropSpec
 from train.data.faces import FaceData
-from train.pairs.frames import PairConfig, PairSampler
-from train.pairs.turned import TurnedPairConfig, TurnedPairs
-from train.recipes.correspondence import CorrespondenceTask, CorrespondenceTaskConfig
+from train.pairs.frames import PairConfig
+from train.pairs.turned import TurnedPairConfig
+from train.recipes.correspondence.flow import CorrespondenceTask, CorrespondenceTaskConfig
 from train.recipes.dual_generator.turned import TurnedFaceTask, TurnedTaskConfig
 from train.recipes.facegan.end_to_end import EndToEndTask, EndToEndTaskConfig
 from train.run.loop import Task
@@ -35,12 +34,12 @@ class SystemUnderTest:
 
 def _correspondence_task(data: FaceData) -> Task:
     network = CorrespondenceConfig(crop=CropSpec(network_px=64), widths=(8, 12, 16), match_width=8)
-    return CorrespondenceTask(data, data, network, CorrespondenceTaskConfig(side=64))
+    return CorrespondenceTask(data, data, network, CorrespondenceTaskConfig(pairs=PairConfig(side=64)))
 
 
 def _facegan_task(data: FaceData) -> Task:
     network = FaceganConfig(crop=CropSpec(network_px=64), widths=(8, 12), mixer_widths=(8, 12), transformer_width=32)
-    return EndToEndTask(PairSampler(data, PairConfig(side=64)), data, network, EndToEndTaskConfig(), 64)
+    return EndToEndTask(data, data, network, EndToEndTaskConfig(pairs=PairConfig(side=64)))
 
 
 _SMALL_DUAL_GENERATOR: dict[str, Any] = {
@@ -59,8 +58,8 @@ _SMALL_DUAL_GENERATOR: dict[str, Any] = {
 
 def _dual_generator_task(data: FaceData) -> Task:
     network = DualGeneratorConfig(crop=CropSpec(network_px=64), **_SMALL_DUAL_GENERATOR)
-    pairs = TurnedPairs(data, TurnedPairConfig(side=64, pool=4, clip_share=1.0), load_morphable())
-    return TurnedFaceTask(pairs, data, network, TurnedTaskConfig())
+    config = TurnedTaskConfig(pairs=TurnedPairConfig(side=64, pool=4, clip_share=1.0))
+    return TurnedFaceTask(data, data, network, config)
 
 
 SYSTEMS_UNDER_TEST = {

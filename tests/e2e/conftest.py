@@ -47,7 +47,7 @@ def write_random_facegan(folder: pathlib.Path) -> None:
 
     from reenact.systems.facegan.config import FaceganConfig
     from reenact.systems.facegan.networks import FaceganNetworks
-    from train.recipes.facegan.modules import write_modules
+    from train.run.export import write_model
 
     torch.manual_seed(0)
     config = FaceganConfig(widths=(16, 24), mixer_widths=(16, 24), transformer_width=64)
@@ -55,7 +55,7 @@ def write_random_facegan(folder: pathlib.Path) -> None:
     with torch.no_grad():
         for weight in networks.parameters():
             weight += 0.05 * torch.randn_like(weight)
-    write_modules(networks, {}, config, folder, {})
+    write_model(networks, folder, {"model": "facegan", "network": dataclasses.asdict(config)}, {})
 
 
 @pytest.fixture(scope="session")

@@ -19,7 +19,8 @@ from reenact.systems.correspondence.config import CorrespondenceConfig
 from reenact.systems.correspondence.networks import CorrespondenceNetworks, compose
 from reenact.types import CropSpec
 from tests.synthetic import face_set, paint, pose_of, rotation_of
-from train.recipes.correspondence import CorrespondenceTask, CorrespondenceTaskConfig
+from train.pairs.frames import PairConfig
+from train.recipes.correspondence.flow import CorrespondenceTask, CorrespondenceTaskConfig
 
 FOLDER = pathlib.Path(__file__).parent
 SIDE = 64
@@ -112,7 +113,7 @@ def test_networks(model: MorphableModel, inputs: tuple[Tensor, Tensor, Tensor, T
 def test_one_training_step(model: MorphableModel, inputs: tuple[Tensor, Tensor, Tensor, Tensor]) -> None:
     """Plain gradient descent: Adam's first step is the gradients' sign, which hangs on the last bit of small ones."""
     data = face_set(model, np.random.default_rng(0), clips=1, frames=2, stills=1)
-    task = CorrespondenceTask(data, data, CONFIG, CorrespondenceTaskConfig(side=SIDE))
+    task = CorrespondenceTask(data, data, CONFIG, CorrespondenceTaskConfig(pairs=PairConfig(side=SIDE)))
     seed_weights(task.networks)
     task.networks.train()
     source, driving, source_rgb, driving_rgb = inputs

@@ -21,10 +21,10 @@ _UPLOAD_ROWS = 256
 
 
 class ResidentFaces:
-    """Pictures of one split as one uint8 tensor on a device, and their class maps as another.
+    """Pictures of one split as one uint8 tensor on a device.
 
     Args:
-        data: the split; its pictures and class maps are taken (213 kB each).
+        data: the split; its pictures take 197 kB each.
         device: where they go.
 
     Raises:
@@ -64,7 +64,8 @@ class ResidentFaces:
         Returns:
             (n, 3, side, side) float32 in [0, 1] on the device, channels last in memory.
         """
-        picture = self._select(self.rgb, rows).permute(0, 3, 1, 2).float()
+        chosen = torch.as_tensor(np.asarray(rows), device=self.device)
+        picture = self.rgb[chosen].permute(0, 3, 1, 2).float()
         sigma = shrink_blur_px(side) if blur_px is None else blur_px
         if sigma > 0:
             picture = gaussian_blur(picture, sigma)
@@ -73,9 +74,6 @@ class ResidentFaces:
         if luts is not None:
             crop = look_up(crop, torch.from_numpy(np.ascontiguousarray(luts)).to(self.device))
         return (crop / 255).contiguous(memory_format=torch.channels_last)
-
-    def _select(self, values: torch.Tensor, rows: np.ndarray) -> torch.Tensor:
-        return values[torch.as_tensor(np.asarray(rows), device=self.device)]
 
 
 def shrink_blur_px(side: int) -> float:

@@ -1,11 +1,12 @@
-"""Patch discriminators on one or several scales, and the adversarial losses that go with them.
+"""Patch discriminators on one or several scales, and their adversarial losses.
 
-A discriminator answers with the features of each of its layers, the last of them the logits: one number per patch,
-positive for "real". Losses take the logits of all scales as a list (`logits_of`) and average over scales and patches.
+A discriminator returns the features of each of its layers, the last of them the logits: one number per patch, positive
+for "real". Losses take the logits of all scales (`logits_of`) and average over scales and patches. `HINGE` and `LOG`
+are the two games that recipes play.
 """
 
-from collections.abc import Sequence
-from typing import Literal
+from collections.abc import Callable, Sequence
+from typing import Literal, NamedTuple
 
 import torch
 from jaxtyping import Float
@@ -13,13 +14,16 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 Norm = Literal["instance", "spectral", "none"]
+Scales = Sequence[Sequence[Tensor]]
+"""Features of each layer, for each scale: the answer of a `MultiScaleDiscriminator`."""
+Losses = dict[str, Tensor]
 
 
 class PatchDiscriminator(nn.Module):
-    """Convolutions of stride 2, then one logit per patch (Isola et al., 2017)."""
+    """Convolutions of stride 2, then one logit per patch (PatchGAN; Isola et al., 2017)."""
 
     def __init__(self, inputs: int, *, width: int = 64, layers: int = 3, norm: Norm = "instance") -> None:
-        """Draw up the layers.
+        """Build the layers.
 
         Args:
             inputs: channels of the picture, conditions included.
@@ -46,7 +50,7 @@ class PatchDiscriminator(nn.Module):
 
 
 class MultiScaleDiscriminator(nn.Module):
-    """The same discriminator, with weights of its own, at 1, 1/2, 1/4 ... of the side (Wang et al., pix2pixHD)."""
+    """A `PatchDiscriminator` for each of the sides 1, 1/2, 1/4 ... (Wang et al., 2018, pix2pixHD)."""
 
     def __init__(
         self, inputs: int, *, scales: int = 3, width: int = 64, layers: int = 3, norm: Norm = "instance"
@@ -65,13 +69,13 @@ class MultiScaleDiscriminator(nn.Module):
         return found
 
 
-def logits_of(scales: Sequence[Sequence[Tensor]]) -> list[Tensor]:
+def logits_of(scales: Scales) -> list[Tensor]:
     """The logits of each scale of a `MultiScaleDiscriminator`'s answer."""
     return [features[-1] for features in scales]
 
 
 def hinge_discriminator_loss(real: Sequence[Tensor], fake: Sequence[Tensor]) -> Tensor:
-    """mean(relu(1 - D(real))) + mean(relu(1 + D(fake))): 0 where both are sure, 2 where D says 0."""
+    """mean(relu(1 - D(real))) + mean(relu(1 + D(fake))) (Lim and Ye, 2017): 0 beyond the margins, 2 where D is 0."""
     return _mean([functional.relu(1 - logits.float()).mean() for logits in real]) + _mean(
         [functional.relu(1 + logits.float()).mean() for logits in fake]
     )
@@ -82,18 +86,6 @@ def hinge_generator_loss(fake: Sequence[Tensor]) -> Tensor:
     return _mean([-logits.float().mean() for logits in fake])
 
 
-def lsgan_discriminator_loss(real: Sequence[Tensor], fake: Sequence[Tensor]) -> Tensor:
-    """Half of mean((D(real) - 1)^2) + mean(D(fake)^2) (Mao et al., 2017, eq. 9)."""
-    return 0.5 * _mean([(logits.float() - 1).square().mean() for logits in real]) + 0.5 * _mean(
-        [logits.float().square().mean() for logits in fake]
-    )
-
-
-def lsgan_generator_loss(fake: Sequence[Tensor]) -> Tensor:
-    """Half of mean((D(fake) - 1)^2)."""
-    return 0.5 * _mean([(logits.float() - 1).square().mean() for logits in fake])
-
-
 def log_discriminator_loss(real: Sequence[Tensor], fake: Sequence[Tensor]) -> Tensor:
     """-mean(log D(real)) - mean(log(1 - D(fake))) with D the sigmoid of the logits (Goodfellow et al., 2014)."""
     return _mean([functional.softplus(-logits.float()).mean() for logits in real]) + _mean(
@@ -102,11 +94,11 @@ def log_discriminator_loss(real: Sequence[Tensor], fake: Sequence[Tensor]) -> Te
 
 
 def log_generator_loss(fake: Sequence[Tensor]) -> Tensor:
-    """-mean(log D(fake)): the form of the same game whose gradient does not vanish early."""
+    """-mean(log D(fake)): the non-saturating form (Goodfellow et al., 2014)."""
     return _mean([functional.softplus(-logits.float()).mean() for logits in fake])
 
 
-def feature_matching_loss(real: Sequence[Sequence[Tensor]], fake: Sequence[Sequence[Tensor]]) -> Tensor:
+def feature_matching_loss(real: Scales, fake: Scales) -> Tensor:
     """Mean L1 between the features of real and generated pictures, logits left out; `real` gets no gradient."""
     terms = [
         (a.detach().float() - b.float()).abs().mean()
@@ -114,6 +106,46 @@ def feature_matching_loss(real: Sequence[Sequence[Tensor]], fake: Sequence[Seque
         for a, b in zip(of_real[:-1], of_fake[:-1], strict=True)
     ]
     return _mean(terms)
+
+
+class Game(NamedTuple):
+    """An adversarial loss."""
+
+    generator: Callable[[Sequence[Tensor]], Tensor]
+    """Loss of the generator, of the logits of its pictures."""
+    discriminator: Callable[[Sequence[Tensor], Sequence[Tensor]], Tensor]
+    """Loss of the discriminator, of the logits of real and generated pictures."""
+
+    def teach(self, critic: nn.Module, fake: Tensor, real: Tensor, *, adversarial: float, matching: float) -> Losses:
+        """Weighted losses of the generator.
+
+        Args:
+            critic: a `MultiScaleDiscriminator`.
+            fake: generated pictures.
+            real: the pictures they should look like.
+            adversarial: weight of the generator's loss.
+            matching: weight of the distance between the critic's features; 0 leaves it out.
+        """
+        judged = critic(fake)
+        losses = {"adversarial": adversarial * self.generator(logits_of(judged))}
+        if matching:
+            with torch.no_grad():
+                of_real = critic(real)
+            losses["matching"] = matching * feature_matching_loss(of_real, judged)
+        return losses
+
+    def train_critic(self, critic: nn.Module, fake: Tensor, real: Tensor) -> Losses:
+        """Loss of a `MultiScaleDiscriminator`, which sees both kinds in one batch."""
+        return self.judge(logits_of(critic(torch.cat([real, fake.detach()]))))
+
+    def judge(self, logits: Sequence[Tensor]) -> Losses:
+        """Loss of a discriminator, of logits whose first half is of real pictures."""
+        real, fake = zip(*(each.chunk(2) for each in logits), strict=True)
+        return {"critic": self.discriminator(real, fake)}
+
+
+HINGE = Game(hinge_generator_loss, hinge_discriminator_loss)
+LOG = Game(log_generator_loss, log_discriminator_loss)
 
 
 def _mean(terms: list[Tensor]) -> Tensor:

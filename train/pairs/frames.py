@@ -1,4 +1,4 @@
-"""Pairs of pictures of one person, cut and changed alike: what the recipes of self-reenactment learn from."""
+"""Pairs of pictures of one person with the same crop, mirror and light, for self-reenactment."""
 
 import dataclasses
 
@@ -33,14 +33,14 @@ class PairConfig:
     """How pairs are drawn."""
 
     side: int = 256
-    """Side of the crops."""
+    """Side of the crops in pixels."""
     still_share: float = 0.08
-    """Pairs of a still with itself."""
+    """Pairs of a still with itself: a face that does not move must stay as it is."""
     expressive_share: float = 0.0
-    """Pairs of which one frame shows some Action Unit strongly, all units alike: people who talk blink in one frame
-    of twenty, and raise their upper lips in fewer."""
+    """Pairs of which one frame shows some Action Unit strongly, all units alike: people who talk blink in one frame of
+    twenty and raise the upper lip in fewer."""
     turn_deg: float = 4.0
-    """Standard deviation of the rotation in the picture's plane, the same for both."""
+    """Standard deviation of the rotation in the picture's plane, the same for both pictures."""
     zoom: float = 0.08
     """Standard deviation of the logarithm of the scale."""
     shift: float = 0.03
@@ -53,7 +53,7 @@ class PairConfig:
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class PairDraws:
-    """What is drawn for a batch of n pairs: both frames of a pair get the same similarity, mirror and light."""
+    """What is drawn for a batch of n pairs: both pictures of a pair get the same similarity, mirror and light."""
 
     rows: np.ndarray
     """(n, 2) rows of source and target."""
@@ -64,42 +64,47 @@ class PairDraws:
     luts: np.ndarray
     """(n, 256, 3) uint8, gain and gamma of the channels as tables."""
     own: np.ndarray
-    """(n,) bool, which pairs take the tracker's meshes, where there are such."""
+    """(n,) bool, which pairs take the tracker's meshes, if there are any."""
 
 
 class PairSampler:
-    """Draws rows of a split and cuts them. Long clips, and people with many, count with the square root."""
+    """Draws rows of a split and cuts them; clips, and people with several clips, count with the square root."""
 
-    def __init__(self, data: FaceData, config: PairConfig, own: FaceData | None = None) -> None:
-        """Sampler of one split.
+    def __init__(
+        self, data: FaceData, config: PairConfig, own: FaceData | None = None, *, parsing: bool = True
+    ) -> None:
+        """Sort the rows of one split.
 
         Args:
-            data: the split; a target needs parsing, so rows without are sources only.
+            data: the split.
             config: how pairs are drawn.
             own: the same split with meshes of the project's own tracker, taken for half of the pairs.
+            parsing: every target has a parsing, which `cut` then cuts as well; rows without one are only sources.
 
         Raises:
-            ConfigError: no picture has a parsing.
+            ConfigError: `parsing` is asked for and no picture has one.
         """
-        if not np.any(data.has_parsing):
+        if parsing and not np.any(data.has_parsing):
             raise ConfigError("the data has no parsing, which tells a head from its background; label it first")
-        self.data, self.config, self.own = data, config, own
+        self.data, self.config, self.own, self.parsing = data, config, own, parsing
         self.faces: ResidentFaces | None = None
-        self.stills = np.flatnonzero(data.is_still & data.has_parsing)
-        if not len(self.stills):  # without stills any frame may stand still
-            self.stills = np.flatnonzero(data.has_parsing)
-        self.ranges = np.array([(a, b) for a, b in data.clip_ranges if data.has_parsing[a:b].any()], int).reshape(-1, 2)
-        self.parsed = [np.flatnonzero(data.has_parsing[a:b]) + a for a, b in self.ranges]
-        person = data.person[self.ranges[:, 0]]
-        weight = np.sqrt(np.diff(self.ranges, axis=1)[:, 0]) / np.sqrt(np.bincount(person)[person])
-        self.clip_share = weight / max(weight.sum(), 1e-9)
-        self.expressive = _expressive_rows(data, self.ranges) if config.expressive_share else []
+        usable = np.asarray(data.has_parsing, bool) if parsing else np.ones(len(data), bool)
+        self.stills = np.flatnonzero(data.is_still & usable)
+        if not len(self.stills):  # any frame may stand still
+            self.stills = np.flatnonzero(usable)
+        self.ranges = np.array([(a, b) for a, b in data.clip_ranges if usable[a:b].any()], int).reshape(-1, 2)
+        self.targets = [np.flatnonzero(usable[a:b]) + a for a, b in self.ranges]
+        self.clip_share = clip_shares(data, self.ranges)
+        self.expressive = _expressive_rows(data, self.ranges, usable) if config.expressive_share else []
 
     def sample(self, rng: np.random.Generator, size: int, device: torch.device) -> Batch:
         """Tensors of `cut`, and "names" of the rows."""
         draws = self.draw(rng, size)
-        names = [" > ".join(self.data.names[row] for row in pair) for pair in draws.rows]
-        return self.cut(draws, device) | {"names": names}  # type: ignore[dict-item]
+        return self.cut(draws, device) | {"names": self.names_of(draws.rows)}  # type: ignore[dict-item]
+
+    def names_of(self, rows: np.ndarray) -> list[str]:
+        """Names of source and target of each pair, in one string."""
+        return [" > ".join(self.data.names[row] for row in pair) for pair in rows]
 
     def draw(self, rng: np.random.Generator, size: int) -> PairDraws:
         """Rows, crops and light of a batch."""
@@ -109,7 +114,7 @@ class PairSampler:
         if len(self.ranges):
             clips = rng.choice(len(self.ranges), size, p=self.clip_share)
             source = rng.integers(*self.ranges[clips].T)
-            target = [parsed[int(rng.random() * len(parsed))] for parsed in (self.parsed[clip] for clip in clips)]
+            target = [rows_[int(rng.random() * len(rows_))] for rows_ in (self.targets[clip] for clip in clips)]
             pairs = np.stack([source, target], 1)
             for i in np.flatnonzero(rng.random(size) < config.expressive_share if self.expressive else ()):
                 pairs[i] = self._expressive_pair(rng)
@@ -121,9 +126,7 @@ class PairSampler:
         matrices[:, :2, :2] = np.stack([np.stack([c, -s], -1), np.stack([s, c], -1)], 1)
         centre = matrices[:, :2, :2] @ [FRAME_PX / 2, FRAME_PX / 2]
         matrices[:, :2, 2] = side / 2 + rng.normal(0, config.shift, (size, 2)) * side - centre
-        light = np.exp(rng.normal(0, config.light, (size, 1, 3)) + rng.normal(0, config.light, (size, 1, 1)))
-        gamma = np.exp(rng.normal(0, config.light, (size, 1, 1)))
-        luts = np.clip(255 * (np.arange(256)[:, None] / 255) ** gamma * light, 0, 255).astype(np.uint8)
+        luts = light_tables(rng, config.light, size)
         flips, own = rng.random((2, size)) < 0.5
         return PairDraws(rows=rows, crop_from_frame=matrices, flips=flips, luts=luts, own=own)
 
@@ -131,28 +134,30 @@ class PairSampler:
         """A frame that shows a unit strongly as the target, or as the source, and any other of its clip."""
         strong = self.expressive[rng.integers(len(self.expressive))]
         row = int(strong[rng.integers(len(strong))])
-        parsed = self.parsed[int(np.searchsorted(self.ranges[:, 0], row, side="right")) - 1]
-        other = int(parsed[rng.integers(len(parsed))])
+        targets = self.targets[int(np.searchsorted(self.ranges[:, 0], row, side="right")) - 1]
+        other = int(targets[rng.integers(len(targets))])
         return (row, other) if rng.random() < _SWAPPED else (other, row)
 
     def cut(self, draws: PairDraws, device: torch.device) -> Batch:
         """Both pictures of each pair.
 
         Returns:
-            For "source" and "target": RGB in [0, 1]; "_mesh" in half-sides; "_classes", 0 background, 1 face, 2 hair;
-            "_row" of the split. And "flipped", which pairs are mirrored.
+            For "source" and "target": RGB in [0, 1]; "_mesh" in half-sides; "_units", (n, 17, 2) Action Units, left and
+            right; "_row" of the split; with parsing "_classes", 0 background, 1 face, 2 hair.
         """
-        config, batch = self.config, {"flipped": torch.from_numpy(draws.flips)}
+        config, batch = self.config, {}
         for k, name in enumerate(("source", "target")):
             rows = draws.rows[:, k]
             mesh_px = self.data.mesh_px[rows]
+            batch[f"{name}_units"] = _units_of(self.data, rows, draws.flips)
             if self.own is not None:
                 mesh_px = np.where(draws.own[:, None, None], self.own.mesh_px[rows], mesh_px)
             mesh = crop_meshes(mesh_px, draws.crop_from_frame, config.side, draws.flips, mesh_mirror())
             batch[name] = self._resident_crops(rows, draws, device) if config.resident else self._crops(rows, draws)
             batch[f"{name}_mesh"] = torch.from_numpy(mesh)
-            batch[f"{name}_classes"] = cut_segments(self.data, rows, draws, config.side, device)
             batch[f"{name}_row"] = torch.from_numpy(rows.copy())
+            if self.parsing:
+                batch[f"{name}_classes"] = cut_segments(self.data, rows, draws, config.side, device)
         return {key: value.to(device) for key, value in batch.items()}
 
     def _resident_crops(self, rows: np.ndarray, draws: PairDraws, device: torch.device) -> torch.Tensor:
@@ -173,15 +178,36 @@ class PairSampler:
         return stacked.float().div(255).contiguous(memory_format=torch.channels_last)
 
 
-def _expressive_rows(data: FaceData, ranges: np.ndarray) -> list[np.ndarray]:
-    """Of each Action Unit that clips show: the parsed frames that show it strongly on either side."""
-    scores, meshes = (torch.from_numpy(np.array(each, np.float32)) for each in (data.blendshapes, data.mesh_px))
-    units = read_action_unit_sides(scores, meshes).amax(2).numpy()
-    of_clips = np.zeros(len(units), bool)
+def clip_shares(data: FaceData, ranges: np.ndarray) -> np.ndarray:
+    """(clips,) chance of each clip: the square root of its length over that of its person's number of clips."""
+    person = data.person[ranges[:, 0]]
+    weight = np.sqrt(np.diff(ranges, axis=1)[:, 0]) / np.sqrt(np.bincount(person)[person]) if len(ranges) else person
+    return weight / max(weight.sum(), 1e-9)
+
+
+def light_tables(rng: np.random.Generator, light: float, size: int) -> np.ndarray:
+    """(size, 256, 3) uint8 look-up tables: gain, gain per channel and gamma of a standard deviation in logarithms."""
+    gain = np.exp(rng.normal(0, light, (size, 1, 3)) + rng.normal(0, light, (size, 1, 1)))
+    gamma = np.exp(rng.normal(0, light, (size, 1, 1)))
+    return np.clip(255 * (np.arange(256)[:, None] / 255) ** gamma * gain, 0, 255).astype(np.uint8)
+
+
+def _units_of(data: FaceData, rows: np.ndarray, flips: np.ndarray) -> torch.Tensor:
+    """Action Units by the labels; in a mirrored picture left and right change places."""
+    scores, meshes = (torch.from_numpy(np.array(each[rows], np.float32)) for each in (data.blendshapes, data.mesh_px))
+    units = read_action_unit_sides(scores, meshes)
+    return torch.where(torch.from_numpy(flips)[:, None, None], units.flip(2), units)
+
+
+def _expressive_rows(data: FaceData, ranges: np.ndarray, usable: np.ndarray) -> list[np.ndarray]:
+    """For each Action Unit that clips show: the usable frames that show it strongly on either side."""
+    every = np.arange(len(data))
+    units = _units_of(data, every, np.zeros(len(data), bool)).amax(2).numpy()
+    in_clips = np.zeros(len(data), bool)
     for first, last in ranges:
-        of_clips[first:last] = True
+        in_clips[first:last] = True
     strong = units > _STRONG * np.percentile(units, 99.5, axis=0)
-    strong &= (of_clips & data.has_parsing)[:, None]
+    strong &= (in_clips & usable)[:, None]
     return [rows for rows in map(np.flatnonzero, strong.T) if len(rows)]
 
 
@@ -206,14 +232,16 @@ def head_classes(parsing: np.ndarray) -> np.ndarray:
     return np.where(kept[pieces], classes, 0).astype(np.uint8)
 
 
-def validation_pairs(data: FaceData, side: int, per_clip: int, device: torch.device) -> list[Batch]:
-    """Fixed pairs, one batch a clip: its first frame and `per_clip` later ones with parsing, evenly spread."""
-    sampler = PairSampler(data, PairConfig(side=side))
+def validation_pairs(
+    data: FaceData, side: int, per_clip: int, device: torch.device, *, parsing: bool = True
+) -> list[Batch]:
+    """Fixed pairs, one batch a clip: its first frame and `per_clip` later ones (with a parsing), evenly spread."""
+    sampler = PairSampler(data, PairConfig(side=side), parsing=parsing)
     identity = np.tile(np.arange(256, dtype=np.uint8)[:, None], (per_clip, 1, 3))
     matrix, none = np.tile(np.diag([side / FRAME_PX, side / FRAME_PX, 1.0]), (per_clip, 1, 1)), np.zeros(per_clip, bool)
     batches = []
-    for (first, _), parsed in zip(sampler.ranges, sampler.parsed, strict=True):
-        rows = parsed[np.linspace(0, len(parsed) - 1, per_clip + 1).round().astype(int)[1:]]
+    for (first, _), targets in zip(sampler.ranges, sampler.targets, strict=True):
+        rows = targets[np.linspace(0, len(targets) - 1, per_clip + 1).round().astype(int)[1:]]
         pairs = np.stack([np.full(per_clip, first), rows], 1)
         draws = PairDraws(rows=pairs, crop_from_frame=matrix, flips=none, luts=identity, own=none)
         batches.append(sampler.cut(draws, device))

@@ -27,6 +27,7 @@ from reenact.geometry.unit_movements import UnitMovements, mirror_68
 from reenact.systems.facegan.landmarks import normalise_landmarks
 from reenact.types import head_angles_rad
 from train.data.faces import FaceData
+from train.pairs.frames import clip_shares
 
 _FIT_ROWS = 1024
 
@@ -90,10 +91,7 @@ class LandmarkTable:
         self.count = len(data)
         self.clip_ranges = data.clip_ranges
         self.movements = UnitMovements(model)
-        person = np.array([data.person[a] for a, _ in data.clip_ranges], dtype=np.int64)
-        length = np.array([b - a for a, b in data.clip_ranges], float)
-        weight = np.sqrt(length) / np.sqrt(np.bincount(person)[person]) if len(person) else length
-        self.clip_share = weight / max(weight.sum(), 1e-9)
+        self.clip_share = clip_shares(data, np.array(data.clip_ranges, int).reshape(-1, 2))
 
     def rows(self, index: np.ndarray) -> Motions:
         at = torch.from_numpy(index)

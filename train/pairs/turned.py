@@ -24,7 +24,7 @@ from reenact.geometry.head_sheets import CELL_PX
 from reenact.geometry.mirror import mesh_mirror
 from reenact.geometry.morphable import MorphableModel, load_morphable
 from train.data.faces import FaceData
-from train.pairs.frames import FRAME_PX, PairConfig, PairSampler
+from train.pairs.frames import FRAME_PX, PairConfig, PairSampler, light_tables
 from train.profiling.turn import ProfiledFace, draw_yaw_deg, turn_head
 from train.run.loop import Batch
 
@@ -118,8 +118,9 @@ class TurnedPairs:
         source, target, known = self._frames(rng) if clip else self._photo(rng)
         if rng.random() < 0.5:
             source, target, known = _mirrored(source), _mirrored(target), known[:, ::-1]
-        source, target = _lit((source, target), self.config.light, rng)
-        source, target, known = _shrunk(source, self.config.side), _shrunk(target, self.config.side), known
+        lut = light_tables(rng, self.config.light, 1)
+        lit = (shot._replace(rgb=cv2.LUT(shot.rgb, lut)) for shot in (source, target))
+        source, target = (_shrunk(shot, self.config.side) for shot in lit)
         known = cv2.resize(known, (self.config.side, self.config.side), interpolation=cv2.INTER_AREA)
         weight = self.config.unknown_weight + (1 - self.config.unknown_weight) * known
         return source, target, weight, pose_shot(self.model, source, target.mesh_px)
@@ -226,14 +227,6 @@ def _mirrored(shot: Shot) -> Shot:
     side = len(shot.rgb)
     mesh_px = shot.mesh_px[mesh_mirror()] * np.float32([-1, 1, 1]) + np.float32([side, 0, 0])
     return Shot(np.ascontiguousarray(shot.rgb[:, ::-1]), mesh_px, np.ascontiguousarray(shot.parsing[:, ::-1]))
-
-
-def _lit(shots: tuple[Shot, Shot], light: float, rng: np.random.Generator) -> tuple[Shot, Shot]:
-    gain = np.exp(rng.normal(0, light, (1, 3)) + rng.normal(0, light))
-    gamma = np.exp(rng.normal(0, light))
-    table = np.clip(255 * (np.arange(256)[:, None] / 255) ** gamma * gain, 0, 255).astype(np.uint8)[None]
-    first, second = (Shot(cv2.LUT(shot.rgb, table), shot.mesh_px, shot.parsing) for shot in shots)
-    return first, second
 
 
 def _shrunk(shot: Shot, side: int) -> Shot:

@@ -13,7 +13,7 @@ RECIPES = {
     "morphable": "train.recipes.perception.morphable",
     "mouth_painter": "train.recipes.painters.mouth",
     "eye_painter": "train.recipes.painters.eye",
-    "correspondence": "train.recipes.correspondence",
+    "correspondence": "train.recipes.correspondence.flow",
     "facegan_landmarks": "train.recipes.facegan.landmarks",
     "facegan_reenactor": "train.recipes.facegan.reenactor",
     "facegan_background": "train.recipes.facegan.background",

@@ -11,8 +11,9 @@ import pytest
 from reenact.errors import ConfigError
 from reenact.geometry.morphable import load_morphable
 from studies.ablate import __main__ as command
-from studies.ablate import dual_generator
-from studies.ablate.table import DIFFERENCE, AblationRow, AblationTable, Figure, finished_row, keep_row, write_tables
+from studies.ablate import dual_generator, rows
+from studies.ablate.rows import Figure, finished_row, keep_row
+from studies.ablate.table import DIFFERENCE, AblationRow, AblationTable, write_tables
 from tests.synthetic import face_set
 
 
@@ -134,7 +135,7 @@ def test_the_command_trains_its_rows_once_and_shows_both_tables(
     def no_training(*_: Any, **__: Any) -> dict[str, float]:
         raise AssertionError("trained again")
 
-    monkeypatch.setattr(dual_generator, "train_task", no_training)
+    monkeypatch.setattr(rows, "run", no_training)
     assert command.main([*words, "--tables", "1"]) == 0
     text = (tmp_path / "ablation.md").read_text()
     assert "8.07 ± 2.59" in text

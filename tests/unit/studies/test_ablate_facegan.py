@@ -19,7 +19,7 @@ from reenact.systems.facegan.landmarks import normalise_landmarks, place_landmar
 from reenact.systems.facegan.networks import FaceganNetworks
 from reenact.types import CropSpec, FaceImage
 from studies.ablate import __main__ as command
-from studies.ablate import facegan, facegan_measures
+from studies.ablate import facegan, facegan_measures, rows
 from studies.ablate.facegan_measures import (
     COPY,
     DIFFERENCE,
@@ -36,7 +36,7 @@ from train.evaluate.bench import Seen
 from train.evaluate.bootstrap import Estimate
 from train.evaluate.inputs import label_geometry
 from train.evaluate.methods import CopySource
-from train.recipes.facegan.modules import write_modules
+from train.recipes.facegan import PARTS
 
 CPU = torch.device("cpu")
 SMALL = FaceganConfig(crop=CropSpec(network_px=64), transformer_width=16, widths=(4, 8, 8), mixer_widths=(4, 8, 8))
@@ -55,7 +55,7 @@ def weights(tmp_path_factory: pytest.TempPathFactory) -> pathlib.Path:
     """Untrained: L_T moves nothing."""
     folder = tmp_path_factory.mktemp("weights")
     torch.manual_seed(0)
-    write_modules(FaceganNetworks(SMALL), {}, SMALL, folder, {})
+    PARTS.write(FaceganNetworks(SMALL), {}, SMALL, folder, {})
     return folder
 
 
@@ -176,7 +176,7 @@ def test_given_weights_are_measured_and_nothing_is_trained(
         measure=lambda folder: figures if folder == weights else None, measure_beside=lambda _: beside
     )
     monkeypatch.setattr(facegan, "LandmarkMeasures", lambda *_: measures)
-    monkeypatch.setattr(facegan, "train_task", no_training)
+    monkeypatch.setattr(rows, "run", no_training)
     words = ["facegan", "--data", "none", "--out", str(tmp_path / "out"), "--checkpoint", str(weights)]
     assert command.main([*words[:-2], "--beside", "correspondence", *words[-2:]]) == 0
     text = capsys.readouterr().out

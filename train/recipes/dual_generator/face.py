@@ -1,8 +1,7 @@
 """Recipe: the face generator (RFG) of the dual generator, by self-reenactment of clips (section 3.2)."""
 
 import dataclasses
-import pathlib
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -13,11 +12,11 @@ from reenact.geometry.head import PosedHead
 from reenact.geometry.landmarks import edge_map, landmarks68_of
 from reenact.geometry.matching import match_identity, read_mesh_motion, split_identity
 from reenact.geometry.morphable import load_morphable
-from reenact.systems.dual_generator.config import DualGeneratorConfig
-from reenact.systems.dual_generator.networks import DualGeneratorNetworks, FaceGenerator
+from reenact.systems.dual_generator.config import PRESETS, DualGeneratorConfig
+from reenact.systems.dual_generator.networks import FaceGenerator
 from train.data.faces import FaceData
 from train.evaluate.metrics import csim, l1, ssim
-from train.losses.adversarial import log_discriminator_loss, log_generator_loss
+from train.losses.adversarial import LOG, log_generator_loss
 from train.losses.dual_generator import (
     FaceCritic,
     attribute_loss,
@@ -26,19 +25,21 @@ from train.losses.dual_generator import (
     landmark_loss,
     style_loss,
 )
-from train.pairs.frames import PairConfig, PairSampler, validation_pairs
+from train.pairs.frames import PairConfig
 from train.pairs.turned import pose_sources, posed_of
 from train.readers import FaceReaders
-from train.recipes.dual_generator.parts import export_part, network_of, start_parts
+from train.recipes.dual_generator import PARTS
+from train.recipes.task import Figures, PairTask, find_preset
 from train.run.loop import Batch, LoopConfig, Losses
+from train.run.options import RecipeOptions
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class FaceTaskConfig:
-    """Weights of equation (15); 0 leaves a loss out."""
+    """Pairs, and weights of equation (15); 0 leaves a loss out."""
 
-    side: int = 256
-    """Side of the training crops, a multiple of 64."""
+    pairs: PairConfig = dataclasses.field(default_factory=PairConfig)
+    """The side is a multiple of 64."""
     attribute: float = 10.0
     """λ_at."""
     identity: float = 10.0
@@ -48,17 +49,17 @@ class FaceTaskConfig:
     landmarks: float = 1.0
     """λ_lm."""
     critics: bool = True
-    """Whether anything is judged: without, `D_f` and `D_s` are left out and the other losses stand alone."""
+    """Train with the discriminators `D_f` and `D_s`."""
     shape_critic: bool = True
-    """Whether `D_s` judges the landmarks found in the pictures, besides `D_f`."""
+    """Train with `D_s`, which judges the landmarks found in the pictures, besides `D_f`."""
     cross_share: float = 0.0
-    """Pairs whose reference is another person; the paper trains on such after self-reenactment."""
+    """Pairs whose reference is another person; the paper trains on such pairs after self-reenactment."""
     r1: float = 1.0
     """Gradient penalty of `D_f`. The paper names none; StarGAN v2, on which its generator is built, trains with 1."""
 
 
 class DrawnTarget(NamedTuple):
-    """One forward of the RFG as it is trained."""
+    """One forward of the RFG in training."""
 
     rgb: Float[Tensor, "f 3 s s"]
     """Î_t."""
@@ -71,81 +72,80 @@ class DrawnTarget(NamedTuple):
 
 
 class FaceModel(nn.Module):
-    """Source, target and the result's style as one forward, so that distributed wrappers see it whole."""
+    """Source, target and the result's style as one forward, so that distributed wrappers see the whole."""
 
-    def __init__(self, net: FaceGenerator, *, restyle: bool) -> None:
+    def __init__(self, config: DualGeneratorConfig, *, restyle: bool) -> None:
         super().__init__()
-        self.net, self.restyle = net, restyle
+        self.face, self.restyle = FaceGenerator(config), restyle
 
     def forward(self, source: Tensor, landmark_map: Tensor, *posed: Tensor) -> DrawnTarget:
-        code = self.net.encode_source(source)
-        drawn = self.net(landmark_map, code, PosedHead(*posed) if posed else None)
-        restyled = self.net.encode_style(drawn.rgb) if self.restyle else None
+        code = self.face.encode_source(source)
+        drawn = self.face(landmark_map, code, PosedHead(*posed) if posed else None)
+        restyled = self.face.encode_style(drawn.rgb) if self.restyle else None
         return DrawnTarget(rgb=drawn.rgb, style=code.style, drawn_style=restyled, colour=drawn.colour)
 
 
-class FaceTask:
-    """A source picture under the target's landmarks."""
+def face_inputs(batch: Batch) -> tuple[Tensor, ...]:
+    """What `FaceModel` is given."""
+    posed = tuple(posed_of(batch)) if "posed_rgb" in batch else ()
+    return (batch["source"], batch["landmark_map"], *posed)
 
-    def __init__(
-        self, sampler: PairSampler, val: FaceData, network: DualGeneratorConfig, config: FaceTaskConfig
-    ) -> None:
-        self.sampler, self.val, self.config = sampler, val, config
-        self.model = load_morphable()
-        self.readers = FaceReaders()
-        self.whole = DualGeneratorNetworks(network)
-        self.others: frozenset[str] = frozenset()
-        self.networks = FaceModel(self.whole.face, restyle=config.style > 0)
-        self.critic = FaceCritic(network, config.side, shape=config.shape_critic) if config.critics else None
 
-    def use_data(self, train: FaceData) -> None:
-        """Draw from another part of the set from now on."""
-        self.sampler = PairSampler(train, self.sampler.config)
+def landmark_map(landmarks: Float[Tensor, "f 68 3"], side: int) -> Float[Tensor, "f 1 {side} {side}"]:
+    """Lines between neighbouring landmarks (half-sides), 1 on a line and 0 off it, with a soft edge."""
+    return edge_map((landmarks[..., :2] + 1) * (side / 2), side, side)
+
+
+class FaceTask(PairTask):
+    """A source picture redrawn with the target's landmarks."""
+
+    parts = PARTS
+
+    def __init__(self, train: FaceData, val: FaceData, network: DualGeneratorConfig, config: FaceTaskConfig) -> None:
+        super().__init__(train, val, config.pairs)
+        self.network_config, self.config = network, config
+        self.morphable, self.readers = load_morphable(), FaceReaders()
+        self.networks = FaceModel(network, restyle=config.style > 0)
+        if config.critics:
+            self.critic = FaceCritic(network, self.side, shape=config.shape_critic)
 
     def sample_batch(self, rng: np.random.Generator, size: int, device: torch.device) -> Batch:
+        """Pairs of which `cross_share` get the target of another pair; "known" is 1 where both are one person."""
         sampler = self.sampler  # `use_data` may replace it meanwhile
         draws = sampler.draw(rng, size)
-        cross = rng.random(size) < self.config.cross_share
-        rows = draws.rows.copy()
+        rows, cross = draws.rows.copy(), rng.random(size) < self.config.cross_share
         rows[cross, 1] = rng.permutation(rows[:, 1])[cross]
-        cross = sampler.data.person[rows[:, 0]] != sampler.data.person[rows[:, 1]]
+        known = sampler.data.person[rows[:, 0]] == sampler.data.person[rows[:, 1]]
         batch = sampler.cut(dataclasses.replace(draws, rows=rows), device)
-        names = [" > ".join(sampler.data.names[row] for row in pair) for pair in rows]
-        known = torch.from_numpy((~cross).astype(np.float32)).to(device)
-        return self.add_maps(batch | {"known": known}) | {"names": names}  # type: ignore[dict-item]
+        batch["known"] = torch.from_numpy(known.astype(np.float32)).to(device)
+        return self.prepare(batch) | {"names": sampler.names_of(rows)}  # type: ignore[dict-item]
 
     @torch.no_grad()
-    def add_maps(self, batch: Batch) -> Batch:
-        """The target's landmarks, their map, and what the losses and the variant read.
+    def prepare(self, batch: Batch) -> Batch:
+        """The target's landmarks, their map, and the crops and moved source that losses and the variant read.
 
-        A pair of two people has no target picture: its target mesh is the source's with the reference's expression
-        and rotation, standing where the source stands. Self pairs take the target's own mesh, as the paper takes l_t.
+        A pair of two people has no target picture: its target mesh is the source's with the reference's expression and
+        rotation, in the source's place. Self pairs take the target's own mesh, as the paper takes l_t.
         """
-        side, device = self.config.side, batch["source"].device
-        model, readers = self.model.to(device), self.readers.to(device)
-        source, reference = batch["source_mesh"], batch["target_mesh"]
+        source, reference, side = batch["source_mesh"], batch["target_mesh"], self.side
+        known = batch.get("known", torch.ones(len(source), device=source.device))
+        model, readers = self.morphable.to(source.device), self.readers.to(source.device)
         target = reference
-        if not bool(batch["known"].all()):
+        if not bool(known.all()):
             motion = read_mesh_motion(model, reference)
             matched = match_identity(model, split_identity(model, source), motion, motion)
-            target = torch.where(batch["known"][:, None, None] > 0, reference, matched)
+            target = torch.where(known[:, None, None] > 0, reference, matched)
         landmarks = landmarks68_of(target)
-        made = {"landmarks": landmarks, "landmark_map": self.draw(landmarks)}
+        made = {"known": known, "landmarks": landmarks, "landmark_map": landmark_map(landmarks, side)}
         made["tracker_crop"], made["identity_crop"] = readers.crops_of(target, side)
         made["real_tracker_crop"], _ = readers.crops_of(reference, side)
         _, made["source_identity_crop"] = readers.crops_of(source, side)
-        if self.whole.config.source_features and "posed_rgb" not in batch:
+        if self.network_config.source_features:
             made |= pose_sources(batch["source"], source, batch["source_classes"], target)
         return batch | made
 
-    def draw(self, landmarks: Float[Tensor, "f 68 3"]) -> Float[Tensor, "f 1 s s"]:
-        """The landmark map: lines between neighbours, 1 on a line and 0 off it, with a soft edge."""
-        side = self.config.side
-        return edge_map((landmarks[..., :2] + 1) * (side / 2), side, side)
-
     def inputs(self, batch: Batch) -> tuple[Tensor, ...]:
-        posed = tuple(posed_of(batch)) if "posed_rgb" in batch else ()
-        return (batch["source"], batch["landmark_map"], *posed)
+        return face_inputs(batch)
 
     def compute_losses(self, outputs: DrawnTarget, batch: Batch, critic: nn.Module | None) -> Losses:
         config, rgb = self.config, outputs.rgb
@@ -153,19 +153,19 @@ class FaceTask:
         if config.identity:
             with torch.no_grad():
                 source = self.readers.embed(batch["source"], batch["source_identity_crop"])
-            losses["identity"] = config.identity * identity_loss(
-                self.readers.embed(rgb, batch["identity_crop"]), source
-            )
+            found = self.readers.embed(rgb, batch["identity_crop"])
+            losses["identity"] = config.identity * identity_loss(found, source)
         if outputs.drawn_style is not None:
             losses["style"] = config.style * style_loss(outputs.drawn_style, outputs.style)
-        found = None
-        if config.landmarks or (critic is not None and config.shape_critic):
+        drawn_map, judged = None, critic is not None and config.shape_critic
+        if config.landmarks or judged:
             found = self.readers.landmarks(rgb, batch["tracker_crop"])
-        if config.landmarks and found is not None:
-            losses["landmarks"] = config.landmarks * landmark_loss(found[..., :2], batch["landmarks"][..., :2])
+            drawn_map = landmark_map(found, self.side) if judged else None
+            if config.landmarks:
+                losses["landmarks"] = config.landmarks * landmark_loss(found[..., :2], batch["landmarks"][..., :2])
         if critic is None:
             return losses
-        face, shape = critic((rgb, self.draw(found) if config.shape_critic and found is not None else None))
+        face, shape = critic((rgb, drawn_map))
         losses["adversarial"] = log_generator_loss([face])
         if shape is not None:
             losses["adversarial_shape"] = log_generator_loss([shape])
@@ -176,15 +176,12 @@ class FaceTask:
         maps = None
         if self.config.shape_critic:
             with torch.no_grad():
-                found = [
-                    self.readers.landmarks(real, batch["real_tracker_crop"]),
-                    self.readers.landmarks(fake, batch["tracker_crop"]),
-                ]
-                maps = self.draw(torch.cat(found))
+                crops = torch.cat([batch["real_tracker_crop"], batch["tracker_crop"]])
+                maps = landmark_map(self.readers.landmarks(torch.cat([real, fake]), crops), self.side)
         face, shape = critic((torch.cat([real, fake]), maps))
-        losses = {"critic": log_discriminator_loss(*([logits] for logits in face.chunk(2)))}
+        losses = LOG.judge([face])
         if shape is not None:
-            losses["critic_shape"] = log_discriminator_loss(*([logits] for logits in shape.chunk(2)))
+            losses["critic_shape"] = LOG.judge([shape])["critic"]
         if self.config.r1:
             losses["critic_r1"] = self.config.r1 * gradient_penalty(face.chunk(2)[0], real)
         return losses
@@ -193,71 +190,56 @@ class FaceTask:
     def validate(self, networks: nn.Module, device: torch.device) -> dict[str, float]:
         """Self-reenactment of validation people: SSIM, L1, CSIM (embedded encoder), AKD at 256 px (embedded tracker).
 
-        The source itself stands beside the result as `_copy`; `csim_real` is that of the target's own picture.
+        `_copy` are the figures of the source itself; `csim_real` is that of the target's own picture.
         """
-        sums: dict[str, list[float]] = {}
+        figures = Figures()
         for batch in self.validation_batches(device):
             source = self.readers.embed(batch["source"], batch["source_identity_crop"])
             result = networks(*self.inputs(batch)).rgb
-            for name, rgb in (("", result), ("_copy", batch["source"])):
-                sums.setdefault("ssim" + name, []).extend(ssim(rgb, batch["target"]).tolist())
-                sums.setdefault("l1" + name, []).extend(l1(rgb, batch["target"]).tolist())
+            for ending, rgb in (("", result), ("_copy", batch["source"])):
+                figures.add(f"ssim{ending}", ssim(rgb, batch["target"]))
+                figures.add(f"l1{ending}", l1(rgb, batch["target"]))
                 found = self.readers.landmarks(rgb, batch["tracker_crop"])
                 distance = (found - batch["landmarks"])[..., :2].norm(dim=-1).mean(1) * 128
-                sums.setdefault("akd_px" + name, []).extend(distance.tolist())
+                figures.add(f"akd_px{ending}", distance)
             for name, rgb in (("csim", result), ("csim_real", batch["target"])):
-                found = self.readers.embed(rgb, batch["identity_crop"])
-                sums.setdefault(name, []).extend(csim(found, source).tolist())
-        return {name: float(np.mean(values)) for name, values in sums.items()}
+                figures.add(name, csim(self.readers.embed(rgb, batch["identity_crop"]), source))
+        return figures.means()
 
-    def validation_batches(self, device: torch.device, per_clip: int = 6) -> list[Batch]:
-        pairs = validation_pairs(self.val, self.config.side, per_clip, device)
-        return [self.add_maps(batch | {"known": torch.ones(len(batch["source"]), device=device)}) for batch in pairs]
-
-    @torch.no_grad()
-    def draw_samples(self, networks: nn.Module, device: torch.device) -> np.ndarray | None:
-        """Rows: source, landmark map, result, target."""
-        rows = []
-        for k, batch in enumerate(self.validation_batches(device)):
-            one = {key: value[2 + k % 3 : 3 + k % 3] for key, value in batch.items()}
-            result = networks(*self.inputs(one)).rgb
-            lines = one["landmark_map"].expand(-1, 3, -1, -1)
-            rows.append(torch.cat([one["source"], lines, result, one["target"]], dim=3)[0])
-        if not rows:
-            return None
-        picture = torch.cat(rows, dim=1).permute(1, 2, 0).clamp(0, 1)
-        return (picture.cpu().float().numpy() * 255).astype(np.uint8)
-
-    def export(self, networks: nn.Module, folder: pathlib.Path, facts: dict[str, Any]) -> None:
-        export_part(self.whole, self.others, "face", networks.net, folder, facts)
+    def show(self, networks: nn.Module, one: Batch) -> list[Tensor]:
+        """Source, landmark map, result, target."""
+        return [one["source"], one["landmark_map"], networks(*self.inputs(one)).rgb, one["target"]]
 
 
-def build(train: FaceData, val: FaceData, arguments: Any, *, cross_share: float = 0.0) -> tuple[FaceTask, LoopConfig]:
-    """Self-reenactment, the paper's form. ``--init`` with the export of dual_generator_shape joins both parts.
-
-    The variant that reads the moved source is learned by dual_generator_turned.
-
-    Paper preset: batch, rate and moments of section 4.1. Tiny: four times the batch and five times the rate.
-    """
-    side = arguments.side or 256
-    network = dataclasses.replace(network_of(arguments), source_features=False)
-    sampler = PairSampler(train, PairConfig(side=side, resident=arguments.resident))
-    task = FaceTask(sampler, val, network, FaceTaskConfig(side=side, cross_share=cross_share))
-    task.others = start_parts(task.whole, arguments.init)
-    loop = LoopConfig(
+LOOPS = {
+    "tiny": LoopConfig(
         steps=20_000, batch_size=16, learning_rate=5e-4, critic_learning_rate=5e-4, weight_decay=0.0, save_every=250
-    )
-    if arguments.preset == "paper":
-        loop = LoopConfig(
-            steps=200_000,
-            batch_size=4,
-            learning_rate=1e-4,
-            final_rate=1.0,
-            critic_learning_rate=1e-4,
-            betas=(0.01, 0.99),
-            critic_betas=(0.01, 0.99),
-            weight_decay=0.0,
-            validate_every=5_000,
-            save_every=1_000,
-        )
-    return task, loop
+    ),
+    "paper": LoopConfig(
+        steps=200_000,
+        batch_size=4,
+        learning_rate=1e-4,
+        final_rate=1.0,
+        critic_learning_rate=1e-4,
+        betas=(0.01, 0.99),
+        critic_betas=(0.01, 0.99),
+        weight_decay=0.0,
+        validate_every=5_000,
+        save_every=1_000,
+    ),
+}
+"""paper: batch, rate and moments of section 4.1. tiny: four times the batch and five times the rate."""
+
+
+def build(
+    train: FaceData, val: FaceData, options: RecipeOptions, *, cross_share: float = 0.0
+) -> tuple[FaceTask, LoopConfig]:
+    """Self-reenactment in the paper's form; dual_generator_turned trains the variant that reads the moved source.
+
+    ``--init`` with the export of dual_generator_shape joins both parts in one checkpoint.
+    """
+    network = dataclasses.replace(find_preset(PRESETS, options.preset, "dual_generator"), source_features=False)
+    pairs = PairConfig(side=options.side or 256, resident=options.resident)
+    task = FaceTask(train, val, network, FaceTaskConfig(pairs=pairs, cross_share=cross_share))
+    task.start_from(options.init)
+    return task, LOOPS[options.preset or "tiny"]

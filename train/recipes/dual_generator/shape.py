@@ -1,8 +1,7 @@
 """Recipe: the shape generator (IDSG) of the dual generator, on landmarks alone."""
 
 import dataclasses
-import pathlib
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import cv2
 import numpy as np
@@ -13,10 +12,10 @@ from torch import Tensor, nn
 from reenact.errors import ConfigError
 from reenact.geometry.landmarks import edge_map
 from reenact.geometry.morphable import load_morphable
-from reenact.systems.dual_generator.config import DualGeneratorConfig
-from reenact.systems.dual_generator.networks import DualGeneratorNetworks, ShapeGenerator
+from reenact.systems.dual_generator.config import PRESETS, DualGeneratorConfig
+from reenact.systems.dual_generator.networks import ShapeGenerator
 from train.data.faces import FaceData
-from train.losses.adversarial import log_discriminator_loss, log_generator_loss
+from train.losses.adversarial import LOG
 from train.losses.dual_generator import (
     ShapeCritic,
     action_loss,
@@ -26,9 +25,11 @@ from train.losses.dual_generator import (
     visible_local_shape_loss,
 )
 from train.pairs.shapes import ShapePairConfig, ShapePairs
-from train.recipes.dual_generator.parts import export_part, network_of, start_parts
-from train.recipes.dual_generator.shape_validation import ValidationPairs, shape_figures, validation_pairs
+from train.recipes.dual_generator import PARTS
+from train.recipes.dual_generator.shape_validation import shape_figures, validation_pairs
+from train.recipes.task import RecipeTask, find_preset
 from train.run.loop import Batch, LoopConfig, Losses
+from train.run.options import RecipeOptions
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -63,21 +64,23 @@ class ShapeEstimates(NamedTuple):
 
 
 class ShapeModel(nn.Module):
-    """Both estimates as one forward, so that distributed wrappers see it whole."""
+    """Both estimates as one forward, so that distributed wrappers see the whole."""
 
-    def __init__(self, net: ShapeGenerator) -> None:
+    def __init__(self, config: DualGeneratorConfig) -> None:
         super().__init__()
-        self.net = net
+        self.shape = ShapeGenerator(config)
 
     def forward(self, reference: Tensor, source_code: Tensor, reference_code: Tensor) -> ShapeEstimates:
-        action = self.net.encode(reference)
-        target = self.net.decode(action, source_code)
-        own = self.net.decode(action, reference_code)
-        return ShapeEstimates(target=target, reference=own, action=action, target_action=self.net.encode(target))
+        action = self.shape.encode(reference)
+        target = self.shape.decode(action, source_code)
+        own = self.shape.decode(action, reference_code)
+        return ShapeEstimates(target=target, reference=own, action=action, target_action=self.shape.encode(target))
 
 
-class ShapeTask:
+class ShapeTask(RecipeTask):
     """Reference landmarks on the source's shape; self pairs have a ground truth, cross pairs the other losses."""
+
+    parts = PARTS
 
     def __init__(
         self,
@@ -87,21 +90,19 @@ class ShapeTask:
         config: ShapeTaskConfig,
         pairs: ShapePairs | None = None,
     ) -> None:
-        """Task of one set.
+        """Draw up pairs and networks.
 
         Args:
-            train: draws pairs from it.
-            val: people of the figures.
+            train: to learn from.
+            val: to measure on.
             network: sizes.
             config: losses and pairs.
-            pairs: of the same `train`, where they have been made already.
+            pairs: those of `train`, if they exist already.
         """
-        self.val, self.config = val, config
-        self.model = load_morphable()
-        self.pairs = pairs or ShapePairs(train, self.model, config.pairs)
-        self.whole = DualGeneratorNetworks(network)
-        self.others: frozenset[str] = frozenset()
-        self.networks = ShapeModel(self.whole.shape)
+        self.val, self.network_config, self.config = val, network, config
+        self.morphable = load_morphable()
+        self.pairs = pairs or ShapePairs(train, self.morphable, config.pairs)
+        self.networks = ShapeModel(network)
         self.critic = ShapeCritic(network, len(self.pairs.subjects))
 
     def use_data(self, train: FaceData) -> None:
@@ -111,8 +112,8 @@ class ShapeTask:
             ConfigError: always.
         """
         raise ConfigError(
-            f"the subject classifier knows the {len(self.pairs.subjects)} people it began with, and a stream brings "
-            "others; leave --stream out (landmarks are small), or train on a part of the set"
+            f"the subject classifier knows the {len(self.pairs.subjects)} people of the first data, and a stream "
+            "brings others; leave --stream out (landmarks are small), or train on a part of the set"
         )
 
     def sample_batch(self, rng: np.random.Generator, size: int, device: torch.device) -> Batch:
@@ -127,7 +128,7 @@ class ShapeTask:
         logits, classes = critic(torch.cat([outputs.target, outputs.reference]))
         subjects = torch.cat([batch["source_subject"], batch["reference_subject"]])
         losses = {
-            "adversarial": log_generator_loss([logits[: len(reference)]]),
+            "adversarial": LOG.generator([logits[: len(reference)]]),
             "subject": config.subject * subject_class_loss(classes, subjects),
         }
         if config.localization:  # l_t is known where source and reference are one person: it is l_r
@@ -144,29 +145,23 @@ class ShapeTask:
         real = batch["reference"].detach().requires_grad_(self.config.r1 > 0)
         logits, classes = critic(torch.cat([real, outputs.target.detach()]))
         count = len(real)
-        losses = {
-            "critic": log_discriminator_loss([logits[:count]], [logits[count:]]),
-            "critic_subject": subject_class_loss(classes[:count], batch["reference_subject"]),
-        }
+        losses = LOG.judge([logits])
+        losses["critic_subject"] = subject_class_loss(classes[:count], batch["reference_subject"])
         if self.config.r1:
             losses["critic_r1"] = self.config.r1 * gradient_penalty(logits[:count], real)
         return losses
 
     def validate(self, networks: nn.Module, device: torch.device) -> dict[str, float]:
         """See `shape_figures`, on people of the validation split."""
-        return shape_figures(self.validation_pairs(), networks.net, self.model, device)
-
-    def validation_pairs(self) -> list[ValidationPairs]:
-        """Fixed pairs of the validation split; none where it has no clips."""
-        return validation_pairs(self.val, self.model)
+        return shape_figures(validation_pairs(self.val, self.morphable), networks.shape, self.morphable, device)
 
     @torch.no_grad()
     def draw_samples(self, networks: nn.Module, device: torch.device) -> np.ndarray | None:
         """Rows: landmarks of the reference, estimate, wanted; self pairs, turned and cross pairs from left to right."""
         columns = []
-        for pair in self.validation_pairs():
+        for pair in validation_pairs(self.val, self.morphable):
             one = slice(0, 1)
-            estimate = networks.net(pair.reference[one].to(device), pair.source_code[one].to(device)).landmarks.cpu()
+            estimate = networks.shape(pair.reference[one].to(device), pair.source_code[one].to(device)).landmarks.cpu()
             shown = torch.cat([pair.reference[one], estimate, pair.target[one]])
             lines = edge_map((shown + 0.5) * 128, 128, 128, thickness_px=1.5)
             columns.append(torch.cat(list(lines[:, 0])))
@@ -175,33 +170,43 @@ class ShapeTask:
         picture = (torch.cat(columns[:24], dim=1).clamp(0, 1).numpy() * 255).astype(np.uint8)
         return cv2.cvtColor(picture, cv2.COLOR_GRAY2RGB)
 
-    def export(self, networks: nn.Module, folder: pathlib.Path, facts: dict[str, Any]) -> None:
-        export_part(self.whole, self.others, "shape", networks.net, folder, facts)
+
+TINY_LOOP = LoopConfig(
+    steps=20_000,
+    batch_size=64,
+    learning_rate=5e-4,
+    critic_learning_rate=5e-4,
+    betas=(0.01, 0.99),
+    critic_betas=(0.01, 0.99),
+    weight_decay=0.0,
+    clip_norm=10.0,
+    mixed_precision="no",
+    validate_every=2_000,
+    save_every=1_000,
+)
+"""16 times the paper's batch at 50 times its rate, for minutes on a CPU."""
+
+LOOPS = {
+    "tiny": TINY_LOOP,
+    "paper": dataclasses.replace(
+        TINY_LOOP,
+        steps=1_000_000,
+        batch_size=4,
+        learning_rate=1e-5,
+        critic_learning_rate=1e-5,
+        final_rate=1.0,
+        validate_every=20_000,
+    ),
+}
+"""paper: batch and rate of section 4.1."""
 
 
-def build(train: FaceData, val: FaceData, arguments: Any) -> tuple[ShapeTask, LoopConfig]:
-    """Paper preset: batch and rate of section 4.1. Tiny: 16 times the batch at 50 times the rate, for minutes on a CPU.
+def build(train: FaceData, val: FaceData, options: RecipeOptions) -> tuple[ShapeTask, LoopConfig]:
+    """Self- and cross-reenactment together.
 
-    Both train self- and cross-reenactment together: on clips, where l_t is l_r, self-reenactment alone would let the
-    decoder do without the face ID code.
+    On clips, where l_t is l_r, self-reenactment alone would let the decoder do without the face ID code.
     """
-    network = network_of(arguments)
+    network = find_preset(PRESETS, options.preset, "dual_generator")
     task = ShapeTask(train, val, network, ShapeTaskConfig())
-    task.others = start_parts(task.whole, arguments.init)
-    loop = LoopConfig(
-        steps=20_000,
-        batch_size=64,
-        learning_rate=5e-4,
-        critic_learning_rate=5e-4,
-        betas=(0.01, 0.99),
-        critic_betas=(0.01, 0.99),
-        weight_decay=0.0,
-        clip_norm=10.0,
-        mixed_precision="no",
-        validate_every=2_000,
-        save_every=1_000,
-    )
-    if arguments.preset == "paper":
-        rates = {"learning_rate": 1e-5, "critic_learning_rate": 1e-5, "final_rate": 1.0}
-        loop = dataclasses.replace(loop, steps=1_000_000, batch_size=4, validate_every=20_000, **rates)
-    return task, loop
+    task.start_from(options.init)
+    return task, LOOPS[options.preset or "tiny"]

@@ -2,22 +2,20 @@
 
     accelerate launch -m train facegan --data DATA --out RUN --init L_T/export:G_r/export:G_b/export
 
-``--steps 0`` only puts the three into one folder and measures them.
+``--steps 0`` only joins the three in one folder and measures them.
 """
 
 import dataclasses
 import pathlib
 from typing import Any, NamedTuple
 
-import numpy as np
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from reenact.errors import ConfigError
-from reenact.geometry.action_units import read_action_unit_sides
 from reenact.geometry.morphable import Pose, load_morphable
 from reenact.systems.facegan.conditions import target_maps
-from reenact.systems.facegan.config import FaceganConfig
+from reenact.systems.facegan.config import PRESETS, FaceganConfig
 from reenact.systems.facegan.landmarks import motion_vector, normalise_landmarks, place_landmarks
 from reenact.systems.facegan.networks import (
     DrawnFace,
@@ -31,22 +29,27 @@ from reenact.systems.facegan.rig import LandmarkRig, RiggedFace
 from reenact.types import head_angles_rad
 from train.data.faces import FaceData
 from train.data.own_labels import with_own_meshes
-from train.losses.adversarial import MultiScaleDiscriminator, log_discriminator_loss, log_generator_loss, logits_of
+from train.losses.adversarial import LOG, MultiScaleDiscriminator, logits_of
 from train.losses.facegan import connectivity_loss, foreground_of, landmark_loss, movement_penalty
-from train.losses.perceptual import perceptual_loss
-from train.pairs.frames import PairConfig, PairSampler, validation_pairs
-from train.recipes.facegan.background import BackgroundTaskConfig, background_losses, widen
-from train.recipes.facegan.modules import RECIPE_OF, fill_modules, preset_config, read_modules, write_modules
-from train.recipes.facegan.reenactor import FaceReenactorTask, ReenactorTaskConfig
+from train.losses.perceptual import perceptual_loss, picture_features
+from train.pairs.frames import PairConfig
+from train.readers import FaceReaders
+from train.recipes.facegan import PARTS
+from train.recipes.facegan.background import BackgroundTaskConfig, background_change, background_losses, widen
+from train.recipes.facegan.reenactor import FaceLosses, ReenactorTaskConfig
+from train.recipes.task import Figures, PairTask, find_preset
 from train.run.loop import Batch, LoopConfig, Losses
+from train.run.options import RecipeOptions
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class EndToEndTaskConfig:
-    """Shares of the modules' own losses (their weights are the three recipes')."""
+    """Pairs and losses; those of the modules themselves are weighted as in their own recipes."""
 
+    pairs: PairConfig = dataclasses.field(default_factory=PairConfig)
+    """Frames of one clip."""
     landmarks: float = 10.0
-    """Of equations 1 and 3: pixels alone would let L_T drift from what a landmark is."""
+    """Of equations 1 and 3: with pixels alone, L_T's landmarks would no longer be those of a face."""
     movement: float = 0.01
     """lambda_lr, inside equation 1."""
     adversarial: float = 0.0
@@ -56,19 +59,19 @@ class EndToEndTaskConfig:
 
 
 class Rendering(NamedTuple):
-    """All that comes up between a source and I_r."""
+    """All stages between a source and I_r."""
 
-    delta: torch.Tensor
-    landmarks: torch.Tensor
+    delta: Tensor
+    landmarks: Tensor
     """l_t, normalised."""
-    wanted: torch.Tensor
+    wanted: Tensor
     """l_d, normalised."""
     maps: TargetMaps
     drawn: DrawnFace
-    face: torch.Tensor
+    face: Tensor
     """I_fr."""
     mixed: MixedPicture
-    picture: torch.Tensor
+    picture: Tensor
     """I_r."""
 
 
@@ -80,31 +83,31 @@ class TwoCritics(nn.Module):
         self.face = MultiScaleDiscriminator(3, width=width)
         self.picture = MultiScaleDiscriminator(3, width=width)
 
-    def forward(self, face: torch.Tensor, picture: torch.Tensor) -> list[torch.Tensor]:
-        """Logits of both, of all scales."""
+    def forward(self, face: Tensor, picture: Tensor) -> list[Tensor]:
+        """Logits of all scales of both."""
         return logits_of(self.face(face)) + logits_of(self.picture(picture))
 
 
 class EndToEnd(nn.Module):
-    """L_T, G_r and G_b in one forward, as at inference: only Action Units and angles come from the driver.
+    """L_T, G_r and G_b in one forward, as at inference: Action Units and angles come from the driver.
 
-    Where the head stands and how large it is are the driver's as well; neither is L_T's to say.
+    So do the head's place and size, which L_T does not decide.
     """
 
     def __init__(self, config: FaceganConfig) -> None:
         super().__init__()
         self.config = config
         self.facegan = FaceganNetworks(config)
-        self.rigs = (LandmarkRig(load_morphable()),)  # a tuple, so that its constants are no weights of this module
+        self.rigs = (LandmarkRig(load_morphable()),)  # in a tuple: its constants are no weights
 
     def forward(
         self,
-        source: torch.Tensor,
-        source_mesh: torch.Tensor,
-        target_mesh: torch.Tensor,
-        source_units: torch.Tensor,
-        target_units: torch.Tensor,
-        hole: torch.Tensor,
+        source: Tensor,
+        source_mesh: Tensor,
+        target_mesh: Tensor,
+        source_units: Tensor,
+        target_units: Tensor,
+        hole: Tensor,
     ) -> Rendering:
         rig, nets, config = self.rigs[0].to(source.device), self.facegan, self.config
         with torch.no_grad(), torch.autocast(source.device.type, enabled=False):
@@ -120,14 +123,14 @@ class EndToEnd(nn.Module):
 
     def draw(
         self,
-        source: torch.Tensor,
-        source_mesh: torch.Tensor,
+        source: Tensor,
+        source_mesh: Tensor,
         face: RiggedFace,
-        landmarks: torch.Tensor,
+        landmarks: Tensor,
         pose: Pose,
-        hole: torch.Tensor,
-    ) -> tuple[TargetMaps, DrawnFace, torch.Tensor, MixedPicture, torch.Tensor]:
-        """The last five fields of `Rendering`, from normalised landmarks and where the head shall stand."""
+        hole: Tensor,
+    ) -> tuple[TargetMaps, DrawnFace, Tensor, MixedPicture, Tensor]:
+        """The last five fields of `Rendering`, from normalised landmarks and the head's pose."""
         nets, side = self.facegan, source.shape[-1]
         placed = place_landmarks(landmarks, pose)
         maps = target_maps(self.rigs[0], source_mesh, face, placed, pose, side, source_warp=self.config.source_warp)
@@ -137,156 +140,122 @@ class EndToEnd(nn.Module):
         return maps, drawn, head, mixed, mix(mixed, head, source * (1 - hole))
 
 
-class EndToEndTask:
+class EndToEndTask(PairTask):
     """Pairs of frames of one clip."""
+
+    parts = PARTS
+    per_clip = 4
 
     def __init__(
         self,
-        sampler: PairSampler,
+        train: FaceData,
         val: FaceData,
         network: FaceganConfig,
         config: EndToEndTaskConfig,
-        side: int,
+        own: FaceData | None = None,
         vgg19: pathlib.Path | None = None,
     ) -> None:
-        self.sampler, self.val, self.network_config, self.config = sampler, val, network, config
+        super().__init__(train, val, config.pairs, own)
+        self.network_config, self.config = network, config
         self.networks = EndToEnd(network)
-        self.critic = TwoCritics(config.critic_width) if config.adversarial else None
-        self.faces = FaceReenactorTask(sampler, val, network, ReenactorTaskConfig(side=side), vgg19)
-        self.background = BackgroundTaskConfig(side=side)
-        self.units, self.val_units = _units_of(sampler.data), _units_of(val)
+        if config.adversarial:
+            self.critic = TwoCritics(config.critic_width)
+        self.readers, self.background = FaceReaders(), BackgroundTaskConfig()
+        self.features = picture_features(vgg19).to(memory_format=torch.channels_last)
+        self.face_losses = FaceLosses(ReenactorTaskConfig(), self.features)
 
-    def use_data(self, train: FaceData) -> None:
-        """Draw from another part of the set from now on."""
-        self.sampler = self.faces.sampler = PairSampler(train, self.sampler.config)
-        self.units = _units_of(train)
+    def start_from(self, init: pathlib.Path | None) -> None:
+        """Load all three modules.
 
-    def sample_batch(self, rng: np.random.Generator, size: int, device: torch.device) -> Batch:
-        return self.add_inputs(self.sampler.sample(rng, size, device), self.units)
+        Raises:
+            ConfigError: one is missing.
+            CheckpointError: they cannot be read, or are of other sizes.
+        """
+        modules = PARTS.read(init)
+        missing = [f"{name} (recipe {recipe})" for name, recipe in PARTS.recipes.items() if name not in modules]
+        if missing:
+            raise ConfigError(
+                f"recipe facegan starts from all three modules; --init {init} lacks {', '.join(missing)}. Give the "
+                "export folders of the recipes, joined by a colon"
+            )
+        PARTS.fill(self.networks.facegan, modules, self.network_config, init)
 
-    def add_inputs(self, batch: Batch, units: torch.Tensor) -> Batch:
-        """Action Units of both faces, and the hole in the source's background."""
-        batch = dict(batch)
-        for name in ("source", "target"):
-            rows = units.to(batch["flipped"].device)[batch[f"{name}_row"]]
-            batch[f"{name}_units"] = torch.where(batch["flipped"][:, None, None], rows.flip(2), rows)
-        batch["hole"] = widen(foreground_of(batch["source_classes"]), self.background.rim)
-        return batch
+    def prepare(self, batch: Batch) -> Batch:
+        """Add the hole in the source's background."""
+        return batch | {"hole": widen(foreground_of(batch["source_classes"]), self.background.rim)}
 
-    def inputs(self, batch: Batch) -> tuple[torch.Tensor, ...]:
+    def inputs(self, batch: Batch) -> tuple[Tensor, ...]:
         names = ("source", "source_mesh", "target_mesh", "source_units", "target_units", "hole")
         return tuple(batch[name] for name in names)
 
     def compute_losses(self, outputs: Rendering, batch: Batch, critic: nn.Module | None) -> Losses:
         """Equations 1, 3, 8 and 11 together."""
-        config, maps = self.config, outputs.maps
-        told = {name: value.detach() for name, value in maps._asdict().items() if value is not None}
+        config, target = self.config, batch["target"]
+        maps = {name: value.detach() for name, value in outputs.maps._asdict().items() if value is not None}
         losses = {
             "landmarks": config.landmarks * landmark_loss(outputs.landmarks, outputs.wanted),
             "movement": config.landmarks * config.movement * movement_penalty(outputs.delta),
             "connectivity": config.landmarks * connectivity_loss(outputs.landmarks, outputs.wanted),
         }
-        of_face = self.faces.compute_losses(outputs.drawn, batch | told, None)
+        of_face = self.face_losses.compute(outputs.drawn, batch | maps)
         losses |= {f"face_{name}": value for name, value in of_face.items()}
-        mixed = background_losses(outputs.mixed.mask, outputs.picture, batch["target"], self.background)
+        mixed = background_losses(outputs.mixed.mask, outputs.picture, target, self.background)
         losses |= {f"picture_{name}": value for name, value in mixed.items()}
-        features = self.faces.features.to(outputs.picture.device)
-        perceptual = perceptual_loss(features, outputs.picture, batch["target"])
-        losses["picture_perceptual"] = self.background.perceptual * perceptual
+        distance = perceptual_loss(self.features.to(target.device), outputs.picture, target)
+        losses["picture_perceptual"] = self.background.perceptual * distance
         if critic is not None:
             judged = critic(outputs.face * foreground_of(batch["target_classes"]), outputs.picture)
-            losses["adversarial"] = config.adversarial * log_generator_loss(judged)
+            losses["adversarial"] = config.adversarial * LOG.generator(judged)
         return losses
 
     def compute_critic_losses(self, outputs: Rendering, batch: Batch, critic: nn.Module) -> Losses:
         foreground, target = foreground_of(batch["target_classes"]), batch["target"]
         faces = torch.cat([target, outputs.face.detach()]) * foreground.repeat(2, 1, 1, 1)
-        found = critic(faces, torch.cat([target, outputs.picture.detach()]))
-        real, fake = zip(*(logits.chunk(2) for logits in found), strict=True)
-        return {"critic": log_discriminator_loss(real, fake)}
+        return LOG.judge(critic(faces, torch.cat([target, outputs.picture.detach()])))
 
     @torch.no_grad()
     def validate(self, networks: nn.Module, device: torch.device) -> dict[str, float]:
-        """PSNR, L1 and AKD of I_r and of the source, landmark error, change of the still background in 255ths."""
-        sums: dict[str, list[float]] = {}
-        readers = self.faces.readers.to(device)
+        """PSNR, L1 and AKD of I_r and of the source, landmark error, change of the far background in 255ths."""
+        figures, readers = Figures(), self.readers.to(device)
         for batch in self.validation_batches(device):
             found = networks(*self.inputs(batch))
-            for name, picture in (("", found.picture), ("_copy", batch["source"])):
-                difference = picture - batch["target"]
-                psnr = -10 * difference.square().mean((1, 2, 3)).clamp(min=1e-10).log10()
-                sums.setdefault("psnr" + name, []).extend(psnr.tolist())
-                sums.setdefault("l1" + name, []).extend(difference.abs().mean((1, 2, 3)).tolist())
+            pictures = {"": found.picture, "_copy": batch["source"]}
+            figures.add_pictures(pictures, batch["target"])
+            for ending, picture in pictures.items():
                 distance = readers.landmark_distance_px(picture, batch["target"], batch["target_mesh"])
-                sums.setdefault("akd_px" + name, []).extend(distance.tolist())
-            error = (found.landmarks - found.wanted).norm(dim=-1).mean(1)
-            sums.setdefault("landmark_error", []).extend(error.tolist())
-            head = torch.maximum(foreground_of(batch["target_classes"]), batch["hole"])
-            away = 1 - widen(head, 0.1)
-            changed = ((found.picture - batch["source"]).abs() * away).mean((1, 2, 3)) / away.mean((1, 2, 3)).clamp(
-                min=1e-6
-            )
-            sums.setdefault("background_change_255", []).extend((changed * 255).tolist())
-        return {name: float(np.mean(values)) for name, values in sums.items()}
+                figures.add(f"akd_px{ending}", distance)
+            figures.add("landmark_error", (found.landmarks - found.wanted).norm(dim=-1).mean(1))
+            figures.add("background_change_255", background_change(found.picture, batch))
+        return figures.means()
 
-    def validation_batches(self, device: torch.device, per_clip: int = 4) -> list[Batch]:
-        pairs = validation_pairs(self.val, self.background.side, per_clip, device)
-        return [self.add_inputs(batch, self.val_units) for batch in pairs]
+    def show(self, networks: nn.Module, one: Batch) -> list[Tensor]:
+        """Source, target, I_fr, I'_fr, M, I_r."""
+        found = networks(*self.inputs(one))
+        faces = [found.face, found.face * found.drawn.foreground]
+        return [one["source"], one["target"], *faces, found.mixed.mask, found.picture]
 
-    @torch.no_grad()
-    def draw_samples(self, networks: nn.Module, device: torch.device) -> np.ndarray | None:
-        """Rows: source, target, I_fr, I'_fr, M, I_r."""
-        rows = []
-        for k, batch in enumerate(self.validation_batches(device)):
-            pick = slice(1 + k % 3, 2 + k % 3)
-            one = {key: value[pick] for key, value in batch.items()}
-            found = networks(*self.inputs(one))
-            shown = [one["source"], one["target"], found.face, found.face * found.drawn.foreground]
-            shown += [found.mixed.mask.expand(-1, 3, -1, -1), found.picture]
-            rows.append(torch.cat(shown, dim=3)[0])
-        if not rows:
-            return None
-        picture = torch.cat(rows, dim=1).permute(1, 2, 0).clamp(0, 1)
-        return (picture.cpu().float().numpy() * 255).astype(np.uint8)
+    def shipped(self, networks: nn.Module) -> nn.Module:
+        return networks.facegan
 
-    def export(self, networks: nn.Module, folder: pathlib.Path, facts: dict[str, Any]) -> None:
-        facts = facts | {"perceptual": self.faces.features.name}
-        write_modules(networks.facegan, {}, self.network_config, folder, facts)
+    def facts(self) -> dict[str, Any]:
+        return {"perceptual": self.features.name}
 
 
-def _units_of(data: FaceData) -> torch.Tensor:
-    """(N, 17, 2) Action Units of a split."""
-    parts = [
-        read_action_unit_sides(
-            torch.from_numpy(np.array(data.blendshapes[i : i + 1024], np.float32)),
-            torch.from_numpy(np.array(data.mesh_px[i : i + 1024], np.float32)),
-        )
-        for i in range(0, len(data), 1024)
-    ]
-    return torch.cat(parts)
+LOOPS = {
+    "tiny": LoopConfig(steps=2000, batch_size=4, learning_rate=2e-4, validate_every=500, save_every=250),
+    "paper": LoopConfig(
+        steps=100_000, batch_size=1, learning_rate=2e-4, betas=(0.5, 0.999), validate_every=10_000, save_every=250
+    ),
+}
+"""Few steps at a low rate: the modules are to fit one another, not to learn from the start."""
 
 
-def build(train: FaceData, val: FaceData, arguments: Any) -> tuple[EndToEndTask, LoopConfig]:
-    """Few steps at a low rate: the modules are to fit one another, not to learn anew.
-
-    Raises:
-        ConfigError: ``--init`` does not bring all three modules.
-    """
-    network, side = preset_config(arguments.preset), arguments.side or 256
-    modules = read_modules(arguments.init)
-    missing = [f"{name} (recipe {recipe})" for name, recipe in RECIPE_OF.items() if name not in modules]
-    if missing:
-        raise ConfigError(
-            f"recipe facegan starts from all three modules; --init {arguments.init} lacks {', '.join(missing)}. "
-            "Give the export folders of the recipes, joined by a colon"
-        )
-    config = EndToEndTaskConfig()
-    loop = LoopConfig(steps=2000, batch_size=4, learning_rate=2e-4, validate_every=500, save_every=250)
-    if arguments.preset == "paper":
-        config = EndToEndTaskConfig(adversarial=1.0)
-        loop = dataclasses.replace(loop, steps=100_000, batch_size=1, betas=(0.5, 0.999), validate_every=10_000)
-    own = with_own_meshes(train, arguments.cache, "train") if arguments.own_meshes else None
-    sampler = PairSampler(train, PairConfig(side=side, resident=arguments.resident), own)
-    task = EndToEndTask(sampler, val, network, config, side, arguments.teacher)
-    fill_modules(task.networks.facegan, modules, arguments.init)
-    return task, loop
+def build(train: FaceData, val: FaceData, options: RecipeOptions) -> tuple[EndToEndTask, LoopConfig]:
+    """All three modules from ``--init``."""
+    network = find_preset(PRESETS, options.preset, "facegan")
+    pairs = PairConfig(side=options.side or 256, resident=options.resident)
+    config = EndToEndTaskConfig(pairs=pairs, adversarial=1.0 if options.preset == "paper" else 0.0)
+    own = with_own_meshes(train, options.cache, "train") if options.own_meshes else None
+    task = EndToEndTask(train, val, network, config, own, options.teacher)
+    task.start_from(options.init)
+    return task, LOOPS[options.preset or "tiny"]

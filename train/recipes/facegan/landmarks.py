@@ -1,18 +1,17 @@
 """Recipe: FACEGAN's landmark transformer L_T with the regressor L_a (section 3.1): minutes on a CPU."""
 
 import dataclasses
-import pathlib
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import cv2
 import numpy as np
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from reenact.errors import ConfigError
 from reenact.geometry.landmarks import EDGES_68
 from reenact.geometry.morphable import load_morphable
-from reenact.systems.facegan.config import FaceganConfig
+from reenact.systems.facegan.config import PRESETS, FaceganConfig
 from reenact.systems.facegan.landmarks import motion_vector
 from reenact.systems.facegan.networks import LandmarkTransformer
 from reenact.types import ACTION_UNITS
@@ -25,13 +24,15 @@ from train.losses.facegan import (
     movement_penalty,
 )
 from train.pairs.landmarks import LandmarkTable, Motions, PairShares
-from train.recipes.facegan.modules import Weights, fill_modules, preset_config, read_modules, write_modules
+from train.recipes.facegan import PARTS
+from train.recipes.task import RecipeTask, find_preset, tile_pictures
 from train.run.loop import Batch, LoopConfig, Losses
+from train.run.options import RecipeOptions
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class LandmarkTaskConfig:
-    """Weights of equation 4, and what pairs are made of."""
+    """Weights of equation 4, and kinds of pairs."""
 
     landmarks: float = 10.0
     """lambda_l1."""
@@ -44,18 +45,18 @@ class LandmarkTaskConfig:
     shares: PairShares = dataclasses.field(default_factory=PairShares)
     """Kinds of pairs; both shares 0 are the paper's training."""
     landmark_noise: float = 0.004
-    """Standard deviation added to the source's landmarks, eye distances: trackers tremble."""
+    """Standard deviation added to the source's landmarks, eye distances: trackers are noisy."""
     unit_noise: float = 0.02
     """Standard deviation added to Action Units."""
 
 
 class Transformed(NamedTuple):
-    """What the networks answer."""
+    """Output of both networks."""
 
-    delta: torch.Tensor
-    transformed: torch.Tensor
-    units_of_transformed: torch.Tensor
-    units_of_wanted: torch.Tensor
+    delta: Tensor
+    transformed: Tensor
+    units_of_transformed: Tensor
+    units_of_wanted: Tensor
 
 
 class LandmarkModel(nn.Module):
@@ -66,59 +67,56 @@ class LandmarkModel(nn.Module):
         self.transformer = LandmarkTransformer(config)
         self.regressor = ActionUnitRegressor(config.motion_length)
 
-    def forward(
-        self, source: torch.Tensor, motion: torch.Tensor, own_motion: torch.Tensor, wanted: torch.Tensor
-    ) -> Transformed:
+    def forward(self, source: Tensor, motion: Tensor, own_motion: Tensor, wanted: Tensor) -> Transformed:
         delta = self.transformer(source, motion, own_motion)
         transformed = source + delta
         found = self.regressor(torch.cat([transformed, wanted])).chunk(2)
         return Transformed(delta, transformed, *found)
 
 
-class LandmarkTask:
-    """Landmarks of one face under the motion of another."""
+class LandmarkTask(RecipeTask):
+    """Landmarks of one face with the motion of another."""
 
-    critic = None
+    parts = PARTS
 
     def __init__(self, train: FaceData, val: FaceData, network: FaceganConfig, config: LandmarkTaskConfig) -> None:
         self.network_config, self.config = network, config
-        self.others: dict[str, Weights] = {}
         self.networks = LandmarkModel(network)
-        self.model = load_morphable()
+        self.morphable = load_morphable()
         self.use_data(train)
-        self.val = LandmarkTable(val, self.model)
+        self.val = LandmarkTable(val, self.morphable)
 
     def use_data(self, train: FaceData) -> None:
-        """Fit the faces of another part of the set and draw from them from now on.
+        """Fit the faces of other training data and draw from them from now on.
 
         Raises:
             ConfigError: it has no clips.
         """
         if not train.clip_ranges:
             raise ConfigError("recipe facegan_landmarks learns from clips and the data has none; add clips to it")
-        self.table = LandmarkTable(train, self.model)
+        self.table = LandmarkTable(train, self.morphable)
 
     def sample_batch(self, rng: np.random.Generator, size: int, device: torch.device) -> Batch:
         source, target = self.table.sample(rng, size, self.config.shares)
         noise, shake = self.config.landmark_noise, self.config.unit_noise
 
-        def shaken(units: torch.Tensor) -> torch.Tensor:
+        def noisy(units: Tensor) -> Tensor:
             return (units + torch.from_numpy(rng.normal(0, shake, units.shape)).to(units)).clamp(0, 1)
 
         moved = source.landmarks + torch.from_numpy(rng.normal(0, noise, source.landmarks.shape)).to(source.landmarks)
         batch = {
             "source": moved,
-            "motion": self.motion(target._replace(units=shaken(target.units))),
-            "own_motion": self.motion(source._replace(units=shaken(source.units))),
+            "motion": self.motion(target._replace(units=noisy(target.units))),
+            "own_motion": self.motion(source._replace(units=noisy(source.units))),
             "wanted": target.landmarks,
             "wanted_motion": self.motion(target),
         }
         return {name: value.to(device) for name, value in batch.items()}
 
-    def motion(self, faces: Motions) -> torch.Tensor:
+    def motion(self, faces: Motions) -> Tensor:
         return motion_vector(faces.units, faces.angles, self.network_config.sides)
 
-    def inputs(self, batch: Batch) -> tuple[torch.Tensor, ...]:
+    def inputs(self, batch: Batch) -> tuple[Tensor, ...]:
         return batch["source"], batch["motion"], batch["own_motion"], batch["wanted"]
 
     def compute_losses(self, outputs: Transformed, batch: Batch, critic: nn.Module | None) -> Losses:
@@ -132,15 +130,11 @@ class LandmarkTask:
             "connectivity": config.connectivity * connectivity_loss(outputs.transformed, wanted),
         }
 
-    def compute_critic_losses(self, outputs: Any, batch: Batch, critic: nn.Module) -> Losses:
-        raise AssertionError("no critic in this recipe")
-
     @torch.no_grad()
     def validate(self, networks: nn.Module, device: torch.device) -> dict[str, float]:
-        """Mean distance of landmarks, share of the eye distance: of L_T, and of leaving the source as it is.
+        """Mean distance of normalised landmarks, as a share of the eye distance: of L_T, and of the unmoved source.
 
-        clip: another frame of the same clip drives, the figure that counts. rig, cross: made-up pairs. Both faces are
-        normalised first, so that where the head is and how large it is costs neither of the two anything.
+        clip: another frame of the same clip drives; the figure that counts. rig, cross: made-up pairs.
         """
         figures = {}
         rng = np.random.default_rng(0)
@@ -156,33 +150,27 @@ class LandmarkTask:
         """Kinds of pairs that the validation people offer."""
         return ("clip", "rig", "cross") if self.val.clip_ranges else ("rig", "cross")
 
-    def transform(self, networks: nn.Module, source: Motions, target: Motions, device: torch.device) -> torch.Tensor:
+    def transform(self, networks: nn.Module, source: Motions, target: Motions, device: torch.device) -> Tensor:
         """l_t of the transformer for these pairs."""
         inputs = (source.landmarks, self.motion(target), self.motion(source))
         return source.landmarks + networks.transformer(*(one.to(device) for one in inputs)).cpu()
 
     @torch.no_grad()
     def draw_samples(self, networks: nn.Module, device: torch.device) -> np.ndarray:
-        """Above: source, then the truth with the result over it. Below: each unit at 0 and 1, the angles at -30, 30."""
-        rng = np.random.default_rng(1)
-        rows = []
+        """Above: source, then the truth with the result over it. Below: each unit at 0 and 1, each angle at -30, 30."""
+        rng, cells = np.random.default_rng(1), []
         for kind in self._kinds():
             source, target = getattr(self.val, f"{kind}_pairs")(rng, 6)
             found = self.transform(networks, source, target, device)
-            cells = []
             for k in range(len(found)):
                 cells += [draw([source.landmarks[k]]), draw([target.landmarks[k], found[k]])]
-            rows.append(np.concatenate(cells, 1))
         first = self.val.rows(np.zeros(1, np.int64))
-        cells = [self._sweep(networks, first, name, device) for name in range(20)]
-        rows += [
-            np.concatenate(cells[i : i + 6] + [np.zeros_like(cells[0])] * (6 - len(cells[i : i + 6])), 1)
-            for i in range(0, 20, 6)
-        ]
-        return np.concatenate(rows, 0)
+        for which in range(20):
+            cells += self._sweep(networks, first, which, device)
+        return tile_pictures(cells, columns=12)
 
-    def _sweep(self, networks: nn.Module, face: Motions, which: int, device: torch.device) -> np.ndarray:
-        """Two cells: one unit (or, from 17 on, angle) low and high, over the face itself."""
+    def _sweep(self, networks: nn.Module, face: Motions, which: int, device: torch.device) -> list[np.ndarray]:
+        """Two pictures: one unit (or, from 17 on, angle) low and high, over the face itself."""
         cells = []
         for value in (0.0, 1.0):
             units, angles = face.units.clone(), face.angles.clone()
@@ -193,13 +181,10 @@ class LandmarkTask:
             moved = self.transform(networks, face, Motions(face.landmarks, units, angles), device)
             name = f"AU{ACTION_UNITS[which]}" if which < 17 else ("pitch", "yaw", "roll")[which - 17]
             cells.append(draw([face.landmarks[0], moved[0]], f"{name} {value:.0f}"))
-        return np.concatenate(cells, 1)
-
-    def export(self, networks: nn.Module, folder: pathlib.Path, facts: dict[str, Any]) -> None:
-        write_modules(networks, self.others, self.network_config, folder, facts)
+        return cells
 
 
-def draw(faces: list[torch.Tensor], text: str = "", side: int = 160) -> np.ndarray:
+def draw(faces: list[Tensor], text: str = "", side: int = 160) -> np.ndarray:
     """Lines of faces over each other, the first grey, the second red, on white."""
     picture = np.full((side, side, 3), 255, np.uint8)
     for landmarks, colour in zip(faces, ((150, 150, 150), (220, 30, 30)), strict=False):
@@ -211,22 +196,25 @@ def draw(faces: list[torch.Tensor], text: str = "", side: int = 160) -> np.ndarr
     return picture
 
 
-def build(train: FaceData, val: FaceData, arguments: Any) -> tuple[LandmarkTask, LoopConfig]:
+TINY_LOOP = LoopConfig(
+    steps=8_000,
+    batch_size=256,
+    learning_rate=1e-3,
+    mixed_precision="no",
+    validate_every=2000,
+    save_every=2000,
+    log_every=500,
+)
+LOOPS = {
+    "tiny": TINY_LOOP,
+    "paper": dataclasses.replace(TINY_LOOP, steps=100_000, batch_size=32, learning_rate=2e-4, validate_every=10_000),
+}
+
+
+def build(train: FaceData, val: FaceData, options: RecipeOptions) -> tuple[LandmarkTask, LoopConfig]:
     """`tiny` by default; ``--preset paper`` learns as the paper does: clip pairs only, 17 units, no anchor."""
-    network = preset_config(arguments.preset)
-    config = LandmarkTaskConfig()
-    loop = LoopConfig(
-        steps=8_000,
-        batch_size=256,
-        learning_rate=1e-3,
-        mixed_precision="no",
-        validate_every=2000,
-        save_every=2000,
-        log_every=500,
-    )
-    if arguments.preset == "paper":
-        config = LandmarkTaskConfig(shares=PairShares(rig=0.0, cross=0.0))
-        loop = dataclasses.replace(loop, steps=100_000, batch_size=32, learning_rate=2e-4, validate_every=10_000)
+    network, paper = find_preset(PRESETS, options.preset, "facegan"), PairShares(rig=0.0, cross=0.0)
+    config = LandmarkTaskConfig(shares=paper) if options.preset == "paper" else LandmarkTaskConfig()
     task = LandmarkTask(train, val, network, config)
-    task.others = fill_modules(task.networks, read_modules(arguments.init), arguments.init)
-    return task, loop
+    task.start_from(options.init)
+    return task, LOOPS[options.preset or "tiny"]

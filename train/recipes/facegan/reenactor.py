@@ -1,35 +1,28 @@
 """Recipe: FACEGAN's face reenactor G_r, by self-reenactment of clips (section 3.2, equations 5 to 8).
 
-The target's own landmarks take L_T's place: both come from one frame of the same person, so the picture is known.
+The target's own landmarks stand in for L_T's: both pictures are of one person, so the result is known.
 """
 
 import dataclasses
 import pathlib
 from typing import Any
 
-import numpy as np
 import torch
-from torch import nn
+from torch import Tensor, nn
 from torch.nn import functional
 
 from reenact.geometry.landmarks import LANDMARKS_68
 from reenact.geometry.morphable import load_morphable
 from reenact.ops.warp import resize, warp
 from reenact.systems.facegan.conditions import target_view
-from reenact.systems.facegan.config import FaceganConfig
+from reenact.systems.facegan.config import PRESETS, FaceganConfig
 from reenact.systems.facegan.networks import DrawnFace, FaceReenactor, TargetMaps, compose_face
 from reenact.systems.facegan.rig import LandmarkRig
 from train.data.faces import FaceData
 from train.data.own_labels import with_own_meshes
-from train.losses.adversarial import (
-    MultiScaleDiscriminator,
-    feature_matching_loss,
-    log_discriminator_loss,
-    log_generator_loss,
-    logits_of,
-)
+from train.losses.adversarial import LOG, MultiScaleDiscriminator
 from train.losses.facegan import foreground_of, reconstruction_loss, segment_loss
-from train.losses.perceptual import perceptual_loss, picture_features
+from train.losses.perceptual import PictureFeatures, perceptual_loss, picture_features
 from train.losses.reconstruction import (
     coarse_warp_l1,
     gradient_l1,
@@ -39,18 +32,20 @@ from train.losses.reconstruction import (
     warp_l1,
     with_rim,
 )
-from train.pairs.frames import PairConfig, PairSampler, validation_pairs
+from train.pairs.frames import PairConfig
 from train.readers import FaceReaders
-from train.recipes.facegan.modules import Weights, fill_modules, preset_config, read_modules, write_modules
+from train.recipes.facegan import PAPER_LOOP, PARTS
+from train.recipes.task import Figures, PairTask, channels_last, find_preset
 from train.run.loop import Batch, LoopConfig, Losses
+from train.run.options import RecipeOptions
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class ReenactorTaskConfig:
-    """Weights of the losses; means over pixels, so that they hold at every side."""
+    """Pairs, and weights of the losses, which are means over pixels and so the same at every side."""
 
-    side: int = 256
-    """Side of the training crops."""
+    pairs: PairConfig = dataclasses.field(default_factory=lambda: PairConfig(expressive_share=0.4))
+    """Openings of mouth and eyes are what G_r has to draw."""
     reconstruction: float = 10.0
     """Of equation 5."""
     perceptual: float = 1.0
@@ -58,89 +53,56 @@ class ReenactorTaskConfig:
     adversarial: float = 0.0
     """Of equation 7; 0 trains without a critic."""
     matching: float = 0.0
-    """Of the critic's feature distance, which pix2pixHD adds to equation 7."""
+    """Of the distance between the critic's features, which pix2pixHD adds to equation 7."""
     segments: float = 0.5
     """Of the cross entropy."""
     detail_weight: float = 8.0
     """Of mouth and eye openings and their rim, over the rest of the head, in equation 5."""
     outside_weight: float = 0.3
     """Of all that is neither face nor hair, over the head, with `source_warp`: neck and ears follow the head there,
-    and the mixer takes them over. The paper's G_r is not told of them (0)."""
+    and the mixer copies them. The paper's G_r does not see them (0)."""
     critic_width: int = 64
     """Channels of the discriminators' first layers."""
 
 
 class PairReenactor(nn.Module):
-    """Source encoder and G_r as one forward, so that distributed wrappers see it whole."""
+    """Source encoder and G_r as one forward, so that distributed wrappers see the whole."""
 
     def __init__(self, config: FaceganConfig) -> None:
         super().__init__()
         self.reenactor = FaceReenactor(config)
 
-    def forward(self, source: torch.Tensor, *target: torch.Tensor) -> DrawnFace:
+    def forward(self, source: Tensor, *target: Tensor) -> DrawnFace:
         maps = TargetMaps(*target, *[None] * (4 - len(target)))
         return self.reenactor(self.reenactor.encode_source(source), source, maps)
 
 
-class FaceReenactorTask:
-    """Pairs of frames of one clip: the one's pixels under the other's landmarks."""
+class FaceLosses:
+    """Equations 5 and 6 and the cross entropy; with `source_warp` also losses of the flow."""
 
-    def __init__(
-        self,
-        sampler: PairSampler,
-        val: FaceData,
-        network: FaceganConfig,
-        config: ReenactorTaskConfig,
-        vgg19: pathlib.Path | None = None,
-    ) -> None:
-        self.sampler, self.val, self.network_config, self.config = sampler, val, network, config
-        self.others: dict[str, Weights] = {}
-        self.networks = PairReenactor(network)
-        self.critic = MultiScaleDiscriminator(3, width=config.critic_width) if config.adversarial else None
-        self.rig = LandmarkRig(load_morphable())
-        self.features = picture_features(vgg19).to(memory_format=torch.channels_last)
-        self.readers = FaceReaders()
+    def __init__(self, config: ReenactorTaskConfig, features: PictureFeatures) -> None:
+        self.config, self.features = config, features
 
-    def use_data(self, train: FaceData) -> None:
-        """Draw from another part of the set from now on."""
-        self.sampler = PairSampler(train, self.sampler.config)
-
-    def sample_batch(self, rng: np.random.Generator, size: int, device: torch.device) -> Batch:
-        return self.add_maps(self.sampler.sample(rng, size, device))
-
-    def add_maps(self, batch: Batch) -> Batch:
-        """H_t and, with `source_warp`, the flow to the mesh rigged under the target's landmarks."""
-        return add_target_maps(self.rig, batch, source_warp=self.network_config.source_warp)
-
-    def inputs(self, batch: Batch) -> tuple[torch.Tensor, ...]:
-        names = ("source", "heat", "displacement", "visible", "parts")
-        return tuple(batch[name] for name in names if name in batch)
-
-    def compute_losses(self, outputs: DrawnFace, batch: Batch, critic: nn.Module | None) -> Losses:
+    def compute(self, outputs: DrawnFace, batch: Batch) -> Losses:
+        """All weighted terms; `batch` has target, classes and maps."""
         config, target = self.config, batch["target"]
         foreground = foreground_of(batch["target_classes"])
         picture = compose_face(outputs, batch["source"])
-        face, wanted = picture * foreground, target * foreground
         weight = self.weight_map(batch, foreground)
         losses = {
             "reconstruction": config.reconstruction * reconstruction_loss(picture, target, weight),
             "segments": config.segments * segment_loss(outputs.segments, batch["target_classes"]),
         }
         if config.perceptual:
-            losses["perceptual"] = config.perceptual * perceptual_loss(self.features.to(target.device), face, wanted)
+            features = self.features.to(target.device)
+            distance = perceptual_loss(features, picture * foreground, target * foreground)
+            losses["perceptual"] = config.perceptual * distance
         if outputs.displacement is not None:
             losses |= self._warp_losses(outputs, picture - target, batch, weight)
-        if critic is not None:
-            fake = critic(face)
-            losses["adversarial"] = config.adversarial * log_generator_loss(logits_of(fake))
-            if config.matching:
-                with torch.no_grad():
-                    real = critic(wanted)
-                losses["matching"] = config.matching * feature_matching_loss(real, fake)
         return losses
 
-    def _warp_losses(self, outputs: DrawnFace, difference: torch.Tensor, batch: Batch, weight: torch.Tensor) -> Losses:
-        """What the warp variant adds: the flow is judged by the pixels it brings, the drawn share by its own."""
+    def _warp_losses(self, outputs: DrawnFace, difference: Tensor, batch: Batch, weight: Tensor) -> Losses:
+        """The flow is judged by the pixels it brings, the drawn share by its own."""
         assert outputs.displacement is not None
         source, target, small_weight = batch["source"], batch["target"], functional.avg_pool2d(weight, 2)
         return {
@@ -152,7 +114,7 @@ class FaceReenactorTask:
             "smooth": 0.3 * smoothness(outputs.displacement - batch["displacement"]),
         }
 
-    def weight_map(self, batch: Batch, foreground: torch.Tensor) -> torch.Tensor:
+    def weight_map(self, batch: Batch, foreground: Tensor) -> Tensor:
         """(f, 1, s, s) with mean 1: openings of mouth and eyes with a rim, the head, the rest."""
         outside = self.config.outside_weight if "parts" in batch else 0.0
         weight = outside + (1 - outside) * foreground
@@ -161,71 +123,95 @@ class FaceReenactorTask:
             weight = weight + (self.config.detail_weight - 1) * near * foreground
         return weight / weight.mean((1, 2, 3), keepdim=True).clamp(min=1e-6)
 
+
+class FaceReenactorTask(PairTask):
+    """Pairs of frames of one clip: the pixels of one with the landmarks of the other."""
+
+    parts = PARTS
+
+    def __init__(
+        self,
+        train: FaceData,
+        val: FaceData,
+        network: FaceganConfig,
+        config: ReenactorTaskConfig,
+        own: FaceData | None = None,
+        vgg19: pathlib.Path | None = None,
+    ) -> None:
+        super().__init__(train, val, config.pairs, own)
+        self.network_config, self.config = network, config
+        self.networks = PairReenactor(network)
+        if config.adversarial:
+            self.critic = MultiScaleDiscriminator(3, width=config.critic_width)
+        self.rig, self.readers = LandmarkRig(load_morphable()), FaceReaders()
+        self.losses = FaceLosses(config, picture_features(vgg19).to(memory_format=torch.channels_last))
+
+    def prepare(self, batch: Batch) -> Batch:
+        """H_t and, with `source_warp`, the flow to the mesh rigged to the target's landmarks."""
+        return add_target_maps(self.rig, batch, source_warp=self.network_config.source_warp)
+
+    def inputs(self, batch: Batch) -> tuple[Tensor, ...]:
+        names = ("source", "heat", "displacement", "visible", "parts")
+        return tuple(batch[name] for name in names if name in batch)
+
+    def compute_losses(self, outputs: DrawnFace, batch: Batch, critic: nn.Module | None) -> Losses:
+        losses, config = self.losses.compute(outputs, batch), self.config
+        if critic is None:
+            return losses
+        face, wanted = heads_of(outputs, batch)
+        return losses | LOG.teach(critic, face, wanted, adversarial=config.adversarial, matching=config.matching)
+
     def compute_critic_losses(self, outputs: DrawnFace, batch: Batch, critic: nn.Module) -> Losses:
-        foreground = foreground_of(batch["target_classes"])
-        face = compose_face(outputs, batch["source"]).detach() * foreground
-        found = critic(torch.cat([batch["target"] * foreground, face]))
-        real, fake = zip(*(logits.chunk(2) for logits in logits_of(found)), strict=True)
-        return {"critic": log_discriminator_loss(real, fake)}
+        return LOG.train_critic(critic, *heads_of(outputs, batch))
 
     @torch.no_grad()
     def validate(self, networks: nn.Module, device: torch.device) -> dict[str, float]:
-        """Of the head alone (what G_r is for): PSNR, L1 and AKD; the source itself and the rig's warp beside it."""
-        sums: dict[str, list[float]] = {}
+        """Of the head alone, which G_r draws: PSNR, L1 and AKD; `_copy` is the source, `_rig_warp` the rig's warp."""
+        figures, readers = Figures(), self.readers.to(device)
         for batch in self.validation_batches(device):
             foreground = foreground_of(batch["target_classes"])
             drawn = networks(*self.inputs(batch))
             pictures = {"": compose_face(drawn, batch["source"]), "_copy": batch["source"]}
             if "displacement" in batch:
-                side = batch["source"].shape[-1]
-                pictures["_rig_warp"] = warp(batch["source"], resize(batch["displacement"], side))
+                pictures["_rig_warp"] = rig_warp(batch)
             count = foreground.mean((1, 2, 3)).clamp(min=1e-6)
-            for name, picture in pictures.items():
+            for ending, picture in pictures.items():
                 difference = (picture - batch["target"]) * foreground
                 mse = difference.square().mean((1, 2, 3)) / count
-                sums.setdefault("head_psnr" + name, []).extend((-10 * mse.clamp(min=1e-10).log10()).tolist())
-                sums.setdefault("head_l1" + name, []).extend((difference.abs().mean((1, 2, 3)) / count).tolist())
-                distance = self.readers.to(device).landmark_distance_px(picture, batch["target"], batch["target_mesh"])
-                sums.setdefault("akd_px" + name, []).extend(distance.tolist())
+                figures.add(f"head_psnr{ending}", -10 * mse.clamp(min=1e-10).log10())
+                figures.add(f"head_l1{ending}", difference.abs().mean((1, 2, 3)) / count)
+                distance = readers.landmark_distance_px(picture, batch["target"], batch["target_mesh"])
+                figures.add(f"akd_px{ending}", distance)
             right = drawn.segments.argmax(1) == batch["target_classes"]
-            sums.setdefault("segments_right", []).extend(right.float().mean((1, 2)).tolist())
-        return {name: float(np.mean(values)) for name, values in sums.items()}
+            figures.add("segments_right", right.float().mean((1, 2)))
+        return figures.means()
 
-    def validation_batches(self, device: torch.device, per_clip: int = 6) -> list[Batch]:
-        return [self.add_maps(batch) for batch in validation_pairs(self.val, self.config.side, per_clip, device)]
+    def show(self, networks: nn.Module, one: Batch) -> list[Tensor]:
+        """Source, target, rig's warp, I_fr, I'_fr, warped share, segments (red face, green hair, blue rest)."""
+        drawn = networks(*self.inputs(one))
+        result = compose_face(drawn, one["source"])
+        warped, share = ([], []) if drawn.matte is None else ([rig_warp(one)], [drawn.matte])
+        segments = torch.softmax(drawn.segments, 1)[:, [1, 2, 0]] * one["heat"].new_tensor([1, 1, 0.3])[:, None, None]
+        return [one["source"], one["target"], *warped, result, result * drawn.foreground, *share, segments]
 
-    @torch.no_grad()
-    def draw_samples(self, networks: nn.Module, device: torch.device) -> np.ndarray | None:
-        """Rows: source, target, rig's warp, I_fr, I'_fr, warped share, segments (red face, green hair, blue rest)."""
-        rows = []
-        for k, batch in enumerate(self.validation_batches(device)):
-            pick = slice(2 + k % 3, 3 + k % 3)
-            one = {key: value[pick] for key, value in batch.items()}
-            drawn = networks(*self.inputs(one))
-            result = compose_face(drawn, one["source"])
-            shown = [one["source"], one["target"]]
-            if drawn.matte is not None:
-                shown.append(warp(one["source"], resize(one["displacement"], self.config.side)))
-            shown += [result, result * drawn.foreground]
-            if drawn.matte is not None:
-                shown.append(drawn.matte.expand(-1, 3, -1, -1))
-            shown.append(
-                torch.softmax(drawn.segments, 1)[:, [1, 2, 0]] * one["heat"].new_tensor([1, 1, 0.3])[:, None, None]
-            )
-            rows.append(torch.cat(shown, dim=3)[0])
-        if not rows:
-            return None
-        picture = torch.cat(rows, dim=1).permute(1, 2, 0).clamp(0, 1)
-        return (picture.cpu().float().numpy() * 255).astype(np.uint8)
+    def facts(self) -> dict[str, Any]:
+        return {"perceptual": self.losses.features.name}
 
-    def export(self, networks: nn.Module, folder: pathlib.Path, facts: dict[str, Any]) -> None:
-        facts = facts | {"perceptual": self.features.name}
-        write_modules(networks, self.others, self.network_config, folder, facts)
+
+def heads_of(outputs: DrawnFace, batch: Batch) -> tuple[Tensor, Tensor]:
+    """I'_fr and F_d: drawn and real head without their background."""
+    foreground = foreground_of(batch["target_classes"])
+    return compose_face(outputs, batch["source"]) * foreground, batch["target"] * foreground
+
+
+def rig_warp(batch: Batch) -> Tensor:
+    """The source warped by the rig's flow alone."""
+    return warp(batch["source"], resize(batch["displacement"], batch["source"].shape[-1]))
 
 
 @torch.no_grad()
 def add_target_maps(rig: LandmarkRig, batch: Batch, *, source_warp: bool) -> Batch:
-    """The batch with what G_r is told; of the target's mesh only its 68 landmarks and its pose are used."""
+    """The batch with G_r's conditions; of the target's mesh only its 68 landmarks and its pose are used."""
     rig = rig.to(batch["target_mesh"].device)
     maps = target_view(
         rig,
@@ -237,37 +223,24 @@ def add_target_maps(rig: LandmarkRig, batch: Batch, *, source_warp: bool) -> Bat
         source_warp=source_warp,
         head=foreground_of(batch["source_classes"]),
     ).maps
-    batch = batch | {name: value for name, value in maps._asdict().items() if value is not None}
-    return {
-        key: value.contiguous(memory_format=torch.channels_last)
-        if isinstance(value, torch.Tensor) and value.ndim == 4
-        else value
-        for key, value in batch.items()
-    }
+    return channels_last(batch | {name: value for name, value in maps._asdict().items() if value is not None})
 
 
-def build(train: FaceData, val: FaceData, arguments: Any) -> tuple[FaceReenactorTask, LoopConfig]:
+TINY_LOOP = LoopConfig(steps=9000, batch_size=8, learning_rate=1e-3, validate_every=1000, save_every=250)
+
+
+def build(train: FaceData, val: FaceData, options: RecipeOptions) -> tuple[FaceReenactorTask, LoopConfig]:
     """First at 128 px (``--side 128``), then from those weights (``--init``) at 256, as section 4 says.
 
-    ``--preset paper`` takes the paper's networks and losses; VGG-19's weights may be given as ``--teacher FILE.pth``.
+    ``--preset paper`` takes the paper's networks and losses; ``--teacher FILE.pth`` gives VGG-19's weights.
     """
-    side = arguments.side or 256
-    config = ReenactorTaskConfig(side=side)
-    loop = LoopConfig(steps=9000, batch_size=8, learning_rate=1e-3, validate_every=1000, save_every=250)
-    if arguments.preset == "paper":
-        config = dataclasses.replace(config, perceptual=10.0, adversarial=1.0, matching=10.0, outside_weight=0.0)
-        loop = LoopConfig(
-            steps=400_000,
-            batch_size=1,
-            learning_rate=2e-4,
-            critic_learning_rate=2e-4,
-            betas=(0.5, 0.999),
-            validate_every=10_000,
-            save_every=2_000,
-        )
-    own = with_own_meshes(train, arguments.cache, "train") if arguments.own_meshes else None
-    pairs = PairConfig(side=side, resident=arguments.resident, expressive_share=0.4)
-    sampler = PairSampler(train, pairs, own)
-    task = FaceReenactorTask(sampler, val, preset_config(arguments.preset), config, arguments.teacher)
-    task.others = fill_modules(task.networks, read_modules(arguments.init), arguments.init)
+    config, loop = ReenactorTaskConfig(), TINY_LOOP
+    if options.preset == "paper":
+        config = ReenactorTaskConfig(perceptual=10.0, adversarial=1.0, matching=10.0, outside_weight=0.0)
+        loop = PAPER_LOOP
+    pairs = dataclasses.replace(config.pairs, side=options.side or 256, resident=options.resident)
+    own = with_own_meshes(train, options.cache, "train") if options.own_meshes else None
+    network = find_preset(PRESETS, options.preset, "facegan")
+    task = FaceReenactorTask(train, val, network, dataclasses.replace(config, pairs=pairs), own, options.teacher)
+    task.start_from(options.init)
     return task, loop

@@ -1,8 +1,6 @@
-"""Recipe: the face detector, on scenes composed from the crops of the set, as they are and turned in depth."""
+"""Recipe: the face detector, on scenes composed from the crops of the set and from their profiled pictures."""
 
 import dataclasses
-import pathlib
-from typing import Any
 
 import cv2
 import numpy as np
@@ -25,8 +23,9 @@ from train.augment.scenes import Scene, SceneComposer
 from train.data.faces import FaceData
 from train.data.resident import refuse_resident
 from train.profiling.rendered_set import ProfiledSetConfig, make_profiled_set
-from train.run.export import start_from, write_model
+from train.recipes.task import RecipeTask, tile_pictures, to_pictures
 from train.run.loop import Batch, LoopConfig, Losses
+from train.run.options import RecipeOptions
 
 LEVEL_SIZES = ((0.0, 36.0), (28.0, 110.0), (90.0, np.inf))
 """Sides of the faces, in pixels, that each level answers for; they overlap, so that no size falls between two."""
@@ -43,7 +42,7 @@ class DetectorTaskConfig:
     focal_alpha: float = 0.25
     """Weight of faces against background in the focal loss."""
     focal_gamma: float = 2.0
-    """Its focus on what is still wrong (Lin et al., 2017, eq. 5)."""
+    """How much less correct answers count in it (Lin et al., 2017, eq. 5)."""
     box_weight: float = 2.0
     """Of the box loss, beside the score's."""
     val_scenes: int = 240
@@ -52,10 +51,10 @@ class DetectorTaskConfig:
     """Scenes with faces rendered at yaws of up to 90 degrees (`train/profiling/rendered_set.py`); 0 for none."""
 
 
-class DetectorTask:
+class DetectorTask(RecipeTask):
     """Scenes -> which cell answers for which face."""
 
-    critic = None
+    model = "detector"
 
     def __init__(
         self,
@@ -65,7 +64,7 @@ class DetectorTask:
         config: DetectorTaskConfig,
         profiled: tuple[FaceData | None, FaceData | None] = (None, None),
     ) -> None:
-        """Nothing is composed yet.
+        """Draw up networks and scenes.
 
         Args:
             train: to learn from.
@@ -83,7 +82,7 @@ class DetectorTask:
         self.val_composer = SceneComposer(val, side=640, backgrounds=self.val_faceless, max_face_px=300.0)
 
     def use_data(self, train: FaceData) -> None:
-        """Go on with other training data, faces and backgrounds alike; rendered faces remain the first."""
+        """Compose scenes of other training data from now on; rendered faces stay those of the first."""
         self.train = train
         self.composer = SceneComposer.for_training(train, self.config.side)
         self.turned = None
@@ -96,15 +95,14 @@ class DetectorTask:
             composer = self.composer
             if self.turned is not None and rng.random() < self.config.profiled_share:
                 composer = self.turned
-            composer.take_drawn_rows()  # of whoever composed before
+            composer.take_drawn_rows()  # those of validation scenes
             scenes.append(composer.compose(rng))
             names.append(" > ".join(composer.data.names[row] for row in composer.take_drawn_rows()))
         targets = [
             assign_cells(scene, self.points.numpy(), self.strides.numpy(), self.config.centre_cells) for scene in scenes
         ]
-        rgb = torch.from_numpy(np.stack([scene.rgb for scene in scenes])).to(device)
         return {
-            "rgb": rgb.permute(0, 3, 1, 2).float().div(255).contiguous(memory_format=torch.channels_last),
+            "rgb": to_pictures([scene.rgb for scene in scenes], device),
             "label": torch.from_numpy(np.stack([label for label, _ in targets])).to(device),
             "boxes": torch.from_numpy(np.stack([boxes for _, boxes in targets])).to(device),
             "names": names,  # type: ignore[dict-item]
@@ -121,9 +119,6 @@ class DetectorTask:
         boxes = compute_giou_loss(outputs.boxes[positive], batch["boxes"][positive])
         return {"score": (score * (label >= 0)).sum() / count, "boxes": config.box_weight * boxes.sum() / count}
 
-    def compute_critic_losses(self, outputs: Any, batch: Batch, critic: nn.Module) -> Losses:
-        raise AssertionError("the detector has no critic")
-
     def validate(self, networks: nn.Module, device: torch.device) -> dict[str, float]:
         assert isinstance(networks, DetectorNetwork)
         detector = Detector(networks, device)
@@ -138,23 +133,20 @@ class DetectorTask:
         assert isinstance(networks, DetectorNetwork)
         return draw_detections(Detector(networks, device), self.val_composer)
 
-    def export(self, networks: nn.Module, folder: pathlib.Path, facts: dict[str, Any]) -> None:
-        write_model(networks, folder, {"model": "detector", "network": dataclasses.asdict(self.network_config)}, facts)
-
 
 def assign_cells(
     scene: Scene, points: np.ndarray, strides: np.ndarray, centre_cells: float
 ) -> tuple[np.ndarray, np.ndarray]:
-    """What each cell should say of a scene.
+    """The right answer of each cell for a scene.
 
     Returns:
-        label: (n,) int64, 1 a face, 0 none, -1 either is right.
+        label: (n,) int64, 1 a face, 0 none, -1 both are accepted.
         boxes: (n, 4) float32, the box where the label is 1.
     """
     label = np.zeros(len(points), np.int64)
     boxes = np.zeros((len(points), 4), np.float32)
     sides = np.sqrt(np.prod(np.maximum(scene.boxes[:, 2:] - scene.boxes[:, :2], 1e-3), axis=1))
-    for i in np.argsort(-sides):  # the smaller face has the last word
+    for i in np.argsort(-sides):  # a smaller face overrides a larger one
         low, high = scene.boxes[i, :2], scene.boxes[i, 2:]
         offset = np.abs(points - (low + high) / 2)
         if not scene.certain[i]:
@@ -169,7 +161,7 @@ def assign_cells(
 
 
 def compute_focal_loss(logit: torch.Tensor, target: torch.Tensor, alpha: float, gamma: float) -> torch.Tensor:
-    """Cross entropy, faded where the answer is already right (Lin et al., 2017, eq. 5)."""
+    """Cross entropy with less weight on answers that are already right (Lin et al., 2017, eq. 5)."""
     entropy = nn.functional.binary_cross_entropy_with_logits(logit, target, reduction="none")
     right = torch.exp(-entropy)
     return torch.where(target > 0.5, alpha, 1 - alpha) * (1 - right) ** gamma * entropy
@@ -190,12 +182,16 @@ def mesh_box(mesh_px: np.ndarray) -> np.ndarray:
     return np.concatenate([mesh_px[:, :2].min(0), mesh_px[:, :2].max(0)]).astype(np.float32)
 
 
+def best_overlap(detections: Detections, box: np.ndarray) -> float:
+    """Largest intersection over union of `box` with a detection; 0 without detections."""
+    if len(detections) == 0:
+        return 0.0
+    return float(box_overlaps(torch.from_numpy(detections.boxes_px), torch.from_numpy(box)[None])[0].max())
+
+
 def is_found(detections: Detections, box: np.ndarray, min_iou: float = 0.5) -> bool:
     """Whether some detection overlaps `box` by `min_iou` or more."""
-    if len(detections) == 0:
-        return False
-    iou, _ = box_overlaps(torch.from_numpy(detections.boxes_px), torch.from_numpy(box)[None])
-    return bool(iou.max() >= min_iou)
+    return best_overlap(detections, box) >= min_iou
 
 
 def portrait_rows(data: FaceData) -> np.ndarray:
@@ -205,28 +201,23 @@ def portrait_rows(data: FaceData) -> np.ndarray:
 
 
 def recall_on_portraits(detector: Detector, data: FaceData) -> dict[str, float]:
-    """Faces found in the pictures of the set as they are, and how much detections beside the face there are."""
+    """Faces found in the unchanged pictures of the set, and the number of other detections in each."""
     rows = portrait_rows(data)
-    found, extra, ious = 0, 0, []
+    extra, ious = 0, []
     for row in rows:
         detections = detector.detect(np.asarray(data.rgb[row]))
         box = mesh_box(data.mesh_px[row])
-        found += is_found(detections, box)
         extra += sum(not is_found(_only(detections, i), box, 0.2) for i in range(len(detections)))
-        if len(detections):
-            iou, _ = box_overlaps(torch.from_numpy(detections.boxes_px), torch.from_numpy(box)[None])
-            ious.append(float(iou.max()))
+        ious.append(best_overlap(detections, box))
+    overlaps = np.array(ious)
     turned = np.flatnonzero(np.abs(data.yaw_deg) >= 30)
-    turned_found = sum(
-        is_found(detector.detect(np.asarray(data.rgb[row])), mesh_box(data.mesh_px[row])) for row in turned
-    )
     return {
         "portraits": len(rows),
-        "portraits_recall": found / len(rows),
+        "portraits_recall": float((overlaps >= 0.5).mean()),
         "portraits_other_faces": extra / len(rows),
-        "portraits_mean_iou": float(np.mean(ious)) if ious else 0.0,
+        "portraits_mean_iou": float(overlaps[overlaps > 0].mean()) if overlaps.any() else 0.0,
         "turned_frames": len(turned),
-        "turned_recall": turned_found / max(len(turned), 1),
+        "turned_recall": recall(detector, data, turned) if len(turned) else 0.0,
     }
 
 
@@ -235,13 +226,16 @@ def recall_on_profiled(detector: Detector, data: FaceData) -> dict[str, float]:
     figures: dict[str, float] = {}
     for low, high in ((0, 30), (30, 60), (60, 75), (75, 90)):
         rows = np.flatnonzero((np.abs(data.yaw_deg) >= low) & (np.abs(data.yaw_deg) < high))
-        found = [is_found(detector.detect(np.asarray(data.rgb[row])), mesh_box(data.mesh_px[row])) for row in rows]
-        if found:
-            figures |= {
-                f"profiled_{low}_{high}_recall": float(np.mean(found)),
-                f"profiled_{low}_{high}_count": len(rows),
-            }
+        if len(rows):
+            figures[f"profiled_{low}_{high}_recall"] = recall(detector, data, rows)
+            figures[f"profiled_{low}_{high}_count"] = len(rows)
     return figures
+
+
+def recall(detector: Detector, data: FaceData, rows: np.ndarray) -> float:
+    """Share of unchanged pictures whose face is found."""
+    found = [is_found(detector.detect(np.asarray(data.rgb[row])), mesh_box(data.mesh_px[row])) for row in rows]
+    return float(np.mean(found))
 
 
 def _only(detections: Detections, i: int) -> Detections:
@@ -271,7 +265,7 @@ def recall_on_canvases(detector: Detector, data: FaceData) -> dict[str, float]:
 def recall_on_scenes(detector: Detector, composer: SceneComposer, count: int) -> dict[str, float]:
     """Faces found in composed pictures of 640 px, by their size, and false alarms per picture.
 
-    All faces are asked for at the threshold of the large ones, as if the scene were a larger picture made smaller.
+    Faces of every size use the threshold of the large ones, as if the scene were a larger picture made smaller.
     """
     bins = {"10_20": (10, 20), "20_40": (20, 40), "40_up": (40, np.inf)}
     found = dict.fromkeys(bins, 0)
@@ -307,26 +301,25 @@ def false_alarms(detector: Detector, backgrounds: list[np.ndarray]) -> dict[str,
 
 def draw_detections(detector: Detector, composer: SceneComposer) -> np.ndarray:
     """Scenes with what was found (green) over what is there (red)."""
-    tiles = []
+    pictures = []
     for i in range(9):
         scene = composer.compose(np.random.default_rng([8, i]))
-        tile = scene.rgb.copy()
-        detections = detector.detect(scene.rgb)
+        picture, detections = scene.rgb.copy(), detector.detect(scene.rgb)
         for boxes, colour in ((scene.boxes, (255, 0, 0)), (detections.boxes_px, (0, 255, 0))):
             for x0, y0, x1, y1 in boxes.round().astype(int).tolist():
-                cv2.rectangle(tile, (x0, y0), (x1, y1), colour, 1)
-        tiles.append(tile)
-    return np.concatenate([np.concatenate(tiles[i : i + 3], 1) for i in range(0, 9, 3)], 0)
+                cv2.rectangle(picture, (x0, y0), (x1, y1), colour, 1)
+        pictures.append(picture)
+    return tile_pictures(pictures, columns=3)
 
 
-def build(train: FaceData, val: FaceData, arguments: Any) -> tuple[DetectorTask, LoopConfig]:
+def build(train: FaceData, val: FaceData, options: RecipeOptions) -> tuple[DetectorTask, LoopConfig]:
     """The embedded detector: about 0.6 M parameters."""
-    refuse_resident(arguments, "detector")
+    refuse_resident(options, "detector")
     cv2.setNumThreads(1)
-    profiled = make_profiled_set(train, arguments.cache, "train")
-    val_profiled = make_profiled_set(val, arguments.cache, "val", ProfiledSetConfig(pictures=600))
+    profiled = make_profiled_set(train, options.cache, "train")
+    val_profiled = make_profiled_set(val, options.cache, "val", ProfiledSetConfig(pictures=600))
     task = DetectorTask(train, val, DetectorConfig(), DetectorTaskConfig(), (profiled, val_profiled))
-    start_from(task.networks, arguments.init)
+    task.start_from(options.init)
     return task, LoopConfig(
         steps=2400, batch_size=16, learning_rate=2e-3, clip_norm=5.0, warmup_steps=100, validate_every=1200
     )

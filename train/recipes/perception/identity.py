@@ -1,13 +1,12 @@
 """Recipe: the identity encoder, a student of the embeddings that label the set.
 
-The set holds few people for this. Where the teacher itself is at hand (``--teacher FILE.onnx``), it labels faces that
-are nobody's: blends of two people and stretched faces, as many as the run asks for (Beyer et al., "Knowledge
-distillation: a good teacher is patient and consistent", 2022).
+The set holds few people for this. With the teacher itself (``--teacher FILE.onnx``) blends of two people and stretched
+faces are labelled too, as many as the run asks for (Beyer et al., "Knowledge distillation: a good teacher is patient
+and consistent", 2022).
 """
 
 import dataclasses
 import pathlib
-from typing import Any
 
 import cv2
 import numpy as np
@@ -20,8 +19,9 @@ from train.augment.crops import random_colour, random_occluder, random_quality, 
 from train.augment.scenes import person_weights
 from train.data.faces import FaceData
 from train.data.resident import refuse_resident
-from train.run.export import start_from, write_model
+from train.recipes.task import RecipeTask, tile_pictures, to_pictures
 from train.run.loop import Batch, LoopConfig, Losses
+from train.run.options import RecipeOptions
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -37,15 +37,15 @@ class IdentityTaskConfig:
     shift_px: float = 1.5
     """Standard deviation of the crop's misplacement, as landmarks err."""
     blended: float = 0.6
-    """Share of crops that are blends of two people, where the teacher is at hand."""
+    """Share of crops that are blends of two people, with a teacher."""
     stretch: float = 0.08
     """Standard deviation of the log stretch of these crops, across and along a random direction."""
 
 
-class IdentityTask:
-    """Aligned crops, a little misplaced and degraded -> the teacher's embedding of the clean ones."""
+class IdentityTask(RecipeTask):
+    """Aligned crops, slightly misplaced and degraded -> the teacher's embedding of the clean ones."""
 
-    critic = None
+    model = "identity"
 
     def __init__(
         self,
@@ -61,7 +61,7 @@ class IdentityTask:
         self.use_data(train)
 
     def use_data(self, train: FaceData) -> None:
-        """Go on with other training data."""
+        """Draw from other training data from now on."""
         self.train = train
         self.cumulative = np.cumsum(person_weights(train))
 
@@ -74,12 +74,11 @@ class IdentityTask:
             clean = [self._crop(int(row), rng, stretch=self.config.stretch) for row in rows]
             for i in np.flatnonzero(rng.random(size) < self.config.blended):
                 clean[i] = blend(clean[i], clean[int(rng.integers(size))], rng)
-                person[i] = -1 - i  # nobody's
+                person[i] = -1 - i  # a person of its own
             embedding = self.teacher(np.stack(clean))
             crops = np.stack([self._degraded(crop, rng) for crop in clean])
-        rgb = torch.from_numpy(crops).to(device).permute(0, 3, 1, 2).float() / 255
         return {
-            "crop": rgb.contiguous(memory_format=torch.channels_last),
+            "crop": to_pictures(crops, device),
             "embedding": torch.from_numpy(embedding).to(device),
             "person": torch.from_numpy(person).to(device),
             "rows": torch.from_numpy(rows),
@@ -119,24 +118,18 @@ class IdentityTask:
             "contrast": config.contrast_weight * contrast,
         }
 
-    def compute_critic_losses(self, outputs: Any, batch: Batch, critic: nn.Module) -> Losses:
-        raise AssertionError("the identity encoder has no critic")
-
     def validate(self, networks: nn.Module, device: torch.device) -> dict[str, float]:
         return validate_identity(embed(networks, self.val, device), self.val)
 
     def draw_samples(self, networks: nn.Module, device: torch.device) -> np.ndarray:
         return draw_nearest(embed(networks, self.val, device), self.val)
 
-    def export(self, networks: nn.Module, folder: pathlib.Path, facts: dict[str, Any]) -> None:
-        write_model(networks, folder, {"model": "identity", "network": dataclasses.asdict(self.network_config)}, facts)
-
 
 class Teacher:
     """The network whose embeddings label the set: crops (b, 112, 112, 3) uint8 -> (b, 256) float32, unit length."""
 
     def __init__(self, path: pathlib.Path) -> None:
-        import onnxruntime  # only for this; the labels of the set do without
+        import onnxruntime  # the set's labels need no teacher
 
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = torch.get_num_threads()
@@ -145,7 +138,7 @@ class Teacher:
 
     def __call__(self, crops: np.ndarray) -> np.ndarray:
         planes = crops.transpose(0, 3, 1, 2).astype(np.float32)
-        # one by one: the network is small enough that a batch of them leaves the cache
+        # one by one: a batch of this small network no longer fits the cache
         parts = [self.session.run(None, {self.input_name: planes[i : i + 1]})[0] for i in range(len(planes))]
         return np.concatenate(parts).astype(np.float32)
 
@@ -180,13 +173,13 @@ def embed(networks: nn.Module, data: FaceData, device: torch.device) -> np.ndarr
     """(N, 256) embeddings of every picture of a split."""
     parts = []
     for chunk in np.array_split(np.arange(len(data)), max(len(data) // 64, 1)):
-        crops = torch.from_numpy(np.stack([aligned_crop(data, int(row)) for row in chunk])).to(device)
-        parts.append(networks(crops.permute(0, 3, 1, 2).float() / 255).cpu().numpy())
+        crops = to_pictures([aligned_crop(data, int(row)) for row in chunk], device)
+        parts.append(networks(crops).cpu().numpy())
     return np.concatenate(parts)
 
 
 def validate_identity(student: np.ndarray, data: FaceData) -> dict[str, float]:
-    """Agreement with the teacher, and, if the data allows to tell, how well each tells people apart."""
+    """Agreement with the teacher, and how well each verifies people, if the data has pairs of one person and of two."""
     same, different = verification_pairs(data)
     figures = {"cosine_to_teacher": float((student * data.embedding).sum(1).mean())}
     stills = data.is_still
@@ -241,14 +234,14 @@ def draw_nearest(student: np.ndarray, data: FaceData) -> np.ndarray:
         others = candidates[candidates != row]
         nearest = np.resize(others[np.argsort(-(student[others] @ student[row]))[:5]], 5 if len(others) else 0)
         lines.append(np.concatenate([aligned_crop(data, int(i)) for i in (row, *nearest)], axis=1))
-    return np.concatenate([np.concatenate(lines[:5]), np.concatenate(lines[5:])], axis=1)
+    return tile_pictures(lines, columns=2)
 
 
-def build(train: FaceData, val: FaceData, arguments: Any) -> tuple[IdentityTask, LoopConfig]:
+def build(train: FaceData, val: FaceData, options: RecipeOptions) -> tuple[IdentityTask, LoopConfig]:
     """The embedded identity encoder: about 1.6 M parameters."""
-    refuse_resident(arguments, "identity")
+    refuse_resident(options, "identity")
     cv2.setNumThreads(1)
-    teacher = None if arguments.teacher is None else Teacher(arguments.teacher)
+    teacher = None if options.teacher is None else Teacher(options.teacher)
     task = IdentityTask(train, val, IdentityConfig(), IdentityTaskConfig(), teacher)
-    start_from(task.networks, arguments.init)
+    task.start_from(options.init)
     return task, LoopConfig(steps=1800, batch_size=64, learning_rate=2e-3, clip_norm=5.0, validate_every=900)

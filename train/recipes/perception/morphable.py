@@ -2,8 +2,6 @@
 
 import dataclasses
 import itertools
-import pathlib
-from typing import Any
 
 import numpy as np
 import torch
@@ -22,6 +20,7 @@ from reenact.geometry.morphable import MorphableModel, align
 from train.augment.mirror import MIRROR_BLENDSHAPES, mirror_of_mesh
 from train.data.faces import FaceData
 from train.run.export import write_model
+from train.run.options import RecipeOptions
 
 MOUTH_OPENING, EYE_OPENING, SKIN = 1, 2, 0
 """Values of `triangle_part`."""
@@ -43,18 +42,18 @@ class MorphableConfig:
 
 
 CLOSED_FORM = True
-"""`build` learns and exports; there is nothing to loop over."""
+"""`build` learns and exports; there is no loop."""
 
 
-def build(train: FaceData, val: FaceData, arguments: Any) -> None:
-    """Learn, measure on `val` and export to ``OUT/export``; returns None: there is nothing to loop over."""
+def build(train: FaceData, val: FaceData, options: RecipeOptions) -> None:
+    """Learn, measure on `val` and export to ``OUT/export``; returns None, for there is no loop."""
     config = MorphableConfig()
     model = learn(train, config)
     figures = measure(model, val)
     print(figures)
     facts = {"config": dataclasses.asdict(config), "validation": figures, "meshes": len(train)}
     sizes = {"identities": config.identities, "expressions": config.expressions, "triangles": len(model.triangles)}
-    write_model(model, pathlib.Path(arguments.out) / "export", {"model": "morphable", "network": sizes}, facts)
+    write_model(model, options.out / "export", {"model": "morphable", "network": sizes}, facts)
 
 
 def learn(data: FaceData, config: MorphableConfig) -> MorphableModel:

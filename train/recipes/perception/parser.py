@@ -1,8 +1,6 @@
 """Recipe: the face parser, taught by the set's maps of face, hair, clothes and skin."""
 
 import dataclasses
-import pathlib
-from typing import Any
 
 import cv2
 import numpy as np
@@ -15,8 +13,9 @@ from train.augment.crops import random_colour, random_occluder, random_quality, 
 from train.augment.scenes import person_weights
 from train.data.faces import CROP_PX, FaceData
 from train.data.resident import refuse_resident
-from train.run.export import start_from, write_model
+from train.recipes.task import RecipeTask, tile_pictures, to_pictures
 from train.run.loop import Batch, LoopConfig, Losses
+from train.run.options import RecipeOptions
 
 IGNORED = 255
 """Label of what lies outside the labelled picture."""
@@ -29,19 +28,19 @@ class ParserTaskConfig:
     """Losses and perturbations."""
 
     dice_weight: float = 1.0
-    """Of the overlap loss, beside cross entropy: it looks after small classes."""
+    """Of the overlap loss, beside cross entropy: small classes count as much as large ones in it."""
     turn_deg: float = 20.0
-    """Crops are turned by up to this."""
+    """Largest rotation of a crop."""
     zoom: tuple[float, float] = (0.7, 1.3)
-    """And magnified by this."""
+    """Range of its magnification."""
     smoothing: float = 0.05
-    """Of the labels, which are themselves a network's and speckled."""
+    """Of the labels, which come from a network and are speckled."""
 
 
-class ParserTask:
-    """Crops turned, moved and degraded -> their class maps at half the size."""
+class ParserTask(RecipeTask):
+    """Crops rotated, shifted and degraded -> their class maps at half the size."""
 
-    critic = None
+    model = "parser"
 
     def __init__(self, train: FaceData, val: FaceData, network: ParserConfig, config: ParserTaskConfig) -> None:
         self.val, self.network_config, self.config = val, network, config
@@ -49,7 +48,7 @@ class ParserTask:
         self.use_data(train)
 
     def use_data(self, train: FaceData) -> None:
-        """Go on with other training data."""
+        """Draw from other training data from now on."""
         self.train = train
         weights = person_weights(train) * train.has_parsing
         self.cumulative = np.cumsum(weights / weights.sum())
@@ -57,9 +56,8 @@ class ParserTask:
     def sample_batch(self, rng: np.random.Generator, size: int, device: torch.device) -> Batch:
         rows = np.searchsorted(self.cumulative, rng.random(size)).clip(max=len(self.train) - 1)
         samples = [self._sample(int(row), rng) for row in rows]
-        rgb = torch.from_numpy(np.stack([crop for crop, _ in samples])).to(device).permute(0, 3, 1, 2).float() / 255
         return {
-            "rgb": rgb.contiguous(memory_format=torch.channels_last),
+            "rgb": to_pictures([crop for crop, _ in samples], device),
             "parsing": torch.from_numpy(np.stack([label for _, label in samples])).to(device).long(),
             "rows": torch.from_numpy(rows),
         }
@@ -93,17 +91,11 @@ class ParserTask:
         )
         return {"entropy": entropy, "dice": self.config.dice_weight * compute_dice_loss(outputs, label)}
 
-    def compute_critic_losses(self, outputs: Any, batch: Batch, critic: nn.Module) -> Losses:
-        raise AssertionError("the parser has no critic")
-
     def validate(self, networks: nn.Module, device: torch.device) -> dict[str, float]:
         return validate_parser(networks, self.val, device)
 
     def draw_samples(self, networks: nn.Module, device: torch.device) -> np.ndarray:
         return draw_parsing(networks, self.val, device)
-
-    def export(self, networks: nn.Module, folder: pathlib.Path, facts: dict[str, Any]) -> None:
-        write_model(networks, folder, {"model": "parser", "network": dataclasses.asdict(self.network_config)}, facts)
 
 
 def warp_label(label: np.ndarray, crop_from_label: np.ndarray, side: int) -> np.ndarray:
@@ -130,8 +122,8 @@ def parse_crops(networks: nn.Module, data: FaceData, rows: np.ndarray, device: t
     parts = []
     for chunk in np.array_split(rows, max(len(rows) // 64, 1)):
         size = (PARSER_CROP_PX, PARSER_CROP_PX)
-        small = np.stack([cv2.resize(np.asarray(data.rgb[row]), size, interpolation=cv2.INTER_AREA) for row in chunk])
-        logits = networks(torch.from_numpy(small).to(device).permute(0, 3, 1, 2).float() / 255)
+        small = [cv2.resize(np.asarray(data.rgb[row]), size, interpolation=cv2.INTER_AREA) for row in chunk]
+        logits = networks(to_pictures(small, device))
         parts.append(logits.argmax(1).to(torch.uint8).cpu().numpy())
     return np.concatenate(parts)
 
@@ -174,24 +166,23 @@ def draw_parsing(networks: nn.Module, data: FaceData, device: torch.device) -> n
     labelled = np.flatnonzero(data.has_parsing)
     rows = labelled[:: max(len(labelled) // 24, 1)][-24:]
     predicted, label = parse_crops(networks, data, rows, device), labels_at_half(data, rows)
-    tiles = []
+    pictures = []
     for i, row in enumerate(rows):
         maps = [
             cv2.resize(CLASS_COLOURS[classes[i]], (128, 128), interpolation=cv2.INTER_NEAREST)
             for classes in (label, predicted)
         ]
-        tiles.append(np.concatenate([cv2.resize(np.asarray(data.rgb[row]), (128, 128)), *maps], axis=1))
-    tiles += [np.zeros_like(tiles[0])] * (-len(tiles) % 4)
-    return np.concatenate([np.concatenate(tiles[i::4], axis=0) for i in range(4)], axis=1)
+        pictures.append(np.concatenate([cv2.resize(np.asarray(data.rgb[row]), (128, 128)), *maps], axis=1))
+    return tile_pictures(pictures, columns=4)
 
 
-def build(train: FaceData, val: FaceData, arguments: Any) -> tuple[ParserTask, LoopConfig]:
+def build(train: FaceData, val: FaceData, options: RecipeOptions) -> tuple[ParserTask, LoopConfig]:
     """The embedded parser: about 0.9 M parameters."""
-    refuse_resident(arguments, "parser")
+    refuse_resident(options, "parser")
     assert CROP_PX == 2 * PARSER_CROP_PX
     cv2.setNumThreads(1)
     task = ParserTask(train, val, ParserConfig(), ParserTaskConfig())
-    start_from(task.networks, arguments.init)
+    task.start_from(options.init)
     return task, LoopConfig(
         steps=1200, batch_size=32, learning_rate=2e-3, clip_norm=5.0, warmup_steps=100, validate_every=600
     )

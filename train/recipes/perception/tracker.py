@@ -1,11 +1,10 @@
 """Recipe: the face tracker, taught by the labels of the set (mesh, blendshapes, rotation).
 
-A part of the faces is rendered at yaws that labels hardly know (`train/profiling/rendered_set.py`).
+Some of the faces are rendered at yaws that are rare in the labels (`train/profiling/rendered_set.py`).
 """
 
 import dataclasses
-import pathlib
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import cv2
 import numpy as np
@@ -22,8 +21,9 @@ from train.data.faces import FaceData
 from train.data.resident import refuse_resident
 from train.profiling.rendered_set import ProfiledSetConfig, make_profiled_set
 from train.profiling.turn import YAW_BINS_DEG
-from train.run.export import start_from, write_model
+from train.recipes.task import RecipeTask, tile_pictures, to_pictures
 from train.run.loop import Batch, LoopConfig, Losses
+from train.run.options import RecipeOptions
 
 EYES_AND_LIPS = np.unique(
     # the lips' two contours, the eyes' contours, the irises (MediaPipe Face Mesh topology)
@@ -36,7 +36,7 @@ EYES_AND_LIPS = np.unique(
 
 
 _BACK_SEEN_DEG = 45.0
-"""Yaw from which on the back of a head fills a crop of its own."""
+"""Yaw beyond which the back of a head fills a crop."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -46,9 +46,9 @@ class TrackerTaskConfig:
     fine_weight: float = 3.0
     """Of eye and lip points, over the others: expressions live there."""
     negatives: float = 0.08
-    """Share of crops that hold no face, or a badly placed one; they teach the score."""
+    """Share of crops without a face or with a badly placed one, for the score."""
     back_of_head: float = 0.15
-    """Besides, of heads turned beyond 45 degrees: share of crops of their back, whose hair may look like a face."""
+    """Of heads turned beyond 45 degrees: share of crops of the back of the head, whose hair may look like a face."""
     still_share: float = 0.5
     """Share of stills: many people, against clips: many expressions."""
     turned_gain: float = 6.0
@@ -57,10 +57,10 @@ class TrackerTaskConfig:
     """Share of rendered pictures, turned by up to 90 degrees; 0 renders none."""
 
 
-class TrackerTask:
-    """Crops perturbed as detection and tracking perturb them -> labels carried along."""
+class TrackerTask(RecipeTask):
+    """Crops perturbed as detection and tracking perturb them -> labels moved with them."""
 
-    critic = None
+    model = "tracker"
 
     def __init__(
         self,
@@ -70,7 +70,7 @@ class TrackerTask:
         config: TrackerTaskConfig,
         profiled: tuple[FaceData | None, FaceData | None] = (None, None),
     ) -> None:
-        """Nothing is drawn yet.
+        """Draw up the network; its mean mesh is that of `train`.
 
         Args:
             train: to learn from.
@@ -84,31 +84,29 @@ class TrackerTask:
         self.networks = TrackerNetwork(network)
         self.mirror = mesh_mirror()
         self.use_data(train)
-        mean = np.mean(
-            [self._label_in_crop(i, tracker_crop(train.mesh_px[i], 128), 128) for i in range(0, len(train), 37)], axis=0
-        )
+        some = train.mesh_px[::37]
+        mean = np.mean([mesh_in_crop_units(mesh, tracker_crop(mesh, 128), 128) for mesh in some], axis=0)
         self.networks.mean_mesh.copy_(torch.from_numpy(mean))
         weight = np.ones(478, np.float32)
         weight[EYES_AND_LIPS] = config.fine_weight
         self.point_weight = torch.from_numpy(weight / weight.mean())
 
     def use_data(self, train: FaceData) -> None:
-        """Go on with other training data; the mean mesh and the rendered pictures remain those it began with."""
+        """Draw from other training data from now on; mean mesh and rendered pictures stay those of the first."""
         self.train = train
         self.cumulative = np.cumsum(person_weights(train, self.config.turned_gain, self.config.still_share))
-
-    def _label_in_crop(self, row: int, crop_from_frame: np.ndarray, crop_px: int) -> np.ndarray:
-        """(478, 3) mesh in the units of `TrackerOutput.mesh`."""
-        mesh = self.train.mesh_px[row]
-        return mesh_in_crop_units(mesh, crop_from_frame, crop_px)
 
     def sample_batch(self, rng: np.random.Generator, size: int, device: torch.device) -> Batch:
         drawn = [self._draw(rng) for _ in range(size)]
         samples = [self._sample(data, row, rng) for data, row in drawn]
-        batch = {key: torch.from_numpy(np.stack([s[key] for s in samples])) for key in samples[0]}
-        batch["crop"] = batch["crop"].permute(0, 3, 1, 2).contiguous(memory_format=torch.channels_last)
+        batch: Batch = {
+            key: torch.from_numpy(np.stack([sample[key] for sample in samples])).to(device)
+            for key in samples[0]
+            if key != "crop"
+        }
         names = [data.names[row] for data, row in drawn]
-        return {key: value.to(device) for key, value in batch.items()} | {"names": names}  # type: ignore[dict-item]
+        crops = to_pictures([sample["crop"] for sample in samples], device)
+        return batch | {"crop": crops, "names": names}  # type: ignore[dict-item]
 
     def _draw(self, rng: np.random.Generator) -> tuple[FaceData, int]:
         """A picture, real or rendered."""
@@ -134,7 +132,7 @@ class TrackerTask:
         zoom = np.exp(np.clip(rng.normal(0, 0.16), -0.35, 0.35) * spread)
         shift = np.clip(rng.normal(0, 0.07, 2), -0.16, 0.16) * spread
         if is_back:
-            behind = -np.sign(rotation[0, 2])  # where the face does not look
+            behind = -np.sign(rotation[0, 2])  # the side away from the face
             shift = np.array([behind * rng.uniform(0.45, 0.8), rng.uniform(-0.5, 0.15)])
             zoom = np.exp(rng.normal(0, 0.3))
         elif not is_face:  # too far off, too near, or far too wide: no usable face
@@ -157,7 +155,7 @@ class TrackerTask:
         c, s = np.cos(-phi), np.sin(-phi)
         rotation = np.array([[c, -s, 0], [s, c, 0], [0, 0, 1]]) @ rotation
         return {
-            "crop": crop.astype(np.float32) / 255,
+            "crop": crop,
             "mesh": mesh_in_crop_units(mesh, crop_from_frame, crop_px),
             "blendshapes": blendshapes.astype(np.float32),
             "rotation": rotation.astype(np.float32),
@@ -186,9 +184,6 @@ class TrackerTask:
             "score": 0.2 * nn.functional.binary_cross_entropy_with_logits(outputs.score_logit, real),
         }
 
-    def compute_critic_losses(self, outputs: Any, batch: Batch, critic: nn.Module) -> Losses:
-        raise AssertionError("the tracker has no critic")
-
     def validate(self, networks: nn.Module, device: torch.device) -> dict[str, float]:
         crop_px = self.network_config.crop_px
         figures = validate_tracker(networks, self.val, crop_px, device)
@@ -202,9 +197,6 @@ class TrackerTask:
         if self.val_profiled is not None:
             sheets.append(draw_tracker(networks, self.val_profiled, crop_px, device))
         return np.concatenate(sheets)
-
-    def export(self, networks: nn.Module, folder: pathlib.Path, facts: dict[str, Any]) -> None:
-        write_model(networks, folder, {"model": "tracker", "network": dataclasses.asdict(self.network_config)}, facts)
 
 
 def mesh_in_crop_units(mesh: np.ndarray, crop_from_frame: np.ndarray, crop_px: int) -> np.ndarray:
@@ -221,7 +213,7 @@ def wing(x: torch.Tensor, width: float = 0.1, bend: float = 0.02) -> torch.Tenso
 
 
 class Readings(NamedTuple):
-    """What the network says of some rows, beside their labels."""
+    """The network's output for some rows, compared with their labels."""
 
     mesh: np.ndarray
     """(n, 2) mean error of the mesh over the outer eye corners' distance: in the picture, and in three dimensions."""
@@ -254,8 +246,7 @@ def read_rows(networks: nn.Module, data: FaceData, rows: np.ndarray, crop_px: in
             phi = -np.arctan2(matrix[1, 0], matrix[0, 0])
             turn = np.array([[np.cos(phi), -np.sin(phi), 0], [np.sin(phi), np.cos(phi), 0], [0, 0, 1]])
             rotations.append(turn @ data.rotation[row])
-        crop = torch.from_numpy(np.stack(crops)).to(device).permute(0, 3, 1, 2).float() / 255
-        out = networks(crop)
+        out = networks(to_pictures(crops, device))
         error = (out.mesh.cpu().numpy() - np.stack(labels)) / np.array(eye)[:, None, None]
         cosine = (np.einsum("nij,nij->n", out.rotation.cpu().numpy(), np.stack(rotations)) - 1) / 2
         parts.append(
@@ -316,27 +307,25 @@ def draw_tracker(networks: nn.Module, data: FaceData, crop_px: int, device: torc
     """Contact sheet: predicted (green) over labelled (red) points on validation crops, most turned first."""
     order = np.argsort(-np.abs(data.yaw_deg))
     rows = np.resize(np.concatenate([order[:24:2], order[40 :: max(len(order) // 13, 1)]]), 24)
-    tiles = []
+    pictures = []
     for row in rows:
         matrix = tracker_crop(data.mesh_px[row], crop_px)
         crop = warp_crop(data.rgb[row], matrix, crop_px, cv2.BORDER_REPLICATE)
-        out = networks(torch.from_numpy(crop).to(device).permute(2, 0, 1)[None].float() / 255)
-        tile = cv2.resize(crop, (256, 256), interpolation=cv2.INTER_LINEAR)
-        for mesh, colour in (
-            (mesh_in_crop_units(data.mesh_px[row], matrix, crop_px), (255, 0, 0)),
-            (out.mesh[0].cpu().numpy(), (0, 255, 0)),
-        ):
+        found = networks(to_pictures([crop], device)).mesh[0].cpu().numpy()
+        picture = cv2.resize(crop, (256, 256), interpolation=cv2.INTER_LINEAR)
+        labelled = mesh_in_crop_units(data.mesh_px[row], matrix, crop_px)
+        for mesh, colour in ((labelled, (255, 0, 0)), (found, (0, 255, 0))):
             for x, y in (mesh[:, :2] + 1) * 128:
-                cv2.circle(tile, (int(x), int(y)), 0, colour, -1)
-        tiles.append(tile)
-    return np.concatenate([np.concatenate(tiles[i : i + 6], 1) for i in range(0, 24, 6)], 0)
+                cv2.circle(picture, (int(x), int(y)), 0, colour, -1)
+        pictures.append(picture)
+    return tile_pictures(pictures, columns=6)
 
 
-def build(train: FaceData, val: FaceData, arguments: Any) -> tuple[TrackerTask, LoopConfig]:
+def build(train: FaceData, val: FaceData, options: RecipeOptions) -> tuple[TrackerTask, LoopConfig]:
     """The embedded tracker: about 3.4 M parameters."""
-    refuse_resident(arguments, "tracker")
-    profiled = make_profiled_set(train, arguments.cache, "train")
-    val_profiled = make_profiled_set(val, arguments.cache, "val", ProfiledSetConfig(pictures=600))
+    refuse_resident(options, "tracker")
+    profiled = make_profiled_set(train, options.cache, "train")
+    val_profiled = make_profiled_set(val, options.cache, "val", ProfiledSetConfig(pictures=600))
     task = TrackerTask(train, val, TrackerConfig(), TrackerTaskConfig(), (profiled, val_profiled))
-    start_from(task.networks, arguments.init)
+    task.start_from(options.init)
     return task, LoopConfig(steps=9000, batch_size=64, learning_rate=1.5e-3, clip_norm=5.0, validate_every=1500)

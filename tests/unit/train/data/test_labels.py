@@ -1,35 +1,20 @@
 """Mirror, turn and crop: labels go where the picture goes."""
 
-import dataclasses
-
 import numpy as np
 import pytest
 import torch
 
 from reenact.geometry.action_units import BLENDSHAPE_NAMES
 from reenact.geometry.landmarks import LEFT_EYE_OUTER, RIGHT_EYE_OUTER
-from reenact.geometry.morphable import MorphableModel, align, load_morphable
+from reenact.geometry.morphable import MorphableModel, align
 from reenact.perception.tracker import TrackerConfig
-from reenact.systems.correspondence.config import CorrespondenceConfig
-from reenact.types import CropSpec
-from tests.synthetic import face_set, rotation_of
+from tests.synthetic import rotation_of
 from train.augment.crops import warp_crop
 from train.augment.mirror import MIRROR_BLENDSHAPES, mirror_of_mesh
 from train.data.faces import FaceData
-from train.recipes.correspondence import CorrespondenceTask, CorrespondenceTaskConfig, matched_targets
 from train.recipes.perception.tracker import TrackerTask, TrackerTaskConfig, mesh_in_crop_units
 
-NOSE_TIP, CHEEK = 1, 50
-
-
-@pytest.fixture(scope="module")
-def model() -> MorphableModel:
-    return load_morphable()
-
-
-@pytest.fixture(scope="module")
-def faces(model: MorphableModel) -> FaceData:
-    return face_set(model, np.random.default_rng(4), clips=2, frames=3, stills=4)
+NOSE_TIP = 1
 
 
 @pytest.fixture(scope="module")
@@ -88,75 +73,6 @@ def test_a_warped_crop_puts_a_dot_where_the_matrix_says() -> None:
     for x, y in ((100.3, 120.8), (140.0, 90.5)):
         expected = (matrix @ [x, y, 1])[:2]
         assert np.abs(centre_of(warp_crop(blob(x, y), matrix, 96, 0)) - expected).max() < 0.15
-
-
-@pytest.mark.parametrize("side", [64, 256])
-def test_a_pair_keeps_picture_and_mesh_together(means: FaceData, side: int) -> None:
-    """A dot painted at a mesh point is found at that point of the pair's meshes, mirrored pairs included."""
-    rgb = np.stack([blob(*mesh[CHEEK, :2]) for mesh in means.mesh_px])
-    dotted = FaceData(**{**vars_of(means), "rgb": rgb})
-    network = CorrespondenceConfig(crop=CropSpec(network_px=64), widths=(4, 4, 4), match_width=4)
-    task = CorrespondenceTask(dotted, dotted, network, CorrespondenceTaskConfig(side=side))
-    seen = set()
-    for seed in range(6):
-        pair = pair_of(task, 0, 1, seed)
-        for name in ("source", "target"):
-            picture = (pair[name][0] * 255).byte().permute(1, 2, 0).numpy()
-            mesh = pair[f"{name}_mesh"][0].numpy()
-            assert picture.shape == (side, side, 3)
-            point = (mesh[:, :2] + 1) * side / 2
-            distance = np.linalg.norm(point - centre_of(picture), axis=1)
-            index = CHEEK if distance[CHEEK] < distance[task.mirror[CHEEK]] else int(task.mirror[CHEEK])
-            assert distance[index] < 0.35
-            seen.add(index)
-    assert seen == {CHEEK, task.mirror[CHEEK]}, "both sides were drawn"
-
-
-def pair_of(task: CorrespondenceTask, source: int, target: int, seed: int) -> dict[str, torch.Tensor]:
-    """A batch of the pair of these rows."""
-    draws = task.draw_pairs(np.random.default_rng(seed), 1)
-    return task.cut_pairs(dataclasses.replace(draws, rows=np.array([[source, target]])), torch.device("cpu"))
-
-
-def vars_of(data: FaceData) -> dict[str, object]:
-    return {name: getattr(data, name) for name in FaceData.__dataclass_fields__}
-
-
-def test_a_pairs_meshes_stay_faces_of_the_same_side(means: FaceData, model: MorphableModel) -> None:
-    """Mirrored too, the person's left eye is at the mesh's left eye: the turn flips, the points do not."""
-    network = CorrespondenceConfig(crop=CropSpec(network_px=64), widths=(4, 4, 4), match_width=4)
-    task = CorrespondenceTask(means, means, network, CorrespondenceTaskConfig(side=64))
-    for seed in range(6):
-        pair = pair_of(task, 0, 3, seed)
-        for mesh in (pair["source_mesh"][0].numpy(), pair["target_mesh"][0].numpy()):
-            assert mesh[LEFT_EYE_OUTER, 0] > mesh[RIGHT_EYE_OUTER, 0]
-            pose = align(torch.from_numpy(mesh)[None], model.mean[None], model.rigid_weight)
-            assert (pose.invert(torch.from_numpy(mesh)[None]) - model.mean).abs().max() < 0.03
-
-
-def test_a_batch_has_all_that_the_networks_and_losses_ask_for(faces: FaceData) -> None:
-    network = CorrespondenceConfig(crop=CropSpec(network_px=64), widths=(4, 4, 4), match_width=4)
-    task = CorrespondenceTask(faces, faces, network, CorrespondenceTaskConfig(side=64, same_frame_share=0.5))
-    first, second = (task.sample_batch(np.random.default_rng(4), 8, torch.device("cpu")) for _ in range(2))
-    for key, value in first.items():
-        assert torch.equal(value, second[key]), key
-    assert first["source"].shape == first["target"].shape == (8, 3, 64, 64)
-    assert first["mesh_displacement"].shape == (8, 2, 32, 32)
-    assert first["source"].max() <= 1
-    same = (first["source"] == first["target"]).flatten(1).all(1)
-    assert 0 < same.sum() < 8
-    assert first["mesh_displacement"][same].abs().max() < 1e-3, "a picture paired with itself does not move"
-
-
-def test_matched_targets_of_the_same_person_are_the_driving_meshes(faces: FaceData) -> None:
-    """Self-reenactment: the target mesh lies on the driving one to within what the bases leave out."""
-    mesh = torch.from_numpy(faces.mesh_px[:3]) / 128 - torch.tensor([1.0, 1.0, 0.0])
-    model = load_morphable()
-    target = matched_targets(model, mesh[:1].expand(2, -1, -1).contiguous(), mesh[1:])
-    error_px = (target - mesh[1:]).norm(dim=-1).mean() * 128
-    moved_px = (mesh[:1] - mesh[1:]).norm(dim=-1).mean() * 128
-    assert error_px < 1.0
-    assert error_px < 0.2 * moved_px
 
 
 @pytest.fixture(scope="module")

@@ -10,13 +10,12 @@ import torch
 
 from reenact.errors import ConfigError
 from reenact.geometry.morphable import load_morphable
-from reenact.systems.correspondence.config import CorrespondenceConfig
-from reenact.types import CropSpec
 from tests.synthetic import face_set
 from train.augment.crops import warp_crop
 from train.data.faces import FaceData
 from train.data.resident import ResidentFaces, crop_meshes, gaussian_blur, refuse_resident, shrink_blur_px
-from train.recipes.correspondence import CorrespondenceTask, CorrespondenceTaskConfig
+from train.pairs.frames import PairConfig
+from train.recipes.task import PairTask
 
 BORDERS = {"reflect": cv2.BORDER_REFLECT_101, "replicate": cv2.BORDER_REPLICATE, "zeros": cv2.BORDER_CONSTANT}
 
@@ -122,45 +121,23 @@ def test_meshes_follow_their_crops(faces: FaceData) -> None:
     np.testing.assert_allclose(moved[:, 5, 2] * side / 2, mesh[:, 5, 2] * zoom, atol=1e-4)
 
 
-def correspondence_task(data: FaceData, *, resident: bool) -> CorrespondenceTask:
-    network = CorrespondenceConfig(crop=CropSpec(network_px=64), widths=(8, 12, 16), match_width=8)
-    return CorrespondenceTask(data, data, network, CorrespondenceTaskConfig(side=64, resident=resident))
-
-
-def pairs_of(task: CorrespondenceTask) -> dict[str, torch.Tensor]:
-    return task.cut_pairs(task.draw_pairs(np.random.default_rng(7), 4), torch.device("cpu"))
-
-
-@pytest.fixture(scope="module")
-def sets() -> tuple[FaceData, FaceData]:
+@pytest.mark.parametrize("resident", [False, True])
+def test_other_data_takes_the_place_of_the_first(resident: bool) -> None:
+    """Pairs after a change of data are those of a task that began with that data, on the device too."""
     model = load_morphable()
     first, second = (face_set(model, np.random.default_rng(seed), clips=2, frames=2, stills=0) for seed in (5, 6))
-    return first, second
 
+    def pairs_of(task: PairTask) -> dict[str, torch.Tensor]:
+        return task.sampler.cut(task.sampler.draw(np.random.default_rng(7), 4), torch.device("cpu"))
 
-def test_a_recipe_draws_the_same_batch_either_way(sets: tuple[FaceData, FaceData]) -> None:
-    opencv, resident = (pairs_of(correspondence_task(sets[0], resident=resident)) for resident in (False, True))
-    for name in ("source", "target"):
-        assert (resident[name] - opencv[name]).abs().mean() < 2 / 255
-        torch.testing.assert_close(resident[f"{name}_mesh"], opencv[f"{name}_mesh"])
-
-
-@pytest.mark.parametrize("resident", [False, True])
-def test_other_data_takes_the_place_of_the_first(sets: tuple[FaceData, FaceData], resident: bool) -> None:
-    """Batches after `use_data` are those of a task that began with that data."""
-    task = correspondence_task(sets[0], resident=resident)
+    config = PairConfig(side=64, resident=resident)
+    task = PairTask(first, first, config, parsing=False)
     before = pairs_of(task)
-    task.use_data(sets[1])
-    after, fresh = pairs_of(task), pairs_of(correspondence_task(sets[1], resident=resident))
+    task.use_data(second)
+    after, fresh = pairs_of(task), pairs_of(PairTask(second, second, config, parsing=False))
     assert not torch.equal(before["source"], after["source"])
     for name, expected in fresh.items():
         torch.testing.assert_close(after[name], expected, rtol=0, atol=0)
-
-
-def test_a_recipe_of_pairs_wants_clips(sets: tuple[FaceData, FaceData]) -> None:
-    stills = dataclasses.replace(sets[0], clip=np.full(len(sets[0]), -1))
-    with pytest.raises(ConfigError, match="learns from clips and the data has none; add clips"):
-        correspondence_task(stills, resident=False)
 
 
 def test_recipes_that_cannot_refuse_by_name() -> None:

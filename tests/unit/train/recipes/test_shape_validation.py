@@ -1,19 +1,13 @@
 """What is measured of a shape generator, and the shape generator anchored in a source."""
 
 import numpy as np
-import pytest
 import torch
 
 from reenact.geometry.landmarks import LANDMARKS_68, landmarks68_of
-from reenact.geometry.morphable import MorphableModel, load_morphable
+from reenact.geometry.morphable import MorphableModel
 from reenact.systems.dual_generator.shape import AnchoredShape
 from tests.synthetic import pose_of, random_coefficients, rotation_of
 from train.recipes.dual_generator.shape_validation import nearer_source, neutral_shape
-
-
-@pytest.fixture(scope="module")
-def model() -> MorphableModel:
-    return load_morphable()
 
 
 def face(model: MorphableModel, who: int, does: int, *, yaw_deg: float = 0.0, scale: float = 60.0) -> torch.Tensor:

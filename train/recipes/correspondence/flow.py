@@ -1,0 +1,213 @@
+"""Recipe: flow, matte and colour of the correspondence system, by self-reenactment of clips."""
+
+import dataclasses
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from reenact.errors import ConfigError
+from reenact.geometry.flow import draw_face, mesh_flow
+from reenact.geometry.matching import match_identity, read_mesh_motion, split_identity
+from reenact.geometry.morphable import load_morphable
+from reenact.ops.warp import resize, warp
+from reenact.systems.correspondence.config import PRESETS, CorrespondenceConfig
+from reenact.systems.correspondence.networks import CorrespondenceNetworks, DrawnFace, compose
+from train.data.faces import FaceData
+from train.data.own_labels import with_own_meshes
+from train.losses.adversarial import HINGE, MultiScaleDiscriminator
+from train.losses.reconstruction import (
+    coarse_warp_l1,
+    gradient_l1,
+    half_size_l1,
+    multi_scale_l1,
+    smoothness,
+    warp_l1,
+    with_rim,
+)
+from train.pairs.frames import PairConfig
+from train.recipes.task import Figures, PairTask, channels_last, find_preset
+from train.run.loop import Batch, LoopConfig, Losses
+from train.run.options import RecipeOptions
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class CorrespondenceTaskConfig:
+    """Pairs and weights of the losses."""
+
+    pairs: PairConfig = dataclasses.field(default_factory=PairConfig)
+    """The networks accept any side that is a multiple of 16."""
+    detail_weight: float = 10.0
+    """Of mouth and eye openings and their rim, over the background."""
+    face_weight: float = 1.25
+    """Of the face, over the background."""
+    adversarial: float = 0.0
+    """Weight of the hinge loss; 0 trains without a critic."""
+    feature_matching: float = 0.0
+    """Weight of the distance between the critic's features of result and target; only with `adversarial`."""
+    critic_width: int = 32
+    """Channels of the discriminators' first layers."""
+    critic_scales: int = 2
+    """Discriminators, at 1 and 1/2 of the side: patches of 54 and 108 pixels."""
+
+    def __post_init__(self) -> None:
+        if self.feature_matching and not self.adversarial:
+            raise ConfigError("feature_matching compares a critic's features; set adversarial above 0 as well")
+
+
+class PairModel(nn.Module):
+    """Source encoder and renderer as one forward, so that distributed wrappers see the whole."""
+
+    def __init__(self, config: CorrespondenceConfig) -> None:
+        super().__init__()
+        self.net = CorrespondenceNetworks(config)
+
+    def forward(self, source: Tensor, source_maps: Tensor, *rest: Tensor) -> DrawnFace:
+        return self.net(self.net.encode_source(source, source_maps), source, *rest)
+
+
+class CorrespondenceTask(PairTask):
+    """Pairs of frames of one clip, driven as at inference."""
+
+    model = "correspondence"
+    per_clip = 8
+
+    def __init__(
+        self,
+        train: FaceData,
+        val: FaceData,
+        network: CorrespondenceConfig,
+        config: CorrespondenceTaskConfig,
+        own: FaceData | None = None,
+    ) -> None:
+        """Draw up networks and pairs.
+
+        Args:
+            train: to learn from; it needs clips.
+            val: to measure on.
+            network: sizes.
+            config: pairs and losses.
+            own: `train` with meshes of the project's own tracker, taken for half of the pairs.
+        """
+        _require_clips(train)
+        super().__init__(train, val, config.pairs, own, parsing=False)
+        self.network_config, self.config = network, config
+        self.networks = PairModel(network)
+        if config.adversarial:
+            self.critic = MultiScaleDiscriminator(
+                3, scales=config.critic_scales, width=config.critic_width, norm="spectral"
+            )
+        self.morphable = load_morphable()
+
+    def use_data(self, train: FaceData) -> None:
+        _require_clips(train)
+        super().use_data(train)
+
+    @torch.no_grad()
+    def prepare(self, batch: Batch) -> Batch:
+        """Identity-matched target mesh, mesh flow and maps, as `CorrespondenceReenactor` makes them."""
+        half, model = self.side // 2, self.morphable.to(batch["source"].device)
+        target = matched_targets(model, batch["source_mesh"], batch["target_mesh"])
+        flow = mesh_flow(model, batch["source_mesh"], target, half)
+        maps = {
+            "source_maps": draw_face(model, batch["source_mesh"], half).stacked,
+            "target_maps": flow.target.stacked,
+            "mesh_displacement": flow.displacement,
+            "visible": flow.visible,
+        }
+        return channels_last(batch | maps)
+
+    def inputs(self, batch: Batch) -> tuple[Tensor, ...]:
+        names = ("source", "source_maps", "target_maps", "mesh_displacement", "visible")
+        return tuple(batch[name] for name in names)
+
+    def compute_losses(self, outputs: DrawnFace, batch: Batch, critic: nn.Module | None) -> Losses:
+        target, source, config = batch["target"], batch["source"], self.config
+        result = compose(outputs, source)
+        difference = result - target
+        weight = self.weight_map(batch["target_maps"])
+        weight_full = functional.interpolate(weight, scale_factor=2, mode="nearest")
+        face = batch["target_maps"][:, 3:4] * batch["visible"]
+        residual = outputs.displacement - batch["mesh_displacement"]
+        small = outputs.matched.shape[-1]
+        match_error = (outputs.matched - resize(batch["mesh_displacement"], small)).abs().sum(1, keepdim=True)
+        losses = {
+            "l1": 5 * (weight_full * difference.abs()).mean(),
+            "scales": 4 * multi_scale_l1(difference),
+            "gradient": 2 * (weight_full[..., 1:, 1:] * gradient_l1(difference)).mean(),
+            "warped": warp_l1(source, target, outputs.displacement, weight),
+            "warped_coarse": 2 * coarse_warp_l1(source, target, outputs.displacement),
+            "colour": 1.5 * half_size_l1(outputs.colour, target, weight),
+            "prior": 0.5 * (residual.abs().sum(1, keepdim=True) * face).mean(),
+            "match": 0.5 * (match_error * resize(face, small)).mean(),
+            "smooth": 0.3 * smoothness(residual),
+            "matte": 0.02 * (functional.avg_pool2d(outputs.matte[:, 2:], 2) * face).mean(),
+        }
+        if critic is None:
+            return losses
+        return losses | HINGE.teach(
+            critic, result, target, adversarial=config.adversarial, matching=config.feature_matching
+        )
+
+    def weight_map(self, target_maps: Tensor) -> Tensor:
+        """(f, 1, h, w) with mean 1: openings of mouth and eyes with a rim, then the face, then the rest."""
+        near, face = with_rim(target_maps[:, 4:6]), target_maps[:, 3:6].amax(1, keepdim=True)
+        weight = 1 + (self.config.face_weight - 1) * face + (self.config.detail_weight - self.config.face_weight) * near
+        return weight / weight.mean((1, 2, 3), keepdim=True)
+
+    def compute_critic_losses(self, outputs: DrawnFace, batch: Batch, critic: nn.Module) -> Losses:
+        return HINGE.train_critic(critic, compose(outputs, batch["source"]), batch["target"])
+
+    @torch.no_grad()
+    def validate(self, networks: nn.Module, device: torch.device) -> dict[str, float]:
+        """PSNR and L1 of the first frame driven by later ones, and of the source and the mesh warp."""
+        figures = Figures()
+        for batch in self.validation_batches(device):
+            result = compose(networks(*self.inputs(batch)), batch["source"])
+            pictures = {"": result, "_copy": batch["source"], "_mesh_warp": mesh_warp(batch)}
+            figures.add_pictures(pictures, batch["target"])
+        return figures.means()
+
+    def show(self, networks: nn.Module, one: Batch) -> list[Tensor]:
+        """Source, target, mesh warp, result, matte (red warped, green untouched, blue generated)."""
+        drawn = networks(*self.inputs(one))
+        return [one["source"], one["target"], mesh_warp(one), compose(drawn, one["source"]), drawn.matte]
+
+    def shipped(self, networks: nn.Module) -> nn.Module:
+        return networks.net
+
+
+def mesh_warp(batch: Batch) -> Tensor:
+    """The source warped by the meshes' flow alone."""
+    return warp(batch["source"], resize(batch["mesh_displacement"], batch["source"].shape[-1]))
+
+
+def matched_targets(model: Any, source: Tensor, driving: Tensor) -> Tensor:
+    """Target meshes of self-reenactment: the source frame is the driver's neutral frame."""
+    fits = read_mesh_motion(model, torch.cat([source, driving]))
+    count = len(source)
+    neutral, motion = fits[slice(0, count)], fits[slice(count, 2 * count)]
+    return match_identity(model, split_identity(model, source), motion, neutral)
+
+
+def _require_clips(train: FaceData) -> None:
+    if not train.clip_ranges:
+        raise ConfigError("recipe correspondence learns from clips and the data has none; add clips to it")
+
+
+LOOPS = {
+    "tiny": LoopConfig(steps=20_000, batch_size=8, learning_rate=1e-3, validate_every=1_000, save_every=250),
+    "paper": LoopConfig(steps=200_000, batch_size=8, learning_rate=2e-4, validate_every=10_000, save_every=1_000),
+}
+"""The paper's schedule is not published. `paper` has sixteen times the weights and gets ten times the steps."""
+
+
+def build(train: FaceData, val: FaceData, options: RecipeOptions) -> tuple[CorrespondenceTask, LoopConfig]:
+    """`tiny`, the embedded preset, by default. Train at 128 px first (``--side 128``), then from there at 256."""
+    network = find_preset(PRESETS, options.preset, "correspondence")
+    own = with_own_meshes(train, options.cache, "train") if options.own_meshes else None
+    pairs = PairConfig(side=options.side or 256, resident=options.resident)
+    task = CorrespondenceTask(train, val, network, CorrespondenceTaskConfig(pairs=pairs), own)
+    task.start_from(options.init)
+    return task, LOOPS[options.preset or "tiny"]
