@@ -109,7 +109,7 @@ def make_material(source: pathlib.Path, clip: pathlib.Path, settings: Speed) -> 
 
     from reenact.hub import load_tracker
     from reenact.media import VideoWriter, write_image
-    from reenact.pipeline.crop import face_square
+    from reenact.perception.crop import face_square
     from reenact.types import CropSpec
 
     portrait = data.astronaut()

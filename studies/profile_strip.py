@@ -87,8 +87,8 @@ def read_portrait(path: pathlib.Path) -> tuple[np.ndarray, np.ndarray, np.ndarra
     """
     from reenact.hub.loading import face_parser, load_tracker
     from reenact.media import read_image
+    from reenact.perception.crop import cut_face
     from reenact.perception.needs import parse_squares
-    from reenact.pipeline.crop import cut_face
     from reenact.types import CropSpec
 
     frame = read_image(path).rgb

@@ -1,11 +1,15 @@
-"""Where the networks look: square crops as similarity transforms between a frame and a crop.
+"""Square crops of a face: rotated ones for the tracker, upright ones for the reenactment systems.
 
 One function per crop, used in training, inference and evaluation alike. `crop_from_frame` maps homogeneous frame
 pixels to crop pixels; pixel centres lie at +0.5 in both.
 """
 
+import cv2
 import numpy as np
-from jaxtyping import Float
+import torch
+from jaxtyping import Float, UInt8
+
+from reenact.types import CropSpec, FaceGeometry, FaceImage, Frame
 
 RIGHT_EYE_OUTER, LEFT_EYE_OUTER = 33, 263
 """Mesh indices of the outer eye corners (the person's right and left)."""
@@ -46,3 +50,75 @@ def square_crop(
     matrix = np.array([[c, s, 0.0], [-s, c, 0.0], [0.0, 0.0, 1.0]])
     matrix[:2, 2] = crop_px / 2 - matrix[:2, :2] @ np.asarray(centre_px, np.float64)
     return matrix
+
+
+SMALLEST_PX = 64
+"""Side of the smallest crop that systems accept."""
+LARGEST_PX = 1536
+"""Side of the largest native crop; larger faces are shrunk to it, because a frame would take seconds."""
+
+
+def cut_face(
+    frame: Frame,
+    geometry: FaceGeometry,
+    spec: CropSpec,
+    *,
+    native: bool,
+    smallest_px: int = SMALLEST_PX,
+    largest_px: int = LARGEST_PX,
+) -> tuple[FaceImage, FaceGeometry]:
+    """Cut one face out of a frame.
+
+    The square lies on whole pixels. A native crop whose side is within the limits copies the frame's pixels, so that
+    pixels that a system leaves alone stay unchanged; other crops are resampled. Outside the frame, the pixels of its
+    border are repeated.
+
+    Args:
+        frame: the whole picture.
+        geometry: f = 1, frame pixels.
+        spec: how much of the surroundings the crop shows.
+        native: whether to cut at the frame's own scale, within the limits; otherwise at ``spec.network_px``.
+        smallest_px: a smaller native crop is enlarged to this side.
+        largest_px: a larger native crop is shrunk to this side.
+
+    Returns:
+        The crop, and the geometry in its pixels.
+    """
+    left, top, side = face_square(geometry, spec)
+    size = min(max(side, smallest_px), largest_px) if native else spec.network_px
+    square = copy_square(frame, left, top, side)
+    if size != side:
+        square = cv2.resize(square, (size, size), interpolation=cv2.INTER_AREA if size < side else cv2.INTER_CUBIC)
+    scale = size / side
+    crop_from_frame = torch.tensor([[scale, 0.0, -left * scale], [0.0, scale, -top * scale], [0.0, 0.0, 1.0]])
+    rgb = torch.from_numpy(np.ascontiguousarray(square)).permute(2, 0, 1)[None].float() / 255
+    return FaceImage(rgb=rgb, crop_from_frame=crop_from_frame[None]), geometry.moved_by(crop_from_frame)
+
+
+def face_square(geometry: FaceGeometry, spec: CropSpec) -> tuple[int, int, int]:
+    """Left, top and side of the square around a face, in whole pixels of the frame.
+
+    The side is even, so that a crop can be a video frame.
+    """
+    points = geometry.mesh_px[0, :, :2].double().cpu().numpy()
+    low, high = points.min(0), points.max(0)
+    exact_side = spec.face_scale * float((high - low).max())
+    centre = (low + high) / 2 - (0, spec.shift_up * exact_side)
+    side = max(2 * round(exact_side / 2), 2)
+    left, top = np.round(centre - side / 2).astype(int)
+    return int(left), int(top), side
+
+
+def copy_square(frame: Frame, left: int, top: int, side: int) -> UInt8[np.ndarray, "{side} {side} 3"]:
+    """The pixels of a square; outside the frame, the nearest pixel of its border."""
+    height, width = frame.shape[:2]
+    rows = np.clip(np.arange(top, top + side), 0, height - 1)
+    columns = np.clip(np.arange(left, left + side), 0, width - 1)
+    return frame[rows[:, None], columns]
+
+
+def placed_square(crop_from_frame: Float[torch.Tensor, "3 3"], crop_px: int) -> tuple[int, int, int]:
+    """Left, top and side, in the frame, of a crop that `cut_face` made and that is `crop_px` wide."""
+    scale = float(crop_from_frame[0, 0])
+    left, top = (crop_from_frame[:2, 2] / -scale).tolist()
+    return round(left), round(top), round(crop_px / scale)

@@ -1,4 +1,4 @@
-"""What one run needs, loaded once: a system, a tracker, and the sources they have already encoded."""
+"""A loaded system and tracker, with the sources that they have encoded."""
 
 import dataclasses
 import pathlib
@@ -8,8 +8,8 @@ import torch
 
 from reenact.errors import ConfigError
 from reenact.hub.loading import TrackerKind, load, load_tracker, select_device
+from reenact.perception.crop import LARGEST_PX, SMALLEST_PX
 from reenact.perception.tracking import Tracker
-from reenact.pipeline.crop import LARGEST_PX, SMALLEST_PX
 from reenact.pipeline.source import Source, SourceCache
 from reenact.systems.base import Reenactor
 from reenact.systems.catalog import DEFAULT_SYSTEM
@@ -18,7 +18,7 @@ from reenact.types import Frame
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Engine:
-    """Ready to reenact; give it to `reenact_image` and `reenact_video` in place of a system's name."""
+    """Ready to draw; `reenact_image`, `reenact_video` and `edit_image` take it in place of a system's id."""
 
     system: Reenactor[Any, Any, Any]
     tracker: Tracker

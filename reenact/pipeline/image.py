@@ -5,14 +5,16 @@ from pathlib import Path
 
 from reenact.errors import Hint, NoFaceFoundError, Note
 from reenact.hub.loading import TrackerKind
+from reenact.perception.crop import LARGEST_PX
 from reenact.perception.tracking import Tracker
 from reenact.pipeline.animate import Animator
-from reenact.pipeline.crop import LARGEST_PX
+from reenact.pipeline.checks import check_choice
 from reenact.pipeline.engine import Engine, load_engine
 from reenact.pipeline.neutral import neutralised
 from reenact.pipeline.results import ImageResult, SideBySide, size_of
 from reenact.pipeline.source import PictureLike, open_picture
 from reenact.systems.base import MotionMode
+from reenact.systems.catalog import DEFAULT_SYSTEM
 from reenact.types import FaceGeometry, Frame
 
 
@@ -20,7 +22,7 @@ def reenact_image(
     source: PictureLike,
     driving: PictureLike,
     *,
-    system: str | Engine = "correspondence",
+    system: str | Engine = DEFAULT_SYSTEM,
     mode: MotionMode = "absolute",
     neutral: PictureLike | None = None,
     paste_back: bool = True,
@@ -32,23 +34,23 @@ def reenact_image(
     tracker: TrackerKind = "own",
     device: str = "auto",
 ) -> ImageResult:
-    """Give the source face the driving face's pose and expression.
+    """Redraw the source's face with the driving face's pose and expression.
 
-    The head stays where it stands and keeps its size: a single driving picture tells of no displacement.
+    The head keeps its place and size: a single driving picture does not show a displacement.
 
     Args:
         source: the picture to redraw.
-        driving: the picture whose pose and expression are taken.
-        system: a system's id, or an engine loaded before (then `tracker` and `device` are the engine's).
-        mode: "absolute" takes pose and expression as they are; "relative" adds what differs between the driving face
-            and `neutral` to the source's own.
-        neutral: a picture of the driver at rest, for relative motion; if None, the driving face itself, made
-            expressionless and frontal.
-        paste_back: the result is the whole source picture; else only the square around the face.
+        driving: the picture whose pose and expression are transferred.
+        system: a system's id, or a loaded engine, which then draws (`tracker` and `device` are not used).
+        mode: "absolute" transfers pose and expression as they are; "relative" adds the difference between the driving
+            face and `neutral` to the source's own.
+        neutral: a picture of the driver at rest, for relative motion; if None, the driving face without expression
+            and seen from the front.
+        paste_back: the result is the whole source picture; otherwise the square around the face.
         side_by_side: the result shows driving, source and result beside each other.
-        face: which of several faces of the source, from the largest, 1; the largest if None.
-        driving_face: likewise in the driving picture.
-        min_face_score: certainty from which on something is a face.
+        face: number of the face in the source, 1 is the largest; the largest if None.
+        driving_face: the same for the driving picture.
+        min_face_score: certainty, 0 to 1, from which on a detection counts as a face.
         max_crop_px: larger faces are redrawn at this side, to save time and memory.
         tracker: "own", "fan" or "mediapipe".
         device: "auto", "cpu", "cuda", "cuda:N" or "mps".
@@ -56,6 +58,7 @@ def reenact_image(
     Raises:
         ReenactError: one of its children, with a text for the user.
     """
+    check_choice("mode", mode, MotionMode)
     source_picture, source_name = open_picture(source, "source")
     driving_picture, driving_name = open_picture(driving, "driving")
     neutral_picture = None if neutral is None else open_picture(neutral, "neutral")
@@ -76,11 +79,11 @@ def reenact_image(
         else:
             picture, name = neutral_picture
             reference, more = _find_driver(engine.tracker, picture.rgb, None, min_face_score, name)
-            # two photos differ in framing: the head is not displaced or scaled by what is the camera's doing
+            # two photos differ in framing, which is not a movement of the head
             reference = placed_like(reference, geometry)
             warnings += more
     animator = Animator(prepared, reference, system=engine.system, mode=mode, paste_back=paste_back)
-    result = animator.draw(geometry)[0]
+    result = next(animator.draw(geometry))
     alpha = source_picture.alpha if paste_back and not side_by_side else None
     if side_by_side:
         pictures = (driving_picture.rgb, animator.still, result)
@@ -95,7 +98,7 @@ def reenact_image(
 
 
 def placed_like(geometry: FaceGeometry, other: FaceGeometry) -> FaceGeometry:
-    """The same face, moved and scaled until its mean point and its spread are those of another."""
+    """The same face, moved and scaled to the mean point and the spread of another."""
     mesh, model = geometry.mesh_px, other.mesh_px
     centre, to_centre = mesh.mean(1, keepdim=True), model.mean(1, keepdim=True)
     scale = (model - to_centre).norm(dim=(1, 2), keepdim=True) / (mesh - centre).norm(dim=(1, 2), keepdim=True)

@@ -1,4 +1,4 @@
-"""The reference of a driver's motion: a frame in which the face is at rest, or one made for it."""
+"""The reference of a driver's motion: a frame in which the face is at rest, or a computed face at rest."""
 
 from collections.abc import Callable
 from typing import Any
@@ -14,18 +14,18 @@ from reenact.pipeline.source import to_device
 from reenact.systems.base import MotionMode, Reenactor
 from reenact.types import FaceGeometry, Frame
 
-_LOOKED_AT = 24
-"""Frames of a clip that are tracked ahead to choose from."""
+_CANDIDATES = 24
+"""Number of frames that are tracked to choose from, spread over the beginning of the clip."""
 _SECONDS = 10
-"""They are spread over the beginning of the clip, this long at most..."""
+"""Largest length of that beginning."""
 _MEGAPIXELS = 250
-"""...and no longer than this many million pixels, which take about a second to decode."""
+"""Largest number of decoded pixels in it, in millions; they take about a second."""
 
 
 def neutralised(geometry: FaceGeometry, model: MorphableModel | None = None) -> FaceGeometry:
-    """The same face without expression, looking straight at the viewer, in the same place and of the same size.
+    """The face without expression and seen from the front, in the same place and at the same size.
 
-    The reference of a single driving picture: nothing else tells how this person looks at rest.
+    It is the reference of a single driving picture, which does not show this person at rest.
     """
     model = load_morphable() if model is None else model.to(geometry.mesh_px.device)
     with torch.inference_mode():
@@ -50,32 +50,32 @@ def find_reference(
     mode: MotionMode,
     face: int | None = None,
     min_score: float = 0.5,
-    should_stop: Callable[[], None] = lambda: None,
+    check: Callable[[], None] = lambda: None,
 ) -> FaceGeometry | None:
-    """The neutral frame of a clip, chosen from frames spread over its beginning.
+    """The neutral frame of a clip, chosen among frames at its beginning.
 
-    Relative motion starts from the frame with the weakest expression and the most frontal pose. Absolute motion uses
-    the reference for place and size alone: there it is the frame whose face stands nearest to where it is most of the
-    time, so that the result stays around the source's place.
+    For relative motion it is the frame with the weakest expression and the most frontal pose. Absolute motion uses the
+    reference for place and size only: there it is the frame whose face has the most usual place, so that the result
+    stays near the source's place.
 
     Args:
         reader: of the driving clip.
         system: compares expressions.
         tracker: finds the faces.
-        mode: what the reference is for.
-        face: number of the face, from the largest, 1.
-        min_score: certainty that it is a face.
-        should_stop: called for every frame; raises to end the work.
+        mode: of the motion.
+        face: number of the face, 1 is the largest.
+        min_score: certainty, 0 to 1, from which on a detection counts as a face.
+        check: called for every frame; raises to end the work.
 
     Returns:
-        f = 1, frame pixels; None if no face was found there.
+        f = 1, frame pixels; None if no face was found.
     """
     info = reader.info
     limit = min(_SECONDS * info.fps, _MEGAPIXELS * 1e6 / (info.width * info.height), info.frame_count or 10**9)
-    step = max(int(limit) // _LOOKED_AT, 1)
+    step = max(int(limit) // _CANDIDATES, 1)
     found: list[FaceGeometry] = []
     for index, frame in enumerate(reader):
-        should_stop()
+        check()
         if index >= max(limit, 1):
             break
         if index % step == 0:
@@ -93,11 +93,11 @@ def find_reference(
 def track_frame(
     reader: VideoReader, number: int, *, tracker: Tracker, face: int | None, min_score: float
 ) -> FaceGeometry:
-    """The face in one frame of a clip, from 0.
+    """The face in one frame of a clip; frames are numbered from 0.
 
     Raises:
         ConfigError: the clip has no such frame.
-        NoFaceFoundError: there is no usable face in it.
+        NoFaceFoundError: no usable face in the frame.
     """
     count = 0
     for index, frame in enumerate(reader):
@@ -111,7 +111,7 @@ def track_frame(
 
 
 def most_usual_place(faces: FaceGeometry) -> int:
-    """The face whose centre and size are nearest to the median of all."""
+    """Index of the face whose centre and size are nearest to the median of all."""
     points = faces.mesh_px[..., :2].double().cpu().numpy()
     size = np.sqrt(np.prod(points.max(1) - points.min(1), axis=1))
     place = np.column_stack([points.mean(1) / np.median(size), np.log(size)])

@@ -6,7 +6,8 @@ from fractions import Fraction
 
 import cv2
 import numpy as np
-from jaxtyping import UInt8
+import torch
+from jaxtyping import Float, UInt8
 
 from reenact.types import Frame
 
@@ -75,11 +76,21 @@ class SideBySide:
             parts.append(last[1])
         return np.concatenate(parts, axis=1)
 
+    def scale_first(self, picture: UInt8[np.ndarray, "_ _ 3"]) -> UInt8[np.ndarray, "_ _ 3"]:
+        """The first picture at the size that it is shown at, to hold it in less memory."""
+        return self._scale(picture, self._widths[0]) if picture.shape[0] > self._height else picture
+
     def _scale(self, picture: UInt8[np.ndarray, "_ _ 3"], width: int) -> UInt8[np.ndarray, "_ _ 3"]:
         if picture.shape[:2] == (self._height, width):
             return picture
         shrinks = picture.shape[0] > self._height
         return cv2.resize(picture, (width, self._height), interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_CUBIC)
+
+
+def to_frames(rgb: Float[torch.Tensor, "f 3 h w"]) -> list[Frame]:
+    """RGB in [0, 1] to uint8 pictures."""
+    rounded = (rgb.float().clamp(0, 1) * 255).round().to(torch.uint8)
+    return list(np.ascontiguousarray(rounded.permute(0, 2, 3, 1).cpu().numpy()))
 
 
 def size_of(picture: Frame) -> tuple[int, int]:

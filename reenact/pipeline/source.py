@@ -1,11 +1,11 @@
-"""The source: its face found, cut out and encoded once, however often it is used."""
+"""The source: its face is found, cut out and encoded once, for any number of uses."""
 
 import collections
 import dataclasses
 import hashlib
 import pathlib
 import threading
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import torch
@@ -13,8 +13,9 @@ from jaxtyping import UInt8
 
 from reenact.errors import NoFaceFoundError, Note
 from reenact.media import Picture, read_image
+from reenact.perception.crop import LARGEST_PX, SMALLEST_PX, cut_face
 from reenact.perception.tracking import Tracker
-from reenact.pipeline.crop import LARGEST_PX, SMALLEST_PX, cut_face
+from reenact.pipeline.results import to_frames
 from reenact.systems.base import Reenactor
 from reenact.types import FaceGeometry, FaceImage, Frame, head_angles_rad
 
@@ -27,24 +28,30 @@ class Source:
     """A source, ready to be driven."""
 
     frame: Frame
+    """The picture, upright if the system needs that."""
     image: FaceImage
     """The crop at its own size, on the system's device."""
     geometry: FaceGeometry
     """Of the face, f = 1, frame pixels."""
     identity: Any
-    """What the system keeps of it."""
+    """The system's encoding."""
     warnings: tuple[str, ...]
+    """One line each, for the user."""
     quarters: int = 0
-    """Counter-clockwise quarter turns from the picture that was given to `frame` (`Reenactor.needs`)."""
-
-    def turned_back(self, picture: Frame) -> UInt8[np.ndarray, "_ _ 3"]:
-        """A result as the picture that was given lies."""
-        return np.ascontiguousarray(np.rot90(picture, -self.quarters)) if self.quarters else picture
+    """Counter-clockwise quarter turns from the given picture to `frame`."""
 
     @property
     def crop_px(self) -> int:
         """Side of the crop, and of every result drawn from it."""
         return self.image.rgb.shape[-1]
+
+    def turned_back(self, picture: Frame) -> UInt8[np.ndarray, "_ _ 3"]:
+        """A result, rotated to lie as the given picture does."""
+        return np.ascontiguousarray(np.rot90(picture, -self.quarters)) if self.quarters else picture
+
+    def still(self, *, paste_back: bool) -> Frame:
+        """The source with the framing of the results: the whole picture, or the crop."""
+        return self.turned_back(self.frame if paste_back else to_frames(self.image.rgb)[0])
 
 
 def prepare_source(
@@ -58,14 +65,14 @@ def prepare_source(
     largest_px: int = LARGEST_PX,
     name: str = "the source",
 ) -> Source:
-    """Find the face, cut it out at its own size, encode it.
+    """Find the face, cut it out at its own size, and encode it.
 
     Args:
         frame: the picture.
-        system: encodes it.
-        tracker: finds it.
-        face: number of the face, from the largest, 1; the largest if None.
-        min_score: certainty that it is a face.
+        system: encodes the face.
+        tracker: finds the face.
+        face: number of the face, 1 is the largest; the largest if None.
+        min_score: certainty, 0 to 1, from which on a detection counts as a face.
         smallest_px: see `cut_face`.
         largest_px: see `cut_face`.
         name: of the picture, for errors and warnings.
@@ -99,7 +106,7 @@ def prepare_source(
 
 
 def upright_quarters(geometry: FaceGeometry) -> int:
-    """Counter-clockwise quarter turns, -1 to 2, of the picture after which a head is rolled by 45 degrees at most."""
+    """Counter-clockwise quarter turns, -1 to 2, of the picture after which the head's roll is at most 45 degrees."""
     roll_deg = float(torch.rad2deg(head_angles_rad(geometry.rotation)[0, 2]))
     quarters = -round(roll_deg / 90)
     return 2 if quarters == -2 else quarters
@@ -116,33 +123,57 @@ def turn_quarters(
 
 
 class SourceCache:
-    """The sources used last, by their content; may be shared between threads."""
+    """The sources used last, by their content. Threads may share it."""
 
-    def __init__(self, capacity: int = 4) -> None:
-        self._capacity = capacity
-        self._sources: collections.OrderedDict[tuple[Any, ...], Source] = collections.OrderedDict()
+    def __init__(self, capacity_bytes: int = 2**29) -> None:
+        """An empty cache.
+
+        Args:
+            capacity_bytes: memory of all sources; the last one is kept even if it is larger.
+        """
+        self._capacity_bytes = capacity_bytes
+        self._sources: collections.OrderedDict[tuple[Any, ...], tuple[Source, int]] = collections.OrderedDict()
         self._lock = threading.Lock()
 
     def get(self, frame: Frame, **options: Any) -> Source:
-        """`prepare_source` of these arguments, or what it gave the last time."""
+        """The result of `prepare_source` with these arguments, prepared now or before."""
         system, tracker = options["system"], options["tracker"]
         others = tuple(sorted((key, value) for key, value in options.items() if key not in ("system", "tracker")))
-        content = hashlib.blake2b(frame.tobytes(), digest_size=16).digest()
+        content = hashlib.blake2b(np.ascontiguousarray(frame), digest_size=16).digest()
         key = (content, frame.shape, id(system), id(tracker), others)
         with self._lock:
             if key in self._sources:
                 self._sources.move_to_end(key)
-                return self._sources[key]
+                return self._sources[key][0]
         source = prepare_source(frame, **options)
         with self._lock:
-            self._sources[key] = source
-            while len(self._sources) > self._capacity:
+            self._sources[key] = source, bytes_of(source)
+            while len(self._sources) > 1 and sum(size for _, size in self._sources.values()) > self._capacity_bytes:
                 self._sources.popitem(last=False)
         return source
 
 
+def bytes_of(value: object) -> int:
+    """Memory of all arrays and tensors in dataclasses, lists, tuples and dicts; each is counted once."""
+    seen: set[int] = set()
+
+    def count(part: object) -> int:
+        if id(part) in seen:
+            return 0
+        seen.add(id(part))
+        if isinstance(part, (np.ndarray, torch.Tensor)):
+            return part.nbytes
+        if dataclasses.is_dataclass(part):
+            return sum(count(getattr(part, field.name)) for field in dataclasses.fields(part))
+        if isinstance(part, dict):
+            return sum(count(each) for each in cast(dict[object, object], part).values())
+        return sum(count(each) for each in cast(list[object], part)) if isinstance(part, (list, tuple)) else 0
+
+    return count(value)
+
+
 def open_picture(picture: PictureLike, what: str) -> tuple[Picture, str]:
-    """The pixels, and the name to use in messages: the file's, or "the source picture" and the like."""
+    """The pixels, and a name for messages: that of the file, or "the <what> picture"."""
     if isinstance(picture, Picture):
         return picture, f"the {what} picture"
     if isinstance(picture, (str, pathlib.Path)):
@@ -151,6 +182,6 @@ def open_picture(picture: PictureLike, what: str) -> tuple[Picture, str]:
 
 
 def to_device(geometry: FaceGeometry, device: torch.device) -> FaceGeometry:
-    """The same on a device."""
+    """The geometry on a device."""
     fields = dataclasses.fields(geometry)
     return FaceGeometry(**{field.name: getattr(geometry, field.name).to(device) for field in fields})

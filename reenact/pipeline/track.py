@@ -12,6 +12,7 @@ from reenact.geometry.landmarks import landmarks68_of
 from reenact.media import VideoReader, kind_of, read_image
 from reenact.perception.tracking import Tracker, mesh_box
 from reenact.perception.video import VideoTracker
+from reenact.pipeline.controls.settings import FACS_MAXIMUM
 from reenact.pipeline.progress import Progress, ShouldStop, never, no_progress, stop_checker
 from reenact.pipeline.results import frame_ranges
 from reenact.pipeline.video import damage_warnings, track_clip
@@ -20,15 +21,11 @@ from reenact.types import ACTION_UNITS, FaceGeometry, head_angles_rad
 
 @runtime_checkable
 class TextFile(Protocol):
-    """Whatever takes text."""
+    """An object that takes text."""
 
     def write(self, text: str, /) -> object:
-        """Append."""
+        """Append text."""
         ...
-
-
-FACS_MAXIMUM = 5.0
-"""Intensity that stands for 1 inside the program."""
 
 
 def write_tracks(
@@ -44,24 +41,24 @@ def write_tracks(
 ) -> tuple[int, tuple[str, ...]]:
     """Track the face of a picture or a clip and write one JSON object, a frame a line.
 
-    ``{"file", "width", "height", "fps", "action_units", "frames": [{"frame", "time_s", "face"}, ...]}``; fps is null
-    for a picture; `face` is null in frames of a clip without one, else what `describe_face` gives.
+    ``{"file", "width", "height", "fps", "action_units", "frames": [{"frame", "time_s", "face"}, ...]}``; "fps" is null
+    for a picture; "face" is null in frames without a face, otherwise the result of `describe_face`.
 
     Args:
         path: the picture or clip.
-        file: written to frame by frame.
+        file: receives the text frame by frame.
         tracker: finds and follows the face.
         smoothing: filter the jitter of a clip.
-        face: which of several, from the largest, 1.
-        min_face_score: certainty from which on something is a face.
-        progress: told of every frame.
-        should_stop: asked before every frame.
+        face: number of the face, 1 is the largest.
+        min_face_score: certainty, 0 to 1, from which on a detection counts as a face.
+        progress: called after every frame.
+        should_stop: called before every frame.
 
     Returns:
         The number of frames, and warnings for the user.
 
     Raises:
-        NoFaceFoundError: a picture without a usable face, or a clip without one in any frame.
+        NoFaceFoundError: a picture without a usable face, or a clip without a face in any frame.
     """
     if kind_of(path) == "image":
         frame = read_image(path).rgb
@@ -132,7 +129,7 @@ def _head(path: str | pathlib.Path, *, width: int, height: int, fps: float | Non
 
 
 def _write(file: TextFile, head: dict[str, Any], frames: Iterator[dict[str, Any]]) -> None:
-    """The object, with frames written as they come: memory does not grow with their number."""
+    """Write the object frame by frame, so that memory does not grow with their number."""
     file.write(json.dumps(head, ensure_ascii=False)[:-1] + ', "frames": [')
     for index, frame in enumerate(frames):
         file.write(("," if index else "") + "\n" + json.dumps(frame))

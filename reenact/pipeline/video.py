@@ -1,4 +1,4 @@
-"""A photo driven by a clip, frame after frame: memory does not grow with the clip's length.
+"""A photo driven by a clip, frame by frame: memory does not grow with the clip's length.
 
 decode ──▶ track ──▶ read_motion, retarget, render (in batches) ──▶ paste back ──▶ encode
 """
@@ -7,16 +7,17 @@ import dataclasses
 import itertools
 import pathlib
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from typing import Literal, TypeVar
+from typing import Any, Literal, TypeVar
 
 from reenact.errors import ConfigError, Hint, NoFaceFoundError
 from reenact.hub.loading import TrackerKind
 from reenact.media import VideoReader, VideoWriter, check_output
 from reenact.media.video_writer import VIDEO_SUFFIXES
+from reenact.perception.crop import LARGEST_PX
 from reenact.perception.video import VideoTracker
 from reenact.pipeline.animate import Animator
+from reenact.pipeline.checks import check_choice
 from reenact.pipeline.controls.driven import check_edits_motion, motion_change
-from reenact.pipeline.crop import LARGEST_PX
 from reenact.pipeline.engine import Engine, load_engine
 from reenact.pipeline.image import driving_warnings
 from reenact.pipeline.neutral import find_reference, track_frame
@@ -24,11 +25,12 @@ from reenact.pipeline.progress import Progress, ShouldStop, never, no_progress, 
 from reenact.pipeline.results import COMMENT, SideBySide, VideoResult, frame_ranges, size_of
 from reenact.pipeline.source import PictureLike, open_picture
 from reenact.systems.base import MotionMode
+from reenact.systems.catalog import DEFAULT_SYSTEM
 from reenact.types import FaceGeometry, Frame
 
 OnMissingFace = Literal["hold", "skip", "stop"]
-"""For driving frames without a face. hold: the last result again, before the first face the source itself. skip: the
-frame is left out, and the sound with it, which would no longer fit. stop: an error that names the frame."""
+"""For driving frames without a face. hold: repeat the last result, before the first face the source. skip: leave the
+frame out, and the sound too, which would no longer fit. stop: an error that names the frame."""
 
 Item = TypeVar("Item")
 
@@ -38,7 +40,7 @@ def reenact_video(
     driving: str | pathlib.Path,
     out: str | pathlib.Path,
     *,
-    system: str | Engine = "correspondence",
+    system: str | Engine = DEFAULT_SYSTEM,
     mode: MotionMode = "absolute",
     neutral_frame: int | None = None,
     paste_back: bool = True,
@@ -57,36 +59,39 @@ def reenact_video(
     progress: Progress = no_progress,
     should_stop: ShouldStop = never,
 ) -> VideoResult:
-    """Give the source face the motion of a clip, with the clip's rate and sound.
+    """Redraw the source's face with the motion of a clip; the result has the clip's frame rate and sound.
 
     Args:
         source: the picture to redraw.
-        driving: the clip whose motion is taken.
-        out: .mp4, .mov, .mkv or .gif; it appears complete or not at all.
-        system: a system's id, or an engine loaded before (then `tracker` and `device` are the engine's).
-        mode: "absolute" takes pose and expression as they are; "relative" adds what changed since the neutral frame
-            to the source's own. In both, the head is displaced and grows as the driver's since the neutral frame.
-        neutral_frame: number of that frame, from 0; chosen from the clip's beginning if None (`find_reference`).
-        paste_back: results are whole source pictures; else only the square around the face.
+        driving: the clip whose motion is transferred.
+        out: .mp4, .mov, .mkv or .gif; the file appears complete or not at all.
+        system: a system's id, or a loaded engine, which then draws (`tracker` and `device` are not used).
+        mode: "absolute" transfers pose and expression as they are; "relative" adds the change since the neutral frame
+            to the source's own. In both, the head moves and grows as the driver's does since the neutral frame.
+        neutral_frame: number of the neutral frame, from 0; chosen from the clip's beginning if None
+            (`find_reference`).
+        paste_back: results are whole source pictures; otherwise the square around the face.
         side_by_side: results show driving, source and result beside each other.
         on_missing_face: see `OnMissingFace`.
         smoothing: filter the tracker's jitter.
         action_units: added to the driven face, by name, FACS -5 to 5 (`FaceEdit.action_units`); facegan only.
-        neutralise: relative motion, whatever `mode` says, from a neutral face: the source's own expression is taken
-            out; facegan only.
-        face: which of several faces of the source, from the largest, 1; the largest if None.
-        driving_face: likewise in the clip's first frame with a face.
-        min_face_score: certainty from which on something is a face.
+        neutralise: relative motion, in any `mode`, from a neutral face: the source's own expression is removed;
+            facegan only.
+        face: number of the face in the source, 1 is the largest; the largest if None.
+        driving_face: the same for the clip's first frame with a face.
+        min_face_score: certainty, 0 to 1, from which on a detection counts as a face.
         max_crop_px: larger faces are redrawn at this side, to save time and memory.
         tracker: "own", "fan" or "mediapipe".
         device: "auto", "cpu", "cuda", "cuda:N" or "mps".
         overwrite: whether an existing file may be replaced.
-        progress: told of every batch.
-        should_stop: asked before every frame; True ends the work with `StoppedError`, and nothing is left behind.
+        progress: called after every batch.
+        should_stop: called before every frame; True ends the work with `StoppedError`, and no file is left behind.
 
     Raises:
         ReenactError: one of its children, with a text for the user.
     """
+    check_choice("mode", mode, MotionMode)
+    check_choice("on_missing_face", on_missing_face, OnMissingFace)
     out = pathlib.Path(out)
     check_output(out, overwrite=overwrite, suffixes=VIDEO_SUFFIXES)
     if neutral_frame is not None and neutral_frame < 0:
@@ -110,68 +115,26 @@ def reenact_video(
         change = None
         if action_units or neutralise:
             change = motion_change(prepared.identity, action_units or {}, neutralise=neutralise)
+        finding: dict[str, Any] = {"tracker": engine.tracker, "face": driving_face, "min_score": min_face_score}
         if neutral_frame is None:
-            neutral = find_reference(
-                reader,
-                system=engine.system,
-                tracker=engine.tracker,
-                mode=mode,
-                face=driving_face,
-                min_score=min_face_score,
-                should_stop=check,
-            )
+            neutral = find_reference(reader, system=engine.system, mode=mode, check=check, **finding)
         else:
-            neutral = track_frame(
-                reader, neutral_frame, tracker=engine.tracker, face=driving_face, min_score=min_face_score
-            )
+            neutral = track_frame(reader, neutral_frame, **finding)
         animator = Animator(prepared, neutral, system=engine.system, mode=mode, paste_back=paste_back, change=change)
         following = VideoTracker(
             engine.tracker, float(reader.info.fps), smoothing, face=driving_face, min_score=min_face_score
         )
-        tracked = track_clip(reader, following, stop_without_face=on_missing_face == "stop", check=check)
-        sizes = (reader.info.width, reader.info.height), size_of(animator.still), size_of(animator.still)
-        layout = SideBySide(*sizes) if side_by_side else None
-        width, height = layout.size if layout is not None else size_of(animator.still)
-        writer = VideoWriter(
+        return _write(
+            reader,
+            following,
+            animator,
             out,
-            width=width,
-            height=height,
-            fps=reader.info.fps,
-            audio_from=None if on_missing_face == "skip" else driving,
+            side_by_side=side_by_side,
+            on_missing_face=on_missing_face,
             overwrite=overwrite,
-            comment=COMMENT,
-        )
-        missing: list[int] = []
-        done, last = 0, animator.still
-        with writer:
-            for batch in in_batches(tracked, animator.batch):
-                results = iter(animator.draw_found([each.geometry for each in batch]))
-                for each in batch:
-                    result = next(results)
-                    if result is None:
-                        missing.append(each.index)
-                        if on_missing_face == "skip":
-                            continue
-                    last = last if result is None else result
-                    writer.write(last if layout is None else layout(each.frame, animator.still, last))
-                done += len(batch)
-                progress(done, max(reader.info.frame_count, done), "frames")
-            if len(missing) == done:
-                raise NoFaceFoundError(f"No face in any of the {done} frames of {driving}. {following.reason}".strip())
-        warnings = (
-            prepared.warnings
-            + driving_warnings(following.warnings, driving)
-            + tuple(clip_warnings(reader, driving, missing, on_missing_face))
-        )
-        return VideoResult(
-            path=out,
-            width=width,
-            height=height,
-            fps=reader.info.fps,
-            frame_count=writer.frame_count,
-            missing=tuple(missing),
-            warnings=warnings,
-            system=engine.system.system,
+            progress=progress,
+            check=check,
+            warnings=prepared.warnings,
         )
 
 
@@ -180,9 +143,10 @@ class TrackedFrame:
     """A frame of a clip and the face in it."""
 
     index: int
-    frame: Frame
+    frame: Frame | None
+    """None unless it was asked for."""
     geometry: FaceGeometry | None
-    """f = 1, frame pixels; None where no face was found."""
+    """f = 1, frame pixels; None if no face was found."""
 
 
 def track_clip(
@@ -190,6 +154,7 @@ def track_clip(
     tracker: VideoTracker,
     *,
     stop_without_face: bool = False,
+    keep: Callable[[Frame], Frame] | None = None,
     check: Callable[[], None] = lambda: None,
 ) -> Iterator[TrackedFrame]:
     """Follow the face through a clip.
@@ -197,11 +162,12 @@ def track_clip(
     Args:
         reader: of the clip.
         tracker: of this clip alone.
-        stop_without_face: end with an error at the first frame without a face.
+        stop_without_face: whether the first frame without a face is an error.
+        keep: makes `TrackedFrame.frame` from the frame; frames are not kept if None.
         check: called before every frame; raises to end the work.
 
     Raises:
-        NoFaceFoundError: a frame without a face, where that is to be an error.
+        NoFaceFoundError: a frame without a face, if that is an error.
     """
     for index, frame in enumerate(reader):
         check()
@@ -212,7 +178,7 @@ def track_clip(
                 "Or let such frames be held or skipped.",
                 hint=Hint.MISSING_FACE,
             )
-        yield TrackedFrame(index=index, frame=frame, geometry=geometry)
+        yield TrackedFrame(index=index, frame=None if keep is None else keep(frame), geometry=geometry)
 
 
 def in_batches(items: Iterable[Item], size: int) -> Iterator[list[Item]]:
@@ -225,9 +191,9 @@ def in_batches(items: Iterable[Item], size: int) -> Iterator[list[Item]]:
 def clip_warnings(
     reader: VideoReader, driving: str | pathlib.Path, missing: list[int], on_missing_face: OnMissingFace
 ) -> Iterator[str]:
-    """What the user should know of the driving clip once it has been read."""
+    """Warnings about the driving clip, after it has been read."""
     if missing:
-        done = "left out" if on_missing_face == "skip" else "the result before was held"
+        done = "left out" if on_missing_face == "skip" else "the last result was held"
         count = "1 frame" if len(missing) == 1 else f"{len(missing)} frames"
         yield f"{driving}: no face in {count} ({frame_ranges(missing)}); {done}."
     if on_missing_face == "skip" and reader.info.has_audio:
@@ -236,7 +202,79 @@ def clip_warnings(
 
 
 def damage_warnings(reader: VideoReader) -> Iterator[str]:
-    """The frames of a clip that could not be decoded, once it has been read."""
+    """The frames of a clip that could not be decoded, after it has been read."""
     if reader.damaged:
         frames = [frame for first, end in reader.damaged for frame in range(first, end)]
         yield f"{reader.path}: frames {frame_ranges(frames)} are damaged; the picture before was held."
+
+
+def _write(
+    reader: VideoReader,
+    following: VideoTracker,
+    animator: Animator,
+    out: pathlib.Path,
+    *,
+    side_by_side: bool,
+    on_missing_face: OnMissingFace,
+    overwrite: bool,
+    progress: Progress,
+    check: Callable[[], None],
+    warnings: tuple[str, ...],
+) -> VideoResult:
+    """Draw and write all frames."""
+    driving, info, still = reader.path, reader.info, animator.still
+    layout = SideBySide((info.width, info.height), size_of(still), size_of(still)) if side_by_side else None
+    tracked = track_clip(
+        reader,
+        following,
+        stop_without_face=on_missing_face == "stop",
+        keep=None if layout is None else layout.scale_first,
+        check=check,
+    )
+    width, height = size_of(still) if layout is None else layout.size
+    writer = VideoWriter(
+        out,
+        width=width,
+        height=height,
+        fps=info.fps,
+        audio_from=None if on_missing_face == "skip" else driving,
+        overwrite=overwrite,
+        comment=COMMENT,
+    )
+    missing: list[int] = []
+    done, last = 0, still
+    with writer:
+        for batch in in_batches(tracked, animator.batch):
+            for each, result in _draw_batch(animator, batch):
+                if result is None:
+                    missing.append(each.index)
+                    if on_missing_face == "skip":
+                        continue
+                last = last if result is None else result
+                writer.write(last if layout is None or each.frame is None else layout(each.frame, still, last))
+            done += len(batch)
+            progress(done, max(info.frame_count, done), "frames")
+        if len(missing) == done:
+            raise NoFaceFoundError(f"No face in any of the {done} frames of {driving}. {following.reason}".strip())
+    return VideoResult(
+        path=out,
+        width=width,
+        height=height,
+        fps=info.fps,
+        frame_count=writer.frame_count,
+        missing=tuple(missing),
+        warnings=(
+            *warnings,
+            *driving_warnings(following.warnings, driving),
+            *clip_warnings(reader, driving, missing, on_missing_face),
+        ),
+        system=animator.system.system,
+    )
+
+
+def _draw_batch(animator: Animator, batch: list[TrackedFrame]) -> Iterator[tuple[TrackedFrame, Frame | None]]:
+    """Frames with their results; None without a face. Results are pasted back one at a time."""
+    found = [each.geometry for each in batch if each.geometry is not None]
+    results = animator.draw(FaceGeometry.cat(found)) if found else iter(())
+    for each in batch:
+        yield each, None if each.geometry is None else next(results)

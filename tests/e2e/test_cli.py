@@ -118,7 +118,7 @@ def test_frames_without_a_face(
     driving = write_clip(tmp_path / "gaps.mp4", frames, tone=True)
     arguments = ["video", material / "source.png", driving, "-o", tmp_path / "out.mp4", "--overwrite"]
     assert run(*arguments) == 0
-    assert "no face in 5 frames (0 to 1, 5 to 7); the result before was held" in capsys.readouterr().err
+    assert "no face in 5 frames (0 to 1, 5 to 7); the last result was held" in capsys.readouterr().err
     with VideoReader(tmp_path / "out.mp4") as reader:
         shown = list(reader)
     assert len(shown) == 8

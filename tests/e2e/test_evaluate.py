@@ -15,10 +15,10 @@ import torch
 from reenact.hub import load_tracker
 from reenact.hub.loading import face_parser
 from reenact.media import VideoReader
+from reenact.perception.crop import copy_square, face_square
 from reenact.perception.needs import parse_squares
 from reenact.perception.tracking import Tracker
 from reenact.perception.video import VideoTracker
-from reenact.pipeline.crop import copy_square, face_square
 from reenact.types import CropSpec, Frame
 from tests.prepared_set import made_labels, write_set
 from train.data.shards import Sample, encode_arrays

@@ -4,8 +4,9 @@ import dataclasses
 from collections.abc import Sequence
 
 from reenact.pipeline.controls.settings import ANGLES, FaceReading
+from reenact.systems.catalog import system_for
 
-EDITING, LARGE_POSE = "facegan", "dual_generator"
+EDITING, LARGE_POSE = system_for("edit"), system_for("large_pose")
 
 EDITING_LIMITS_DEG = {"yaw": 30.0, "pitch": 20.0, "roll": 25.0}
 """Largest difference from the source's own angles that facegan draws well; beyond, hair and cheeks are smeared."""

@@ -1,4 +1,4 @@
-"""A driven face, edited on the way: what a clip does, more of some Action Units, or from a neutral face on."""
+"""Edits of a driven face: more of some Action Units, or motion that starts from a neutral face."""
 
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -16,29 +16,31 @@ MotionChange = Callable[[FaceMotion], FaceMotion]
 
 
 def check_edits_motion(system: Reenactor[Any, Any, Any]) -> None:
-    """Refuse a system whose motion is not made of Action Units.
+    """Refuse a system whose motion does not consist of Action Units.
 
     Raises:
-        ConfigError: it is one.
+        ConfigError: the system is one of those.
     """
     if not isinstance(system, FaceganReenactor):
-        raise ConfigError(f"The system {system.system!r} knows no Action Units; choose the system facegan.")
+        raise ConfigError(
+            f"The motion of the system {system.system!r} has no Action Units to change; choose the system facegan."
+        )
 
 
 def motion_change(identity: FaceganIdentity, action_units: Mapping[str, float], *, neutralise: bool) -> MotionChange:
-    """What is done to the driver's motion before it is carried over.
+    """A change of the driver's motion, applied before it is retargeted.
 
     Args:
         identity: of the source.
         action_units: added by name, FACS -5 to 5 (`FaceEdit.action_units`).
-        neutralise: take the source's own expression out; right for relative motion alone.
+        neutralise: remove the source's own expression; meant for relative motion.
 
     Raises:
-        ConfigError: units or values that there are not.
+        ConfigError: unknown units or values out of range.
     """
     change = torch.zeros(len(ACTION_UNITS), 2)
     units = FaceEdit(action_units=action_units).action_units
-    for name in sorted(units, key=len):  # "12" before "12L", which goes before it
+    for name in sorted(units, key=len):  # "12" first, "12L" overrides it
         number, side = split_unit(name)
         change[ACTION_UNITS.index(number), slice(None) if side is None else side] = units[name] / FACS_MAXIMUM
     own = identity.motion.action_units

@@ -7,13 +7,13 @@ import numpy as np
 import torch
 from jaxtyping import Float
 
-from reenact.pipeline.animate import to_frames
+from reenact.perception.crop import placed_square
 from reenact.pipeline.controls.background import Cutout
 from reenact.pipeline.controls.rules import is_same
 from reenact.pipeline.controls.settings import FaceReading
-from reenact.pipeline.crop import placed_square
 from reenact.pipeline.paste import PasteBack
-from reenact.pipeline.source import Source, upright_quarters
+from reenact.pipeline.results import to_frames
+from reenact.pipeline.source import Source, bytes_of, upright_quarters
 from reenact.systems.base import Reenactor
 from reenact.types import Frame
 
@@ -44,9 +44,13 @@ class EncodedFace:
         """
         self.source, self._system, self.system_id = source, system, system.system
         self.reading = FaceReading.from_controls(system.read_controls(source.identity))
-        self._crop_from_frame = source.image.crop_from_frame[0].cpu()
-        self._paste = PasteBack(source.frame, self._crop_from_frame, source.crop_px) if paste_back else None
+        self._paste = PasteBack.of(source) if paste_back else None
         self._cutouts: dict[bool, Cutout] = {}
+
+    @property
+    def nbytes(self) -> int:
+        """Memory of the source, its encoding and its mattes."""
+        return bytes_of([self.source, *(cutout.matte for cutout in self._cutouts.values())])
 
     @property
     def lies(self) -> bool:
@@ -57,9 +61,7 @@ class EncodedFace:
         """The source, framed as the results are."""
         if preview:
             return self.source.turned_back(to_frames(self.source.identity.rgb)[0])
-        return self.source.turned_back(
-            to_frames(self.source.image.rgb)[0] if self._paste is None else self.source.frame
-        )
+        return self.source.still(paste_back=self._paste is not None)
 
     @torch.inference_mode()
     def draw(self, target: FaceReading, *, preview: bool = False) -> Drawn:
@@ -81,6 +83,6 @@ class EncodedFace:
             still = self.still(preview=preview)
             square = (0, 0, len(still))
             if self._paste is not None and not preview:
-                square = placed_square(self._crop_from_frame, self.source.crop_px)
+                square = placed_square(self.source.image.crop_from_frame[0].cpu(), self.source.crop_px)
             self._cutouts[preview] = Cutout(still, square, self.source.identity.rgb.device)
         return self._cutouts[preview]

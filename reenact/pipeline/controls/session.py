@@ -11,13 +11,13 @@ from collections.abc import Callable, Iterator, Sequence
 from reenact.errors import ConfigError
 from reenact.hub.loading import TrackerKind
 from reenact.media import Picture
+from reenact.perception.crop import LARGEST_PX
 from reenact.pipeline.controls.background import Background
 from reenact.pipeline.controls.choice import EDITING, LARGE_POSE, Choice, choose_system, large_pose_reason
 from reenact.pipeline.controls.clip import between, check_clip, eased, write_clip
 from reenact.pipeline.controls.encoded import EncodedFace
 from reenact.pipeline.controls.rules import is_same, resolve, transfer, with_yaw
 from reenact.pipeline.controls.settings import FaceEdit, FaceReading, checked_angle
-from reenact.pipeline.crop import LARGEST_PX
 from reenact.pipeline.engine import Engine, load_engine
 from reenact.pipeline.progress import Progress, ShouldStop, never, no_progress
 from reenact.pipeline.results import ImageResult, VideoResult, size_of
@@ -54,6 +54,11 @@ class EditSession:
             first = self._face(LARGE_POSE)
         self._first, self.reading = first, first.reading
         self.warnings = first.source.warnings + _far_side_warnings(first.reading)
+
+    @property
+    def nbytes(self) -> int:
+        """Memory that the session holds."""
+        return sum(face.nbytes for face in self._faces.values())
 
     @property
     def still(self) -> Frame:

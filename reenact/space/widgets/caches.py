@@ -76,7 +76,7 @@ class Sessions:
     def __init__(self, models: Models, open_session: "Callable[..., EditSession] | None" = None) -> None:
         """Nothing is open yet; `open_session` is `reenact.pipeline.open_edit` if None."""
         self._models, self._open = models, open_session or _open_edit
-        self._sessions: Recent[EditSession] = Recent(size=lambda session: session.still.nbytes)
+        self._sessions: Recent[EditSession] = Recent(size=lambda session: session.nbytes)
 
     def open(self, given: Request) -> "EditSession":
         """The session of a source, opened now or before.

@@ -7,7 +7,7 @@ import torch
 from reenact.errors import NoFaceFoundError
 from reenact.perception.tracking import TrackReport
 from reenact.pipeline import Engine, SourceCache
-from reenact.pipeline.source import prepare_source, turn_quarters, upright_quarters
+from reenact.pipeline.source import bytes_of, prepare_source, turn_quarters, upright_quarters
 from reenact.types import FaceGeometry, Frame, head_angles_rad
 
 
@@ -31,11 +31,25 @@ def test_another_picture_face_or_size_is_another_source(engine: Engine, picture:
     assert sources[2].crop_px == 100
 
 
-def test_the_oldest_source_is_forgotten(engine: Engine, picture: Callable[..., Frame]) -> None:
-    cache = SourceCache(capacity=2)
-    for x in (100, 120, 100, 140, 120):  # 100 was used again, so 140 pushes 120 out
-        cache.get(picture((x, 120, 80)), system=engine.system, tracker=engine.tracker)
-    assert engine.system.encoded == 4
+@pytest.mark.parametrize(("width", "encoded"), [(320, 4), (640, 5)])
+def test_the_cache_is_bounded_by_its_memory(
+    engine: Engine, picture: Callable[..., Frame], width: int, encoded: int
+) -> None:
+    """Two small pictures fit; of larger ones only the last is kept."""
+    given = {"system": engine.system, "tracker": engine.tracker}
+    cache = SourceCache(2 * bytes_of(prepare_source(picture((100, 120, 80)), **given)))
+    engine.system.encoded = 0
+    for x in (100, 120, 100, 140, 120):  # 100 is used again, so that 140 replaces 120
+        cache.get(picture((x, 120, 80), width=width), **given)
+    cache.get(picture((120, 120, 80), width=width), **given)
+    assert engine.system.encoded == encoded
+
+
+def test_bytes_of_a_source_count_every_array_once(engine: Engine, picture: Callable[..., Frame]) -> None:
+    source = prepare_source(picture((160, 120, 80)), system=engine.system, tracker=engine.tracker)
+    assert source.identity.rgb is source.image.rgb
+    geometry = 4 * (478 * 3 + 52 + 9 + 17 + 1)
+    assert bytes_of(source) == 320 * 240 * 3 + source.image.rgb.nbytes + 9 * 4 + geometry
 
 
 def test_messages_name_the_picture(engine: Engine, picture: Callable[..., Frame]) -> None:

@@ -1,13 +1,17 @@
+import inspect
 import pathlib
+import weakref
 from collections.abc import Callable, Sequence
 from fractions import Fraction
+from typing import Any
 
 import numpy as np
 import pytest
 
 from reenact.errors import ConfigError, NoFaceFoundError, OutputError, StoppedError
 from reenact.media import VideoReader
-from reenact.pipeline import Engine, VideoResult, reenact_video
+from reenact.pipeline import Engine, VideoResult, reenact_image, reenact_video
+from reenact.pipeline.paste import PasteBack
 from reenact.types import Frame
 
 Clip = Callable[[Sequence[tuple[int, int, int] | None]], pathlib.Path]
@@ -54,7 +58,7 @@ def test_hold_repeats_the_last_result_and_begins_with_the_source(
     assert np.abs(first.astype(int) - picture(STILL)).mean() < 6
     assert shown[1:] == pytest.approx([128, 158, 158, 158, 128], abs=4)
     assert result.missing == (0, 3, 4)
-    assert "no face in 3 frames (0, 3 to 4); the result before was held" in result.warnings[-1]
+    assert "no face in 3 frames (0, 3 to 4); the last result was held" in result.warnings[-1]
 
 
 def test_skip_leaves_frames_out(engine: Engine, picture: Callable[..., Frame], clip: Clip) -> None:
@@ -110,6 +114,51 @@ def test_without_a_reference_ahead_the_first_face_is_it(
     result = run(engine, picture, clip([None, (180, 120, 80), (190, 120, 80)]), smoothing=False)
     assert engine.system.neutrals == pytest.approx([180], abs=2)
     assert greys(result.path)[1:] == pytest.approx([128, 138], abs=6)
+
+
+@pytest.mark.parametrize("side_by_side", [False, True])
+def test_few_whole_pictures_are_held_at_a_time(
+    engine: Engine, picture: Callable[..., Frame], clip: Clip, monkeypatch: pytest.MonkeyPatch, side_by_side: bool
+) -> None:
+    """Crops are rendered in batches of 8, but pasted into the whole picture one by one."""
+    paste, held, most = PasteBack.__call__, 0, 0
+
+    def counted(self: PasteBack, *crop: np.ndarray) -> Frame:
+        nonlocal held, most
+        result = paste(self, *crop)
+        held += 1
+        most = max(most, held)
+        weakref.finalize(result, forget)
+        return result
+
+    def forget() -> None:
+        nonlocal held
+        held -= 1
+
+    monkeypatch.setattr(PasteBack, "__call__", counted)
+    run(engine, picture, clip([(160, 120, 80)] * 20), side_by_side=side_by_side)
+    assert engine.system.batches == [8, 8, 4]
+    assert most <= 3
+
+
+@pytest.mark.parametrize(
+    ("options", "text"),
+    [
+        ({"mode": "relativ"}, "mode is 'relativ'; choose 'absolute' or 'relative'"),
+        ({"on_missing_face": "stopp"}, "on_missing_face is 'stopp'; choose 'hold' or 'skip' or 'stop'"),
+    ],
+)
+def test_unknown_choices_are_refused(
+    engine: Engine, picture: Callable[..., Frame], clip: Clip, options: dict[str, Any], text: str
+) -> None:
+    """Unwrapped: in tests a type checker stands before the function."""
+    driving = clip([(160, 120, 80)])
+    with pytest.raises(ConfigError, match=text):
+        inspect.unwrap(reenact_video)(picture(STILL), driving, driving.with_name("out.mp4"), system=engine, **options)
+    if "mode" in options:
+        with pytest.raises(ConfigError, match=text):
+            inspect.unwrap(reenact_image)(picture(STILL), picture(STILL), system=engine, **options)
+    assert engine.system.encoded == 0
 
 
 def test_bad_settings_are_refused_before_any_work(engine: Engine, picture: Callable[..., Frame], clip: Clip) -> None:

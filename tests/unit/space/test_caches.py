@@ -39,7 +39,7 @@ def test_source_is_opened_once_for_each_face_framing_and_system(tmp_path: pathli
     opened: list[tuple[Any, ...]] = []
 
     class Session:
-        still = np.zeros((2, 2, 3), np.uint8)
+        nbytes = 12
 
     def open_session(source: pathlib.Path, *, engines: Any, **options: Any) -> Any:
         opened.append((source.name, *options.values()))

@@ -35,6 +35,7 @@ class Session:
     reading = READING
     warnings = ("a.png: one",)
     still = np.zeros((40, 60, 3), np.uint8)
+    nbytes = still.nbytes
 
     def __init__(self) -> None:
         self.asked: list[tuple[FaceEdit, dict[str, Any]]] = []

@@ -1,73 +1,70 @@
-"""Who stands in front: a matte of the person, from the face parser at several scales and the picture's own edges."""
+"""A matte of the person, from the face parser at several scales and the picture's own edges."""
 
 import cv2
 import numpy as np
 import torch
 from jaxtyping import Float, UInt8
 
-from reenact.hub.loading import face_parser
+from reenact.perception.crop import copy_square
 from reenact.perception.parser import PARSER_CLASSES, PARSER_CROP_PX
-from reenact.pipeline.crop import copy_square
 from reenact.types import Frame
 
 Square = tuple[int, int, int]
 """Left, top and side, pixels of a frame."""
 
 _WINDOWS = ((8, 256), (4, 192), (2, 160), (1, PARSER_CROP_PX))
-"""Side over that of the face's square, and pixels at which the parser looks at it: a wide look knows bodies, a close
-one hair. Each finer one is laid over the coarser ones."""
+"""Side of each window over that of the face's square, and side in pixels at which the parser sees it: a wide window
+shows the body, a close one the hair. Finer windows are laid over coarser ones."""
 
 _FADE = 0.15
-"""Width, share of a window, over which it gives way to the coarser one."""
+"""Width, as a share of a window, over which it fades into the coarser one."""
 
 _EDGE = 1 / 96
-"""Reach of the edge filter, share of the face's square."""
+"""Reach of the edge filter, as a share of the face's square."""
 _EDGE_NOISE = 2e-4
 """Variance of brightness up to which the edge filter sees no edge."""
 
 _SURE = 0.95
-"""Share of the person from which on a pixel's colour is the person's alone."""
+"""Share of the person from which on a pixel has the person's colour alone."""
 
 
-def person_matte(frame: Frame, square: Square, device: torch.device) -> Float[np.ndarray, "height width"]:
+def person_matte(frame: Frame, square: Square, parser: torch.nn.Module) -> Float[np.ndarray, "height width"]:
     """Share of the person whose face is in `square`, 0 to 1.
 
     Args:
         frame: the picture.
         square: around the face, as systems cut it.
-        device: where the parser runs.
+        parser: face parser.
     """
     height, width = frame.shape[:2]
     left, top, side = square
     matte = np.zeros((height, width), np.float32)
-    laid = False
-    for times, look_px in _WINDOWS:
+    is_first = True
+    for times, window_px in _WINDOWS:
         window = (left + side // 2 - times * side // 2, top + side // 2 - times * side // 2, times * side)
         finer = (left - times * side // 4, top - times * side // 4, times * side // 2)
         if times > 1 and _covers(finer, width, height):
             continue
-        found = _look(frame, window, look_px, device)
-        _lay(matte, found, window, fade=laid)
-        laid = True
+        _lay(matte, _person_in(frame, window, window_px, parser), window, fade=not is_first)
+        is_first = False
     return refine(keep_connected(matte, square), frame, reach=max(round(side * _EDGE), 1))
 
 
-def face_square_matte(rgb: UInt8[np.ndarray, "s s 3"], device: torch.device) -> Float[np.ndarray, "s s"]:
+def square_matte(rgb: UInt8[np.ndarray, "s s 3"], parser: torch.nn.Module) -> Float[np.ndarray, "s s"]:
     """The same in the face's square alone."""
     side = len(rgb)
-    found = _look(rgb, (0, 0, side), PARSER_CROP_PX, device)
+    found = _person_in(rgb, (0, 0, side), PARSER_CROP_PX, parser)
     matte = cv2.resize(found, (side, side), interpolation=cv2.INTER_LINEAR)
     return refine(keep_connected(matte, (0, 0, side)), rgb, reach=max(round(side * _EDGE), 1))
 
 
 def keep_connected(matte: Float[np.ndarray, "height width"], square: Square) -> Float[np.ndarray, "height width"]:
-    """Without what does not hang together with the middle of the face's square."""
+    """Without the parts that are not connected to the middle of the face's square."""
     left, top, side = square
     _, labels = cv2.connectedComponents((matte > 0.5).astype(np.uint8))
     rows = slice(max(top + side * 2 // 5, 0), max(top + side * 3 // 5, 0))
     columns = slice(max(left + side * 2 // 5, 0), max(left + side * 3 // 5, 0))
-    wanted = np.setdiff1d(np.unique(labels[rows, columns]), [0])
-    kept = np.isin(labels, wanted).astype(np.uint8)
+    kept = np.isin(labels, np.setdiff1d(np.unique(labels[rows, columns]), [0])).astype(np.uint8)
     reach = max(side // 32, 1)
     return matte * cv2.dilate(kept, np.ones((2 * reach + 1, 2 * reach + 1), np.uint8))
 
@@ -88,7 +85,7 @@ def refine(matte: Float[np.ndarray, "height width"], frame: Frame, *, reach: int
 
 
 def own_colours(frame: Frame, matte: Float[np.ndarray, "height width"], reach: int) -> Float[np.ndarray, "h w 3"]:
-    """The picture with its background's colour taken out of the person's edge, 0 to 255."""
+    """The picture with the background's colour removed from the person's edge, 0 to 255."""
     sure = (matte > _SURE).astype(np.float32)
     size = (4 * reach + 1, 4 * reach + 1)
     near = cv2.blur(sure, size)
@@ -98,12 +95,13 @@ def own_colours(frame: Frame, matte: Float[np.ndarray, "height width"], reach: i
     return colours * (1 - share) + inner * share
 
 
-def _look(frame: Frame, window: Square, look_px: int, device: torch.device) -> Float[np.ndarray, "n n"]:
-    left, top, side = window
-    small = cv2.resize(copy_square(frame, left, top, side), (look_px, look_px), interpolation=cv2.INTER_AREA)
-    rgb = torch.from_numpy(small).permute(2, 0, 1)[None].to(device).float() / 255
-    with torch.inference_mode():
-        shares = torch.softmax(face_parser(device)(rgb), 1)[0]
+@torch.inference_mode()
+def _person_in(frame: Frame, window: Square, window_px: int, parser: torch.nn.Module) -> Float[np.ndarray, "n n"]:
+    """Share of the person in a window of the frame that the parser sees at `window_px`."""
+    square = cv2.resize(copy_square(frame, *window), (window_px, window_px), interpolation=cv2.INTER_AREA)
+    device = next(parser.parameters()).device
+    rgb = torch.from_numpy(square).permute(2, 0, 1)[None].to(device).float() / 255
+    shares = torch.softmax(parser(rgb), 1)[0]
     return 1 - shares[PARSER_CLASSES.index("background")].cpu().numpy()
 
 
