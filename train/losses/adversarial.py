@@ -74,30 +74,6 @@ def logits_of(scales: Scales) -> list[Tensor]:
     return [features[-1] for features in scales]
 
 
-def hinge_discriminator_loss(real: Sequence[Tensor], fake: Sequence[Tensor]) -> Tensor:
-    """mean(relu(1 - D(real))) + mean(relu(1 + D(fake))) (Lim and Ye, 2017): 0 beyond the margins, 2 where D is 0."""
-    return _mean([functional.relu(1 - logits.float()).mean() for logits in real]) + _mean(
-        [functional.relu(1 + logits.float()).mean() for logits in fake]
-    )
-
-
-def hinge_generator_loss(fake: Sequence[Tensor]) -> Tensor:
-    """-mean(D(fake)); negative once the discriminator is fooled."""
-    return _mean([-logits.float().mean() for logits in fake])
-
-
-def log_discriminator_loss(real: Sequence[Tensor], fake: Sequence[Tensor]) -> Tensor:
-    """-mean(log D(real)) - mean(log(1 - D(fake))) with D the sigmoid of the logits (Goodfellow et al., 2014)."""
-    return _mean([functional.softplus(-logits.float()).mean() for logits in real]) + _mean(
-        [functional.softplus(logits.float()).mean() for logits in fake]
-    )
-
-
-def log_generator_loss(fake: Sequence[Tensor]) -> Tensor:
-    """-mean(log D(fake)): the non-saturating form (Goodfellow et al., 2014)."""
-    return _mean([functional.softplus(-logits.float()).mean() for logits in fake])
-
-
 def feature_matching_loss(real: Scales, fake: Scales) -> Tensor:
     """Mean L1 between the features of real and generated pictures, logits left out; `real` gets no gradient."""
     terms = [
@@ -109,12 +85,23 @@ def feature_matching_loss(real: Scales, fake: Scales) -> Tensor:
 
 
 class Game(NamedTuple):
-    """An adversarial loss."""
+    """An adversarial loss: three functions of logits, each averaged over scales and patches."""
 
-    generator: Callable[[Sequence[Tensor]], Tensor]
-    """Loss of the generator, of the logits of its pictures."""
-    discriminator: Callable[[Sequence[Tensor], Sequence[Tensor]], Tensor]
-    """Loss of the discriminator, of the logits of real and generated pictures."""
+    on_real: Callable[[Tensor], Tensor]
+    """What the discriminator minimises on real pictures,"""
+    on_fake: Callable[[Tensor], Tensor]
+    """and on generated ones."""
+    on_own: Callable[[Tensor], Tensor]
+    """What the generator minimises on its own pictures."""
+
+    def generator(self, fake: Sequence[Tensor]) -> Tensor:
+        """Loss of the generator, of the logits of its pictures."""
+        return _mean([self.on_own(logits.float()).mean() for logits in fake])
+
+    def discriminator(self, real: Sequence[Tensor], fake: Sequence[Tensor]) -> Tensor:
+        """Loss of the discriminator."""
+        of_real = _mean([self.on_real(logits.float()).mean() for logits in real])
+        return of_real + _mean([self.on_fake(logits.float()).mean() for logits in fake])
 
     def teach(self, critic: nn.Module, fake: Tensor, real: Tensor, *, adversarial: float, matching: float) -> Losses:
         """Weighted losses of the generator.
@@ -144,8 +131,10 @@ class Game(NamedTuple):
         return {"critic": self.discriminator(real, fake)}
 
 
-HINGE = Game(hinge_generator_loss, hinge_discriminator_loss)
-LOG = Game(log_generator_loss, log_discriminator_loss)
+HINGE = Game(lambda x: functional.relu(1 - x), lambda x: functional.relu(1 + x), lambda x: -x)
+"""Lim and Ye, 2017: 0 for a discriminator beyond the margins, 2 where it says 0."""
+LOG = Game(lambda x: functional.softplus(-x), functional.softplus, lambda x: functional.softplus(-x))
+"""Goodfellow et al., 2014, with D the sigmoid of the logits; the generator minimises the non-saturating -log D(fake)."""
 
 
 def _mean(terms: list[Tensor]) -> Tensor:

@@ -1,13 +1,14 @@
-"""A set of rendered pictures beside a split: its faces turned in depth, so that networks see heads in profile.
+"""A set of rendered pictures of a split: its faces turned in depth, so that networks see heads in profile.
 
-The yaws are those of `YawBalance` without real pictures. Labels turn along: mesh and parsing with the head, rotation by
-the same yaw as labels count it; blendshapes, person and embedding stay those of the photo.
+Labels turn too: mesh and parsing with the head, the rotation by the same yaw as labels count it. Blendshapes, person
+and embedding stay those of the photo.
 """
 
 import dataclasses
 import functools
 import json
 import pathlib
+from typing import NamedTuple
 
 import numpy as np
 
@@ -16,7 +17,6 @@ from train.data.cache import digest
 from train.data.face_table import FaceTable
 from train.data.faces import FaceData, keep_decoded
 from train.profiling.turn import about_vertical, build_head, fitted_yaw_deg, turn_head
-from train.profiling.yaw_balance import YawBalance, YawBalanceConfig, YawDraws
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -24,19 +24,30 @@ class ProfiledSetConfig:
     """How many pictures, and turned how far."""
 
     pictures: int = 8000
-    """At most; 0.2 MB and some 0.06 s each."""
+    """At most; 0.2 MB and about 0.06 s each."""
     per_photo: int = 3
-    """Pictures for each photo that can be turned, where that is fewer."""
+    """Pictures for each photo that can be turned, if that is fewer."""
     bins_deg: tuple[tuple[float, float], ...] = ((0.0, 30.0), (30.0, 45.0), (45.0, 60.0), (60.0, 75.0), (75.0, 90.0))
-    """Of |yaw|, equally often. The first keeps a rendered picture from meaning a turned one."""
+    """Bins of |yaw| with the same number of pictures. The first one keeps rendering from always meaning a turn."""
+    straight_deg: float = 20.0
+    """Largest |yaw| of a photo that is turned: one that looks ahead shows both halves of the face."""
     seed: int = 0
     """Of the draw."""
+
+
+class Turns(NamedTuple):
+    """Photos to be turned."""
+
+    rows: np.ndarray
+    """(n,) rows of the split."""
+    yaw_deg: np.ndarray
+    """(n,) yaw of the results, by the labels."""
 
 
 def make_profiled_set(
     data: FaceData, cache: pathlib.Path, name: str, config: ProfiledSetConfig | None = None
 ) -> FaceData | None:
-    """Render the set, or find it in `cache`; None if no picture of `data` can be turned, for lack of a parsing.
+    """Render the set, or find it in `cache`; None if no photo can be turned, for lack of a parsing.
 
     Args:
         data: the split.
@@ -45,24 +56,37 @@ def make_profiled_set(
         config: the defaults if None.
     """
     config = ProfiledSetConfig() if config is None else config
-    balance_config = YawBalanceConfig(bins_deg=config.bins_deg, real_share=0.0)
-    if not (np.asarray(data.has_parsing, bool) & (np.abs(data.yaw_deg) <= balance_config.straight_deg)).any():
+    turns = draw_turns(data, config)
+    if not len(turns.rows):
         return None
-    balance = YawBalance(data, balance_config)
-    count = min(config.pictures, config.per_photo * len(balance.straight))
-    draws = balance.draw(np.random.default_rng([config.seed, count, 91]), count)
     key = digest([json.dumps(dataclasses.asdict(config)), data.content_key])
-    return keep_decoded(cache, f"profiled-{name}", key, functools.partial(render_draws, data, draws))
+    return keep_decoded(cache, f"profiled-{name}", key, functools.partial(render_turns, data, turns))
 
 
-def render_draws(data: FaceData, draws: YawDraws, rgb_path: pathlib.Path | None = None) -> FaceTable:
-    """Every picture of a draw, called ``photo@yaw``; those of one photo follow each other."""
-    model, table = load_morphable(), FaceTable(len(draws.rows), rgb_path)
-    order = np.argsort(draws.rows, kind="stable")
-    for row, places in zip(*_groups(draws.rows[order], order), strict=True):
+def draw_turns(data: FaceData, config: ProfiledSetConfig) -> Turns:
+    """Bins equally often (to one picture) in random order; people alike, however many photos they have."""
+    straight = np.flatnonzero(np.asarray(data.has_parsing, bool) & (np.abs(data.yaw_deg) <= config.straight_deg))
+    count = min(config.pictures, config.per_photo * len(straight))
+    rng = np.random.default_rng([config.seed, count, 91])
+    people = np.unique(data.person[straight])
+    rows, yaw_deg = np.empty(count, np.int64), np.empty(count)
+    bins = rng.permutation((np.arange(count) + rng.integers(len(config.bins_deg))) % len(config.bins_deg))
+    for i, k in enumerate(bins):
+        own = straight[data.person[straight] == people[rng.integers(len(people))]]
+        rows[i] = own[rng.integers(len(own))]
+        side = np.sign(data.yaw_deg[rows[i]]) or 1.0  # the half of the face that the photo shows more of
+        yaw_deg[i] = side * rng.uniform(*config.bins_deg[k])
+    return Turns(rows, yaw_deg)
+
+
+def render_turns(data: FaceData, turns: Turns, rgb_path: pathlib.Path | None = None) -> FaceTable:
+    """The pictures, called ``photo@yaw``; those of one photo follow each other."""
+    model, table = load_morphable(), FaceTable(len(turns.rows), rgb_path)
+    order = np.argsort(turns.rows, kind="stable")
+    for row, places in zip(*_groups(turns.rows[order], order), strict=True):
         parsing = np.array(data.parsing[row])
         head = build_head(model, np.array(data.rgb[row]), np.array(data.mesh_px[row]), parsing)
-        for yaw_deg in draws.yaw_deg[places]:
+        for yaw_deg in turns.yaw_deg[places]:
             face = turn_head(head, fitted_yaw_deg(yaw_deg), parsing)
             table.add_face(
                 f"{data.names[row]}@{yaw_deg:.1f}",

@@ -1,7 +1,7 @@
-"""Face profiling: a photo of a face turned in depth, so that profile views exist in any set.
+"""Face profiling: a photo of a face turned in depth, so that any set has profile views.
 
-The head of `reenact/geometry/head.py` turns about the vertical line through the middle of the ears. What the photo
-does not show is marked, so that losses can leave it out. All is a function of the picture, its labels and the yaw.
+The head of `reenact/geometry/head.py` turns about the vertical line through the middle of the ears. What the photo does
+not show is marked, so that losses can leave it out. The result depends on the picture, its labels and the yaw alone.
 """
 
 import dataclasses
@@ -11,11 +11,9 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from reenact.errors import ConfigError
 from reenact.geometry.head import Head, build_head, draw_head, smoothstep
 from reenact.geometry.head_sheets import BACKGROUND, CELL_PX, FACE, HAIR
 from reenact.geometry.morphable import MorphableModel
-from train.data.faces import FaceData
 
 YAW_BINS_DEG = ((0.0, 30.0), (30.0, 60.0), (60.0, 90.0))
 """Bins of the large-pose protocol; `draw_yaw_deg` fills them evenly."""
@@ -24,9 +22,9 @@ _BACK = 1
 """Of `Head.sheet`."""
 
 _FITTED_DEG = (0.0, 9.6, 21.6, 40.7, 53.7, 66.7, 90.0)
-"""Yaws that the fitted mesh has on average,"""
+"""Mean yaws of the fitted mesh"""
 _LABELLED_DEG = (0.0, 8.3, 20.0, 36.8, 50.7, 66.4, 90.0)
-"""where MediaPipe's matrix, the label, says these: means over training pictures (`benchmarks/profiles.py`)."""
+"""of training pictures that have these yaws in MediaPipe's matrix, the label (`benchmarks/profiles.py`)."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -38,11 +36,11 @@ class ProfiledFace:
     mesh_px: np.ndarray
     """(478, 3) float32 in the pixels of `rgb`: the photo's mesh, turned rigidly."""
     visible: np.ndarray
-    """(s, s) float32, 1 where the photo shows what is seen here, 0 where it was made up."""
+    """(s, s) float32, 1 where the photo shows this place, 0 where it was made up."""
     yaw_deg: float
     """Of the turned head."""
     parsing: np.ndarray
-    """(s / 2, s / 2) uint8 classes, turned likewise; the ground loses its head."""
+    """(s / 2, s / 2) uint8 classes of the result."""
 
 
 def turn_mesh(
@@ -62,12 +60,12 @@ def turn_mesh(
 
 
 def labelled_yaw_deg(fitted_deg: float) -> float:
-    """What labels call a yaw of the fitted mesh."""
+    """The label's yaw for a yaw of the fitted mesh."""
     return float(np.copysign(np.interp(abs(fitted_deg), _FITTED_DEG, _LABELLED_DEG), fitted_deg))
 
 
 def fitted_yaw_deg(labelled_deg: float) -> float:
-    """The yaw of the fitted mesh where labels say `labelled_deg`."""
+    """The fitted mesh's yaw for a yaw of the label."""
     return float(np.copysign(np.interp(abs(labelled_deg), _LABELLED_DEG, _FITTED_DEG), labelled_deg))
 
 
@@ -83,7 +81,7 @@ def turn_head(head: Head, yaw_deg: float, parsing: np.ndarray | None = None) -> 
     Args:
         head: of `build_head`.
         yaw_deg: of the result.
-        parsing: the photo's; without it that of the result is all background.
+        parsing: the photo's; without it the result's is all background.
     """
     side, turn_deg = len(head.rgb), yaw_deg - head.yaw_deg
     turn = torch.tensor([np.radians(turn_deg)], dtype=torch.float32)
@@ -116,27 +114,8 @@ def profile_face(
     return turn_head(build_head(model, rgb, mesh_px, parsing), yaw_deg, parsing)
 
 
-def profile_row(model: MorphableModel, data: FaceData, row: int, seed: int) -> ProfiledFace:
-    """A row of a split at a yaw that `seed` and the row decide, on the side to which its head is turned already.
-
-    Raises:
-        ConfigError: the row has no parsing, without which head and ground cannot be told apart.
-    """
-    if not data.has_parsing[row]:
-        raise ConfigError(f"row {row} ({data.names[row]}) has no parsing; take one of those where has_parsing is set")
-    rgb, mesh_px, parsing = (np.array(array[row]) for array in (data.rgb, data.mesh_px, data.parsing))
-    yaw_deg = draw_yaw_deg(np.random.default_rng([seed, row]), towards=float(data.yaw_deg[row]))
-    return profile_face(model, rgb, mesh_px, parsing, yaw_deg)
-
-
-def draw_yaw_deg(rng: np.random.Generator, towards: float = 0.0) -> float:
-    """A yaw, every bin of `YAW_BINS_DEG` equally often.
-
-    Args:
-        rng: decides.
-        towards: sign of the side to draw from, the side of the photo's own yaw for one that is turned already; 0 for
-            either.
-    """
+def draw_yaw_deg(rng: np.random.Generator) -> float:
+    """A yaw to either side, every bin of `YAW_BINS_DEG` equally often."""
     low, high = YAW_BINS_DEG[int(rng.integers(len(YAW_BINS_DEG)))]
-    side = np.sign(towards) if towards else (1.0 if rng.random() < 0.5 else -1.0)
+    side = 1.0 if rng.random() < 0.5 else -1.0
     return float(side * rng.uniform(low, high))

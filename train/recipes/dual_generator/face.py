@@ -16,7 +16,7 @@ from reenact.systems.dual_generator.config import PRESETS, DualGeneratorConfig
 from reenact.systems.dual_generator.networks import FaceGenerator
 from train.data.faces import FaceData
 from train.evaluate.metrics import csim, l1, ssim
-from train.losses.adversarial import LOG, log_generator_loss
+from train.losses.adversarial import LOG
 from train.losses.dual_generator import (
     FaceCritic,
     attribute_loss,
@@ -166,9 +166,9 @@ class FaceTask(PairTask):
         if critic is None:
             return losses
         face, shape = critic((rgb, drawn_map))
-        losses["adversarial"] = log_generator_loss([face])
+        losses["adversarial"] = LOG.generator([face])
         if shape is not None:
-            losses["adversarial_shape"] = log_generator_loss([shape])
+            losses["adversarial_shape"] = LOG.generator([shape])
         return losses
 
     def compute_critic_losses(self, outputs: DrawnTarget, batch: Batch, critic: nn.Module) -> Losses:

@@ -13,10 +13,6 @@ from train.losses.adversarial import (
     LOG,
     MultiScaleDiscriminator,
     feature_matching_loss,
-    hinge_discriminator_loss,
-    hinge_generator_loss,
-    log_discriminator_loss,
-    log_generator_loss,
     logits_of,
 )
 from train.losses.perceptual import IdentityFeatures, Vgg19Features, perceptual_loss
@@ -33,11 +29,11 @@ from train.losses.reconstruction import (
 
 def test_adversarial_losses_of_known_logits():
     two, minus_two, none = ([torch.full((1, 1, 2, 2), value)] for value in (2.0, -2.0, 0.0))
-    assert hinge_discriminator_loss(two, minus_two).item() == 0
-    assert hinge_discriminator_loss(none, none).item() == 2
-    assert hinge_generator_loss(two).item() == -2
-    assert log_discriminator_loss(none, none).item() == pytest.approx(2 * np.log(2))
-    assert log_generator_loss(two).item() == pytest.approx(np.log1p(np.exp(-2)))
+    assert HINGE.discriminator(two, minus_two).item() == 0
+    assert HINGE.discriminator(none, none).item() == 2
+    assert HINGE.generator(two).item() == -2
+    assert LOG.discriminator(none, none).item() == pytest.approx(2 * np.log(2))
+    assert LOG.generator(two).item() == pytest.approx(np.log1p(np.exp(-2)))
 
 
 @pytest.mark.parametrize("norm", ["instance", "spectral", "none"])

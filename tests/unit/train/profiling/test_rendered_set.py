@@ -8,15 +8,14 @@ import pytest
 import torch
 
 from reenact.geometry.morphable import load_morphable
-from reenact.geometry.rasterise import rasterise
-from reenact.perception.detector import DetectorConfig, DetectorNetwork
-from reenact.perception.tracker import TrackerConfig
+from reenact.perception.detector import DetectorNetwork
 from reenact.types import head_angles_rad
-from tests.synthetic import face_set
+from tests.synthetic import face_set, with_parsing
+from tests.unit.train.evaluate.made_up import set_of
+from tests.unit.train.recipes.tiny_tasks import DETECTOR, TRACKER
 from train.data.faces import FaceData
-from train.profiling.rendered_set import ProfiledSetConfig, make_profiled_set, render_draws
+from train.profiling.rendered_set import ProfiledSetConfig, Turns, draw_turns, make_profiled_set, render_turns
 from train.profiling.turn import fitted_yaw_deg, labelled_yaw_deg
-from train.profiling.yaw_balance import YawDraws
 from train.recipes.perception import detector, tracker
 
 CONFIG = ProfiledSetConfig(pictures=10, per_photo=4)
@@ -25,10 +24,7 @@ CONFIG = ProfiledSetConfig(pictures=10, per_photo=4)
 @pytest.fixture(scope="module")
 def data() -> FaceData:
     """Eight painted people of whom some look ahead, the face alone parsed."""
-    model = load_morphable()
-    data = face_set(model, np.random.default_rng(2), clips=1, frames=2, stills=6)
-    covered = rasterise(torch.from_numpy(data.mesh_px) / 2, model.triangles, 128, 128).covered.numpy()
-    return dataclasses.replace(data, parsing=covered.astype(np.uint8))
+    return with_parsing(face_set(load_morphable(), np.random.default_rng(2), clips=1, frames=2, stills=6))
 
 
 @pytest.fixture(scope="module")
@@ -79,11 +75,21 @@ def test_a_set_is_rendered_once_and_a_function_of_data_and_seed(data: FaceData, 
 
 def test_a_picture_is_the_same_whatever_else_is_drawn(data: FaceData) -> None:
     rows, yaws = np.array([3, 4, 3]), np.array([70.0, -40.0, 20.0])
-    draws = YawDraws(rows=rows, yaw_deg=yaws, profiled=np.ones(3, bool))
-    both = render_draws(data, draws)
-    alone = render_draws(data, YawDraws(rows=rows[:1], yaw_deg=yaws[:1], profiled=np.ones(1, bool)))
+    both, alone = render_turns(data, Turns(rows, yaws)), render_turns(data, Turns(rows[:1], yaws[:1]))
     assert both.names == ["3@70.0", "3@20.0", "4@-40.0"]
     assert np.array_equal(both.rgb[0], alone.rgb[0])
+
+
+def test_straight_photos_with_a_parsing_are_turned_away_from_their_hidden_side() -> None:
+    data = set_of([0.0, 2.0, -4.0, 8.0] * 10, stills=[12.0, 35.0, -40.0, -75.0])
+    data = dataclasses.replace(data, has_parsing=np.arange(len(data)) % 2 == 0)
+    turns = draw_turns(data, ProfiledSetConfig())
+    assert (turns.rows % 2 == 0).all()
+    own = data.yaw_deg[turns.rows]
+    assert np.abs(own).max() <= 20
+    assert (np.sign(turns.yaw_deg) == np.sign(own))[np.abs(own) > 1].all()
+    of_the_still = turns.rows == 40
+    assert 0.3 < of_the_still.mean() < 0.7, "people count alike, with one photo or twenty"
 
 
 def test_without_a_parsing_there_is_no_set(data: FaceData, tmp_path: pathlib.Path) -> None:
@@ -93,8 +99,8 @@ def test_without_a_parsing_there_is_no_set(data: FaceData, tmp_path: pathlib.Pat
 
 
 def test_the_tracker_learns_from_both_and_names_them(data: FaceData, rendered: FaceData) -> None:
-    config, sizes = tracker.TrackerTaskConfig(profiled_share=0.5), TrackerConfig(widths=(4, 8, 8, 8, 8), code=16)
-    task = tracker.TrackerTask(data, data, sizes, config, (rendered, rendered))
+    config = tracker.TrackerTaskConfig(profiled_share=0.5)
+    task = tracker.TrackerTask(data, data, TRACKER, config, (rendered, rendered))
     batch = task.sample_batch(np.random.default_rng(0), 40, torch.device("cpu"))
     names = list(batch["names"])
     turned = np.array(["@" in name for name in names])
@@ -108,13 +114,12 @@ def test_the_tracker_learns_from_both_and_names_them(data: FaceData, rendered: F
 
 
 def test_the_detector_is_shown_scenes_of_both(data: FaceData, rendered: FaceData) -> None:
-    sizes = DetectorConfig(stem=(4, 8), widths=(8, 16, 16), blocks=(1, 1, 1), neck=8)
     config = detector.DetectorTaskConfig(side=96, val_scenes=1, profiled_share=0.5)
-    task = detector.DetectorTask(data, data, sizes, config, (rendered, rendered))
+    task = detector.DetectorTask(data, data, DETECTOR, config, (rendered, rendered))
     batch = task.sample_batch(np.random.default_rng(0), 24, torch.device("cpu"))
     scenes = [name for name in batch["names"] if name]
     turned = np.array(["@" in name for name in scenes])
     assert 0.2 < turned.mean() < 0.8
-    figures = detector.recall_on_profiled(detector.Detector(DetectorNetwork(sizes)), rendered)
+    figures = detector.recall_on_profiled(detector.Detector(DetectorNetwork(DETECTOR)), rendered)
     assert figures["profiled_75_90_count"] == 2
     assert 0 <= figures["profiled_75_90_recall"] <= 1

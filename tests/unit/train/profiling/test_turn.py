@@ -1,46 +1,19 @@
 """Face profiling, on made-up heads: a painted mesh with a cap of hair on a plain ground."""
 
-import dataclasses
+import hashlib
 
+import cv2
 import numpy as np
 import pytest
 import torch
 
-from reenact.errors import ConfigError
-from reenact.geometry.head_sheets import BACKGROUND, FACE, HAIR, SKIN
-from reenact.geometry.morphable import MorphableModel, load_morphable
-from reenact.geometry.rasterise import rasterise
+from reenact.geometry.morphable import MorphableModel
 from reenact.types import head_angles_rad
-from tests.synthetic import face_set, paint, pose_of, rotation_of
-from train.profiling.turn import build_head, draw_yaw_deg, profile_face, profile_row, turn_head, turn_mesh
-
-SIDE = 128
-Photo = tuple[np.ndarray, np.ndarray, np.ndarray]
-
-
-@pytest.fixture(scope="module")
-def model() -> MorphableModel:
-    return load_morphable()
-
-
-def photo(model: MorphableModel, yaw_deg: float) -> Photo:
-    """Picture, mesh and parsing: the model's mean face under a dark disc of hair, on grey, above a neck."""
-    pose = pose_of([rotation_of(0, yaw_deg, 0)], scale=34, centre=(64, 68))
-    mesh = pose.apply(model.mean[None])
-    face = (paint(model, mesh, SIDE)[0].permute(1, 2, 0).numpy() * 255).astype(np.uint8)
-    y, x = np.mgrid[:SIDE, :SIDE] + 0.5
-    middle = mesh[0, :, 0].mean().item()
-    hair = (np.hypot(x - middle, y - 58) < 44) & (y < 72)
-    neck = (np.abs(x - middle) < 14) & (y > 72)
-    on_mesh = paint(model, mesh, SIDE)[0].numpy() != paint(model, mesh + 1000, SIDE)[0].numpy()
-    on_mesh = on_mesh.any(0)
-    rgb = np.full((SIDE, SIDE, 3), (90, 130, 160), np.uint8)
-    rgb[neck] = (200, 150, 130)
-    rgb[hair] = (40, 25, 20)
-    rgb[on_mesh] = face[on_mesh]
-    parsing = np.full((SIDE, SIDE), BACKGROUND, np.uint8)
-    parsing[neck], parsing[hair], parsing[on_mesh] = SKIN, HAIR, FACE
-    return rgb, mesh[0].numpy(), parsing[::2, ::2]
+from tests.synthetic import painted_photo as photo
+from train.data.faces import FaceData
+from train.evaluate.pairs import Pair, PairSet
+from train.evaluate.profiled_faces import render_faces
+from train.profiling.turn import ProfiledFace, build_head, draw_yaw_deg, profile_face, turn_head, turn_mesh
 
 
 def yaw_deg(model: MorphableModel, mesh_px: np.ndarray) -> float:
@@ -70,10 +43,39 @@ def test_the_mesh_reaches_the_wanted_yaw_and_nothing_else_changes(model: Morphab
     assert np.allclose(after[:, 1], before[:, 1], atol=1e-4)
 
 
-def test_the_same_photo_and_yaw_give_the_same_picture(model: MorphableModel):
-    first, second = (profile_face(model, *photo(model, 5.0), 50.0) for _ in range(2))
-    assert np.array_equal(first.rgb, second.rgb)
-    assert np.array_equal(first.visible, second.visible)
+def digest(face: ProfiledFace) -> str:
+    parts = (face.rgb, face.mesh_px, face.visible, face.parsing, np.float64(face.yaw_deg))
+    return hashlib.sha256(b"".join(np.ascontiguousarray(part).tobytes() for part in parts)).hexdigest()
+
+
+def test_a_picture_is_the_same_to_the_last_byte_whatever_else_is_computed(model: MorphableModel):
+    given = photo(model, 5.0)
+    before = [part.tobytes() for part in given]
+    found, threads = [], (torch.get_num_threads(), cv2.getNumThreads())
+    try:
+        for count in (1, 2):
+            torch.set_num_threads(count)
+            cv2.setNumThreads(count)
+            found.append([digest(profile_face(model, *given, yaw)) for yaw in (50.0, -80.0)])
+            torch.manual_seed(count)
+    finally:
+        torch.set_num_threads(threads[0])
+        cv2.setNumThreads(threads[1])
+    assert found[0] == found[1]
+    assert found[0][0] != found[0][1]
+    assert [part.tobytes() for part in given] == before, "the photo is left as it is"
+
+
+def test_pictures_of_an_evaluation_do_not_depend_on_each_other(model: MorphableModel, faces: FaceData) -> None:
+    names = ("5@+75.0", "6@-62.5", "5@-30.0")
+    pairs = tuple(Pair(source="7", target=name, direction="cross") for name in names)
+    together = render_faces(faces, PairSet(protocol="large-pose", split="val", seed=0, pairs=pairs), model)
+    alone = Pair(source=names[2], target=names[0], direction="cross")
+    again = render_faces(faces, PairSet(protocol="large-pose", split="val", seed=9, pairs=(alone,)), model)
+    for name in (names[0], names[2]):
+        i, k = together.names.index(name), again.names.index(name)
+        for part in ("rgb", "mesh_px", "shown", "seen"):
+            assert np.array_equal(getattr(together, part)[i], getattr(again, part)[k])
 
 
 def test_what_the_photo_hides_is_marked(model: MorphableModel):
@@ -101,18 +103,6 @@ def test_the_face_moves_as_its_mesh_does(model: MorphableModel):
     assert np.abs(turned.rgb[at[:, 1], at[:, 0]] - before).mean() < 14
 
 
-def test_rows_of_a_set_follow_the_seed(model: MorphableModel):
-    data = face_set(model, np.random.default_rng(0), clips=0, frames=1, stills=2)
-    covered = rasterise(torch.from_numpy(data.mesh_px) / 2, model.triangles, 128, 128).covered.numpy()
-    data = dataclasses.replace(data, parsing=covered.astype(np.uint8), has_parsing=np.array([True, False]))
-    first, again, other = (profile_row(model, data, 0, seed) for seed in (4, 4, 5))
-    assert np.array_equal(first.rgb, again.rgb)
-    assert first.yaw_deg == again.yaw_deg != other.yaw_deg
-    assert np.sign(first.yaw_deg) == np.sign(data.yaw_deg[0])
-    with pytest.raises(ConfigError, match="has no parsing"):
-        profile_row(model, data, 1, 4)
-
-
 def test_turning_there_and_back_is_no_turn():
     mesh = torch.randn(2, 478, 3, generator=torch.Generator().manual_seed(0))
     turn, pivot = torch.tensor([0.7, -1.2]), torch.tensor([[0.1, 0.0, -0.5], [0.0, 1.0, 2.0]])
@@ -126,4 +116,3 @@ def test_yaws_fill_the_bins_evenly_and_follow_the_seed():
     assert np.allclose(shares, 1 / 3, atol=0.03)
     assert abs((drawn > 0).mean() - 0.5) < 0.03
     assert draw_yaw_deg(np.random.default_rng(7)) == draw_yaw_deg(np.random.default_rng(7))
-    assert all(draw_yaw_deg(rng, towards=-12.0) <= 0 for _ in range(50))
