@@ -134,7 +134,7 @@ class Game(NamedTuple):
 HINGE = Game(lambda x: functional.relu(1 - x), lambda x: functional.relu(1 + x), lambda x: -x)
 """Lim and Ye, 2017: 0 for a discriminator beyond the margins, 2 where it says 0."""
 LOG = Game(lambda x: functional.softplus(-x), functional.softplus, lambda x: functional.softplus(-x))
-"""Goodfellow et al., 2014, with D the sigmoid of the logits; the generator minimises the non-saturating -log D(fake)."""
+"""Goodfellow et al., 2014, D being the sigmoid of the logits; the generator minimises the non-saturating -log D."""
 
 
 def _mean(terms: list[Tensor]) -> Tensor:
