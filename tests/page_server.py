@@ -1,12 +1,18 @@
-"""The page, served inside the test's own process."""
+"""The page, served by the test's own process or by a program that it starts."""
 
 import contextlib
 import os
 import pathlib
+import re
+import subprocess
+import sys
+import threading
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
+
+REPOSITORY = pathlib.Path(__file__).resolve().parents[1]
 
 
 @contextlib.contextmanager
@@ -27,6 +33,33 @@ def served_page(folder: pathlib.Path, **options: Any) -> Iterator[str]:
             yield str(page.local_url)
         finally:
             page.close(verbose=False)
+
+
+@contextlib.contextmanager
+def started_page(folder: pathlib.Path, *words: str, environment: dict[str, str] | None = None) -> Iterator[str]:
+    """The address of ``python app.py WORDS``, started in `folder` and stopped at the end of the block."""
+    variables = {key: value for key, value in (environment or os.environ).items() if not key.startswith("GRADIO_SER")}
+    variables |= {"GRADIO_TEMP_DIR": str(folder / "cache"), "PYTHONUNBUFFERED": "1"}
+    command = [sys.executable, str(REPOSITORY / "app.py"), *words]
+    with subprocess.Popen(
+        command, cwd=folder, env=variables, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+    ) as app:
+        assert app.stdout is not None
+        kill = threading.Timer(120, app.kill)
+        kill.start()
+        try:
+            said = ""
+            for line in app.stdout:
+                said += line
+                if found := re.search(r"http://[\w.:]+", line):
+                    break
+            else:
+                pytest.fail(f"app.py ended without serving a page:\n{said}")
+            yield found.group()
+        finally:
+            kill.cancel()
+            app.terminate()
+            app.wait(timeout=30)
 
 
 def left_over(folder: pathlib.Path) -> list[str]:
