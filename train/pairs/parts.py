@@ -111,6 +111,9 @@ class PartSampler:
         onto, own = (parts.crop_part(each, self.part, left=left) for each in (mesh, source_mesh))
         if self.part == "mouth":
             own = parts.align_noses(own, source_mesh, onto, mesh)
+            if noise is not None:  # a still is its own source, distorted: its teeth shall be kept, not its shape
+                distorted = parts.chain(lip_jitter(parts.place(own, source_mesh), noise, zoom=0.2), own)
+                own = torch.where(pair[:, None, None], own, distorted)
         else:  # a still's other eye tells the iris's colour
             own = torch.where(pair[:, None, None], own, parts.crop_part(source_mesh, "eye", left=not left))
         if noise is not None:
@@ -129,7 +132,8 @@ class PartSampler:
             driver = parts.driver_mouth(target, mesh, points, None if noise is None else lip_jitter(points, noise))
             mask, maps = parts.mouth_inputs(points, shown, theirs, driver)
             maps[:, 1:3] *= _chosen(count, driver_share, noise)
-            maps[:, 3:] *= pair[:, None, None, None] * _chosen(count, 0.75, noise)
+            shares = torch.where(pair, 0.75, 0.4)[:, None, None, None]
+            maps[:, 3:] *= shares > (0.5 if noise is None else torch.rand(count, 1, 1, 1, generator=noise))
         else:
             seen, other = (parts.eye_maps(theirs, left=side) for side in (left, not left))
             mask, maps = parts.eye_inputs(points, shown, torch.where(pair[:, None, None, None], seen, other), left=left)
@@ -166,6 +170,9 @@ def change(batch: Batch, part: Part, noise: torch.Generator) -> Batch:
     known = shown.abs().amax((1, 2, 3), keepdim=True) > 0
     shown.copy_(torch.where(known, ((shown + 1) * gain).clamp(0, 2) - 1, shown))
     pictures = {"target": (batch["target"] * gain).clamp(0, 1), "near": (near * gain).clamp(0, 1)}
+    grey = (torch.rand(count, generator=noise) < 0.08)[:, None, None, None]
+    for picture in (*pictures.values(), shown):
+        picture.copy_(torch.where(grey, picture.mean(1, keepdim=True), picture))
     mirrored = (torch.rand(count, generator=noise) < 0.5)[:, None, None, None]
     changed = batch | pictures | {"maps": maps}
     return {name: torch.where(mirrored, value.flip(3), value) for name, value in changed.items()}
@@ -181,11 +188,11 @@ def random_similarity(count: int, size: tuple[int, int], noise: torch.Generator)
     return torch.cat([linear, shift[..., None]], 2)
 
 
-def lip_jitter(points: Tensor, noise: torch.Generator) -> Affine:
+def lip_jitter(points: Tensor, noise: torch.Generator, zoom: float = 0.08) -> Affine:
     """Small affine changes about the middle of the lips: a driver's lips never fit the target's exactly."""
     count = len(points)
     turn = torch.randn(count, generator=noise) * 0.06
-    across, down = (_spread(count, 0.08, noise)[:, 0, 0, 0] for _ in range(2))
+    across, down = (_spread(count, zoom, noise)[:, 0, 0, 0] for _ in range(2))
     linear = torch.stack([torch.stack([across, turn], -1), torch.stack([-turn, down], -1)], 1)
     middle = points[:, list(INNER_LIP_RING)].mean(1)
     shift = middle + torch.randn(count, 2, generator=noise) - (linear @ middle[..., None])[..., 0]
