@@ -23,18 +23,19 @@ import tyro
 
 from benchmarks.speed import REPOSITORY, describe_machine
 from reenact.errors import ReenactError
+from reenact.facs import ACTION_UNITS, FACS_MAXIMUM
 from reenact.geometry.action_units import BLENDSHAPE_NAMES, UNITS, BlendshapeUnit, read_action_units
 from reenact.geometry.landmarks import LANDMARKS_68
 from reenact.geometry.unit_movements import UnitMovements
 from reenact.hub import load_parser, load_tracker
 from reenact.perception.parser import PARSER_CLASSES, PARSER_CROP_PX
 from reenact.perception.tracking import Tracker
-from reenact.pipeline.controls import EditSession, open_edit
-from reenact.pipeline.controls.settings import FACS_MAXIMUM, FaceEdit
+from reenact.pipeline.controls.session import EditSession, open_edit
+from reenact.pipeline.controls.settings import FaceEdit
 from reenact.pipeline.engine import load_engine
 from reenact.systems.facegan.motion import FaceMotion
 from reenact.systems.facegan.reenactor import DrivenFace, FaceganIdentity, FaceganReenactor
-from reenact.types import ACTION_UNITS, FaceGeometry, Frame, head_angles_rad
+from reenact.types import FaceGeometry, Frame, head_angles_rad
 from train.data.faces import FaceData, load_faces
 from train.evaluate.encoders import OwnEncoder, aligned_crops
 from train.evaluate.perceptual import sha256_of

@@ -144,8 +144,8 @@ def time_stages(source: pathlib.Path, clip: pathlib.Path, settings: Speed) -> di
 
     from reenact.media import VideoReader, VideoWriter, read_image
     from reenact.perception.video import VideoTracker
-    from reenact.pipeline import load_engine
     from reenact.pipeline.animate import Animator
+    from reenact.pipeline.engine import load_engine
     from reenact.pipeline.video import in_batches
     from reenact.types import FaceGeometry
 

@@ -9,7 +9,8 @@ import tempfile
 import numpy as np
 
 from reenact.media import VideoReader, write_image
-from reenact.pipeline import load_engine, reenact_video
+from reenact.pipeline.engine import load_engine
+from reenact.pipeline.video import reenact_video
 
 HERE = pathlib.Path(__file__).resolve().parent
 PICTURES = HERE.parent / "docs" / "pictures"

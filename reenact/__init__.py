@@ -8,82 +8,61 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from reenact.errors import (
-        CheckpointError,
-        ConfigError,
-        MissingDependencyError,
-        NoFaceFoundError,
-        OutputError,
-        ReenactError,
-        ShapeError,
-        StoppedError,
-        UnsupportedInputError,
-    )
-    from reenact.hub import load, load_tracker
-    from reenact.pipeline import (
-        EditSession,
-        Engine,
-        FaceEdit,
-        FaceReading,
-        ImageResult,
-        VideoResult,
-        edit_image,
-        load_engine,
-        open_edit,
-        reenact_image,
-        reenact_video,
-    )
-    from reenact.types import ACTION_UNITS, CropSpec, FaceGeometry, FaceImage, Frame
-
-__all__ = [
-    "ACTION_UNITS",
-    "CheckpointError",
-    "ConfigError",
-    "CropSpec",
-    "EditSession",
-    "Engine",
-    "FaceEdit",
-    "FaceGeometry",
-    "FaceImage",
-    "FaceReading",
-    "Frame",
-    "ImageResult",
-    "MissingDependencyError",
-    "NoFaceFoundError",
-    "OutputError",
-    "ReenactError",
-    "ShapeError",
-    "StoppedError",
-    "UnsupportedInputError",
-    "VideoResult",
-    "edit_image",
-    "load",
-    "load_engine",
-    "load_tracker",
-    "open_edit",
-    "reenact_image",
-    "reenact_video",
-]
+    from reenact.errors import CheckpointError as CheckpointError
+    from reenact.errors import ConfigError as ConfigError
+    from reenact.errors import MissingDependencyError as MissingDependencyError
+    from reenact.errors import NoFaceFoundError as NoFaceFoundError
+    from reenact.errors import OutputError as OutputError
+    from reenact.errors import ReenactError as ReenactError
+    from reenact.errors import ShapeError as ShapeError
+    from reenact.errors import StoppedError as StoppedError
+    from reenact.errors import UnsupportedInputError as UnsupportedInputError
+    from reenact.facs import ACTION_UNITS as ACTION_UNITS
+    from reenact.hub import load as load
+    from reenact.hub import load_tracker as load_tracker
+    from reenact.pipeline.controls.reading import FaceReading as FaceReading
+    from reenact.pipeline.controls.session import EditSession as EditSession
+    from reenact.pipeline.controls.session import edit_image as edit_image
+    from reenact.pipeline.controls.session import open_edit as open_edit
+    from reenact.pipeline.controls.settings import FaceEdit as FaceEdit
+    from reenact.pipeline.engine import Engine as Engine
+    from reenact.pipeline.engine import load_engine as load_engine
+    from reenact.pipeline.image import reenact_image as reenact_image
+    from reenact.pipeline.results import ImageResult as ImageResult
+    from reenact.pipeline.results import VideoResult as VideoResult
+    from reenact.pipeline.video import reenact_video as reenact_video
+    from reenact.types import CropSpec as CropSpec
+    from reenact.types import FaceGeometry as FaceGeometry
+    from reenact.types import FaceImage as FaceImage
+    from reenact.types import Frame as Frame
 
 __version__ = "0.1.0"
 
-_MODULES = {
-    "reenact.hub": ("load", "load_tracker"),
-    "reenact.pipeline": (
-        *("EditSession", "Engine", "FaceEdit", "FaceReading", "ImageResult", "VideoResult", "edit_image"),
-        *("load_engine", "open_edit", "reenact_image", "reenact_video"),
+_NAMES = {
+    "reenact.errors": (
+        *("CheckpointError", "ConfigError", "MissingDependencyError", "NoFaceFoundError", "OutputError"),
+        *("ReenactError", "ShapeError", "StoppedError", "UnsupportedInputError"),
     ),
-    "reenact.types": ("ACTION_UNITS", "CropSpec", "FaceGeometry", "FaceImage", "Frame"),
+    "reenact.facs": ("ACTION_UNITS",),
+    "reenact.hub": ("load", "load_tracker"),
+    "reenact.pipeline.controls.reading": ("FaceReading",),
+    "reenact.pipeline.controls.session": ("EditSession", "edit_image", "open_edit"),
+    "reenact.pipeline.controls.settings": ("FaceEdit",),
+    "reenact.pipeline.engine": ("Engine", "load_engine"),
+    "reenact.pipeline.image": ("reenact_image",),
+    "reenact.pipeline.results": ("ImageResult", "VideoResult"),
+    "reenact.pipeline.video": ("reenact_video",),
+    "reenact.types": ("CropSpec", "FaceGeometry", "FaceImage", "Frame"),
 }
-_HOME = {name: module for module, names in _MODULES.items() for name in names}
+_MODULES = {name: module for module, names in _NAMES.items() for name in names}
 
 
 def __getattr__(name: str) -> Any:
     """Import a public name on its first use."""
-    if name not in __all__:
+    if name not in _MODULES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(importlib.import_module(_HOME.get(name, "reenact.errors")), name)
+    return getattr(importlib.import_module(_MODULES[name]), name)
 
 
 def __dir__() -> list[str]:
-    return sorted({*globals(), *__all__})
+    return sorted({*globals(), *_MODULES})

@@ -16,9 +16,6 @@ from torch import Tensor
 Frame = UInt8[np.ndarray, "height width 3"]
 """A decoded RGB picture of any size."""
 
-ACTION_UNITS = (1, 2, 4, 5, 6, 7, 9, 10, 12, 14, 15, 17, 20, 23, 25, 26, 45)
-"""FACS numbers of the 17 Action Units, in the order of every `action_units` array."""
-
 
 Rows = TypeVar("Rows", bound="PerFrame")
 
@@ -76,7 +73,7 @@ class FaceGeometry(PerFrame):
     """camera_from_head; x right, y up, z towards the viewer. yaw = atan2(R02, R22), pitch = asin(-R12),
     roll = atan2(R10, R11)."""
     action_units: Float[Tensor, "f 17"]
-    """Intensity of `ACTION_UNITS`, 0 to 1 (FACS 0 to 5)."""
+    """Intensity of `reenact.facs.ACTION_UNITS`, 0 to 1 (FACS 0 to 5)."""
     score: Float[Tensor, "f"]
     """Probability that this is a face, well tracked."""
 

@@ -20,12 +20,12 @@ import tyro
 from jaxtyping import Float
 from torch import Tensor
 
+from reenact.facs import ACTION_UNITS
 from reenact.geometry.action_units import read_action_unit_sides
 from reenact.geometry.landmarks import LANDMARKS_68
 from reenact.geometry.mirror import mesh_mirror
 from reenact.geometry.morphable import MorphableModel, load_morphable
 from reenact.geometry.unit_movements import UNIT_POINTS, mirror_68
-from reenact.types import ACTION_UNITS
 from train.data.faces import FaceData, load_faces
 
 GAINS: dict[int, float] = {

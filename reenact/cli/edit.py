@@ -8,11 +8,14 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 from tyro.conf import UseAppendAction, arg
 
 from reenact.cli.options import Redrawing
-from reenact.cli.output import Bar, clip_line, picture_line, read_seconds, report
+from reenact.cli.output import Bar, clip_line, json_file, picture_line, read_seconds, report
 from reenact.errors import ConfigError, UnsupportedInputError
+from reenact.facs import unit_name
+from reenact.pipeline.controls.presets import PRESETS
+from reenact.pipeline.controls.settings import FaceEdit, checked_angle
 
 if TYPE_CHECKING:
-    from reenact.pipeline import EditSession, FaceEdit
+    from reenact.pipeline.controls.session import EditSession
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -76,20 +79,16 @@ class Edit(Redrawing):
         session = self._open()
         line, warnings = self._draw(session, edit) if seconds is None else self._film(session, edit, seconds)
         if self.save is not None:
-            from reenact.cli.output import json_file
-
             with json_file(self.save, overwrite=self.overwrite) as file:
                 file.write(edit.to_json())
         report(line, warnings)
 
-    def edit(self) -> "FaceEdit":
+    def edit(self) -> FaceEdit:
         """The edit that the options describe: options override a preset, a preset overrides a loaded file.
 
         Raises:
             ConfigError: an unknown name, a value out of range, or relative and absolute at once.
         """
-        from reenact.pipeline import PRESETS, FaceEdit
-
         if self.relative and self.absolute:
             raise ConfigError("--relative and --absolute exclude each other; give one of them.")
         below = FaceEdit() if self.load_settings is None else read_settings(self.load_settings)
@@ -115,6 +114,8 @@ class Edit(Redrawing):
             raise ConfigError("--animate and --turntable exclude each other; give one of them.")
         if self.yaw is not None:
             raise ConfigError("--turntable sets the yaw itself; leave --yaw out, or give --from-yaw and --to-yaw.")
+        for yaw_deg in (self.from_yaw, self.to_yaw):
+            checked_angle("yaw", yaw_deg)
         return read_seconds("--turntable", self.turntable)
 
     def _check_transparency(self, *, clip: bool) -> None:
@@ -126,7 +127,7 @@ class Edit(Redrawing):
             raise ConfigError(f"{self.out}: a JPEG cannot be transparent; write a .png or .webp.")
 
     def _open(self) -> "EditSession":
-        from reenact.pipeline import open_edit
+        from reenact.pipeline.controls.session import open_edit
 
         system, engines = self.system, self.load
         if self.checkpoint is not None:
@@ -142,7 +143,7 @@ class Edit(Redrawing):
             paste_back=self.paste_back,
         )
 
-    def _draw(self, session: "EditSession", edit: "FaceEdit") -> tuple[str, tuple[str, ...]]:
+    def _draw(self, session: "EditSession", edit: FaceEdit) -> tuple[str, tuple[str, ...]]:
         from reenact.media import write_image
         from reenact.pipeline.results import COMMENT
 
@@ -150,7 +151,7 @@ class Edit(Redrawing):
         write_image(self.out, result.rgb, alpha=result.alpha, overwrite=self.overwrite, comment=COMMENT)
         return picture_line(self.out, result), result.warnings
 
-    def _film(self, session: "EditSession", edit: "FaceEdit", seconds: float) -> tuple[str, tuple[str, ...]]:
+    def _film(self, session: "EditSession", edit: FaceEdit, seconds: float) -> tuple[str, tuple[str, ...]]:
         options: dict[str, Any] = {
             "seconds": seconds,
             "fps": self.fps,
@@ -172,8 +173,6 @@ def read_units(texts: Sequence[str]) -> dict[str, float]:
     Raises:
         ConfigError: a malformed text or an unknown unit.
     """
-    from reenact.pipeline.controls.settings import unit_name
-
     units: dict[str, float] = {}
     for text in texts:
         name, _, value = text.partition("=")
@@ -184,15 +183,13 @@ def read_units(texts: Sequence[str]) -> dict[str, float]:
     return units
 
 
-def read_settings(path: pathlib.Path) -> "FaceEdit":
+def read_settings(path: pathlib.Path) -> FaceEdit:
     """An edit from a file.
 
     Raises:
         UnsupportedInputError: the file cannot be read.
         ConfigError: the file holds no valid edit.
     """
-    from reenact.pipeline import FaceEdit
-
     try:
         text = path.read_text(encoding="utf-8")
     except UnicodeDecodeError as error:

@@ -29,7 +29,7 @@ class Image(Driven):
         """Write the picture."""
         self.check()
         from reenact.media import write_image
-        from reenact.pipeline import reenact_image
+        from reenact.pipeline.image import reenact_image
         from reenact.pipeline.results import COMMENT
 
         result = reenact_image(

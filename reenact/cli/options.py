@@ -12,7 +12,7 @@ from tyro.conf import Positional, arg
 from reenact.errors import ConfigError
 
 if TYPE_CHECKING:
-    from reenact.pipeline import Engine
+    from reenact.pipeline.engine import Engine
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -79,7 +79,7 @@ class Redrawing(TrackerOptions, SourceAndOutput):
 
     def load(self, system: str | None) -> "Engine":
         """Load a system and the tracker; None loads the checkpoint's system, or the default."""
-        from reenact.pipeline import load_engine
+        from reenact.pipeline.engine import load_engine
 
         return load_engine(system, checkpoint=self.checkpoint, tracker=self.tracker, device=self.device)
 

@@ -12,7 +12,7 @@ from reenact.errors import ConfigError, Hint, with_hint
 if TYPE_CHECKING:
     from tqdm import tqdm
 
-    from reenact.pipeline import ImageResult, VideoResult
+    from reenact.pipeline.results import ImageResult, VideoResult
 
 HINTS = {
     Hint.OVERWRITE: "--overwrite",

@@ -35,7 +35,7 @@ class Track(TrackerOptions):
         """Write the JSON."""
         self.check()
         from reenact.hub import load_tracker, select_device
-        from reenact.pipeline import write_tracks
+        from reenact.pipeline.track import write_tracks
 
         out, tracker = self._out(), load_tracker(self.tracker, select_device(self.device))
         with Bar() as bar, json_file(out, overwrite=self.overwrite) as file:

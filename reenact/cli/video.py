@@ -47,14 +47,14 @@ class Video(Driven):
             ConfigError: an unknown unit, or an intensity out of range.
         """
         from reenact.cli.edit import read_units
-        from reenact.pipeline.controls import FaceEdit
+        from reenact.pipeline.controls.settings import FaceEdit
 
         return dict(FaceEdit(action_units=read_units(self.au)).action_units)
 
     def run(self) -> None:
         """Write the clip."""
         self.check()
-        from reenact.pipeline import reenact_video
+        from reenact.pipeline.video import reenact_video
 
         with Bar() as bar:
             result = reenact_video(

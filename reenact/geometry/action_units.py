@@ -13,8 +13,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from reenact.facs import ACTION_UNITS
 from reenact.geometry.landmarks import LEFT_EYE_OUTER, RIGHT_EYE_OUTER
-from reenact.types import ACTION_UNITS
 
 BLENDSHAPE_NAMES = (
     *("_neutral", "browDownLeft", "browDownRight", "browInnerUp", "browOuterUpLeft", "browOuterUpRight"),

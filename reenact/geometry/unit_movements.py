@@ -10,11 +10,11 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
+from reenact.facs import ACTION_UNITS
 from reenact.geometry.landmarks import LANDMARKS_68
 from reenact.geometry.mirror import mesh_mirror
 from reenact.geometry.morphable import MorphableModel
 from reenact.geometry.unit_table import UNIT_TABLE
-from reenact.types import ACTION_UNITS
 
 _JAW, _CHIN = tuple(range(3, 14)), tuple(range(6, 11))
 _BROWS, _INNER_BROWS = tuple(range(17, 27)), (20, 21, 22, 23)

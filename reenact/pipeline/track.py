@@ -8,15 +8,15 @@ from typing import Any, Protocol, runtime_checkable
 import numpy as np
 
 from reenact.errors import NoFaceFoundError
+from reenact.facs import ACTION_UNITS, FACS_MAXIMUM
 from reenact.geometry.landmarks import landmarks68_of
 from reenact.media import VideoReader, kind_of, read_image
 from reenact.perception.tracking import Tracker, mesh_box
 from reenact.perception.video import VideoTracker
-from reenact.pipeline.controls.settings import FACS_MAXIMUM
 from reenact.pipeline.progress import Progress, ShouldStop, never, no_progress, stop_checker
 from reenact.pipeline.results import frame_ranges
 from reenact.pipeline.video import damage_warnings, track_clip
-from reenact.types import ACTION_UNITS, FaceGeometry, head_angles_rad
+from reenact.types import FaceGeometry, head_angles_rad
 
 
 @runtime_checkable

@@ -17,7 +17,9 @@ from reenact.space.widgets.runs import Runs
 from reenact.space.widgets.settings import Request, named_edit
 
 if TYPE_CHECKING:
-    from reenact.pipeline import EditSession, FaceEdit, ImageResult, VideoResult
+    from reenact.pipeline.controls.session import EditSession
+    from reenact.pipeline.controls.settings import FaceEdit
+    from reenact.pipeline.results import ImageResult, VideoResult
 
     MakeEdit = Callable[[EditSession], FaceEdit]
 

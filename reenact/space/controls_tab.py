@@ -30,7 +30,8 @@ from reenact.space.widgets.sliders import CONTROLS, VIEWS, sided_units
 
 if TYPE_CHECKING:
     from reenact.media import Picture
-    from reenact.pipeline import EditSession, FaceEdit
+    from reenact.pipeline.controls.session import EditSession
+    from reenact.pipeline.controls.settings import FaceEdit
 
 _SHOWN_EDIT = 1 + len(CONTROLS) + 2 * len(list(sided_units()))
 """Length of `Editor.shown_edit`."""
@@ -56,7 +57,7 @@ class ControlsTab:
             return [gr.skip()] * (7 + _SHOWN_EDIT)
         given = Request.read(inputs)
         with errors_as_messages(given.names):
-            from reenact.pipeline import FaceEdit
+            from reenact.pipeline.controls.settings import FaceEdit
 
             session = self._session(given)
             own = values_of(session.reading)
@@ -92,7 +93,7 @@ class ControlsTab:
         def show(*inputs: Any) -> list[Any]:
             given = Request.read(inputs)
             with errors_as_messages(given.names):
-                from reenact.pipeline import PRESETS
+                from reenact.pipeline.controls.presets import PRESETS
 
                 return self._shown(given, PRESETS[name])
 

@@ -72,7 +72,7 @@ class ImageTab:
         )
         with errors_as_messages(names), result_folder() as folder:
             from reenact.media import write_image
-            from reenact.pipeline import reenact_image
+            from reenact.pipeline.image import reenact_image
 
             clock = Clock()
             chosen = choose_system(

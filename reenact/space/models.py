@@ -11,7 +11,7 @@ from reenact.systems.catalog import CATALOG, find_system, system_for
 from reenact.weights import EMBEDDED, WEIGHTS_NAME, WeightsInfo
 
 if TYPE_CHECKING:
-    from reenact.pipeline import Engine
+    from reenact.pipeline.engine import Engine
 
     Load = Callable[..., Engine]
     """From a system's id, and `checkpoint` for other weights than the embedded ones, to an engine."""
@@ -63,7 +63,7 @@ class Models:
         """Nothing is loaded yet.
 
         Args:
-            load: makes an engine; `reenact.pipeline.load_engine` if None.
+            load: makes an engine; `reenact.pipeline.engine.load_engine` if None.
             weights: the host's, see `read_weights`; the embedded ones for systems that are not named.
             require: whether the host's weights are an error if they cannot be loaded. Otherwise the embedded ones are
                 used, and `notes` says so.
@@ -154,6 +154,6 @@ def _in_full(weights: WeightsInfo) -> str:
 
 
 def _load_engine(system: str, checkpoint: str | None = None) -> "Engine":
-    from reenact.pipeline import load_engine
+    from reenact.pipeline.engine import load_engine
 
     return load_engine(system, checkpoint=checkpoint)

@@ -98,7 +98,7 @@ class VideoTab:
         )
         with self._runs.started(request) as should_stop, errors_as_messages(names), result_folder() as folder:
             progress(0, desc="Getting ready")
-            from reenact.pipeline import reenact_video
+            from reenact.pipeline.video import reenact_video
 
             fps = self._check_clip(driving)
             progress(0, desc="Reading source and clip")

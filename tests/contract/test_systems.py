@@ -8,11 +8,12 @@ import pytest
 import torch
 
 from reenact.errors import ConfigError, ShapeError
+from reenact.facs import ACTION_UNITS
 from reenact.geometry.morphable import load_morphable
 from reenact.hub import load
 from reenact.systems.base import PoseControls, Reenactor, Rendered
 from reenact.systems.catalog import CATALOG
-from reenact.types import ACTION_UNITS, FaceGeometry, FaceImage
+from reenact.types import FaceGeometry, FaceImage
 from tests.contract.systems import SYSTEMS_UNDER_TEST
 from tests.synthetic import face_set, painted_clip
 from train.run.export import as_loaded, write_model

@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 
 from reenact import FaceEdit, NoFaceFoundError, cli, load_engine, open_edit
+from reenact.facs import ACTION_UNITS
 from reenact.media import VideoReader, read_image, write_image
-from reenact.types import ACTION_UNITS
 from tests.e2e.conftest import swayed, write_clip, write_random_facegan, write_untrained_dual_generator
 
 DOCS = pathlib.Path(__file__).resolve().parents[2] / "docs"

@@ -3,7 +3,8 @@
 import dataclasses
 from collections.abc import Sequence
 
-from reenact.pipeline.controls.settings import ANGLES, FaceReading
+from reenact.pipeline.controls.reading import FaceReading
+from reenact.pipeline.controls.settings import ANGLES
 from reenact.systems.catalog import system_for
 
 EDITING, LARGE_POSE = system_for("edit"), system_for("large_pose")

@@ -11,7 +11,7 @@ from reenact.errors import ConfigError
 from reenact.media import VideoWriter, check_output
 from reenact.media.video_writer import VIDEO_SUFFIXES
 from reenact.pipeline.controls.background import Background
-from reenact.pipeline.controls.settings import FaceReading
+from reenact.pipeline.controls.reading import FaceReading
 from reenact.pipeline.progress import Progress, ShouldStop, stop_checker
 from reenact.pipeline.results import COMMENT, VideoResult
 from reenact.types import Frame

@@ -6,11 +6,11 @@ from typing import Any
 import torch
 
 from reenact.errors import ConfigError
-from reenact.pipeline.controls.settings import FACS_MAXIMUM, FaceEdit, split_unit
+from reenact.facs import ACTION_UNITS, FACS_MAXIMUM, split_unit
+from reenact.pipeline.controls.settings import FaceEdit
 from reenact.systems.base import Reenactor
 from reenact.systems.facegan.motion import FaceMotion
 from reenact.systems.facegan.reenactor import FaceganIdentity, FaceganReenactor
-from reenact.types import ACTION_UNITS
 
 MotionChange = Callable[[FaceMotion], FaceMotion]
 

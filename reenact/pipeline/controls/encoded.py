@@ -9,8 +9,8 @@ from jaxtyping import Float
 
 from reenact.perception.crop import placed_square
 from reenact.pipeline.controls.background import Cutout
+from reenact.pipeline.controls.reading import FaceReading
 from reenact.pipeline.controls.rules import is_same
-from reenact.pipeline.controls.settings import FaceReading
 from reenact.pipeline.paste import PasteBack
 from reenact.pipeline.results import to_frames
 from reenact.pipeline.source import Source, bytes_of, upright_quarters

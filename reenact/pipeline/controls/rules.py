@@ -15,15 +15,9 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from reenact.pipeline.controls.settings import (
-    ANGLES,
-    FACS_MAXIMUM,
-    LARGEST_DEG,
-    FaceEdit,
-    FaceReading,
-    split_unit,
-)
-from reenact.types import ACTION_UNITS
+from reenact.facs import ACTION_UNITS, FACS_MAXIMUM, split_unit
+from reenact.pipeline.controls.reading import FaceReading
+from reenact.pipeline.controls.settings import ANGLES, LARGEST_DEG, FaceEdit
 
 _SAME_UNIT, _SAME_ANGLE_DEG = 0.006, 0.06
 """Absolute values this near to the source's own count as the same: they are shown rounded to 0.01 and 0.1."""

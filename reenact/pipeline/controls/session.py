@@ -16,8 +16,9 @@ from reenact.pipeline.controls.background import Background
 from reenact.pipeline.controls.choice import EDITING, LARGE_POSE, Choice, choose_system, large_pose_reason
 from reenact.pipeline.controls.clip import between, check_clip, eased, write_clip
 from reenact.pipeline.controls.encoded import EncodedFace
+from reenact.pipeline.controls.reading import FaceReading
 from reenact.pipeline.controls.rules import is_same, resolve, transfer, with_yaw
-from reenact.pipeline.controls.settings import FaceEdit, FaceReading, checked_angle
+from reenact.pipeline.controls.settings import FaceEdit, checked_angle
 from reenact.pipeline.engine import Engine, load_engine
 from reenact.pipeline.progress import Progress, ShouldStop, never, no_progress
 from reenact.pipeline.results import ImageResult, VideoResult, size_of

@@ -3,38 +3,25 @@
 import dataclasses
 import json
 import math
-import re
 import types
 from collections.abc import Mapping
 from typing import Any, Literal, cast
 
-import torch
-from jaxtyping import Float
-from torch import Tensor
-
 from reenact.errors import ConfigError
-from reenact.systems.base import PoseControls
-from reenact.types import ACTION_UNITS
+from reenact.facs import FACS_MAXIMUM, unit_name
 
 FORMAT_VERSION = 1
 """Newest version of the JSON that can be read."""
 KIND = "reenact-edit"
 
-FACS_MAXIMUM = 5.0
-"""Intensity E of FACS, the strongest; 1 inside the program."""
 LARGEST_DEG = {"yaw": 90.0, "pitch": 45.0, "roll": 45.0}
 """Largest angle to either side."""
 ANGLES = tuple(LARGEST_DEG)
 _LARGEST_IN_FILES_DEG = 90.0
 """Older settings files may hold this much pitch and roll."""
 
-SIDED_UNITS = (2, 12, 14, 15, 45)
-"""Units that people can show on one side of the face."""
-
 EditMode = Literal["relative", "absolute"]
 """relative: values are added to the source's own. absolute: values replace the source's own."""
-
-_UNIT_NAME = re.compile(r"(?:AU)?0*(\d+)([LR]?)", re.IGNORECASE)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -136,64 +123,6 @@ class FaceEdit:
             raise ConfigError(f"{name}: {error}") from error
 
 
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class FaceReading:
-    """What a face does, in the same numbers as an edit; a source's own angles may exceed `LARGEST_DEG`."""
-
-    action_units: Float[Tensor, "17 2"]
-    """FACS intensity, 0 to 5, in the order of `ACTION_UNITS`, the person's left and right."""
-    yaw_deg: float
-    pitch_deg: float
-    roll_deg: float
-
-    def of(self, name: str) -> float:
-        """The value of a unit ("12": mean of both sides; "12L": one side) or of "yaw", "pitch", "roll".
-
-        Raises:
-            ConfigError: unknown name.
-        """
-        if name in ANGLES:
-            return float(getattr(self, f"{name}_deg"))
-        number, side = split_unit(name)
-        row = self.action_units[ACTION_UNITS.index(number)]
-        return float(row.mean() if side is None else row[side])
-
-    @staticmethod
-    def from_controls(controls: PoseControls) -> "FaceReading":
-        """The first frame of a system's controls."""
-        pitch, yaw, roll = torch.rad2deg(controls.angles_rad[0].double()).tolist()
-        units = controls.action_units[0].cpu() * FACS_MAXIMUM
-        return FaceReading(action_units=units, yaw_deg=yaw, pitch_deg=pitch, roll_deg=roll)
-
-    def to_controls(self, device: torch.device) -> PoseControls:
-        """One frame of controls for a system."""
-        angles = torch.deg2rad(torch.tensor([[self.pitch_deg, self.yaw_deg, self.roll_deg]], device=device))
-        return PoseControls(action_units=(self.action_units / FACS_MAXIMUM)[None].to(device), angles_rad=angles)
-
-
-def split_unit(name: str) -> tuple[int, int | None]:
-    """FACS number and side (0 left, 1 right, None both) of a unit's name: "12", "45L", "AU45r".
-
-    Raises:
-        ConfigError: unknown unit, or a side of a unit without sides.
-    """
-    match = _UNIT_NAME.fullmatch(name.strip())
-    if match is None or int(match[1]) not in ACTION_UNITS:
-        raise ConfigError(f"There is no Action Unit {name!r}; the units are {_listed(ACTION_UNITS)}.")
-    number = int(match[1])
-    if match[2] and number not in SIDED_UNITS:
-        raise ConfigError(
-            f"AU{number} has no left and right; units with sides are {_listed(SIDED_UNITS)}. Set {number} instead."
-        )
-    return number, {"": None, "L": 0, "R": 1}[match[2].upper()]
-
-
-def unit_name(name: str) -> str:
-    """The standard form of a unit's name: "12", "45L"."""
-    number, side = split_unit(name)
-    return f"{number}{'' if side is None else 'LR'[side]}"
-
-
 def checked_angle(angle: str, value: object) -> float:
     """The angle in degrees as a float.
 
@@ -209,10 +138,6 @@ def checked_angle(angle: str, value: object) -> float:
         nearest = f", the nearest is {math.copysign(largest, cast(float, value)):g}" if _is_number(value) else ""
         raise ConfigError(f"The {angle} is set to {value} degrees; it takes -{largest:g} to {largest:g}{nearest}.")
     return float(cast(float, value))
-
-
-def _listed(numbers: tuple[int, ...]) -> str:
-    return ", ".join(map(str, numbers))
 
 
 def _is_number(value: object) -> bool:

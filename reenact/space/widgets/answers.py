@@ -18,7 +18,7 @@ from reenact.errors import Hint, ReenactError, StoppedError, with_hint
 from reenact.space.models import Models
 
 if TYPE_CHECKING:
-    from reenact.pipeline import ImageResult
+    from reenact.pipeline.results import ImageResult
 
 SOURCE_FACE, DRIVING_FACE = "Face in the source", "Face in the driver"
 MISSING_FACE = "Frames without a face"

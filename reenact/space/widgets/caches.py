@@ -23,7 +23,8 @@ from reenact.space.widgets.settings import Request
 
 if TYPE_CHECKING:
     from reenact.media import Picture
-    from reenact.pipeline import EditSession, ImageResult
+    from reenact.pipeline.controls.session import EditSession
+    from reenact.pipeline.results import ImageResult
 
 Item = TypeVar("Item")
 
@@ -74,7 +75,7 @@ class Sessions:
     """Open sources. Visitors with the same file share a session, which never changes."""
 
     def __init__(self, models: Models, open_session: "Callable[..., EditSession] | None" = None) -> None:
-        """Nothing is open yet; `open_session` is `reenact.pipeline.open_edit` if None."""
+        """Nothing is open yet; `open_session` is `open_edit` if None."""
         self._models, self._open = models, open_session or _open_edit
         self._sessions: Recent[EditSession] = Recent(size=lambda session: session.nbytes)
 
@@ -92,7 +93,7 @@ class Sessions:
 
 
 def _open_edit(source: pathlib.Path, **options: Any) -> "EditSession":
-    from reenact.pipeline import open_edit
+    from reenact.pipeline.controls.session import open_edit
 
     return open_edit(source, **options)
 

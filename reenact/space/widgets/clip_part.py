@@ -13,7 +13,7 @@ from reenact.space.widgets.events import FILES, QUICK, allow_download
 from reenact.space.widgets.runs import Clock, Runs
 
 if TYPE_CHECKING:
-    from reenact.pipeline import VideoResult
+    from reenact.pipeline.results import VideoResult
 
     Draw = Callable[[pathlib.Path, Callable[[int, int, str], None], Callable[[], bool]], VideoResult]
     """Writes a clip, given its path, a progress callback and a function that says whether to stop."""

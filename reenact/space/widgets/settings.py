@@ -17,9 +17,9 @@ from reenact.space.widgets.inputs import chosen_face, given_file
 from reenact.space.widgets.sliders import ANGLES, CONTROLS, Values, is_visible, sided_units
 
 if TYPE_CHECKING:
-    from reenact.pipeline import FaceEdit, FaceReading
     from reenact.pipeline.controls.background import Background
-    from reenact.pipeline.controls.settings import EditMode
+    from reenact.pipeline.controls.reading import FaceReading
+    from reenact.pipeline.controls.settings import EditMode, FaceEdit
 
 KEEP, NONE, PICTURE = "keep", "none", "picture"
 """Choices of the background."""
@@ -117,7 +117,7 @@ def named_edit(settings: Any, *, mode: "EditMode") -> "FaceEdit":
     Raises:
         ConfigError: neither of the two, or an unknown name or value.
     """
-    from reenact.pipeline import FaceEdit
+    from reenact.pipeline.controls.settings import FaceEdit
 
     settings = {} if settings is None else settings
     if not isinstance(settings, dict):
@@ -135,7 +135,7 @@ def read_settings(file: str) -> "FaceEdit":
         ReenactError: it is not one.
         gr.Error: it is too large to be one.
     """
-    from reenact.pipeline import FaceEdit
+    from reenact.pipeline.controls.settings import FaceEdit
 
     path = pathlib.Path(file)
     if path.stat().st_size > _LARGEST_SETTINGS_BYTES:
@@ -187,7 +187,7 @@ def with_sides_together(values: Mapping[str, float], own: Mapping[str, float]) -
 
 def _edit(values: Mapping[str, float], mode: "EditMode") -> "FaceEdit":
     """An edit of values by name."""
-    from reenact.pipeline import FaceEdit
+    from reenact.pipeline.controls.settings import FaceEdit
 
     units = {name: value for name, value in values.items() if name not in ANGLES}
     return FaceEdit(mode=mode, action_units=units, **{f"{angle}_deg": values.get(angle) for angle in ANGLES})

@@ -17,13 +17,14 @@ from benchmarks.editing import (
     summarise,
     unseen_units,
 )
+from reenact.facs import ACTION_UNITS
 from reenact.geometry.action_units import BLENDSHAPE_NAMES
 from reenact.geometry.morphable import load_morphable
 from reenact.geometry.placement import to_half_sides
 from reenact.systems.base import PoseControls
 from reenact.systems.facegan.config import FaceganConfig
 from reenact.systems.facegan.reenactor import FaceganReenactor, own_landmarks
-from reenact.types import ACTION_UNITS, FaceGeometry, FaceImage
+from reenact.types import FaceGeometry, FaceImage
 from train.data.faces import FaceData
 
 UNITS = len(ACTION_UNITS)

@@ -7,6 +7,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
+from reenact.facs import ACTION_UNITS
 from reenact.geometry.action_units import (
     BLENDSHAPE_NAMES,
     UNITS,
@@ -17,7 +18,6 @@ from reenact.geometry.action_units import (
     read_action_units,
 )
 from reenact.perception.crop import LEFT_EYE_OUTER, RIGHT_EYE_OUTER
-from reenact.types import ACTION_UNITS
 
 MEASURED = (6, 9, 25)
 

@@ -5,12 +5,12 @@ import pathlib
 import pytest
 import torch
 
+from reenact.facs import ACTION_UNITS
 from reenact.geometry.landmarks import LANDMARKS_68
 from reenact.geometry.mirror import mesh_mirror
 from reenact.geometry.morphable import load_morphable
 from reenact.geometry.unit_movements import UNIT_POINTS, UnitMovements, blink_openness, mirror_68, whole_face
 from reenact.geometry.unit_table import UNIT_TABLE
-from reenact.types import ACTION_UNITS
 from studies.unit_fit import movements_of, regress_portraits
 from train.data.faces import load_faces
 

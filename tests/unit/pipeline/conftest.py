@@ -15,7 +15,7 @@ from reenact.errors import Hint, NoFaceFoundError, Note
 from reenact.media import VideoWriter
 from reenact.perception.detector import Detections
 from reenact.perception.tracking import TrackReport, mesh_box
-from reenact.pipeline import Engine
+from reenact.pipeline.engine import Engine
 from reenact.systems.base import MotionMode, Reenactor, Rendered
 from reenact.types import CropSpec, FaceGeometry, FaceImage, Frame
 

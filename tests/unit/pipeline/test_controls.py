@@ -17,10 +17,12 @@ from reenact.geometry.morphable import load_morphable
 from reenact.hub.loading import fill_needs
 from reenact.media import Picture, VideoReader, VideoWriter
 from reenact.perception.adapter import WholeFrameTracker
-from reenact.pipeline import EditSession, Engine, reenact_video
 from reenact.pipeline.controls.background import cover
 from reenact.pipeline.controls.clip import between, eased
 from reenact.pipeline.controls.driven import motion_change
+from reenact.pipeline.controls.session import EditSession
+from reenact.pipeline.engine import Engine
+from reenact.pipeline.video import reenact_video
 from reenact.systems.facegan.config import FaceganConfig
 from reenact.systems.facegan.reenactor import FaceganReenactor
 from reenact.types import CropSpec, FaceGeometry, Frame

@@ -12,10 +12,10 @@ import torch
 
 from reenact import FaceEdit, FaceReading
 from reenact.errors import ConfigError
-from reenact.pipeline import PRESETS
+from reenact.facs import ACTION_UNITS, SIDED_UNITS
+from reenact.pipeline.controls.presets import PRESETS
 from reenact.pipeline.controls.rules import is_same, resolve, transfer
-from reenact.pipeline.controls.settings import LARGEST_DEG, SIDED_UNITS
-from reenact.types import ACTION_UNITS
+from reenact.pipeline.controls.settings import LARGEST_DEG
 
 REPOSITORY = pathlib.Path(__file__).resolve().parents[3]
 NAMES = [str(unit) for unit in ACTION_UNITS] + [f"{unit}{side}" for unit in SIDED_UNITS for side in "LR"]

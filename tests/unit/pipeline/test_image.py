@@ -6,8 +6,8 @@ import torch
 
 from reenact.errors import Hint, NoFaceFoundError
 from reenact.media import Picture
-from reenact.pipeline import Engine, reenact_image
-from reenact.pipeline.image import placed_like
+from reenact.pipeline.engine import Engine
+from reenact.pipeline.image import placed_like, reenact_image
 from reenact.types import FaceGeometry, Frame
 
 

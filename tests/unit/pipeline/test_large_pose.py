@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from reenact.errors import StoppedError, UnsupportedInputError
-from reenact.pipeline import Engine
+from reenact.pipeline.engine import Engine
 from reenact.pipeline.large_pose import far_turn_in_clip, far_turn_in_picture
 from reenact.types import FaceGeometry, Frame
 

@@ -7,7 +7,7 @@ import torch
 from reenact.errors import ConfigError, NoFaceFoundError
 from reenact.geometry.morphable import load_morphable
 from reenact.media import VideoReader
-from reenact.pipeline import Engine
+from reenact.pipeline.engine import Engine
 from reenact.pipeline.neutral import find_reference, most_usual_place, neutralised, track_frame
 from reenact.types import FaceGeometry, head_angles_rad
 

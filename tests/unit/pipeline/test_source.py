@@ -6,8 +6,8 @@ import torch
 
 from reenact.errors import NoFaceFoundError
 from reenact.perception.tracking import TrackReport
-from reenact.pipeline import Engine, SourceCache
-from reenact.pipeline.source import bytes_of, prepare_source, turn_quarters, upright_quarters
+from reenact.pipeline.engine import Engine
+from reenact.pipeline.source import SourceCache, bytes_of, prepare_source, turn_quarters, upright_quarters
 from reenact.types import FaceGeometry, Frame, head_angles_rad
 
 

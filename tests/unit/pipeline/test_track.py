@@ -8,8 +8,8 @@ import torch
 
 from reenact.errors import NoFaceFoundError
 from reenact.media import write_image
-from reenact.pipeline import Engine, write_tracks
-from reenact.pipeline.track import describe_face
+from reenact.pipeline.engine import Engine
+from reenact.pipeline.track import describe_face, write_tracks
 from reenact.types import FaceGeometry, Frame
 
 Clip = Callable[[Sequence[tuple[int, int, int] | None]], pathlib.Path]

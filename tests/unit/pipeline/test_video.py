@@ -10,8 +10,11 @@ import pytest
 
 from reenact.errors import ConfigError, NoFaceFoundError, OutputError, StoppedError
 from reenact.media import VideoReader
-from reenact.pipeline import Engine, VideoResult, reenact_image, reenact_video
+from reenact.pipeline.engine import Engine
+from reenact.pipeline.image import reenact_image
 from reenact.pipeline.paste import PasteBack
+from reenact.pipeline.results import VideoResult
+from reenact.pipeline.video import reenact_video
 from reenact.types import Frame
 
 Clip = Callable[[Sequence[tuple[int, int, int] | None]], pathlib.Path]

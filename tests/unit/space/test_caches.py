@@ -10,7 +10,7 @@ import pytest
 
 from reenact.errors import NoFaceFoundError
 from reenact.media import write_image
-from reenact.pipeline import ImageResult
+from reenact.pipeline.results import ImageResult
 from reenact.space.models import Models
 from reenact.space.widgets.caches import Previews, Recent, Sessions, content_of, small_picture
 from reenact.space.widgets.settings import Request

@@ -12,7 +12,9 @@ import torch
 
 from reenact.errors import Hint, NoFaceFoundError, StoppedError
 from reenact.media import read_image, write_image
-from reenact.pipeline import FaceEdit, FaceReading, ImageResult, VideoResult
+from reenact.pipeline.controls.reading import FaceReading
+from reenact.pipeline.controls.settings import FaceEdit
+from reenact.pipeline.results import ImageResult, VideoResult
 from reenact.space.controls_api import ControlsApi
 from reenact.space.controls_tab import ControlsTab
 from reenact.space.models import Models

@@ -11,9 +11,11 @@ import torch
 from hypothesis import strategies
 
 from reenact.errors import ConfigError
-from reenact.pipeline import PRESETS, FaceEdit, FaceReading
+from reenact.facs import ACTION_UNITS, FACS_MAXIMUM, SIDED_UNITS
+from reenact.pipeline.controls.presets import PRESETS
+from reenact.pipeline.controls.reading import FaceReading
 from reenact.pipeline.controls.rules import is_same, resolve
-from reenact.pipeline.controls.settings import FACS_MAXIMUM, LARGEST_DEG, SIDED_UNITS
+from reenact.pipeline.controls.settings import LARGEST_DEG, FaceEdit
 from reenact.space.widgets.settings import (
     applied,
     edit_of,
@@ -24,7 +26,6 @@ from reenact.space.widgets.settings import (
     with_sides_together,
 )
 from reenact.space.widgets.sliders import CONTROLS, PRESET_NAMES, VIEWS, is_visible
-from reenact.types import ACTION_UNITS
 
 
 @pytest.fixture

@@ -9,12 +9,12 @@ import torch
 from torch import Tensor, nn
 
 from reenact.errors import ConfigError
+from reenact.facs import ACTION_UNITS
 from reenact.geometry.landmarks import EDGES_68
 from reenact.geometry.morphable import load_morphable
 from reenact.systems.facegan.config import PRESETS, FaceganConfig
 from reenact.systems.facegan.landmarks import motion_vector
 from reenact.systems.facegan.networks import LandmarkTransformer
-from reenact.types import ACTION_UNITS
 from train.data.faces import FaceData
 from train.losses.facegan import (
     ActionUnitRegressor,
