@@ -1,4 +1,4 @@
-"""A Hub on localhost, as far as the package needs it: repositories, LFS files, collections, and faults on demand."""
+"""A Hub on localhost, as far as the package needs it: repositories, collections, and faults on demand."""
 
 import base64
 import contextlib
@@ -14,9 +14,6 @@ import yaml
 
 from tests.file_server import FaultyHandler, FaultyServer
 
-LARGE_SUFFIXES = (".safetensors", ".tar")
-"""Of files that go to LFS."""
-
 
 class Refused(Exception):
     """An answer with an HTTP status, a text, and the error code that the client reads."""
@@ -27,22 +24,8 @@ class Refused(Exception):
         self.headers = {"X-Error-Message": text} | ({"X-Error-Code": code} if code else {}) | headers
 
 
-@dataclasses.dataclass(frozen=True)
-class Blob:
-    """A file's content; large ones are stored by LFS."""
-
-    content: bytes
-    large: bool = False
-
-    @property
-    def oid(self) -> str:
-        """sha256 of a large file, git's name of another one."""
-        if self.large:
-            return hashlib.sha256(self.content).hexdigest()
-        return hashlib.sha1(b"blob %d\0" % len(self.content) + self.content).hexdigest()
-
-
-Tree = dict[str, Blob]
+Tree = dict[str, bytes]
+"""Contents by path."""
 OWNERS = ("your-name", "your-team")
 """User and organisation that tokens give access to."""
 _ROLES = {"hf_write": "write", "hf_read": "read"}
@@ -63,15 +46,14 @@ class Repo:
     titles: list[str] = dataclasses.field(default_factory=list)
 
     def __post_init__(self) -> None:
-        self.commit("main", {".gitattributes": Blob(b"*.safetensors filter=lfs\n")}, "initial commit")
+        self.commit("main", {".gitattributes": b""}, "initial commit")
 
-    def commit(self, branch: str, changes: dict[str, Blob | None], title: str) -> str:
+    def commit(self, branch: str, changes: dict[str, bytes | None], title: str) -> str:
         """Add files, or remove those that are None; gives back the commit."""
         before = self.branches.get(branch, "")
         changed = self.trees.get(before, {}) | changes
-        tree = {path: blob for path, blob in changed.items() if blob is not None}
-        stamp = f"{self.name} {len(self.trees)} {before} {title} {sorted((path, b.oid) for path, b in tree.items())}"
-        sha = hashlib.sha1(stamp.encode()).hexdigest()
+        tree = {path: content for path, content in changed.items() if content is not None}
+        sha = hashlib.sha1(repr((self.name, len(self.trees), before, title, sorted(tree.items()))).encode()).hexdigest()
         self.trees[sha], self.branches[branch] = tree, sha
         self.titles.append(title)
         return sha
@@ -90,29 +72,29 @@ class HubServer(FaultyServer):
     def __init__(self) -> None:
         super().__init__(_Handler)
         self.endpoint = f"http://localhost:{self.server_port}"
-        self.storage = f"http://127.0.0.1:{self.server_port}/storage/lfs"
-        """Another origin than the endpoint, like the Hub's storage."""
         self.reset()
 
     def reset(self) -> None:
         """An empty Hub without faults."""
         self.repos: dict[str, Repo] = {}
         self.collections: dict[str, dict[str, Any]] = {}
-        self.large: dict[str, bytes] = {}
         self.faults, self.requests, self.bugs = [], [], []
 
     def put(self, name: str, files: dict[str, bytes], *, private: bool = False, branch: str = "main") -> str:
         """Commit files without the network; gives back the commit."""
         repo = self.repos.setdefault(name, Repo(name, private))
         repo.branches.setdefault(branch, repo.branches["main"])
-        blobs = {path: Blob(content, path.endswith(LARGE_SUFFIXES)) for path, content in files.items()}
-        self.large |= {blob.oid: blob.content for blob in blobs.values() if blob.large}
-        return repo.commit(branch, blobs, "x")
+        return repo.commit(branch, dict(files), "x")
 
     def files(self, name: str, revision: str = "main") -> Tree:
         """Content of a repository."""
         repo = self.repos[name]
         return repo.trees[repo.resolve(revision)]
+
+
+def oid_of(content: bytes) -> str:
+    """Git's name of a file's content."""
+    return hashlib.sha1(b"blob %d\0" % len(content) + content).hexdigest()
 
 
 def served_hub() -> contextlib.AbstractContextManager[HubServer]:
@@ -158,8 +140,6 @@ class _Handler(FaultyHandler):
 
     def _dispatch(self, path: str) -> None:
         token = (self.headers.get("Authorization") or "").removeprefix("Bearer ") or None
-        if token and path.startswith("/storage/"):
-            raise Refused(400, "the token must not leave the Hub")
         if token and token not in _ROLES:
             raise Refused(401, "Invalid credentials in Authorization header")
         self.role = _ROLES[token] if token else None
@@ -226,13 +206,9 @@ class _Handler(FaultyHandler):
     @_route("GET", f"{_API}/tree/(?P<revision>[^/]+)")
     def tree(self, repo: str, revision: str) -> None:
         found = self.readable(repo)
-        entries = []
-        for path, blob in found.trees[found.resolve(revision)].items():
-            entry: dict[str, Any] = {"type": "file", "path": path, "size": len(blob.content), "oid": blob.oid}
-            if blob.large:
-                entry["lfs"] = {"oid": blob.oid, "size": len(blob.content), "pointerSize": 134}
-            entries.append(entry)
-        self.answer(entries)
+        tree = found.trees[found.resolve(revision)]
+        sizes = [{"type": "file", "path": path, "size": len(tree[path]), "oid": oid_of(tree[path])} for path in tree]
+        self.answer(sizes)
 
     @_route("POST", f"{_API}/branch/(?P<branch>[^/]+)")
     def create_branch(self, repo: str, branch: str) -> None:
@@ -249,36 +225,15 @@ class _Handler(FaultyHandler):
         files = []
         for file in self.json()["files"]:
             path = file["path"]
-            mode = "lfs" if path.endswith(LARGE_SUFFIXES) else "regular"
-            oid = tree[path].oid if path in tree else None
-            files.append({"path": path, "uploadMode": mode, "shouldIgnore": False, "oid": oid})
+            oid = oid_of(tree[path]) if path in tree else None
+            files.append({"path": path, "uploadMode": "regular", "shouldIgnore": False, "oid": oid})
         self.answer({"files": files})
-
-    @_route("POST", r"/(?:spaces/)?(?P<repo>[^/]+/[^/]+)\.git/info/lfs/objects/batch")
-    def lfs_batch(self, repo: str) -> None:
-        self.writable(repo)
-        objects = []
-        for item in self.json()["objects"]:
-            entry = {"oid": item["oid"], "size": item["size"], "authenticated": True}
-            if item["oid"] not in self.server.large:
-                entry["actions"] = {"upload": {"href": f"{self.server.storage}/{item['oid']}"}}
-            objects.append(entry)
-        self.answer({"transfer": "basic", "objects": objects})
-
-    @_route("PUT", "/storage/lfs/(?P<oid>[0-9a-f]{64})")
-    def lfs_put(self, oid: str) -> None:
-        self.server.large[oid] = self.body
-        self.send(b"")
-
-    @_route("GET", "/storage/lfs/(?P<oid>[0-9a-f]{64})")
-    def lfs_get(self, oid: str) -> None:
-        self.send_ranged(self.server.large[oid], {"ETag": f'"{oid}"'})
 
     @_route("POST", f"{_API}/commit/(?P<revision>[^/]+)")
     def commit(self, repo: str, revision: str) -> None:
         found = self.writable(repo)
         found.resolve(revision)
-        changes: dict[str, Blob | None] = {}
+        changes: dict[str, bytes | None] = {}
         title = ""
         for line in self.body.splitlines():
             item = json.loads(line)
@@ -286,9 +241,7 @@ class _Handler(FaultyHandler):
             if key == "header":
                 title = value["summary"]
             elif key == "file":
-                changes[value["path"]] = Blob(base64.b64decode(value["content"]))
-            elif key == "lfsFile":
-                changes[value["path"]] = Blob(self.server.large[value["oid"]], large=True)
+                changes[value["path"]] = base64.b64decode(value["content"])
             elif key == "deletedFile":
                 changes[value["path"]] = None
             else:
@@ -300,14 +253,10 @@ class _Handler(FaultyHandler):
     def resolve(self, repo: str, revision: str, path: str) -> None:
         found = self.readable(repo)
         sha = found.resolve(revision)
-        blob = found.trees[sha].get(path)
-        if blob is None:
+        content = found.trees[sha].get(path)
+        if content is None:
             raise Refused(404, "Entry not found", "EntryNotFound", **{"X-Repo-Commit": sha})
-        headers = {"X-Repo-Commit": sha, "ETag": f'"{blob.oid}"'}
-        if not blob.large:
-            return self.send(blob.content, 200, headers)
-        linked = {"X-Linked-Etag": f'"{blob.oid}"', "X-Linked-Size": str(len(blob.content))}
-        self.send(b"", 302, headers | linked | {"Location": f"{self.server.storage}/{blob.oid}"})
+        self.send_ranged(content, {"X-Repo-Commit": sha, "ETag": f'"{oid_of(content)}"'})
 
     @_route("GET", "/api/collections")
     def list_collections(self) -> None:

@@ -209,7 +209,7 @@ def test_a_missing_shard_of_a_folder_is_named(prepared: pathlib.Path, index: Ind
 
 @pytest.fixture
 def dataset(hub: Client, prepared: pathlib.Path) -> HubServer:
-    """The set as a dataset, its shards in LFS, and once more in a folder of a branch."""
+    """The set as a dataset, and once more in a folder of a branch."""
     template = f"{hub.server.endpoint}/{{repo_id}}/resolve/{{revision}}/{{filename}}"
     hub.patch.setattr("huggingface_hub.constants.HUGGINGFACE_CO_URL_TEMPLATE", template)  # read from HF_ENDPOINT
     paths = [path for path in prepared.rglob("*") if path.is_file() and path.suffix != ".lock"]
@@ -223,11 +223,11 @@ def dataset(hub: Client, prepared: pathlib.Path) -> HubServer:
 def test_a_dataset_on_the_hub(dataset: HubServer, tmp_path: pathlib.Path, index: Index) -> None:
     source = open_source("hf://datasets/your-name/faces", tmp_path)
     assert source.read_index() == index
-    dataset.faults = [Fault(r"GET /storage/lfs", cut_after=1000)]
+    dataset.faults = [Fault(r"GET /datasets/.*tar", cut_after=1000)]
     for _ in range(2):
         with source.opened(index.shards[2]) as path:
             check_shard(path, index.shards[2])
-    assert dataset.asked("GET /storage/lfs") == 2, "cut once, resumed, and then at hand"
+    assert dataset.asked("GET /datasets/.*tar") == 2, "cut once, resumed, and then at hand"
 
 
 def test_a_folder_and_revision_of_a_dataset(dataset: HubServer, tmp_path: pathlib.Path, index: Index) -> None:
@@ -255,7 +255,7 @@ def test_refusals_of_the_hub_are_explained(
 
 
 def test_a_busy_hub_is_asked_again(dataset: HubServer, tmp_path: pathlib.Path, index: Index) -> None:
-    dataset.faults = [Fault(r"GET /storage/lfs", status=503, times=2)]
+    dataset.faults = [Fault(r"GET /datasets/.*tar", status=503, times=2)]
     with open_source("hf://datasets/your-name/faces", tmp_path).opened(index.shards[0]) as path:
         check_shard(path, index.shards[0])
 
