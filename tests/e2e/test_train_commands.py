@@ -154,7 +154,7 @@ def test_what_can_be_mended_is_one_line(
     assert "there is no recipe 'trakcer'; the recipes are correspondence, d" in refusal(
         capsys, words(data, "trakcer", tmp_path / "a")
     )
-    assert "clips.csv is missing; give --data a folder laid out" in refusal(
+    assert "clips.csv is missing; --data needs a folder as described" in refusal(
         capsys, words(tmp_path / "none", "tracker", tmp_path / "a")
     )
     assert "has the presets tiny, paper, not 'huge'" in refusal(

@@ -1,4 +1,4 @@
-"""The rows of a split while they are decoded: clips and stills in, the arrays of `train.data.faces.FaceData` out."""
+"""Builds the arrays of `train.data.faces.FaceData` from clips and stills."""
 
 import contextlib
 import os
@@ -21,15 +21,15 @@ _SHAPES: dict[str, tuple[tuple[int, ...], type[np.generic]]] = {
     "has_parsing": ((), np.bool_),
     "clip": ((), np.int64),
 }
-"""Shape of a row and type of each array but the pictures."""
+"""Shape of a row and type of each array except the pictures."""
 
 
 class FaceTable:
-    """Arrays of a known number of pictures, filled from the first row on.
+    """Arrays for a known number of pictures, filled row by row.
 
     Args:
-        count: pictures in all.
-        rgb_path: ``.npy`` file that gets the pictures; None keeps them in memory.
+        count: number of pictures.
+        rgb_path: ``.npy`` file for the pictures; None keeps them in memory.
     """
 
     def __init__(self, count: int, rgb_path: pathlib.Path | None = None) -> None:
@@ -47,13 +47,13 @@ class FaceTable:
     def add_clip(
         self, name: str, person: str, labels: Mapping[str, np.ndarray], decode: Callable[[np.ndarray], int]
     ) -> None:
-        """Enter a clip.
+        """Add a clip.
 
         Args:
             name: of the clip; its frames are called ``name:0`` and so on.
-            person: who it is.
+            person: name of the person.
             labels: with the keys of docs/data.md.
-            decode: fills (T, 256, 256, 3) with the pictures and says how many there are.
+            decode: fills (T, 256, 256, 3) with the pictures and returns their number.
 
         Raises:
             ValueError: pictures and labels differ in number or shape.
@@ -63,7 +63,7 @@ class FaceTable:
         if (decoded := decode(self.rgb[rows])) != count:
             raise ValueError(f"{name}.mp4 has {decoded} frames, its labels {count}")
         self.columns["mesh_px"][rows] = np.cumsum(labels["mesh_d16"], axis=0, dtype=np.int32) / 16
-        self._enter(rows, labels)
+        self._add_labels(rows, labels)
         every_second = slice(rows.start, rows.stop, 2)
         self.columns["parsing"][every_second] = labels["parsing"]
         self.columns["has_parsing"][every_second] = True
@@ -73,22 +73,22 @@ class FaceTable:
         self.names += [f"{name}:{frame}" for frame in range(count)]
 
     def add_still(self, name: str, person: str, labels: Mapping[str, np.ndarray], content: bytes) -> None:
-        """Enter a still: its labels without the N axis, and its picture file.
+        """Add a still: its labels without the N axis, and its picture file.
 
         Raises:
-            ValueError: `content` is no picture of the right size, or a label has the wrong shape.
+            ValueError: `content` is not a picture of the right size, or a label has the wrong shape.
         """
         rows = self._take(1)
         decode_still(content, self.rgb[rows.start])
         self.columns["mesh_px"][rows] = labels["mesh_16"] / 16
-        self._enter(rows, labels)
+        self._add_labels(rows, labels)
         self.columns["parsing"][rows] = labels["parsing"]
         self.columns["has_parsing"][rows] = True
         self.people.append(person)
         self.names.append(name)
 
     def add_face(self, name: str, person: str, rgb: np.ndarray, **columns: np.ndarray) -> None:
-        """Enter a picture that is at hand: (256, 256, 3) uint8, and what goes into the arrays of `FaceData`."""
+        """Add a picture, (256, 256, 3) uint8, with its row of each array of `FaceData`."""
         rows = self._take(1)
         self.rgb[rows.start] = rgb
         for key, value in columns.items():
@@ -102,16 +102,16 @@ class FaceTable:
             raise ValueError(f"there are more pictures than the {len(self.rgb)} announced")
         return slice(first, first + count)
 
-    def _enter(self, rows: slice, labels: Mapping[str, np.ndarray]) -> None:
+    def _add_labels(self, rows: slice, labels: Mapping[str, np.ndarray]) -> None:
         self.columns["blendshapes"][rows] = labels["blendshapes"] / 255
         self.columns["rotation"][rows] = rotation_of(labels["pose"])
         self.columns["embedding"][rows] = labels["embedding"]
 
     def finish(self) -> dict[str, np.ndarray]:
-        """All arrays of `FaceData`, the people numbered in the order of their names.
+        """All arrays of `FaceData`; people are numbered in the order of their names.
 
         Raises:
-            ValueError: fewer pictures came than were announced.
+            ValueError: there are fewer pictures than announced.
         """
         if len(self.names) != len(self.rgb):
             raise ValueError(f"there are {len(self.names)} pictures, {len(self.rgb)} were announced")
@@ -127,11 +127,11 @@ def rotation_of(pose: np.ndarray) -> np.ndarray:
 
 
 def decode_clip(path: str, rgb: np.ndarray) -> int:
-    """Decode a clip into `rgb` (T, 256, 256, 3) uint8; the number of frames it has.
+    """Decode a clip into `rgb` (T, 256, 256, 3) uint8; returns its number of frames.
 
-    Frames past T are counted, not kept; a clip that cannot be read has 0.
+    Frames past T are counted, not kept. A clip that cannot be read has 0 frames.
     """
-    # one thread: clips this small gain nothing from more, and the others belong to the training
+    # one thread: small clips do not gain from more, and training needs the others
     capture = cv2.VideoCapture(path, cv2.CAP_FFMPEG, [cv2.CAP_PROP_N_THREADS, 1])
     count = 0
     try:
@@ -150,7 +150,7 @@ def decode_clip(path: str, rgb: np.ndarray) -> int:
 
 @contextlib.contextmanager
 def as_file(content: bytes) -> Iterator[str]:
-    """A path under which OpenCV can read `content` while the block lasts: in memory, gone even after a kill."""
+    """A path from which OpenCV can read `content` inside the block; in memory, so that a kill leaves no file."""
     if hasattr(os, "memfd_create"):
         descriptor = os.memfd_create("clip")
         try:
@@ -170,11 +170,11 @@ def decode_still(content: bytes, rgb: np.ndarray) -> None:
     """Decode a picture into `rgb` (256, 256, 3) uint8.
 
     Raises:
-        ValueError: it is no picture, or of another size.
+        ValueError: it is not a picture, or of another size.
     """
     bgr = cv2.imdecode(np.frombuffer(content, np.uint8), cv2.IMREAD_COLOR) if content else None
     if bgr is None:
-        raise ValueError("it is no picture")
+        raise ValueError("it is not a picture")
     if bgr.shape != (CROP_PX, CROP_PX, 3):
         raise ValueError(f"it is {bgr.shape[1]} x {bgr.shape[0]}, not {CROP_PX} x {CROP_PX}")
     cv2.cvtColor(bgr, cv2.COLOR_BGR2RGB, dst=rgb)

@@ -1,8 +1,7 @@
-"""A face set as arrays in memory: every frame decoded once, then sampled at random.
+"""A split of a set as memory-mapped arrays.
 
-A set is a folder with tables (`clips.csv`, `clips/`, `stills.csv`, `stills.npz`, `stills/`) or a prepared one, with
-`index.json` and shards, near or far (docs/data.md). Decoding thousands of frames takes a while, so the result is kept
-as plain ``.npy`` files beside the run and memory-mapped.
+A set is a labelled folder (`clips.csv`, `clips/`, `stills.csv`, `stills.npz`, `stills/`) or a prepared one with
+`index.json` and shards, local or remote (docs/data.md). It is decoded once into ``.npy`` files in the cache.
 """
 
 import csv
@@ -26,7 +25,7 @@ PARSING_CLASSES = ("background", "face", "hair", "clothes", "skin")
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class FaceData:
-    """One split of the set. Row i of every array is the same picture.
+    """One split of a set. Row i of every array belongs to picture i.
 
     Attributes:
         rgb: (N, 256, 256, 3) uint8, memory-mapped.
@@ -90,17 +89,17 @@ class FaceData:
 def load_faces(
     root: pathlib.Path | str, split: str, cache: pathlib.Path, shard_cache_gb: float | None = None
 ) -> FaceData:
-    """Open one split, decoding it into `cache` the first time.
+    """Open one split; the first time it is decoded into `cache`.
 
     Args:
         root: a labelled or a prepared folder, or the http(s):// or hf:// address of a prepared one.
         split: "train" or "val"; prepared sets may have "test" as well.
-        cache: folder for decoded pictures and fetched shards.
-        shard_cache_gb: fetched shards beyond this are deleted, oldest first; None keeps all.
+        cache: folder for decoded pictures and downloaded shards.
+        shard_cache_gb: downloaded shards beyond this are deleted, oldest first; None keeps all.
 
     Raises:
-        FileNotFoundError: `root` is no set; the text names the file that is missing.
-        UnsupportedInputError: a prepared set is damaged, of a newer version, cannot be fetched or lacks the split.
+        FileNotFoundError: `root` is not a set; the text names the missing file.
+        UnsupportedInputError: a prepared set is damaged, of another version, cannot be downloaded or lacks the split.
         ValueError: pictures and labels of a labelled folder do not match.
     """
     if is_remote(root) or (pathlib.Path(root) / "index.json").is_file():
@@ -116,10 +115,10 @@ def load_faces(
 def require_labelled(root: pathlib.Path) -> None:
     """Raise unless `root` is laid out as a labelled folder."""
     if (root / "shards").is_dir():
-        raise UnsupportedInputError(f"{root} has shards but no index.json; run train.prepare on it to the end")
+        raise UnsupportedInputError(f"{root} has shards but no index.json; let train.prepare finish it")
     for name in ("clips.csv", "stills.csv", "stills.npz"):
         if not (root / name).is_file():
-            raise FileNotFoundError(f"{root / name} is missing; give --data a folder laid out as docs/data.md says")
+            raise FileNotFoundError(f"{root / name} is missing; --data needs a folder as described in docs/data.md")
 
 
 def _key_of_labelled(root: pathlib.Path, split: str) -> str:
@@ -163,7 +162,7 @@ def read_labelled(root: pathlib.Path, split: str, rgb_path: pathlib.Path | None 
     """Decode one split of a labelled folder.
 
     Raises:
-        ValueError: pictures and labels do not match; the text names the file.
+        ValueError: pictures and labels do not match.
     """
     clips, stills = (_rows_of(root, kind, split) for kind in ("clips", "stills"))
     table = FaceTable(sum(int(row["frames"]) for row in clips) + len(stills), rgb_path)
@@ -177,7 +176,7 @@ def read_labelled(root: pathlib.Path, split: str, rgb_path: pathlib.Path | None 
         try:
             table.add_still(row["still"], row["person"], labels, path.read_bytes() if path.is_file() else b"")
         except ValueError as error:
-            raise ValueError(f"{path} is missing or {error}; mend it or take its row out of stills.csv") from error
+            raise ValueError(f"{path} is missing or {error}; replace it or remove its row from stills.csv") from error
     return table
 
 
@@ -194,7 +193,7 @@ def still_labels(root: pathlib.Path, stills: list[dict[str, str]]) -> Iterator[d
         i = where.get(row["still"], where.get(row["still"] + ".jpg"))
         if i is None:
             path = root / "stills" / f"{row['still']}.jpg"
-            raise ValueError(f"{path} has no labels in stills.npz; mend it or take its row out of stills.csv")
+            raise ValueError(f"{path} has no labels in stills.npz; replace it or remove its row from stills.csv")
         yield {key: values[i] for key, values in everything.items()}
 
 

@@ -1,4 +1,4 @@
-"""``python -m train.data.shards pack|check``: a labelled folder made into shards, and a prepared set looked through."""
+"""Make a prepared set of a labelled folder, and verify a prepared set: ``python -m train.data pack|check``."""
 
 import dataclasses
 import hashlib
@@ -6,17 +6,15 @@ import itertools
 import json
 import pathlib
 import re
-import sys
 import time
 from collections.abc import Iterator, Sequence
-from typing import Annotated
 
 import cv2
 import numpy as np
 import torch
 import tyro
 
-from reenact.errors import OutputError, ReenactError, UnsupportedInputError
+from reenact.errors import OutputError, UnsupportedInputError
 from reenact.geometry.action_units import read_action_units
 from train.data.faces import read_table, require_labelled, still_labels
 from train.data.prepared import read_shards
@@ -39,32 +37,32 @@ _PNG = [cv2.IMWRITE_PNG_COMPRESSION, 1]
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Pack:
-    """Make shards of a labelled folder; clips are copied as they are, stills become PNG."""
+    """Write the shards of a labelled folder. Clips are copied unchanged, stills become PNG."""
 
     data: tyro.conf.Positional[pathlib.Path]
-    """The labelled folder (docs/data.md)."""
+    """Labelled folder (docs/data.md)."""
     out: tyro.conf.Positional[pathlib.Path]
     """Gets index.json and shards/."""
     pictures_per_shard: int = 1000
-    """A shard is closed when it holds this many; one of 1,000 takes 200 MB of memory when decoded."""
+    """Size of a shard; 1,000 decoded pictures take 200 MB of memory."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Check:
-    """Compare every shard of a prepared set with its sha256, and decode it."""
+    """Compare every shard of a prepared set with its sha256 and decode it."""
 
     data: tyro.conf.Positional[str]
     """Folder, http(s):// or hf:// address."""
     cache: pathlib.Path = pathlib.Path("runs/cache")
-    """Where fetched shards are kept."""
+    """Folder for downloaded shards."""
 
 
 def pack(options: Pack) -> Index:
-    """Write the shards and the index of a labelled folder; its split is kept, the same folder gives the same bytes.
+    """Write shards and index of a labelled folder with its own split; the same folder gives the same bytes.
 
     Raises:
         OutputError: the output folder holds a set already, or cannot be written.
-        FileNotFoundError: the input is no labelled folder.
+        FileNotFoundError: the input is not a labelled folder.
         ValueError: pictures and labels do not match.
     """
     if (options.out / "index.json").exists():
@@ -81,7 +79,7 @@ def pack(options: Pack) -> Index:
             facts = write_shard(options.out / name, _samples(options.data, rows))
             entries.append(ShardEntry(file=name, split=split, **dataclasses.asdict(facts)))
             print(f"{name}: {facts.clips} clips, {facts.stills} stills, {facts.frames} frames", flush=True)
-    settings = {"made_by": "train.data.shards pack", "side": 256, "pictures_per_shard": options.pictures_per_shard}
+    settings = {"made_by": "train.data pack", "side": 256, "pictures_per_shard": options.pictures_per_shard}
     index = Index(settings=settings, people=len(people), shards=tuple(entries))
     write_index(options.out, index)
     return index
@@ -90,7 +88,7 @@ def pack(options: Pack) -> Index:
 def _groups(
     clips: list[dict[str, str]], stills: list[dict[str, str]], pictures: int
 ) -> Iterator[Sequence[dict[str, str]]]:
-    """Rows of each shard: in an order that has nothing to do with the people, so that every shard is a mixture."""
+    """Rows of each shard, in pseudo-random order, so that every shard has many people."""
     rows = sorted(clips + stills, key=lambda row: hashlib.sha256(_name(row).encode()).digest())
     group: list[dict[str, str]] = []
     count = 0
@@ -132,7 +130,7 @@ def _still_sample(root: pathlib.Path, row: dict[str, str], labels: dict[str, np.
     path = root / "stills" / f"{row['still']}.jpg"
     bgr = cv2.imread(str(path), cv2.IMREAD_COLOR)
     if bgr is None:
-        raise ValueError(f"{path} is missing or no picture; mend it or take its row out of stills.csv")
+        raise ValueError(f"{path} is missing or not a picture; replace it or remove its row from stills.csv")
     derived = _derived(labels["blendshapes"][None], labels["mesh_16"][None] / 16)
     arrays = {key: labels[key] for key in ("mesh_16", *_LABELS)} | {key: value[0] for key, value in derived.items()}
     facts = {"person": row["person"], "synthetic": row.get("synthetic") == "1"} | _origin(row)
@@ -141,7 +139,7 @@ def _still_sample(root: pathlib.Path, row: dict[str, str], labels: dict[str, np.
 
 
 def _derived(blendshapes: np.ndarray, mesh_px: np.ndarray) -> dict[str, np.ndarray]:
-    """Action Units as intensity / 5 * 255; labels of unknown certainty count as certain."""
+    """Action Units as intensity / 5 * 255; labels without a score count as certain."""
     scores, mesh = torch.from_numpy(blendshapes / 255).float(), torch.from_numpy(mesh_px).float()
     units = read_action_units(scores, mesh).mul(255).round().byte().numpy()
     return {"action_units": units, "score": np.full(len(units), 255, np.uint8)}
@@ -161,10 +159,10 @@ def _json(facts: dict[str, str | float | int | bool]) -> bytes:
 
 
 def check(options: Check) -> None:
-    """Look through a whole set.
+    """Verify a set.
 
     Raises:
-        UnsupportedInputError: the first fault found.
+        UnsupportedInputError: the first error found.
     """
     source = open_source(options.data, options.cache)
     index = source.read_index()
@@ -182,20 +180,5 @@ def check(options: Check) -> None:
         if both := sorted(people[one] & people[other]):
             raise UnsupportedInputError(
                 f"{source.where}: {both[0]} and {len(both) - 1} others are in {one} and in {other}; "
-                "no figure of this set would mean anything: prepare it again"
+                "figures on this set would be meaningless: prepare it again"
             )
-
-
-def main(argv: list[str] | None = None) -> int:
-    """Run the command line."""
-    options = tyro.cli(
-        Annotated[Pack, tyro.conf.subcommand("pack")] | Annotated[Check, tyro.conf.subcommand("check")],  # type: ignore[arg-type]
-        args=argv,
-        prog="train.data.shards",
-    )
-    try:
-        pack(options) if isinstance(options, Pack) else check(options)
-    except (ReenactError, FileNotFoundError, ValueError) as error:
-        print(error, file=sys.stderr)
-        return 2
-    return 0

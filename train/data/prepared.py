@@ -1,4 +1,4 @@
-"""Samples of a prepared set (shards, docs/data.md), decoded into the rows of a split."""
+"""Decoding the shards of a prepared set (docs/data.md)."""
 
 import functools
 import pathlib
@@ -17,16 +17,16 @@ def read_shards(
     rgb_path: pathlib.Path | None = None,
     on_sample: Callable[[], None] | None = None,
 ) -> FaceTable:
-    """Fetch and decode some shards, one after the other.
+    """Decode shards, one after the other.
 
     Args:
-        source: where they lie.
-        entries: which, in the order of the rows.
-        rgb_path: ``.npy`` file that gets the pictures; None keeps them in memory.
-        on_sample: called before each sample; what it raises stops the work.
+        source: of the shards.
+        entries: shards in the order of the rows.
+        rgb_path: ``.npy`` file for the pictures; None keeps them in memory.
+        on_sample: called before each sample; may raise to stop.
 
     Raises:
-        UnsupportedInputError: a shard or a sample is damaged; the text names both.
+        UnsupportedInputError: a shard or a sample is damaged.
     """
     table = FaceTable(sum(entry.pictures for entry in entries), rgb_path)
     for entry in entries:
@@ -50,5 +50,5 @@ def _add(table: FaceTable, sample: Sample, where: str) -> None:
     except (KeyError, ValueError, EOFError, zipfile.BadZipFile) as error:
         words = f"it has no {error}" if isinstance(error, KeyError) else str(error)
         raise UnsupportedInputError(
-            f"sample {sample.key} of {where} cannot be used: {words}; fetch the shard again, or run train.prepare again"
+            f"sample {sample.key} of {where} cannot be used: {words}; download it again or run train.prepare again"
         ) from error

@@ -1,7 +1,7 @@
-"""The whole set on the training device: crops are cut there, batch by batch, so that no loader can starve it.
+"""All pictures of a split on the training device, where crops are cut in batches.
 
-The tensor path and the OpenCV path (`train.augment.crops.warp_crop`, then a table per channel) give the same crops to
-within 2/255 on average; tests/unit/train/data/test_resident.py compares them.
+The crops differ from those of OpenCV (`train.augment.crops.warp_crop`, then a table per channel) by less than 2/255 on
+average; tests/unit/train/data/test_resident.py compares them.
 """
 
 from typing import Any, Literal
@@ -14,21 +14,17 @@ from reenact.errors import ConfigError
 from train.data.faces import CROP_PX, FaceData
 
 Border = Literal["reflect", "replicate", "zeros"]
-"""What lies outside the picture: OpenCV's BORDER_REFLECT_101, BORDER_REPLICATE, BORDER_CONSTANT."""
+"""Pixels outside the picture, as OpenCV's BORDER_REFLECT_101, BORDER_REPLICATE and BORDER_CONSTANT."""
 
 _PADDING = {"reflect": "reflection", "replicate": "border", "zeros": "zeros"}
 _UPLOAD_ROWS = 256
 
 
 class ResidentFaces:
-    """Pictures of one split as one uint8 tensor on a device.
-
-    Args:
-        data: the split; its pictures take 197 kB each.
-        device: where they go.
+    """Pictures of one split as one uint8 tensor on a device (197 kB each).
 
     Raises:
-        ConfigError: the device has too little free memory; the text says how much is needed.
+        ConfigError: the device has too little free memory.
     """
 
     def __init__(self, data: FaceData, device: torch.device) -> None:
@@ -50,16 +46,16 @@ class ResidentFaces:
         blur_px: float | None = None,
         border: Border = "reflect",
     ) -> torch.Tensor:
-        """Cut one crop from each picture named.
+        """Cut one crop from each of some pictures.
 
         Args:
             rows: (n,) rows of the split.
             matrices: (n, 3, 3) crop_from_frame, pixel centres at +0.5 in both.
             side: of the crops in pixels.
-            luts: (n, 256, 3) uint8 tables of the channels, applied last; None leaves the colours.
+            luts: (n, 256, 3) uint8 tables of the channels, applied last; None keeps the colours.
             flips: (n,) bool, which crops are mirrored; None mirrors none.
             blur_px: standard deviation of the blur before the crop is cut; None takes `shrink_blur_px`.
-            border: what lies outside the picture.
+            border: pixels outside the picture.
 
         Returns:
             (n, 3, side, side) float32 in [0, 1] on the device, channels last in memory.
@@ -77,7 +73,7 @@ class ResidentFaces:
 
 
 def shrink_blur_px(side: int) -> float:
-    """Standard deviation of the blur that keeps a crop of `side` from a larger frame free of aliasing; 0 for none."""
+    """Standard deviation of the blur against aliasing in a crop of `side` pixels; 0 is none."""
     return 0.5 * (CROP_PX / side) ** 0.5 if side < CROP_PX else 0.0
 
 
@@ -93,19 +89,16 @@ def gaussian_blur(picture: torch.Tensor, sigma_px: float) -> torch.Tensor:
     return functional.conv2d(across, kernel.transpose(2, 3), groups=channels)
 
 
-def sampling_grid(
-    crop_from_frame: np.ndarray, flips: np.ndarray | None, side: int, stored_px: int = CROP_PX
-) -> torch.Tensor:
-    """Where each crop pixel lies in the frame, in units of `grid_sample` with aligned corners.
+def sampling_grid(crop_from_frame: np.ndarray, flips: np.ndarray | None, side: int) -> torch.Tensor:
+    """Position in the frame of each crop pixel, in units of `grid_sample` with aligned corners.
 
     Args:
         crop_from_frame: (n, 3, 3), in pixels of the 256 px frame.
         flips: (n,) bool, which crops are mirrored.
         side: of the crops.
-        stored_px: side of what is sampled, where it is stored smaller than the frame.
 
     Returns:
-        (n, side, side, 2) float32; -1 and 1 are the centres of the rim's pixels.
+        (n, side, side, 2) float32; -1 and 1 are the centres of the outermost pixels.
     """
     matrices = np.asarray(crop_from_frame, np.float64)
     if flips is not None:
@@ -115,7 +108,7 @@ def sampling_grid(
     x, y = np.meshgrid(centres, centres)
     crop_px = np.stack([x.ravel(), y.ravel(), np.ones(side * side)])
     frame_px = (np.linalg.inv(matrices)[:, :2] @ crop_px).reshape(-1, 2, side, side)
-    units = (frame_px * (stored_px / CROP_PX) - 0.5) * (2 / (stored_px - 1)) - 1
+    units = (frame_px - 0.5) * (2 / (CROP_PX - 1)) - 1
     return torch.from_numpy(units.transpose(0, 2, 3, 1).astype(np.float32))
 
 
@@ -179,6 +172,6 @@ def _require_memory(data: FaceData, device: torch.device) -> None:
     need, (free, _) = data.rgb.nbytes, torch.cuda.mem_get_info(device)
     if need > free:
         raise ConfigError(
-            f"--resident wants {need / 1e9:.1f} GB on {device} for {len(data)} pictures, {free / 1e9:.1f} GB are free; "
+            f"--resident needs {need / 1e9:.1f} GB on {device} for {len(data)} pictures, {free / 1e9:.1f} GB are free; "
             "use --stream with smaller windows, or leave --resident out"
         )

@@ -1,7 +1,7 @@
 """Shards of a prepared set: WebDataset tar files and the index that lists them (docs/data.md).
 
-A shard is written once, whole or not at all, and the same samples give the same bytes. Only the standard library's tar
-is used; any reader of WebDataset can open the files.
+A shard appears complete or not at all, and the same samples give the same bytes. They are written with the standard
+library; any reader of WebDataset can open them.
 """
 
 import dataclasses
@@ -21,7 +21,7 @@ from reenact.errors import UnsupportedInputError
 from reenact.media.output import disk_errors, replacing
 
 FORMAT_VERSION = 1
-"""Of the index and of what lies in a sample; raised when older readers would misread it."""
+"""Of index and samples; raise it when older readers would misread them."""
 
 KIND = "reenact-faces"
 
@@ -33,7 +33,7 @@ _EXTENSION = re.compile(r"[a-z0-9]{1,12}")
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Sample:
-    """One clip or still: files that share a key."""
+    """One clip or still: files with the same key."""
 
     key: str
     """Name without suffix: letters, digits, ``_`` and ``-``."""
@@ -46,16 +46,16 @@ class Sample:
 
     @property
     def facts(self) -> dict[str, Any]:
-        """What the sample's ``json`` says.
+        """Content of the sample's ``json``.
 
         Raises:
-            UnsupportedInputError: there is none, or it is no JSON object.
+            UnsupportedInputError: it is missing or not a JSON object.
         """
         try:
             facts = json.loads(self.files["json"])
         except (KeyError, ValueError) as error:
             raise UnsupportedInputError(
-                f"sample {self.key} has no readable .json; fetch its shard again or run train.prepare again"
+                f"sample {self.key} has no readable .json; download its shard again or run train.prepare again"
             ) from error
         if not isinstance(facts, dict):
             raise UnsupportedInputError(f"{self.key}.json is no object; run train.prepare again")
@@ -64,7 +64,7 @@ class Sample:
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class ShardFacts:
-    """What the index says of a shard, but for its name."""
+    """What the index says about a shard except its name."""
 
     bytes: int
     """Size of the file."""
@@ -102,16 +102,16 @@ class Index:
     """Content of ``index.json``."""
 
     settings: dict[str, Any]
-    """All that changed the output."""
+    """All settings that affect the content."""
     people: int
-    """In all splits together."""
+    """Number in all splits together."""
     shards: tuple[ShardEntry, ...]
 
     def of_split(self, split: str, where: str) -> tuple[ShardEntry, ...]:
         """The shards of one split, in the order of the index.
 
         Raises:
-            UnsupportedInputError: it has none; the text names the splits there are.
+            UnsupportedInputError: it has none; the text names the existing splits.
         """
         found = tuple(entry for entry in self.shards if entry.split == split)
         if not found:
@@ -129,9 +129,7 @@ def shard_name(split: str, number: int) -> str:
 
 
 def write_shard(path: pathlib.Path, samples: Iterable[Sample]) -> ShardFacts:
-    """Write one shard: beside its place first, then renamed, so that a kill leaves no half file under its name.
-
-    The bytes depend on the samples and their order alone.
+    """Write one shard; its bytes depend only on the samples and their order.
 
     Raises:
         OutputError: the disk is full or the folder cannot be written.
@@ -166,10 +164,10 @@ def _add_samples(tar: tarfile.TarFile, samples: Iterable[Sample], counts: dict[s
 
 
 def read_shard(path: pathlib.Path) -> Iterator[Sample]:
-    """Samples of a shard, one at a time, in its order.
+    """Samples of a shard in order.
 
     Raises:
-        UnsupportedInputError: the file is missing, cut short or no shard; the text says what to do.
+        UnsupportedInputError: the file is missing, truncated or not a shard.
     """
     key, files, end = None, {}, 0
     try:
@@ -185,24 +183,24 @@ def read_shard(path: pathlib.Path) -> Iterator[Sample]:
                 key, files[extension] = stem, content.read()
                 end = member.offset_data + -(-member.size // _BLOCK) * _BLOCK
             file.seek(end)
-            if file.read(2 * _BLOCK) != bytes(2 * _BLOCK):  # tarfile takes a cut between two members for the end
+            if file.read(2 * _BLOCK) != bytes(2 * _BLOCK):  # tarfile mistakes a cut between two members for the end
                 raise tarfile.ReadError("its end is missing")
     except (tarfile.TarError, OSError, EOFError) as error:
         raise UnsupportedInputError(
-            f"shard {path} cannot be read ({error}): it is cut short or no shard; "
-            "fetch it again, or run train.prepare again"
+            f"shard {path} cannot be read ({error}): it is truncated or not a shard; "
+            "download it again, or run train.prepare again"
         ) from error
     if key is not None:
         yield Sample(key=key, files=files)
 
 
 def check_shard(path: pathlib.Path, entry: ShardEntry) -> None:
-    """Compare a file with what the index says of it.
+    """Compare a file with its entry in the index.
 
     Raises:
         UnsupportedInputError: it is missing, or of another size or content.
     """
-    remedy = "fetch it again, or run train.prepare again"
+    remedy = "download it again, or run train.prepare again"
     if not path.is_file():
         raise UnsupportedInputError(f"shard {path} is missing, but the index lists it; {remedy}")
     size = path.stat().st_size
@@ -220,7 +218,7 @@ def sha256_of(path: pathlib.Path) -> str:
 
 
 def write_index(root: pathlib.Path, index: Index) -> None:
-    """Write ``root/index.json``, whole or not at all.
+    """Write ``root/index.json``.
 
     Raises:
         OutputError: the disk is full or the folder cannot be written.
@@ -237,7 +235,7 @@ def read_index(root: pathlib.Path) -> Index:
     """Read ``root/index.json``.
 
     Raises:
-        UnsupportedInputError: it is missing, of another program, of a newer version or damaged.
+        UnsupportedInputError: it is missing, damaged, or of another program or version.
     """
     path = root / "index.json"
     if not path.is_file():
@@ -249,13 +247,13 @@ def parse_index(content: bytes, where: str) -> Index:
     """The index in `content`; `where` names it in errors.
 
     Raises:
-        UnsupportedInputError: it is of another program, of a newer version or damaged.
+        UnsupportedInputError: it is damaged, or of another program or version.
     """
     try:
         found = json.loads(content)
     except ValueError as error:
         raise UnsupportedInputError(
-            f"{where} is no JSON ({error}); fetch it again or run train.prepare again"
+            f"{where} is not JSON ({error}); download it again or run train.prepare again"
         ) from error
     if not isinstance(found, dict) or found.get("kind") != KIND:
         raise UnsupportedInputError(f"{where} is not the index of a prepared set (no kind {KIND!r}); check --data")
@@ -270,7 +268,7 @@ def parse_index(content: bytes, where: str) -> Index:
         return Index(settings=dict(found["settings"]), people=int(found["people"]), shards=shards)
     except (KeyError, TypeError, ValueError) as error:
         raise UnsupportedInputError(
-            f"{where} is damaged ({type(error).__name__}: {error}); fetch it again or run train.prepare again"
+            f"{where} is damaged ({type(error).__name__}: {error}); download it again or run train.prepare again"
         ) from error
 
 
@@ -282,7 +280,7 @@ def _entry(found: Mapping[str, Any]) -> ShardEntry:
 
 
 def encode_arrays(arrays: Mapping[str, np.ndarray]) -> bytes:
-    """An ``.npz``, compressed, whose bytes depend on the arrays alone."""
+    """A compressed ``.npz`` whose bytes depend only on the arrays."""
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
         for name, array in sorted(arrays.items()):
@@ -294,20 +292,12 @@ def encode_arrays(arrays: Mapping[str, np.ndarray]) -> bytes:
 
 
 def decode_arrays(content: bytes) -> dict[str, np.ndarray]:
-    """The arrays of an ``.npz``; pickled objects are refused.
+    """The arrays of an ``.npz``.
 
     Raises:
-        ValueError: it is none, or holds objects.
+        ValueError: it is damaged, or holds pickled objects.
     """
     if not zipfile.is_zipfile(io.BytesIO(content)):
         raise ValueError("its .npz is damaged")
     with np.load(io.BytesIO(content), allow_pickle=False) as archive:
         return {name: archive[name] for name in archive.files}
-
-
-if __name__ == "__main__":
-    import sys
-
-    from train.data.pack import main
-
-    sys.exit(main())

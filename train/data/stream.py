@@ -1,7 +1,6 @@
-"""A training set read window by window: a few shards are trained on while the next ones are fetched and decoded.
+"""A training set read in windows: a run trains on a few shards while the next ones are downloaded and decoded.
 
-Window w of a rank depends on the seed, the rank, the number of ranks and the index alone, so that a resumed run goes on
-with the window that the unbroken run would have had.
+Window w of a rank depends only on seed, rank, number of ranks and index: a resumed run sees the same windows.
 """
 
 import dataclasses
@@ -22,12 +21,12 @@ from train.data.shards import ShardEntry
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class StreamConfig:
-    """How much is held at a time, and for how long."""
+    """Size and length of a window."""
 
     shards_per_window: int = 4
-    """Shards decoded together: more people in a batch, and 197 kB of memory for each picture, twice over."""
+    """Shards decoded together. More shards mean more people in a batch, and 2 x 213 kB of memory per picture."""
     steps_per_window: int = 500
-    """Optimiser steps on a window: long enough that the next one is ready in time, short enough to see them all."""
+    """Optimizer steps on a window; enough to prepare the next one meanwhile."""
     seed: int = 0
     """Of the order of the shards."""
 
@@ -38,10 +37,10 @@ class StreamConfig:
 
 
 class WindowPlan:
-    """Which shards make up which window of one rank.
+    """The shards of each window of one rank.
 
-    Every epoch the shards are put in another order and dealt to the ranks in turn; what is left over when their number
-    is no multiple of the ranks' rests for that epoch. A rank's share is cut into windows of nearly equal size.
+    Every epoch the shards are shuffled and dealt to the ranks; those beyond a multiple of the number of ranks are left
+    out for that epoch. A rank's share is split into windows of nearly equal size.
 
     Raises:
         ConfigError: there are fewer shards than ranks.
@@ -66,14 +65,14 @@ class WindowPlan:
 
 
 PICTURE_BYTES = 213_000
-"""Memory of one decoded picture, its parsing map included."""
+"""Memory of one decoded picture with its parsing."""
 
 
 def require_memory(plan: WindowPlan) -> None:
-    """Refuse windows that this machine cannot hold: two at a time, in each of its processes.
+    """Refuse windows that exceed the memory: every process holds two at a time.
 
     Raises:
-        ConfigError: they are too large; the text says what to change.
+        ConfigError: they are too large.
     """
     available = _available_bytes()
     pictures = sorted((entry.pictures for entry in plan.entries), reverse=True)[: plan.config.shards_per_window]
@@ -81,23 +80,23 @@ def require_memory(plan: WindowPlan) -> None:
     need = 2 * sum(pictures) * PICTURE_BYTES * processes
     if available is not None and need > available:
         raise ConfigError(
-            f"two windows of {len(pictures)} shards ({sum(pictures)} pictures) in {processes} processes want "
+            f"two windows of {len(pictures)} shards ({sum(pictures)} pictures) in {processes} processes need "
             f"{need / 1e9:.1f} GB, and {available / 1e9:.1f} GB are free; lower --shards-per-window, "
             "or make smaller shards (--shard-mb of train.prepare)"
         )
 
 
 def _available_bytes() -> int | None:
-    """Memory that can be had without swapping; None where the system does not say."""
+    """Memory that is available without swapping; None where the system does not say."""
     path = pathlib.Path("/proc/meminfo")
     found = re.search(r"MemAvailable:\s+(\d+) kB", path.read_text()) if path.is_file() else None
     return None if found is None else int(found[1]) * 1024
 
 
 class ShardFeed:
-    """Hands out the windows of one rank; the next one is made in a background thread.
+    """The windows of one rank, prepared ahead in a background thread.
 
-    To be called from one thread, with steps that do not go back.
+    Call it from one thread, with steps that never decrease.
     """
 
     def __init__(self, source: ShardSource, entries: Sequence[ShardEntry], config: StreamConfig, rank: int, world: int):
@@ -109,10 +108,10 @@ class ShardFeed:
         self._ahead: _Ahead | None = None
 
     def data_for(self, step: int) -> FaceData | None:
-        """The data of an optimiser step, if it is not that of the last call; None: keep it.
+        """The data of a step; None if it is that of the last call.
 
         Raises:
-            ReenactError: the shards of the window cannot be fetched or read.
+            ReenactError: the shards of the window cannot be downloaded or read.
         """
         window = step // self.config.steps_per_window
         if window == self._window:
@@ -134,22 +133,22 @@ class ShardFeed:
         return ahead.result()
 
     def close(self) -> None:
-        """Stop the work ahead."""
+        """Stop the background thread."""
         if self._ahead is not None:
             self._ahead.stop()
             self._ahead = None
 
 
 class _StoppedError(Exception):
-    """The window is no longer wanted."""
+    """The window is no longer needed."""
 
 
 class _Ahead:
-    """A window in the making. Its thread does not keep the program from ending."""
+    """A window that a background thread prepares; the thread does not keep the program alive."""
 
     def __init__(self, source: ShardSource, shards: tuple[ShardEntry, ...]) -> None:
         self.source, self.shards = source, shards
-        self._unwanted = threading.Event()
+        self._stopped = threading.Event()
         self._data: FaceData | None = None
         self._error: BaseException | None = None
         self._thread = threading.Thread(target=self._work, name="shards", daemon=True)
@@ -157,15 +156,15 @@ class _Ahead:
 
     def _work(self) -> None:
         try:
-            table = read_shards(self.source, self.shards, on_sample=self._go_on)
+            table = read_shards(self.source, self.shards, on_sample=self._raise_if_stopped)
             self._data = FaceData(names=tuple(table.names), **table.finish())
         except _StoppedError:
             pass
-        except BaseException as error:  # noqa: BLE001  it is raised where the window is asked for
+        except BaseException as error:  # noqa: BLE001 - `result` raises it
             self._error = error
 
-    def _go_on(self) -> None:
-        if self._unwanted.is_set():
+    def _raise_if_stopped(self) -> None:
+        if self._stopped.is_set():
             raise _StoppedError
 
     def result(self) -> FaceData:
@@ -173,12 +172,12 @@ class _Ahead:
         self._thread.join()
         if self._error is not None:
             raise self._error
-        assert self._data is not None, "a stopped window was asked for"
+        assert self._data is not None, "the window was stopped"
         return self._data
 
     def stop(self) -> None:
-        """Give it up after the sample at hand."""
-        self._unwanted.set()
+        """Stop after the current sample."""
+        self._stopped.set()
 
 
 def open_feed(
@@ -201,7 +200,7 @@ def open_feed(
     if not is_remote(data) and not (pathlib.Path(data) / "index.json").is_file():
         raise ConfigError(
             f"--stream reads prepared sets, and {data} has no index.json; "
-            "leave --stream out, or make shards of the folder: python -m train.data.shards pack DATA OUT"
+            "leave --stream out, or make shards of the folder: python -m train.data pack DATA OUT"
         )
     source = open_source(data, cache, limit_gb)
     return ShardFeed(source, source.read_index().of_split("train", source.where), config, rank, world)

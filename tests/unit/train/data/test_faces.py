@@ -14,8 +14,9 @@ import train.data.faces
 from reenact.errors import OutputError, UnsupportedInputError
 from tests.file_server import served_folder
 from tests.prepared_set import clip_sample, still_sample, write_set
+from train.data.__main__ import main
 from train.data.faces import FaceData, load_faces
-from train.data.pack import Check, Pack, check, main, pack
+from train.data.pack import Check, Pack, check, pack
 from train.data.shards import Sample, decode_arrays, encode_arrays, read_shard
 
 FRAMES = 3
@@ -173,7 +174,7 @@ def test_a_missing_file_is_named(
     root, _ = written
     (root / name).unlink()
     with pytest.raises(
-        FileNotFoundError, match=rf"{name} is missing; give --data a folder laid out as docs/data.md says"
+        FileNotFoundError, match=rf"{name} is missing; --data needs a folder as described in docs/data.md"
     ):
         load_faces(root, "train", tmp_path / "cache")
 
@@ -258,7 +259,7 @@ def test_a_split_that_is_not_there_is_named(prepared: pathlib.Path, tmp_path: pa
 
 def test_shards_without_an_index_are_not_taken_for_a_labelled_folder(tmp_path: pathlib.Path) -> None:
     (tmp_path / "shards").mkdir()
-    with pytest.raises(UnsupportedInputError, match=r"has shards but no index\.json; run train\.prepare on it to"):
+    with pytest.raises(UnsupportedInputError, match=r"has shards but no index\.json; let train\.prepare finish it"):
         load_faces(tmp_path, "train", tmp_path)
 
 

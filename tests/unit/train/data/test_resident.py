@@ -148,5 +148,5 @@ def test_recipes_that_cannot_refuse_by_name() -> None:
 
 def test_too_little_memory_is_said(faces: FaceData, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(torch.cuda, "mem_get_info", lambda device: (100_000, 10**9))
-    with pytest.raises(ConfigError, match=r"wants 0\.0 GB on cuda:0 for 4 pictures, .* use --stream"):
+    with pytest.raises(ConfigError, match=r"needs 0\.0 GB on cuda:0 for 4 pictures, .* use --stream"):
         ResidentFaces(faces, torch.device("cuda", 0))

@@ -83,7 +83,7 @@ def test_a_cut_shard_is_named(tmp_path: pathlib.Path, keep: int) -> None:
     whole = path.read_bytes()
     end = len(whole.rstrip(b"\0")) if keep < 0 else 0
     path.write_bytes(whole[: end + keep if keep < 0 else keep])
-    with pytest.raises(UnsupportedInputError, match=r"train-000003\.tar.*cut short.*fetch it again.*train\.prepare"):
+    with pytest.raises(UnsupportedInputError, match=r"train-000003\.tar.*truncated.*download it again.*train\.prepare"):
         list(read_shard(path))
 
 
@@ -157,7 +157,7 @@ def test_a_shard_is_checked_against_its_entry(tmp_path: pathlib.Path) -> None:
     content = bytearray(path.read_bytes())
     content[600] ^= 1
     path.write_bytes(content)
-    with pytest.raises(UnsupportedInputError, match=r"sha256 .* the index says .*; fetch it again"):
+    with pytest.raises(UnsupportedInputError, match=r"sha256 .* the index says .*; download it again"):
         check_shard(path, entry)
     path.write_bytes(content[:-1])
     with pytest.raises(UnsupportedInputError, match=r"bytes, the index says"):
@@ -195,7 +195,7 @@ def test_no_index_and_no_json(tmp_path: pathlib.Path) -> None:
     with pytest.raises(UnsupportedInputError, match=r"index\.json is missing; give a folder that train\.prepare"):
         read_index(tmp_path)
     (tmp_path / "index.json").write_text("{")
-    with pytest.raises(UnsupportedInputError, match="is no JSON"):
+    with pytest.raises(UnsupportedInputError, match="is not JSON"):
         read_index(tmp_path)
 
 

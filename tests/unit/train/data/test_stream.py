@@ -152,7 +152,7 @@ def test_a_damaged_shard_stops_the_run_by_name(root: pathlib.Path, tmp_path: pat
     for path in (root / "shards").glob("*.tar"):
         (tmp_path / "shards" / path.name).write_bytes(path.read_bytes()[:-3000])
     feed = ShardFeed(FolderSource(tmp_path), read_index(root).of_split("train", ""), CONFIG, 0, 1)
-    with pytest.raises(UnsupportedInputError, match=r"train-00000\d\.tar has .* bytes, the index says .*; fetch"):
+    with pytest.raises(UnsupportedInputError, match=r"train-00000\d\.tar has .* bytes, the index says .*; download"):
         feed.data_for(0)
     feed.close()
 
@@ -177,7 +177,7 @@ def test_a_far_set_is_streamed_through_faults(
 def test_windows_larger_than_the_memory_are_refused(new_feed, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("train.data.stream._available_bytes", lambda: 4 * 213_000)
     with pytest.raises(
-        ConfigError, match=r"two windows of 2 shards \(5 pictures\) in 1 processes want .* lower --shards"
+        ConfigError, match=r"two windows of 2 shards \(5 pictures\) in 1 processes need .* lower --shards"
     ):
         new_feed()
     monkeypatch.setattr("train.data.stream._available_bytes", lambda: 10 * 213_000)
