@@ -34,6 +34,14 @@ def build_page(models: Models, *, max_seconds: float | None = None) -> gr.Blocks
         max_seconds: longest driving clip; any length if None.
     """
     runs = Runs()
+    editor = ControlsTab(models, runs) if models.offers(EDITING) and models.offers(LARGE_POSE) else None
+
+    def leave(request: gr.Request) -> None:
+        """Stop the runs of a visitor who closed the page, and delete the previews."""
+        runs.stop(request)
+        if editor is not None:
+            editor.forget(request)
+
     with gr.Blocks(
         title="Reenact",
         analytics_enabled=False,
@@ -46,16 +54,14 @@ def build_page(models: Models, *, max_seconds: float | None = None) -> gr.Blocks
                 ImageTab(models).build()
             with gr.Tab("Video"):
                 VideoTab(models, runs, max_seconds=max_seconds).build()
-            if models.offers(EDITING) and models.offers(LARGE_POSE):
+            if editor is not None:
                 with gr.Tab("Editor"):
-                    editor = ControlsTab(models, runs)
                     editor.build()
-                page.unload(editor.forget)
             with gr.Tab("About") as about:
                 gr.Markdown(ABOUT)
                 weights = gr.Markdown()
         gr.on([page.load, about.select], models.describe_weights, outputs=weights, **QUICK)
-        page.unload(runs.stop)
+        page.unload(leave)
     page.queue(max_size=20)
     return page
 

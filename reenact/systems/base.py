@@ -76,6 +76,8 @@ class Reenactor(nn.Module, abc.ABC, Generic[Identity, Motion, Driven]):
     """What it needs of a source to draw well."""
     can_pose: bool = False
     """Whether it has `read_controls` and `pose`."""
+    config: Any
+    """Of `config_class`."""
     crop: CropSpec
     """How source and driving crops are cut."""
     networks: Any  # an nn.Module of the system's own class

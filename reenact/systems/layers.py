@@ -1,6 +1,6 @@
-"""Blocks that several systems build on.
+"""Layers that several systems use.
 
-Dense 3x3 convolutions: on CPUs without a neural unit depthwise ones are bound by memory (DESIGN.md, decision 11).
+Convolutions are dense: on CPUs without a neural unit, memory bandwidth limits depthwise ones.
 """
 
 from typing import Literal
@@ -11,18 +11,17 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 Norm = Literal["batch", "instance"]
-"""batch: a frame's result does not depend on its batch, and the norm folds into the convolution for inference.
-instance: for networks that train with one picture at a time."""
+"""batch: folds into the convolution for inference. instance: for networks that train with one picture at a time."""
 
 
 def conv_norm(inputs: int, outputs: int, stride: int = 1, norm: Norm = "batch") -> nn.Sequential:
-    """3x3 convolution, norm, SiLU. A batch norm folds into the convolution for inference."""
+    """3x3 convolution, norm, SiLU."""
     normed = nn.BatchNorm2d(outputs) if norm == "batch" else nn.InstanceNorm2d(outputs, affine=True)
     return nn.Sequential(nn.Conv2d(inputs, outputs, 3, stride=stride, padding=1, bias=False), normed, nn.SiLU())
 
 
 def zero_conv(inputs: int, outputs: int) -> nn.Conv2d:
-    """3x3 convolution that starts at zero: what it is added to begins unchanged."""
+    """3x3 convolution whose weights start at zero."""
     conv = nn.Conv2d(inputs, outputs, 3, padding=1)
     for parameter in conv.parameters():
         nn.init.zeros_(parameter)
@@ -41,26 +40,45 @@ class ResidualBlock(nn.Module):
         return x + self.second(self.first(x))
 
 
+class GatedModulation(nn.Module):
+    """Features modulated by source features: h (1 + g scale) + g shift.
+
+    The gate g is computed from h and from the visibility of each place in the source (geometry-aware skip connection).
+    """
+
+    def __init__(self, channels: int, source: int, kernel: int) -> None:
+        super().__init__()
+        self.gate = nn.Conv2d(channels + 1, 1, 1)
+        self.scale_shift = nn.Conv2d(source, 2 * channels, kernel, padding=kernel // 2)
+
+    def forward(
+        self, h: Float[Tensor, "f c h w"], source: Float[Tensor, "f d h w"], visible: Float[Tensor, "f 1 h w"]
+    ) -> Float[Tensor, "f c h w"]:
+        gate = torch.sigmoid(self.gate(torch.cat([h, visible], 1)))
+        scale, shift = self.scale_shift(source).chunk(2, dim=1)
+        return h * (1 + gate * scale) + gate * shift
+
+
 class UNet(nn.Module):
     """Encoder and decoder with skip connections (Ronneberger et al., 2015).
 
         x -> e0 -> e1 -> ... -> en          each level at half the side of the one before
              |     |            |
-        h <- d0 <- d1 <- ... <- dn          joined by concatenation; `beside` joins further features level by level
+        h <- d0 <- d1 <- ... <- dn          joined by concatenation; with `beside`, further features join each level
 
-    The decoder's features of the finest level are returned; heads stand with the system.
+    Returns the decoder's features of the finest level.
     """
 
     def __init__(
         self, inputs: int, widths: tuple[int, ...], *, blocks: int = 1, beside: bool = False, norm: Norm = "batch"
     ) -> None:
-        """Draw up the layers.
+        """Build the layers.
 
         Args:
             inputs: channels of the input.
             widths: channels of each level, the finest first.
-            blocks: residual blocks of each level of the decoder; the innermost has twice as many.
-            beside: whether the decoder is given further features of `widths` channels at every level.
+            blocks: residual blocks in each level of the decoder; the innermost has twice as many.
+            beside: whether the decoder takes further features of `widths` channels at every level.
             norm: of all convolutions.
         """
         super().__init__()
@@ -93,7 +111,7 @@ class UNet(nn.Module):
 
 
 class Encoder(nn.Module):
-    """Features of each level, the first at the input's side, each further one at half of it."""
+    """Features of each level: the first at the input's side, each next one at half the side."""
 
     def __init__(self, inputs: int, widths: tuple[int, ...], *, norm: Norm = "batch") -> None:
         super().__init__()

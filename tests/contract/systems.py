@@ -1,16 +1,12 @@
-"""What the contract suite needs to know of each system: a config of toy size, and how to train it.
+"""The systems of the contract suite: a toy network and the recipe's task for each.
 
-A new system joins the suite by one entry in `SYSTEMS_UNDER_TEST`.
+A new system joins the suite with one entry in `SYSTEMS_UNDER_TEST`.
 """
 
 import dataclasses
 from collections.abc import Callable
 from typing import Any
 
-from reenact.systems.correspondence.config import CorrespondenceConfig
-from reenact.systems.dual_generator.config import DualGeneratorConfig
-from reenact.systems.facegan.config import FaceganConfig
-from reenact.types import CropSpec
 from train.data.faces import FaceData
 from train.pairs.frames import PairConfig
 from train.pairs.turned import TurnedPairConfig
@@ -19,73 +15,67 @@ from train.recipes.dual_generator.turned import TurnedFaceTask, TurnedTaskConfig
 from train.recipes.facegan.end_to_end import EndToEndTask, EndToEndTaskConfig
 from train.run.loop import Task
 
+SIDE = 64
+PAIRS = PairConfig(side=SIDE)
+
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class SystemUnderTest:
     """One system."""
 
     network: dict[str, Any]
-    """The "network" section of a config.json: as small as it gets, `network_px` 64."""
-    wrong_network: dict[str, Any]
-    """One that must be refused."""
-    task: Callable[[FaceData], Task]
-    """Its recipe's task on a labelled set, of toy size."""
+    """The "network" section of a config.json, as small as possible; `crop` is added."""
+    task: Callable[[FaceData, Any], Task]
+    """The task of its recipe, from a labelled set and the parsed network config."""
+    refused: tuple[tuple[dict[str, Any], str], ...]
+    """Changes of the network config that it refuses, with words of the error."""
 
 
-def _correspondence_task(data: FaceData) -> Task:
-    network = CorrespondenceConfig(crop=CropSpec(network_px=64), widths=(8, 12, 16), match_width=8)
-    return CorrespondenceTask(data, data, network, CorrespondenceTaskConfig(pairs=PairConfig(side=64)))
-
-
-def _facegan_task(data: FaceData) -> Task:
-    network = FaceganConfig(crop=CropSpec(network_px=64), widths=(8, 12), mixer_widths=(8, 12), transformer_width=32)
-    return EndToEndTask(data, data, network, EndToEndTaskConfig(pairs=PairConfig(side=64)))
-
-
-_SMALL_DUAL_GENERATOR: dict[str, Any] = {
-    "stem": 1,
-    "landmark_width": 16,
-    "action_code": 8,
-    "decoder_width": 16,
-    "width": 8,
-    "max_width": 16,
-    "style": 8,
-    "style_px": 64,
-    "style_width": 4,
-    "style_max_width": 16,
-}
-
-
-def _dual_generator_task(data: FaceData) -> Task:
-    network = DualGeneratorConfig(crop=CropSpec(network_px=64), **_SMALL_DUAL_GENERATOR)
-    config = TurnedTaskConfig(pairs=TurnedPairConfig(side=64, pool=4, clip_share=1.0))
+def _dual_generator_task(data: FaceData, network: Any) -> Task:
+    config = TurnedTaskConfig(pairs=TurnedPairConfig(side=SIDE, pool=4, clip_share=1.0))
     return TurnedFaceTask(data, data, network, config)
 
 
 SYSTEMS_UNDER_TEST = {
     "correspondence": SystemUnderTest(
-        network={
-            "crop": {"face_scale": 1.95, "shift_up": 0.03, "network_px": 64},
-            "widths": [8, 12, 16],
-            "blocks": 1,
-            "match_width": 8,
-        },
-        wrong_network={"widths": [8, 12, 16], "heads": 4},
-        task=_correspondence_task,
+        network={"widths": [8, 12, 16], "blocks": 1, "match_width": 8},
+        task=lambda data, network: CorrespondenceTask(data, data, network, CorrespondenceTaskConfig(pairs=PAIRS)),
+        refused=(
+            ({"crop": {"network_px": 200}}, "network_px is halved four times; 200 is no multiple of 16"),
+            ({"widths": [8, 0, 8]}, "must be 1 or more"),
+            ({"blocks": 0}, "must be 1 or more"),
+            ({"match_width": -1}, "must be 1 or more"),
+        ),
     ),
     "dual_generator": SystemUnderTest(
-        network={"crop": {"face_scale": 1.95, "shift_up": 0.03, "network_px": 64}, **_SMALL_DUAL_GENERATOR},
-        wrong_network={"width": 8, "blocks": 1},
+        network={
+            "stem": 1,
+            "landmark_width": 16,
+            "action_code": 8,
+            "decoder_width": 16,
+            "width": 8,
+            "max_width": 16,
+            "style": 8,
+            "style_px": 64,
+            "style_width": 4,
+            "style_max_width": 16,
+        },
         task=_dual_generator_task,
+        refused=(
+            ({"stem": 4, "crop": {"network_px": 80}}, "make it a multiple of 64"),
+            ({"style_px": 100}, "style_px is 100"),
+            ({"action_code": 0}, "must be 1 or more"),
+        ),
     ),
     "facegan": SystemUnderTest(
-        network={
-            "crop": {"face_scale": 1.95, "shift_up": 0.03, "network_px": 64},
-            "widths": [8, 12],
-            "mixer_widths": [8, 12],
-            "transformer_width": 32,
-        },
-        wrong_network={"widths": [8, 12], "match_width": 8},
-        task=_facegan_task,
+        network={"widths": [8, 12], "mixer_widths": [8, 12], "transformer_width": 32},
+        task=lambda data, network: EndToEndTask(data, data, network, EndToEndTaskConfig(pairs=PAIRS)),
+        refused=(
+            ({"sides": 3}, "1 or 2, got 3"),
+            ({"reduction": 3}, "1, 2, 4 or 8, got 3"),
+            ({"reduction": 1}, "reduction must be 2 or more"),
+            ({"widths": [8, 8, 8, 8, 8, 8]}, "64 is no multiple"),
+            ({"widths": [8, 0, 8]}, "must be 1 or more"),
+        ),
     ),
 }

@@ -1,11 +1,14 @@
-"""What every reenactment system promises, whatever it does inside."""
+"""What every reenactment system promises."""
 
+import dataclasses
+import importlib
 import pathlib
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
+from torch.utils.flop_counter import FlopCounterMode
 
 from reenact.errors import ConfigError, ShapeError
 from reenact.facs import ACTION_UNITS
@@ -13,8 +16,8 @@ from reenact.geometry.morphable import load_morphable
 from reenact.hub import load
 from reenact.systems.base import PoseControls, Reenactor, Rendered
 from reenact.systems.catalog import CATALOG
-from reenact.types import FaceGeometry, FaceImage
-from tests.contract.systems import SYSTEMS_UNDER_TEST
+from reenact.types import CropSpec, FaceGeometry, FaceImage
+from tests.contract.systems import SIDE, SYSTEMS_UNDER_TEST
 from tests.synthetic import face_set, painted_clip
 from train.run.export import as_loaded, write_model
 
@@ -22,16 +25,30 @@ AnyReenactor = Reenactor[Any, Any, Any]
 Clip = tuple[FaceImage, FaceGeometry]
 
 
+def network_of(name: str) -> dict[str, Any]:
+    """The "network" section of a toy config.json."""
+    return SYSTEMS_UNDER_TEST[name].network | {"crop": dataclasses.asdict(CropSpec(network_px=SIDE))}
+
+
 def build(name: str) -> AnyReenactor:
     """Random weights and statistics, rounded as a file holds them."""
     torch.manual_seed(0)
-    system = CATALOG[name].load_class().from_config(SYSTEMS_UNDER_TEST[name].network)
+    system = CATALOG[name].load_class().from_config(network_of(name))
     with torch.no_grad():
         for key, value in system.networks.state_dict().items():
             if value.is_floating_point():
                 value += 0.05 * torch.rand_like(value) if "running" in key else 0.05 * torch.randn_like(value)
     as_loaded(system.networks)
     return system
+
+
+def painted(seed: int, frames: int, side: int) -> Clip:
+    """Crops with everything that a system can need: a head with hair above the face, and a face code."""
+    image, geometry = painted_clip(load_morphable(), np.random.default_rng(seed), frames, side)
+    parsing = torch.zeros(frames, 48, 48, dtype=torch.uint8)
+    parsing[:, 8:36, 12:36], parsing[:, 2:12, 12:36] = 1, 2
+    codes = torch.nn.functional.normalize(torch.ones(frames, 256), dim=1)
+    return dataclasses.replace(image, parsing=parsing, head=(parsing > 0)[:, None].float(), embedding=codes), geometry
 
 
 @pytest.fixture(scope="module", params=CATALOG)
@@ -44,13 +61,13 @@ def system(request: pytest.FixtureRequest) -> AnyReenactor:
 @pytest.fixture(scope="module")
 def source() -> Clip:
     """One frame, larger than the networks see it."""
-    return painted_clip(load_morphable(), np.random.default_rng(20), 1, 96)
+    return painted(20, 1, 96)
 
 
 @pytest.fixture(scope="module")
 def driving() -> Clip:
     """Another face, three frames of another size."""
-    return painted_clip(load_morphable(), np.random.default_rng(21), 3, 80)
+    return painted(21, 3, 80)
 
 
 def reenact(
@@ -64,13 +81,18 @@ def reenact(
     return system.render(identity, driven)
 
 
+def assert_same(first: Rendered, second: Rendered, tolerance: float = 2e-3) -> None:
+    torch.testing.assert_close(first.rgb, second.rgb, atol=tolerance, rtol=0)
+    torch.testing.assert_close(first.changed, second.changed, atol=tolerance, rtol=0)
+
+
 def test_every_system_is_under_test() -> None:
     assert set(SYSTEMS_UNDER_TEST) == set(CATALOG)
 
 
-def test_it_says_who_it_is_and_how_to_cut(system: AnyReenactor) -> None:
+def test_it_knows_its_id_and_its_crop(system: AnyReenactor) -> None:
     assert CATALOG[system.system].load_class() is type(system)
-    assert system.crop.network_px == 64
+    assert system.crop.network_px == SIDE
     assert not system.training
 
 
@@ -89,8 +111,13 @@ def test_pictures_have_the_sources_size_and_range(system: AnyReenactor, source: 
 
 @pytest.mark.parametrize("side", [64, 150, 300])
 def test_any_source_size_is_kept(system: AnyReenactor, driving: Clip, side: int) -> None:
-    source = painted_clip(load_morphable(), np.random.default_rng(20), 1, side)
-    assert reenact(system, source, driving, frames=slice(0, 1)).rgb.shape == (1, 3, side, side)
+    assert reenact(system, painted(20, 1, side), driving, frames=slice(0, 1)).rgb.shape == (1, 3, side, side)
+
+
+def test_it_draws_from_a_plain_crop(system: AnyReenactor, source: Clip, driving: Clip) -> None:
+    plain = FaceImage(rgb=source[0].rgb, crop_from_frame=source[0].crop_from_frame)
+    rendered = reenact(system, (plain, source[1]), driving)
+    assert torch.isfinite(rendered.rgb).all() and rendered.rgb.std() > 0.01
 
 
 def test_the_same_input_gives_the_same_picture(system: AnyReenactor, source: Clip, driving: Clip) -> None:
@@ -103,23 +130,34 @@ def test_the_same_input_gives_the_same_picture(system: AnyReenactor, source: Cli
 def test_a_batch_is_its_frames_one_by_one(system: AnyReenactor, source: Clip, driving: Clip, mode: str) -> None:
     together = reenact(system, source, driving, mode)
     for i in range(3):
-        alone = reenact(system, source, driving, mode, slice(i, i + 1))
-        torch.testing.assert_close(alone.rgb, together.rgb[i : i + 1], atol=2e-3, rtol=0)
-        torch.testing.assert_close(alone.changed, together.changed[i : i + 1], atol=2e-3, rtol=0)
+        one = slice(i, i + 1)
+        alone = reenact(system, source, driving, mode, one)
+        assert_same(alone, Rendered(rgb=together.rgb[one], changed=together.changed[one]))
 
 
-def test_motion_is_drawn(system: AnyReenactor, source: Clip, driving: Clip) -> None:
-    """Different driving frames give different pictures."""
-    rgb = reenact(system, source, driving).rgb
-    assert (rgb[0] - rgb[1]).abs().max() > 0.02
+def test_motion_is_drawn_and_unchanged_pixels_are_the_sources(
+    system: AnyReenactor, source: Clip, driving: Clip
+) -> None:
+    rendered = reenact(system, source, driving)
+    assert (rendered.rgb[0] - rendered.rgb[1]).abs().max() > 0.02
+    unchanged = (rendered.changed == 0).expand_as(rendered.rgb)
+    assert torch.equal(rendered.rgb[unchanged], source[0].rgb.expand_as(rendered.rgb)[unchanged])
+
+
+@pytest.mark.parametrize("mode", ["absolute", "relative"])
+@pytest.mark.parametrize("side", [64, 200])
+def test_driven_by_itself_the_source_stays_bit_for_bit(system: AnyReenactor, mode: str, side: int) -> None:
+    source = painted(20, 1, side)
+    rendered = reenact(system, source, source, mode)
+    assert torch.equal(rendered.rgb, source[0].rgb)
+    assert rendered.changed.max() == 0
 
 
 def test_relative_motion_of_a_driver_at_rest_is_the_same_whoever_drives(
     system: AnyReenactor, source: Clip, driving: Clip
 ) -> None:
-    other = painted_clip(load_morphable(), np.random.default_rng(22), 1, 128)
     own = reenact(system, source, source, "relative").rgb
-    for driver in (driving, other):
+    for driver in (driving, painted(22, 1, 128)):
         at_rest = reenact(system, source, driver, "relative", slice(0, 1)).rgb
         torch.testing.assert_close(at_rest, own, atol=5e-3, rtol=0)
 
@@ -128,23 +166,20 @@ def test_a_neutral_frame_is_found_and_can_be_selected(system: AnyReenactor, sour
     motion = system.read_motion(*driving)
     neutral = system.find_neutral(motion)
     assert neutral in range(3)
+    frame = slice(neutral, neutral + 1)
+    selected = system.select(motion, frame)
+    assert system.find_neutral(selected) == 0
+    image = FaceImage(rgb=driving[0].rgb[frame], crop_from_frame=driving[0].crop_from_frame[frame])
+    read_alone = system.read_motion(image, driving[1][frame])
     identity = system.encode_identity(*source)
-    one = system.select(motion, slice(neutral, neutral + 1))
-    assert system.find_neutral(one) == 0
-    by_select = system.render(identity, system.retarget(identity, one, one, "absolute"))
-    picked = (driving[0].rgb[neutral : neutral + 1], driving[0].crop_from_frame[neutral : neutral + 1])
-    read_alone = system.read_motion(
-        FaceImage(rgb=picked[0], crop_from_frame=picked[1]), driving[1][slice(neutral, neutral + 1)]
-    )
-    alone = system.render(identity, system.retarget(identity, read_alone, read_alone, "absolute"))
-    torch.testing.assert_close(by_select.rgb, alone.rgb, atol=2e-3, rtol=0)
+    assert_same(*(system.render(identity, system.retarget(identity, m, m, "absolute")) for m in (selected, read_alone)))
 
 
 def test_own_controls_give_the_source_bit_for_bit_and_others_another_face(system: AnyReenactor, source: Clip) -> None:
     identity = system.encode_identity(*source)
-    own = PoseControls(action_units=torch.zeros(1, 17, 2), angles_rad=torch.zeros(1, 3))
     if not system.can_pose:
-        for refused in (lambda: system.read_controls(identity), lambda: system.pose(identity, own)):
+        controls = PoseControls(action_units=torch.zeros(1, 17, 2), angles_rad=torch.zeros(1, 3))
+        for refused in (lambda: system.read_controls(identity), lambda: system.pose(identity, controls)):
             with pytest.raises(ConfigError, match="takes its motion from a driver"):
                 refused()
         return
@@ -157,9 +192,14 @@ def test_own_controls_give_the_source_bit_for_bit_and_others_another_face(system
     torch.testing.assert_close(rendered.rgb[:1], source[0].rgb, atol=2e-3, rtol=0)
     for frame in rendered.rgb[1:]:
         assert (frame - source[0].rgb).abs().max() > 0.05
+    too_strong, full = (
+        system.pose(identity, PoseControls(action_units=torch.full_like(units, value), angles_rad=angles))
+        for value in (3.0, 1.0)
+    )
+    assert_same(system.render(identity, too_strong), system.render(identity, full), tolerance=0)
 
 
-def test_two_sources_at_once_are_refused_in_words(system: AnyReenactor, driving: Clip) -> None:
+def test_two_sources_at_once_are_refused(system: AnyReenactor, driving: Clip) -> None:
     with pytest.raises(ShapeError, match="one source frame"):
         system.encode_identity(*driving)
 
@@ -167,29 +207,50 @@ def test_two_sources_at_once_are_refused_in_words(system: AnyReenactor, driving:
 @pytest.mark.parametrize("name", CATALOG)
 def test_saved_and_loaded_it_draws_the_same(name: str, source: Clip, driving: Clip, tmp_path: pathlib.Path) -> None:
     made = build(name)
-    config = {"model": name, "network": SYSTEMS_UNDER_TEST[name].network}
-    write_model(made.networks, tmp_path, config, {"steps": 0})
+    write_model(made.networks, tmp_path, {"model": name, "network": network_of(name)}, {"steps": 0})
     loaded = load(tmp_path)
     assert type(loaded) is type(made)
     assert not any(value.requires_grad for value in loaded.parameters())
     made.prepare()
-    made.fill_needs = loaded.fill_needs  # `load` makes it complete: a plain crop is enough
-    before, after = reenact(made, source, driving), reenact(loaded, source, driving)
-    torch.testing.assert_close(after.rgb, before.rgb, atol=2e-3, rtol=0)
-    torch.testing.assert_close(after.changed, before.changed, atol=2e-3, rtol=0)
+    assert_same(reenact(loaded, source, driving), reenact(made, source, driving))
+    # a loaded system looks for what a plain crop lacks
+    plain = FaceImage(rgb=source[0].rgb, crop_from_frame=source[0].crop_from_frame)
+    made.fill_needs = loaded.fill_needs
+    assert_same(reenact(loaded, (plain, source[1]), driving), reenact(made, (plain, source[1]), driving))
 
 
 @pytest.mark.parametrize("name", CATALOG)
-def test_a_config_of_another_kind_is_refused_in_words(name: str) -> None:
-    with pytest.raises(ConfigError, match="does not fit"):
-        CATALOG[name].load_class().from_config(SYSTEMS_UNDER_TEST[name].wrong_network)
+def test_wrong_configs_are_refused_in_words(name: str) -> None:
+    system = CATALOG[name].load_class()
+    unknown = r"does not fit \w+ \(unknown: heads\)"
+    for change, text in (
+        ({"heads": 4}, unknown),
+        ({"crop": {"heads": 4}}, "crop of The network configuration " + unknown),
+        *SYSTEMS_UNDER_TEST[name].refused,
+    ):
+        with pytest.raises(ConfigError, match=text):
+            system.from_config(network_of(name) | change)
+
+
+@pytest.mark.parametrize("name", CATALOG)
+def test_the_presets_share_their_crop_and_tiny_fits_a_cpu(name: str) -> None:
+    presets = importlib.import_module(f"reenact.systems.{name}.config").PRESETS
+    assert set(presets) == {"tiny", "paper"} and {config.crop for config in presets.values()} == {CropSpec()}
+    system = CATALOG[name].load_class()(presets["tiny"]).eval().requires_grad_(False)
+    assert sum(value.numel() for value in system.networks.parameters()) <= 4e6
+    source = painted(20, 1, 256)
+    identity, motion = system.encode_identity(*source), system.read_motion(*painted(21, 1, 256))
+    with FlopCounterMode(display=False) as counter:
+        system.render(identity, system.retarget(identity, motion, motion, "absolute"))
+    assert counter.get_total_flops() / 2 <= 2.5e9
 
 
 @pytest.mark.parametrize("name", CATALOG)
 def test_one_step_lowers_the_loss(name: str) -> None:
     data = face_set(load_morphable(), np.random.default_rng(0))
     torch.manual_seed(0)
-    task = SYSTEMS_UNDER_TEST[name].task(data)
+    network = CATALOG[name].load_class().from_config(network_of(name)).config
+    task = SYSTEMS_UNDER_TEST[name].task(data, network)
     optimizer = torch.optim.AdamW(task.networks.parameters(), lr=1e-3)
     batch = task.sample_batch(np.random.default_rng(0), 3, torch.device("cpu"))
     totals = []

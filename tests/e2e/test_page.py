@@ -14,9 +14,12 @@ from tests.page_server import left_over, served_page
 
 gradio_client = pytest.importorskip("gradio_client", reason="gradio_client is not installed")
 
-pytestmark = pytest.mark.filterwarnings(
-    "ignore:'future.no_silent_downcasting' is deprecated"
-)  # gradio asks pandas for it
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.usefixtures("all_weights"),
+    pytest.mark.filterwarnings("ignore:'future.no_silent_downcasting' is deprecated"),  # gradio asks pandas for it
+]
+AppError = gradio_client.exceptions.AppError
 
 ENDPOINTS = {
     "/reenact_image": (
@@ -48,16 +51,33 @@ def cache(tmp_path_factory: pytest.TempPathFactory) -> pathlib.Path:
 
 
 @pytest.fixture(scope="module")
-def address(cache: pathlib.Path) -> Iterator[str]:
+def client(cache: pathlib.Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
+    downloads, patient = str(tmp_path_factory.mktemp("downloads")), {"timeout": 60}
     with served_page(cache, max_seconds=30.0) as url:
-        yield url
+        client = gradio_client.Client(url, verbose=False, download_files=downloads, httpx_kwargs=patient)
+        yield client
+        client.close()
 
 
 @pytest.fixture(scope="module")
-def client(address: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
-    client = gradio_client.Client(address, verbose=False, download_files=str(tmp_path_factory.mktemp("downloads")))
-    yield client
-    client.close()
+def source(material: pathlib.Path) -> Any:
+    return given(material / "source.png")
+
+
+@pytest.fixture(scope="module")
+def driving(material: pathlib.Path) -> Any:
+    return given(material / "driving.png")
+
+
+@pytest.fixture(scope="module")
+def clip(material: pathlib.Path) -> Any:
+    return given(material / "driving.mp4")
+
+
+@pytest.fixture(scope="module")
+def portrait(material: pathlib.Path) -> np.ndarray:
+    """The source's pixels."""
+    return read_image(material / "source.png").rgb.astype(int)
 
 
 def given(path: pathlib.Path) -> Any:
@@ -75,138 +95,177 @@ def test_endpoints_and_their_parameters_are_stable(client: Any) -> None:
     assert set(named) == set(ENDPOINTS)
 
 
-def test_missing_picture_is_asked_for(client: Any) -> None:
-    with pytest.raises(gradio_client.exceptions.AppError, match="There is no source picture yet"):
-        client.predict(None, None, api_name="/reenact_image")
-
-
-def test_stop_without_a_run_says_so(client: Any) -> None:
-    assert client.predict(api_name="/stop") == "Nothing is running."
-
-
-@pytest.mark.usefixtures("weights")
-class TestWithWeights:
-    def test_image_has_the_size_of_the_source_and_another_face(self, client: Any, material: pathlib.Path) -> None:
-        file, (before, after), text = client.predict(
-            given(material / "source.png"), given(material / "driving.png"), api_name="/reenact_image"
-        )
-        source, result = read_image(material / "source.png").rgb, read_image(file).rgb
-        assert pathlib.Path(file).name == "source-reenacted.png"
-        assert result.shape == source.shape
-        assert np.abs(result[60:180, 170:280].astype(int) - source[60:180, 170:280]).mean() > 4
-        # nothing was compressed on the way
-        assert np.array_equal(read_image(before).rgb, source)
-        assert np.array_equal(read_image(after).rgb, result)
-        assert text.startswith("Done in ")
-        assert "512 × 512 pixels.\nDrawn by Correspondence (standard): no face is turned by more than 45°." in text
-        assert "\nWeights of Correspondence: embedded correspondence (sha256 " in text
-
-    def test_crop_alone_is_a_square_of_the_network_size_or_more(self, client: Any, material: pathlib.Path) -> None:
-        file, (before, _), _ = client.predict(
-            given(material / "source.png"),
-            given(material / "driving.png"),
-            motion="relative",
-            paste_back=False,
-            api_name="/reenact_image",
-        )
-        height, width, _ = read_image(file).rgb.shape
-        assert height == width >= 256
-        assert read_image(before).rgb.shape == (height, width, 3)
-
-    def test_video_has_rate_and_length_of_the_driving_clip(self, client: Any, material: pathlib.Path) -> None:
-        file, preview, text = client.predict(
-            given(material / "source.png"), given(material / "driving.mp4"), api_name="/reenact_video"
-        )
-        preview = preview["video"] if isinstance(preview, dict) else preview
-        assert pathlib.Path(preview).read_bytes() == pathlib.Path(file).read_bytes()
-        with VideoReader(file) as reader:
-            frames = list(reader)
-            assert (reader.info.width, reader.info.height, reader.info.fps) == (512, 512, 25)
-            assert reader.info.has_audio
-        assert len(frames) == 12
-        assert np.abs(frames[0].astype(int) - frames[6])[60:180, 170:280].mean() > 2
-        assert "12 frames at 25 a second" in text
-
-    def test_side_by_side_is_three_pictures_wide(self, client: Any, material: pathlib.Path) -> None:
-        file, _, _ = client.predict(
-            given(material / "source.png"),
-            given(material / "driving.mp4"),
-            side_by_side=True,
-            api_name="/reenact_video",
-        )
-        with VideoReader(file) as reader:
-            assert (reader.info.width, reader.info.height) == (3 * 512, 512)
-
-    def test_picture_in_place_of_a_clip_is_called_the_driving_file(self, client: Any, material: pathlib.Path) -> None:
-        picture = given(material / "source.png")
-        with pytest.raises(gradio_client.exceptions.AppError) as caught:
-            client.predict(picture, picture, api_name="/reenact_video")
-        assert str(caught.value) == "The driving file is a picture (PNG); a video is needed here."
-
-    def test_clip_beyond_the_limit_of_the_host_is_refused(
-        self, client: Any, material: pathlib.Path, tmp_path: pathlib.Path
-    ) -> None:
-        clip = write_clip(tmp_path / "long.mp4", [np.zeros((32, 32, 3), np.uint8)] * (31 * 25))
-        with pytest.raises(
-            gradio_client.exceptions.AppError, match="lasts 31.0 s; this page takes clips of up to 30 s"
-        ):
-            client.predict(given(material / "source.png"), given(clip), api_name="/reenact_video")
-
-    def test_picture_without_a_face_is_named(
-        self, client: Any, material: pathlib.Path, tmp_path: pathlib.Path, cache: pathlib.Path
-    ) -> None:
-        before = left_over(cache)
-        write_image(tmp_path / "wall.png", np.full((300, 400, 3), 128, np.uint8))
-        with pytest.raises(gradio_client.exceptions.AppError) as caught:
-            client.predict(given(material / "source.png"), given(tmp_path / "wall.png"), api_name="/reenact_image")
-        assert str(caught.value).startswith("The driving picture: No face found")
-        assert str(cache) not in str(caught.value)
-        assert left_over(cache) == before
-
-    def test_several_faces_are_noted_in_words_of_the_page(
-        self, client: Any, material: pathlib.Path, astronaut: np.ndarray, tmp_path: pathlib.Path
-    ) -> None:
-        write_image(tmp_path / "two.png", np.concatenate([astronaut, astronaut], axis=1))
-        _, _, text = client.predict(
-            given(tmp_path / "two.png"), given(material / "driving.png"), api_name="/reenact_image"
-        )
-        assert "Note: The source picture: 2 faces found" in text
-        assert "option “Face in the source”" in text
-        assert "--" not in text
-
-    def test_face_that_is_not_there_is_counted(self, client: Any, material: pathlib.Path) -> None:
-        pictures = given(material / "source.png"), given(material / "driving.png")
-        with pytest.raises(gradio_client.exceptions.AppError, match="Face 2 was asked for, but"):
-            client.predict(*pictures, source_face=2, api_name="/reenact_image")
-
-    def test_stop_ends_the_work_and_leaves_nothing(
-        self, client: Any, astronaut: np.ndarray, material: pathlib.Path, tmp_path: pathlib.Path, cache: pathlib.Path
-    ) -> None:
-        before = left_over(cache)
-        frames = [swayed(astronaut, 3 * np.sin(i / 9), 0) for i in range(50)] * 12
-        clip = write_clip(tmp_path / "long.mp4", frames)
-        job = client.submit(given(material / "source.png"), given(clip), api_name="/reenact_video")
-        deadline = time.monotonic() + 60
-        while left_over(cache) == before and time.monotonic() < deadline:
-            time.sleep(0.05)
-        assert any(".partial" in name for name in left_over(cache))
-        assert client.predict(api_name="/stop") == "Stopped; nothing was written."
-        with pytest.raises(gradio_client.exceptions.AppError, match="Stopped; nothing was written"):
-            job.result(timeout=30)
-        assert left_over(cache) == before
-
-
-@pytest.mark.usefixtures("weights")
-@pytest.mark.parametrize(
-    ("content", "said"),
-    [(b"", "is empty"), (b"To whom it may concern\n", "holds text, not a picture")],
-    ids=["empty", "text"],
-)
-def test_file_that_is_no_picture_is_named(
-    client: Any, material: pathlib.Path, tmp_path: pathlib.Path, content: bytes, said: str
+def test_image_has_the_size_of_the_source_and_another_face(
+    client: Any, source: Any, driving: Any, portrait: np.ndarray
 ) -> None:
-    (tmp_path / "letter.png").write_bytes(content)
-    with pytest.raises(gradio_client.exceptions.AppError) as caught:
-        client.predict(given(tmp_path / "letter.png"), given(material / "driving.png"), api_name="/reenact_image")
-    assert str(caught.value).startswith("The source picture")
-    assert said in str(caught.value)
+    file, (before, after), text = client.predict(source, driving, api_name="/reenact_image")
+    result = read_image(file).rgb
+    assert pathlib.Path(file).name == "source-reenacted.png"
+    assert result.shape == portrait.shape
+    assert np.abs(result - portrait)[60:180, 170:280].mean() > 4
+    # nothing was compressed on the way
+    assert np.array_equal(read_image(before).rgb, portrait)
+    assert np.array_equal(read_image(after).rgb, result)
+    assert text.startswith("Done in ")
+    assert "512 × 512 pixels.\nDrawn by Correspondence (standard): no face is turned by more than 45°." in text
+    assert "\nWeights of Correspondence: embedded correspondence (sha256 " in text
+
+
+def test_crop_alone_is_a_square_of_the_network_size_or_more(client: Any, source: Any, driving: Any) -> None:
+    options = {"motion": "relative", "paste_back": False}
+    file, (before, _), _ = client.predict(source, driving, **options, api_name="/reenact_image")
+    height, width, _ = read_image(file).rgb.shape
+    assert height == width >= 256
+    assert read_image(before).rgb.shape == (height, width, 3)
+
+
+def test_video_has_rate_and_length_of_the_driving_clip(client: Any, source: Any, clip: Any) -> None:
+    file, preview, text = client.predict(source, clip, api_name="/reenact_video")
+    preview = preview["video"] if isinstance(preview, dict) else preview
+    assert pathlib.Path(preview).read_bytes() == pathlib.Path(file).read_bytes()
+    with VideoReader(file) as reader:
+        frames = list(reader)
+        assert (reader.info.width, reader.info.height, reader.info.fps) == (512, 512, 25)
+        assert reader.info.has_audio
+    assert len(frames) == 12
+    assert np.abs(frames[0].astype(int) - frames[6])[60:180, 170:280].mean() > 2
+    assert "12 frames at 25 a second" in text
+    assert "Drawn by Correspondence (standard): no face is turned by more than 45°." in text
+
+
+def test_large_pose_side_by_side_is_three_pictures_wide(client: Any, source: Any, clip: Any) -> None:
+    options = {"side_by_side": True, "mode": "large_pose"}
+    file, _, text = client.predict(source, clip, **options, api_name="/reenact_video")
+    with VideoReader(file) as reader:
+        assert (reader.info.width, reader.info.height) == (3 * 512, 512)
+        assert len(list(reader)) == 12
+    assert "Drawn by Dual Generator (large pose), as chosen." in text
+
+
+@pytest.mark.parametrize(
+    ("settings", "system", "drawn"),
+    [
+        ({"26": 4, "yaw": 15}, "auto", "facegan"),
+        ({"26": 4, "yaw": 60}, "auto", "dual_generator"),
+        ({"yaw": 15}, "dual_generator", "dual_generator"),
+    ],
+)
+def test_edited_face_changes_and_distant_pixels_do_not(
+    client: Any, source: Any, portrait: np.ndarray, settings: dict[str, float], system: str, drawn: str
+) -> None:
+    file, text = client.predict(source, settings, system=system, api_name="/edit")
+    result = read_image(file).rgb
+    assert result.shape == portrait.shape
+    assert np.abs(result - portrait)[60:180, 170:280].mean() > 2
+    assert np.array_equal(result[400:], portrait[400:])
+    assert f"Drawn by {drawn}" in text
+    assert f"embedded {drawn} (sha256 " in text
+
+
+def test_edit_of_nothing_but_the_background_keeps_the_person(
+    client: Any, source: Any, portrait: np.ndarray, tmp_path: pathlib.Path
+) -> None:
+    file, text = client.predict(source, api_name="/edit")
+    assert np.array_equal(read_image(file).rgb, portrait)
+    assert "Weights" not in text  # nothing was drawn
+    write_image(tmp_path / "hall.png", np.full((30, 200, 3), (0, 255, 0), np.uint8))
+    hall = given(tmp_path / "hall.png")
+    file, _ = client.predict(source, background="picture", background_picture=hall, api_name="/edit")
+    assert read_image(file).rgb[0, 0].tolist() == [0, 255, 0]
+    file, _ = client.predict(source, {"26": 1}, background="none", api_name="/edit")
+    assert read_image(file).alpha is not None
+
+
+def test_turntable_rotates_the_head_from_end_to_end(client: Any, source: Any) -> None:
+    options = {"seconds": 0.2, "from_yaw": -40, "to_yaw": 40, "paste_back": False}
+    file, text = client.predict(source, **options, api_name="/turntable")
+    assert pathlib.Path(file).name == "source-turntable.mp4"
+    assert "5 frames" in text
+    with VideoReader(file) as reader:
+        frames = [frame.astype(int) for frame in reader]
+    assert len(frames) == 5
+    assert np.abs(frames[0] - frames[-1]).mean() > 4
+
+
+def test_rotated_head_is_a_large_pose_to_the_image_tab(
+    client: Any, source: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # how far a drawn head appears to be turned depends on the weights
+    monkeypatch.setattr("reenact.pipeline.large_pose.LARGE_POSE_DEG", 25.0)
+    rotated, _ = client.predict(source, {"yaw": 60}, paste_back=False, api_name="/edit")
+    driver = gradio_client.handle_file(rotated)
+    _, _, text = client.predict(source, driver, paste_back=False, api_name="/reenact_image")
+    assert "Drawn by Dual Generator (large pose): the face in the driving picture is turned by" in text
+    _, _, text = client.predict(driver, source, paste_back=False, mode="standard", api_name="/reenact_image")
+    assert "Drawn by Correspondence (standard), as chosen." in text
+
+
+def test_several_faces_are_noted_in_words_of_the_page(
+    client: Any, driving: Any, astronaut: np.ndarray, tmp_path: pathlib.Path
+) -> None:
+    write_image(tmp_path / "two.png", np.concatenate([astronaut, astronaut], axis=1))
+    _, _, text = client.predict(given(tmp_path / "two.png"), driving, api_name="/reenact_image")
+    assert "Note: The source picture: 2 faces found" in text
+    assert "option “Face in the source”" in text
+    assert "--" not in text
+
+
+@pytest.mark.parametrize(
+    ("endpoint", "files", "options", "said"),
+    [
+        ("/reenact_image", [None, None], {}, "There is no source picture yet"),
+        ("/reenact_image", ["source.png", "wall.png"], {}, "^The driving picture: No face found"),
+        ("/reenact_image", ["empty.png", "driving.png"], {}, "^The source picture.* is empty"),
+        ("/reenact_image", ["letter.png", "driving.png"], {}, "^The source picture.* holds text, not a picture"),
+        ("/reenact_image", ["source.png", "driving.png"], {"source_face": 2}, "Face 2 was asked for, but"),
+        ("/reenact_video", ["source.png", "source.png"], {}, "^The driving file is a picture .PNG.; a video is needed"),
+        ("/reenact_video", ["source.png", "long.mp4"], {}, "lasts 31.0 s; this page takes clips of up to 30 s"),
+        ("/edit", ["wall.png"], {"settings": {"12": 1}}, "^The source picture: No face found"),
+        ("/edit", ["source.png"], {"settings": {"yaw": 100}}, "The yaw is set to 100"),
+        ("/edit", ["source.png"], {"background": "picture"}, "There is no background picture yet"),
+        ("/turntable", ["source.png"], {"to_yaw": 91}, "The yaw is set to 91"),
+    ],
+)
+def test_impossible_requests_get_a_message_and_leave_no_file(
+    client: Any,
+    cache: pathlib.Path,
+    wrong_files: pathlib.Path,
+    endpoint: str,
+    files: list[str | None],
+    options: dict[str, Any],
+    said: str,
+) -> None:
+    before = left_over(cache)
+    sent = [None if name is None else given(wrong_files / name) for name in files]
+    with pytest.raises(AppError, match=said) as caught:
+        client.predict(*sent, **options, api_name=endpoint)
+    assert str(cache) not in str(caught.value)
+    assert left_over(cache) == before
+
+
+@pytest.fixture(scope="module")
+def wrong_files(material: pathlib.Path) -> pathlib.Path:
+    """The material, and files that the page cannot use."""
+    write_image(material / "wall.png", np.full((300, 400, 3), 128, np.uint8))
+    (material / "empty.png").write_bytes(b"")
+    (material / "letter.png").write_text("To whom it may concern\n")
+    write_clip(material / "long.mp4", [np.zeros((32, 32, 3), np.uint8)] * (31 * 25))
+    return material
+
+
+def test_stop_ends_the_work_and_leaves_nothing(
+    client: Any, source: Any, astronaut: np.ndarray, tmp_path: pathlib.Path, cache: pathlib.Path
+) -> None:
+    assert client.predict(api_name="/stop") == "Nothing is running."
+    before = left_over(cache)
+    frames = [swayed(astronaut, 3 * np.sin(i / 9), 0) for i in range(50)] * 12
+    clip = write_clip(tmp_path / "long.mp4", frames)
+    job = client.submit(source, given(clip), api_name="/reenact_video")
+    deadline = time.monotonic() + 60
+    while left_over(cache) == before and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert any(".partial" in name for name in left_over(cache))
+    assert client.predict(api_name="/stop") == "Stopped; nothing was written."
+    with pytest.raises(AppError, match="Stopped; nothing was written"):
+        job.result(timeout=30)
+    assert left_over(cache) == before

@@ -26,12 +26,12 @@ class CorrespondenceConfig:
         if self.crop.network_px % 16:
             raise ConfigError(f"network_px is halved four times; {self.crop.network_px} is no multiple of 16")
         if min(*self.widths, self.blocks, self.match_width) < 1:
-            raise ConfigError("widths, blocks and match_width count channels and layers: each must be 1 or more")
+            raise ConfigError("widths, blocks and match_width must be 1 or more")
 
 
 PRESETS: dict[PresetName, CorrespondenceConfig] = {
     "tiny": CorrespondenceConfig(),
     "paper": CorrespondenceConfig(widths=(128, 256, 512), blocks=3, match_width=256),
 }
-"""tiny: embedded, 25 frames a second on two CPU cores. paper: channel counts of the published generator's class
-(the paper gives no table of them; SPADE-type decoders of 64 to 512 channels are what it builds on)."""
+"""tiny: embedded, 25 frames a second on two CPU cores. paper: channel counts of the SPADE-type generators that it
+builds on (64 to 512); the paper gives none."""

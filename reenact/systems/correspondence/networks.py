@@ -1,17 +1,17 @@
 """Networks of the correspondence system.
 
-After "High-Fidelity Face Reenactment via Identity-Matched Correspondence Learning" (TOMM 2023): its abstract names the
-parts, their equations are this project's (DESIGN.md, decision 5).
+After "High-Fidelity Face Reenactment via Identity-Matched Correspondence Learning" (TOMM 2023). Its abstract names the
+parts; the equations are this project's (README.md).
 
     source rgb + PNCC ─▶ SourceEncoder ─▶ s1 s2 s3                       (1/4 1/8 1/16; once per source)
     source PNCC (+ s3) ─▶ E ─▶ keys ──┐
     target PNCC (+ t3) ─▶ E ─▶ queries┴▶ correlation ─▶ soft correspondence at 1/16 ─▶ first residual of the flow
     target maps, source warped by mesh flow ─▶ TargetEncoder ─▶ t1 t2 t3
-    decoder 1/16 ─▶ 1/4: at each level the source features, warped by the flow so far and gated by visibility, modulate
-    the target's (feature transformation); each level refines the flow; the last gives matte and colour as well.
+    decoder 1/16 ─▶ 1/4: at each level the warped source features modulate the target's, gated by visibility (feature
+    transformation); each level refines the flow; the last level also gives matte and colour.
 
-The flow is a residual on the mesh flow, which is known at 1/2 of the crop's side. The networks begin at 1/4, where wide
-layers are cheap on a CPU; colour and matte reach the full side by pixel shuffle.
+The networks learn a residual on the mesh flow, which is known at 1/2 of the crop's side. They start at 1/4, where wide
+layers are cheap on a CPU; pixel shuffle brings colour and matte to the full side.
 """
 
 from typing import Literal, NamedTuple
@@ -23,38 +23,37 @@ from torch.nn import functional
 
 from reenact.ops.warp import identity_grid, resize, warp
 from reenact.systems.correspondence.config import CorrespondenceConfig
-from reenact.systems.layers import ResidualBlock, conv_norm, zero_conv
+from reenact.systems.layers import GatedModulation, ResidualBlock, conv_norm, zero_conv
 
 SOURCE_MAPS = 6
 """Channels of `FaceMaps.stacked`."""
 TARGET_MAPS = 12
 """Target maps 6, mesh flow 2, visibility 1, source colours warped by the mesh flow 3."""
 
-
-_DECISION = 1.5
-"""Exponent of `decide`."""
+_SHARPENING = 1.5
+"""Exponent of `sharpen_matte`."""
 
 
 class SourceFeatures(NamedTuple):
-    """What is kept of a source."""
+    """Features of a source, computed once."""
 
     levels: tuple[Tensor, Tensor, Tensor]
     """(f, widths[i], s / 2^(i+2), ...)."""
     keys: Float[Tensor, "f n k"]
-    """Unit features of the source's places at 1/16, row by row."""
+    """Unit features at 1/16 of the side, row by row."""
 
 
 class DrawnFace(NamedTuple):
-    """The networks' answer, at the network's side unless said otherwise."""
+    """Output of the networks, at the network's side unless said otherwise."""
 
     displacement: Float[Tensor, "f 2 h w"]
-    """Refined flow to the source in half-sides, at half the network's side."""
+    """Refined flow to the source in half-sides, at half the side."""
     matte: Float[Tensor, "f 3 s s"]
-    """Shares that sum to 1: warped source, untouched source, generated colour."""
+    """Shares that sum to 1: warped source, unchanged source, generated colour."""
     colour: Float[Tensor, "f 3 s s"]
     """Generated RGB in [0, 1]."""
     matched: Float[Tensor, "f 2 m m"]
-    """Flow of the soft correspondence alone, at 1/16: supervised by the mesh flow where that is known."""
+    """Flow of the soft correspondence alone, at 1/16; a loss compares it with the mesh flow."""
 
 
 class Pyramid(nn.Module):
@@ -73,7 +72,7 @@ class Pyramid(nn.Module):
 
 
 class MatchEncoder(nn.Module):
-    """E: PNCC and parts at 1/4 -> unit features at 1/16. Shared by source and target; each adds its own appearance."""
+    """E: PNCC and parts at 1/4 -> unit features at 1/16. Source and target share it; each adds its own appearance."""
 
     def __init__(self, width: int, appearance: int) -> None:
         super().__init__()
@@ -88,32 +87,13 @@ class MatchEncoder(nn.Module):
         return functional.normalize(feature.flatten(2).transpose(1, 2).float(), dim=-1)
 
 
-class FeatureTransformation(nn.Module):
-    """Target features modulated by warped source features: h (1 + gate gamma) + gate beta.
-
-    The gate closes where the source does not show the place (geometry-aware skip connection).
-    """
-
-    def __init__(self, channels: int, source: int) -> None:
-        super().__init__()
-        self.gate = nn.Conv2d(channels + 1, 1, 1)
-        self.scale_shift = nn.Conv2d(source, 2 * channels, 3, padding=1)
-
-    def forward(
-        self, h: Float[Tensor, "f c h w"], source: Float[Tensor, "f d h w"], visible: Float[Tensor, "f 1 h w"]
-    ) -> Float[Tensor, "f c h w"]:
-        gate = torch.sigmoid(self.gate(torch.cat([h, visible], 1)))
-        scale, shift = self.scale_shift(source).chunk(2, dim=1)
-        return h * (1 + gate * scale) + gate * shift
-
-
 class DecoderLevel(nn.Module):
-    """Join the coarser level, the target's features and the warped source's; refine the flow."""
+    """Joins the coarser level, the target's features and the warped source features; refines the flow."""
 
     def __init__(self, coarse: int, channels: int, blocks: int) -> None:
         super().__init__()
         self.join = conv_norm(coarse + channels, channels)
-        self.transform = FeatureTransformation(channels, channels)
+        self.transform = GatedModulation(channels, channels, kernel=3)
         self.blocks = nn.Sequential(*(ResidualBlock(channels) for _ in range(blocks)))
         self.to_flow = zero_conv(channels, 2)
 
@@ -154,7 +134,7 @@ class CorrespondenceNetworks(nn.Module):
         self.to_picture = nn.Conv2d(c1, 16 * 6, 3, padding=1)
 
     def encode_source(self, rgb: Float[Tensor, "f 3 s s"], maps: Float[Tensor, "f 6 h w"]) -> SourceFeatures:
-        """Features of a source crop (RGB in [0, 1], the network's side) and its maps at half that side."""
+        """Features of a source crop (RGB in [0, 1], at the network's side) and its maps at half that side."""
         x = torch.cat([functional.pixel_unshuffle(rgb * 2 - 1, 2), maps], 1)
         levels = self.source_encoder(functional.pixel_unshuffle(x, 2))
         return SourceFeatures(levels=levels, keys=self.matcher(maps, levels[2]))
@@ -173,8 +153,8 @@ class CorrespondenceNetworks(nn.Module):
             source: of `encode_source`.
             rgb: the same source crop.
             target_maps: `FaceMaps.stacked` of the identity-matched target mesh, at half the side.
-            mesh_displacement: flow of `reenact.geometry.flow.mesh_flow`.
-            visible: of the same.
+            mesh_displacement: of `reenact.geometry.flow.mesh_flow`.
+            visible: likewise.
         """
         seen = warp(resize(rgb, mesh_displacement.shape[-1]), mesh_displacement)
         x = torch.cat([target_maps, mesh_displacement * 4, visible, seen * 2 - 1], 1)
@@ -199,12 +179,11 @@ class CorrespondenceNetworks(nn.Module):
     def match(
         self, queries: Float[Tensor, "f n k"], keys: Float[Tensor, "#f n k"], mesh_displacement: Tensor, side: int
     ) -> Float[Tensor, "f 2 {side} {side}"]:
-        """Soft correspondence, as its difference from the mesh flow.
+        """Soft correspondence as a difference from the mesh flow.
 
-        It is the mean source place under softmax(correlation * tau - distance^2 / reach^2). The distance is to where
-        the mesh flow points: the correlation decides within the reach of that prior, so that places off the mesh (hair,
-        neck) cannot jump across the picture. What a flat correlation would give is subtracted, because near the border
-        the mean of the places in reach lies inwards.
+        It is the mean source place under softmax(correlation * tau - distance^2 / reach^2). Distances count from where
+        the mesh flow points, so that places off the mesh (hair, neck) cannot jump across the picture. The mean under a
+        flat correlation is subtracted: near the border it points inwards.
         """
         place = identity_grid(side, side, like=mesh_displacement).flatten(1).T
         prior = resize(mesh_displacement, side).flatten(2).transpose(1, 2) + place
@@ -219,12 +198,12 @@ class CorrespondenceNetworks(nn.Module):
 def compose(
     drawn: DrawnFace, source_rgb: Float[Tensor, "f 3 n n"], mode: Literal["bilinear", "bicubic"] = "bilinear"
 ) -> Float[Tensor, "f 3 n n"]:
-    """The picture at the source crop's own size n: flow and matte upsampled, original pixels warped.
+    """The picture at the source crop's own size n: flow and matte are upsampled, original pixels warped.
 
     Args:
         drawn: flow, matte and colour.
         source_rgb: the source crop at its own size.
-        mode: how pixels are read between pixels; bilinear trains, bicubic keeps detail.
+        mode: interpolation of source pixels; bilinear for training, bicubic keeps detail.
     """
     side = source_rgb.shape[-1]
     matte = resize(drawn.matte, side)
@@ -233,11 +212,11 @@ def compose(
     return (matte[:, :1] * warped + matte[:, 1:2] * source_rgb + matte[:, 2:] * colour).clamp(0, 1)
 
 
-def decide(matte: Float[Tensor, "f 3 s s"]) -> Float[Tensor, "f 3 s s"]:
-    """Lean each pixel further to its largest share: mixing shifted pictures blurs.
+def sharpen_matte(matte: Float[Tensor, "f 3 s s"]) -> Float[Tensor, "f 3 s s"]:
+    """Give each pixel's largest share more weight: a mixture of shifted pictures is blurred.
 
-    Measured on validation people, bicubic warping, as the Laplacian energy of the visible face over the true frame's:
-    0.80 without, 0.92 with the exponent of 1.5, for 0.1 dB of PSNR (bilinear warping alone: 0.54).
+    On validation people the Laplacian energy of the visible face, over the true frame's, is 0.80 without and 0.92 with
+    it, at a cost of 0.1 dB of PSNR.
     """
-    leaning = matte**_DECISION
-    return leaning / leaning.sum(dim=1, keepdim=True)
+    powers = matte**_SHARPENING
+    return powers / powers.sum(dim=1, keepdim=True)

@@ -19,7 +19,7 @@ from reenact.geometry.placement import to_half_sides
 from reenact.ops.warp import resize
 from reenact.systems.base import MotionMode, Reenactor, Rendered
 from reenact.systems.correspondence.config import CorrespondenceConfig
-from reenact.systems.correspondence.networks import CorrespondenceNetworks, SourceFeatures, compose, decide
+from reenact.systems.correspondence.networks import CorrespondenceNetworks, SourceFeatures, compose, sharpen_matte
 from reenact.systems.stillness import moved_share
 from reenact.types import FaceGeometry, FaceImage
 
@@ -99,7 +99,7 @@ class CorrespondenceReenactor(Reenactor[CorrespondenceIdentity, MeshMotion, Driv
             flow.visible,
         )
         moved = moved_share(identity.mesh, driven.mesh, self.crop.network_px)
-        drawn = drawn._replace(matte=fade_to_source(decide(drawn.matte), moved))
+        drawn = drawn._replace(matte=fade_to_source(sharpen_matte(drawn.matte), moved))
         native = identity.native_rgb.expand(count, -1, -1, -1)
         untouched = resize(drawn.matte[:, 1:2], native.shape[-1])
         kept = untouched > 1 - _ROUNDING_SHARE

@@ -9,7 +9,7 @@ from reenact.types import CropSpec
 PresetName = Literal["paper", "tiny"]
 
 LEVELS = 4
-"""Blocks that halve the side in `G_f`, and blocks that double it again (paper, section 3.2)."""
+"""Blocks of `G_f` that halve the side, and blocks that double it again (paper, section 3.2)."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -19,31 +19,30 @@ class DualGeneratorConfig:
     crop: CropSpec = CropSpec()
     """How source and driving crops are cut."""
     landmark_width: int = 192
-    """Neurons of the inner layers of `E_l`, and of `D_l` and `C_l`, which are built like it."""
+    """Neurons of the inner layers of `E_l`, `D_l` and `C_l`."""
     action_code: int = 64
-    """Length of the action code, a bottleneck: identity has to come from the face ID code instead."""
+    """Length of the action code. It is a bottleneck, so that identity comes from the face ID code."""
     decoder_width: int = 192
     """Neurons of the inner layers of `R_l`."""
     face_code: int = 256
-    """Length of the face ID code; the embedded identity encoder's."""
+    """Length of the face ID code of the embedded identity encoder."""
     width: int = 48
-    """Channels of `G_f` at its finest level; doubled at each of the four coarser ones up to `max_width`."""
+    """Channels of `G_f` at its finest level; each coarser level doubles them, up to `max_width`."""
     max_width: int = 88
-    """Most channels of `G_f`: what its coarse levels cost in weights."""
+    """Most channels of `G_f`; limits the weights of the coarse levels."""
     stem: Literal[1, 2, 4] = 4
-    """Pixels per side that `G_f` folds into channels at its entry and exit; 4 spares a CPU the full side."""
+    """Pixels per side that `G_f` folds into channels at entry and exit; 4 keeps a CPU off the full side."""
     style: int = 64
     """Length of the facial style code."""
     style_px: int = 128
-    """Side to which `E_s` brings its picture; six halvings leave a 64th of it."""
+    """Side of the picture that `E_s` sees; it halves it six times."""
     style_width: int = 8
-    """Channels of `E_s` at its finest level; doubled by each block up to `style_max_width`."""
+    """Channels of `E_s` at its finest level; each block doubles them, up to `style_max_width`."""
     style_max_width: int = 64
     """Most channels of `E_s`."""
     source_features: bool = True
-    """Also feed spatial features of the source, moved to the target by geometry and gated by visibility, and mix its
-    pixels with the drawn ones: a style code alone cannot carry a face that was never seen in training. False is the
-    paper's form."""
+    """Also use spatial features and pixels of the source, moved to the target by geometry: a style code alone cannot
+    carry a face that was not in the training set. False is the paper's form."""
 
     def __post_init__(self) -> None:
         coarsest = self.stem * 2**LEVELS
@@ -58,7 +57,7 @@ class DualGeneratorConfig:
             )
         sizes = (self.landmark_width, self.action_code, self.decoder_width, self.face_code, self.width, self.style)
         if min(*sizes, self.style_width, self.style_max_width, self.max_width) < 1:
-            raise ConfigError("widths and code lengths count neurons and channels: each must be 1 or more")
+            raise ConfigError("widths and code lengths must be 1 or more")
 
     @property
     def widths(self) -> tuple[int, ...]:
@@ -82,6 +81,6 @@ PRESETS: dict[PresetName, DualGeneratorConfig] = {
         source_features=False,
     ),
 }
-"""tiny: embedded, for a CPU, with source features. paper: the blocks that section 3 counts, at the widths of the
-StarGAN v2 generator it builds on (64 channels at 256 px, 512 at most); the landmark networks are as wide as their input
-(68 x 3), the decoder 512. The paper gives no table of widths, nor the length of the style code."""
+"""tiny: embedded, for a CPU. paper: the blocks of section 3 at the widths of StarGAN v2 (64 channels at 256 px, at most
+512), on which it builds; landmark networks as wide as their input (68 x 3), the decoder 512. The paper gives neither
+widths nor the length of the style code."""

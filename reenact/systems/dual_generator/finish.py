@@ -1,4 +1,4 @@
-"""From the generator's answer to the source's own size: landmark maps, what stays, and the source's own detail."""
+"""From the generator's output to the source's own size, with the source's fine detail."""
 
 import torch
 from jaxtyping import Float
@@ -13,14 +13,14 @@ from reenact.systems.dual_generator.networks import DrawnPicture
 from reenact.systems.stillness import moving_pixels, widen
 
 _STEP_PX = 3.0
-"""Difference of the movements of pixels beside each other from which on an outline lies between them."""
+"""Neighbouring pixels whose movements differ by more lie on two sides of an outline."""
 
 _NEAR = 0.012
-"""Reach of a change beyond the pixels that change, share of the side."""
+"""Width by which the redrawn part exceeds the changed pixels, share of the side."""
 
 
 def draw_landmarks(landmarks: Float[Tensor, "f 68 3"], side: int) -> Float[Tensor, "f 1 s s"]:
-    """The landmark map of landmarks in half-sides: lines between neighbours, 1 on a line and 0 off it."""
+    """Landmark map from landmarks in half-sides: lines between neighbours, 1 on a line and 0 elsewhere."""
     return edge_map((landmarks[..., :2] + 1) * (side / 2), side, side)
 
 
@@ -41,13 +41,13 @@ def finish(
 ) -> Rendered:
     """The drawn picture at the source's own size.
 
-    Where the picture is the moved source, the detail that the network's side has lost is put back: what the native
-    source shows there beyond the shrunk one.
+    Where the picture is the moved source, the detail that was lost at the network's side is added back: the difference
+    between the native source and the resized one.
 
     Args:
         drawn: by the generator; its matte is the share of the moved source.
         posed: the moved source.
-        changed: where the result is taken; elsewhere the source stays.
+        changed: share of the result; the rest is the unchanged source.
         rgb: the source at the network's side.
         native: the source at its own side.
     """
@@ -63,7 +63,7 @@ def finish(
 
 
 def _even(posed: PosedHead) -> Float[Tensor, "f 1 s s"]:
-    """1 where the source is shown and moves evenly: across an outline, places between two movements show neither."""
+    """1 where the source is shown and neighbouring pixels move alike, so not across an outline."""
     most, least = (
         functional.max_pool2d(posed.displacement, 3, 1, 1),
         -functional.max_pool2d(-posed.displacement, 3, 1, 1),

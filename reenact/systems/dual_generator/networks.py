@@ -2,16 +2,15 @@
 
 After "Dual-Generator Face Reenactment" (CVPR 2022), section 3; letters are the paper's.
 
-    IDSG    l_r ─▶ E_l ─▶ γ ─┐                                    (what the reference does)
-            I_s ─▶ r_s ──────┴▶ R_l ─▶ l̂_t                        (who the source is: identity encoder, section 3.1)
+    IDSG    l_r ─▶ E_l ─▶ γ ─┐                                    (the reference's action)
+            I_s ─▶ r_s ──────┴▶ R_l ─▶ l̂_t                        (the source's identity: face ID code, section 3.1)
 
     RFG     l̂_t ─▶ landmark map ─▶ 4 down ─▶ 2 + 2 middle ─▶ 4 up ─▶ Î_t        G_f, section 3.2
             I_s ─▶ E_s ─▶ s_s ─────────────────(AdaIN)─┴────────┘
             I_s ─▶ head, moved by geometry ─▶ S ─▶ features, gated by visibility ┘    (variant `source_features`)
 
-Landmarks enter and leave the IDSG in the standard placement of `standardise`: where a face stands in its crop, and how
-large it is there, says nothing of its shape. The discriminators and the classifier stand in
-`train/losses/dual_generator.py`.
+Landmarks enter and leave the IDSG in the standard placement of `standardise`, because position and size in the crop say
+nothing about shape. The discriminators and the classifier are in `train/losses/dual_generator.py`.
 """
 
 import itertools
@@ -26,34 +25,34 @@ from reenact.errors import ConfigError
 from reenact.geometry.head import PosedHead
 from reenact.ops.warp import resize
 from reenact.systems.dual_generator.config import LEVELS, DualGeneratorConfig
+from reenact.systems.layers import GatedModulation
 from reenact.systems.stillness import widen
 
 LANDMARKS = 68
 SPREAD = 0.2
-"""Root mean square distance of standardised landmarks from their centre. It is that of faces in the project's crops, so
-that one unit is about the crop's side and the paper's margins, which are shares of a picture's side, keep their meaning
-(measured on the training set: 0.201)."""
+"""Root mean square distance of standardised landmarks from their centre: that of faces in the project's crops (0.201 on
+the training set). So one unit is about the crop's side, and the paper's margins, which are shares of it, hold."""
 LEAK = 0.2
-"""Slope of all leaky ReLUs below zero."""
+"""Negative slope of all leaky ReLUs."""
 
 _FC_LAYERS = 5
 _MIDDLE_BLOCKS = 4
 _STYLED_MIDDLE_BLOCKS = 2
 _STYLE_BLOCKS = 6
 _RIM = 0.03
-"""Half the width of the band around the face in which drawing ends, share of the side."""
+"""Half the width of the band around the face in which drawing fades out, share of the side."""
 _TWIN_KEPT = 8.0
-"""Added to the logit of the twin where it alone knows the face: a mirrored cheek is sharper than a drawn one, which the
-losses, comparing it with the other cheek in another light, do not see."""
+"""Added to the logit of the mirrored head where only it shows the face: a mirrored cheek is sharper than a drawn one.
+The losses miss that, because they compare it with the other cheek in another light."""
 _COARSE, _SEAM = 4, 0.06
-"""Pixels to a side in which the source's own part is looked up, and how far around it, over the side, the network may
-still blend."""
+"""Reduction of the map of the source's own part, and width of the seam around that part, share of the side, in which
+the network may blend."""
 _OFF_FACE = 8.0
-"""Logit by which drawing is held back off the face."""
+"""Logit that suppresses drawing off the face."""
 
 
 class Placement(NamedTuple):
-    """Where a face stands and how large it is."""
+    """Position and size of a face."""
 
     centre: Float[Tensor, "f 1 3"]
     """Mean of the 68 landmarks, in their own unit."""
@@ -62,9 +61,9 @@ class Placement(NamedTuple):
 
 
 def standardise(landmarks: Float[Tensor, "f 68 3"]) -> tuple[Float[Tensor, "f 68 3"], Placement]:
-    """Landmarks of any unit about their centre, with a root mean square distance of `SPREAD` from it.
+    """Landmarks around their centre, with a root mean square distance of `SPREAD` from it.
 
-    Turning the head in depth changes neither centre nor size, because both are those of the solid shape.
+    Centre and size are those of the solid shape, so that rotating the head changes neither.
     """
     centre = landmarks.mean(1, keepdim=True)
     rest = landmarks - centre
@@ -73,16 +72,16 @@ def standardise(landmarks: Float[Tensor, "f 68 3"]) -> tuple[Float[Tensor, "f 68
 
 
 def place(standard: Float[Tensor, "f 68 3"], placement: Placement) -> Float[Tensor, "f 68 3"]:
-    """Inverse of `standardise`: standard landmarks where `placement` says."""
+    """Inverse of `standardise`."""
     return standard * placement.size + placement.centre
 
 
 class LandmarkMLP(nn.Sequential):
     """Five fully connected layers with leaky ReLUs: `E_l`, `R_l`, `D_l` and `C_l`.
 
-    `R_l`, `D_l` and `C_l` answer without one after the last layer: coordinates and logits take both signs. He's
-    initialisation keeps the variance of the codes; PyTorch's own shrinks it by half a layer, and the decoder then
-    learns from the face ID code alone.
+    `R_l`, `D_l` and `C_l` have none after the last layer: coordinates and logits take both signs. He's initialisation
+    keeps the variance of the codes. PyTorch's default shrinks it from layer to layer, and the decoder then learns from
+    the face ID code alone.
     """
 
     def __init__(self, inputs: int, width: int, outputs: int, *, activate_last: bool) -> None:
@@ -97,7 +96,7 @@ class LandmarkMLP(nn.Sequential):
 
 
 class ShapeOutput(NamedTuple):
-    """What the IDSG makes of one reference."""
+    """Output of the IDSG."""
 
     landmarks: Float[Tensor, "f 68 3"]
     """Estimate `l̂`, standard placement."""
@@ -106,7 +105,7 @@ class ShapeOutput(NamedTuple):
 
 
 class ShapeGenerator(nn.Module):
-    """`G_l = [E_l, R_l]`: the reference's action on the source's shape."""
+    """`G_l = [E_l, R_l]`: applies the reference's action to the source's shape."""
 
     def __init__(self, config: DualGeneratorConfig) -> None:
         super().__init__()
@@ -122,8 +121,8 @@ class ShapeGenerator(nn.Module):
 
     def decode(self, action: Float[Tensor, "f a"], face_code: Float[Tensor, "f e"]) -> Float[Tensor, "f 68 3"]:
         """`R_l`: standardised landmarks from an action code and a face ID code of unit length."""
-        answer = self.decoder(torch.cat([action, face_code * self.face_code_scale], 1))
-        return answer.unflatten(1, (LANDMARKS, 3)).float() * SPREAD
+        landmarks = self.decoder(torch.cat([action, face_code * self.face_code_scale], 1))
+        return landmarks.unflatten(1, (LANDMARKS, 3)).float() * SPREAD
 
     def forward(self, reference: Float[Tensor, "f 68 3"], face_code: Float[Tensor, "f e"]) -> ShapeOutput:
         """Target landmark estimate from the reference's landmarks and the source's face ID code."""
@@ -134,13 +133,13 @@ class ShapeGenerator(nn.Module):
 def adain(
     x: Float[Tensor, "f c h w"], scale: Float[Tensor, "f c"], shift: Float[Tensor, "f c"]
 ) -> Float[Tensor, "f c h w"]:
-    """Each channel of each picture to mean `shift` and standard deviation `scale` (Huang and Belongie, 2017, eq. 8)."""
+    """Set each channel's mean to `shift` and its standard deviation to `scale` (Huang and Belongie, 2017, eq. 8)."""
     normed = functional.instance_norm(x.float())
     return (normed * scale[..., None, None] + shift[..., None, None]).to(x.dtype)
 
 
 class AdaIN(nn.Module):
-    """`adain` with scale and shift read linearly off a style code; a code of 0 leaves a plain instance norm."""
+    """`adain` with scale and shift linear in a style code."""
 
     def __init__(self, channels: int, style: int) -> None:
         super().__init__()
@@ -152,9 +151,9 @@ class AdaIN(nn.Module):
 
 
 def he_initialise(module: nn.Module) -> None:
-    """He's initialisation of the convolutions within, as StarGAN v2 has it.
+    """He's initialisation of all convolutions, as in StarGAN v2.
 
-    PyTorch's own lets a picture fade from block to block: all styles begin alike, and stay so for long.
+    With PyTorch's default the picture fades from block to block, and all styles look alike for long.
     """
     for part in module.modules():
         if isinstance(part, nn.Conv2d):
@@ -164,7 +163,7 @@ def he_initialise(module: nn.Module) -> None:
 
 
 class PlainBlock(nn.Module):
-    """Residual block with norm and activation before each convolution; halves the side if `down`."""
+    """Residual block, norm and activation before each convolution; halves the side if `down`."""
 
     def __init__(self, inputs: int, outputs: int, *, down: bool, normed: bool = True) -> None:
         super().__init__()
@@ -179,11 +178,11 @@ class PlainBlock(nn.Module):
     def forward(self, x: Float[Tensor, "f c h w"]) -> Float[Tensor, "f d i j"]:
         h = self.shrink(self.first(functional.leaky_relu(self.norms[0](x), LEAK)))
         h = self.second(functional.leaky_relu(self.norms[1](h), LEAK))
-        return (self.shortcut(self.shrink(x)) + h) * 0.5**0.5  # the variance stays
+        return (self.shortcut(self.shrink(x)) + h) * 0.5**0.5  # keeps the variance
 
 
 class StyledBlock(nn.Module):
-    """Residual block with AdaIN before each convolution; doubles the side if `up`."""
+    """Residual block, AdaIN before each convolution; doubles the side if `up`."""
 
     def __init__(self, inputs: int, outputs: int, style: int, *, up: bool) -> None:
         super().__init__()
@@ -203,14 +202,14 @@ class SixDown(nn.Module):
     """Six halving residual blocks, then one number per output: `E_s`, and in training `D_f` and `D_s`."""
 
     def __init__(self, channels: int, side: int, *, width: int, max_width: int, outputs: int) -> None:
-        """Draw up the layers.
+        """Build the layers.
 
         Args:
             channels: of the picture.
-            side: of the picture in pixels; other sides are brought to it.
-            width: channels at the full side, doubled by each block.
+            side: of the picture in pixels; others are resized.
+            width: channels at the full side; each block doubles them.
             max_width: most channels.
-            outputs: length of the answer.
+            outputs: numbers per picture.
         """
         super().__init__()
         self.side = side
@@ -227,34 +226,23 @@ class SixDown(nn.Module):
         return self.head(functional.leaky_relu(self.gather(h), LEAK).flatten(1))
 
 
-class SourceCode(NamedTuple):
-    """What is kept of a source: how it looks."""
-
-    style: Float[Tensor, "f d"]
-    """`s_s = E_s(I_s)`."""
-
-    def expand(self, frames: int) -> "SourceCode":
-        """One source for many frames."""
-        return SourceCode(style=self.style.expand(frames, -1))
-
-
 class DrawnPicture(NamedTuple):
-    """What `G_f` answers."""
+    """Output of `G_f`."""
 
     rgb: Float[Tensor, "f 3 s s"]
     """`Î_t` in [0, 1]."""
     colour: Float[Tensor, "f 3 s s"]
-    """What was drawn of it; all of it in the paper's form."""
+    """The generated colour; the whole picture in the paper's form."""
     matte: Float[Tensor, "f 1 s s"] | None
-    """Share that the moved source has in it; None in the paper's form."""
+    """Share of the moved source; None in the paper's form."""
 
 
 POSED_CHANNELS = 12
-"""Of a `PosedHead` as S reads it: RGB and its two masks, parts, the twin and its mask."""
+"""Channels of a `PosedHead`: RGB and its two masks, parts, the mirrored head and its mask."""
 
 
 class SourcePyramid(nn.Module):
-    """S: spatial features of the moved source, one level for each up block of `G_f`."""
+    """S: features of the moved source, one level for each up block of `G_f`."""
 
     def __init__(self, config: DualGeneratorConfig) -> None:
         super().__init__()
@@ -273,25 +261,12 @@ class SourcePyramid(nn.Module):
         return tuple(levels)
 
 
-class SourceGate(nn.Module):
-    """h (1 + g scale) + g shift, scale and shift from source features, g from h and visibility.
-
-    Starts as the identity, so that the variant begins where the paper's form does.
-    """
-
-    def __init__(self, channels: int) -> None:
-        super().__init__()
-        self.gate = nn.Conv2d(channels + 1, 1, 1)
-        self.scale_shift = nn.Conv2d(channels, 2 * channels, 1)
-        nn.init.zeros_(self.scale_shift.weight)
-        nn.init.zeros_(self.scale_shift.bias)  # pyright: ignore[reportArgumentType]  (it has one)
-
-    def forward(
-        self, h: Float[Tensor, "f c h w"], source: Float[Tensor, "f c h w"], visible: Float[Tensor, "f 1 h w"]
-    ) -> Float[Tensor, "f c h w"]:
-        gate = torch.sigmoid(self.gate(torch.cat([h, visible], 1)))
-        scale, shift = self.scale_shift(source).chunk(2, dim=1)
-        return h * (1 + gate * scale) + gate * shift
+def _silent_gate(channels: int) -> GatedModulation:
+    """Starts as the identity, so that the variant starts as the paper's form."""
+    gate = GatedModulation(channels, channels, kernel=1)
+    for parameter in gate.scale_shift.parameters():
+        nn.init.zeros_(parameter)
+    return gate
 
 
 class FaceGenerator(nn.Module):
@@ -315,53 +290,48 @@ class FaceGenerator(nn.Module):
             StyledBlock(widths[i + 1], widths[i], config.style, up=True) for i in reversed(range(LEVELS))
         )
         he_initialise(self)
-        answers = 5 if config.source_features else 3
+        outputs = 5 if config.source_features else 3
         self.exit = nn.Sequential(
             nn.InstanceNorm2d(widths[0], affine=True),
             nn.LeakyReLU(LEAK),
-            nn.Conv2d(widths[0], answers * config.stem**2, 3 if config.stem > 1 else 1, padding=int(config.stem > 1)),
+            nn.Conv2d(widths[0], outputs * config.stem**2, 3 if config.stem > 1 else 1, padding=int(config.stem > 1)),
         )
         self.pyramid = SourcePyramid(config) if config.source_features else None
-        self.gates = nn.ModuleList(SourceGate(widths[i]) for i in reversed(range(LEVELS)))
-        if not config.source_features:
-            self.gates = nn.ModuleList()
+        gated = reversed(range(LEVELS)) if config.source_features else ()
+        self.gates = nn.ModuleList(_silent_gate(widths[i]) for i in gated)
 
     def encode_style(self, rgb: Float[Tensor, "f 3 s s"]) -> Float[Tensor, "f d"]:
         """`E_s`: style code of a picture in [0, 1], any side."""
         return self.style_encoder(rgb * 2 - 1).float()
 
-    def encode_source(self, rgb: Float[Tensor, "f 3 s s"]) -> SourceCode:
-        """Everything that is read from the source, once. `rgb` in [0, 1] at the network's side."""
-        return SourceCode(style=self.encode_style(rgb))
-
     def forward(
-        self, landmark_map: Float[Tensor, "f 1 s s"], source: SourceCode, posed: PosedHead | None = None
+        self, landmark_map: Float[Tensor, "f 1 s s"], style: Float[Tensor, "f d"], posed: PosedHead | None = None
     ) -> DrawnPicture:
         """`G_f(l̂_t, s_s)`: the target's picture.
 
         Args:
             landmark_map: lines of the target landmarks, 1 on a line, 0 elsewhere.
-            source: of `encode_source`, one per frame (`SourceCode.expand`).
-            posed: the source moved by geometry, at the same side; only the variant reads it.
+            style: of `encode_style`.
+            posed: the source moved by geometry, at the same side; read with `source_features` only.
 
         Raises:
-            ConfigError: the variant was given no moved source.
+            ConfigError: `source_features` without a moved source.
         """
         stem = self.config.stem
         levels = self._read(posed)
         h = self.middle(self.down(self.entry(functional.pixel_unshuffle(landmark_map * 2 - 1, stem))))
         for block in self.styled_middle:
-            h = block(h, source.style)
+            h = block(h, style)
         for i, block in enumerate(self.up):
-            h = block(h, source.style)
+            h = block(h, style)
             if levels and posed is not None:
                 visible = resize(torch.maximum(posed.shown, posed.twin_shown), h.shape[-1]).to(h.dtype)
                 h = self.gates[i](h, levels[LEVELS - 1 - i], visible)
-        answer = functional.pixel_shuffle(self.exit(h), stem).float()
-        colour = torch.sigmoid(answer[:, :3] * 2)
+        output = functional.pixel_shuffle(self.exit(h), stem).float()
+        colour = torch.sigmoid(output[:, :3] * 2)
         if posed is None or not levels:
             return DrawnPicture(rgb=colour, colour=colour, matte=None)
-        own, twin, drawn = _shares(answer[:, 3:], posed)
+        own, twin, drawn = _shares(output[:, 3:], posed)
         return DrawnPicture(rgb=own * posed.rgb + twin * posed.twin + drawn * colour, colour=colour, matte=own)
 
     def _read(self, posed: PosedHead | None) -> tuple[Tensor, ...]:
@@ -374,14 +344,15 @@ class FaceGenerator(nn.Module):
         return self.pyramid(posed)
 
 
-def _shares(answer: Float[Tensor, "f 2 s s"], posed: PosedHead) -> tuple[Tensor, Tensor, Tensor]:
-    """Of the moved source, of its twin, and of what is drawn; they begin as geometry has them.
+def _shares(logits: Float[Tensor, "f 2 s s"], posed: PosedHead) -> tuple[Tensor, Tensor, Tensor]:
+    """Shares of the moved source, of the mirrored head and of the generated colour.
 
-    Off the face they stay so: what small networks draw of hair and background is blurred, and looks worse there.
+    Untrained, geometry alone decides. Off the face it always does: hair and background drawn by a small network are
+    blurred.
     """
     near = near_face(posed)
-    own = 2 * near * answer[:, :1] + 4 * posed.shown + 1
-    twin = 2 * near * answer[:, 1:] + 6 * posed.twin_shown * (1 - posed.shown) - 3 + _TWIN_KEPT * twin_alone(posed)
+    own = 2 * near * logits[:, :1] + 4 * posed.shown + 1
+    twin = 2 * near * logits[:, 1:] + 6 * posed.twin_shown * (1 - posed.shown) - 3 + _TWIN_KEPT * twin_alone(posed)
     drawn = -1 - _OFF_FACE * (1 - near)
     shares = torch.softmax(torch.cat([own, twin, drawn], 1), 1)
     return shares[:, :1], shares[:, 1:2], shares[:, 2:]
@@ -393,7 +364,7 @@ def near_face(posed: PosedHead) -> Float[Tensor, "f 1 s s"]:
 
 
 def twin_alone(posed: PosedHead) -> Float[Tensor, "f 1 s s"]:
-    """1 where the twin shows the face and the source none of it nearby, falling to 0 towards what the source shows."""
+    """1 where only the mirrored head shows the face, falling to 0 towards the part that the source shows."""
     side = posed.parts.shape[-1]
     own = resize(posed.shown * posed.parts.amax(1, keepdim=True), max(side // _COARSE, 1))
     reach = max(round(_SEAM * own.shape[-1]), 1)
@@ -403,7 +374,7 @@ def twin_alone(posed: PosedHead) -> Float[Tensor, "f 1 s s"]:
 
 
 class DualGeneratorNetworks(nn.Module):
-    """Both generators: what a checkpoint holds."""
+    """Both generators; the content of a checkpoint."""
 
     def __init__(self, config: DualGeneratorConfig) -> None:
         super().__init__()

@@ -22,7 +22,7 @@ from reenact.systems.base import MotionMode, PoseControls, Reenactor, Rendered
 from reenact.systems.dual_generator.config import DualGeneratorConfig
 from reenact.systems.dual_generator.finish import changed_share, draw_landmarks, finish
 from reenact.systems.dual_generator.motion import HeadMotion, read_head_motion
-from reenact.systems.dual_generator.networks import DualGeneratorNetworks, SourceCode
+from reenact.systems.dual_generator.networks import DualGeneratorNetworks
 from reenact.systems.dual_generator.shape import AnchoredShape, SourceShape
 from reenact.systems.stillness import moved_share
 from reenact.types import FaceGeometry, FaceImage, head_angles_rad
@@ -33,19 +33,19 @@ class DualGeneratorIdentity:
     """A source, encoded once."""
 
     native_rgb: Float[Tensor, "1 3 n n"]
-    """The source crop at its own size: the pixels whose detail is kept, and what stays."""
+    """The source crop at its own size: unchanged pixels and fine detail come from it."""
     rgb: Float[Tensor, "1 3 s s"]
     """The same at the network's side."""
-    code: SourceCode
-    """Style, and what the variant keeps besides."""
+    style: Float[Tensor, "1 d"]
+    """Facial style code, s_s."""
     mesh: Float[Tensor, "1 478 3"]
     """In half-sides of the crop."""
     matched: MatchedIdentity
     action_units: Float[Tensor, "1 17 2"]
-    """What it does in its picture, left and right."""
+    """Of the source in its picture, left and right."""
     shape: SourceShape
     heads: tuple[Head, Head | None] | None
-    """The source's head and its mirrored twin; None in the paper's form, which draws without."""
+    """The source's head and the mirrored one; None in the paper's form."""
 
     @property
     def angles_rad(self) -> Float[Tensor, "1 3"]:
@@ -55,14 +55,14 @@ class DualGeneratorIdentity:
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class DrivenHead:
-    """Where the source's face shall lie."""
+    """Target meshes of the source's face."""
 
     mesh: Float[Tensor, "f 478 3"]
-    """Half-sides of the source crop; the 68 landmarks on it are l_t."""
+    """In half-sides of the source crop; the 68 landmarks on it are l_t."""
 
 
 class DualGeneratorReenactor(Reenactor[DualGeneratorIdentity, HeadMotion, DrivenHead]):
-    """Finds the source's landmarks for a driver's action, moves its head under them and draws what that leaves open."""
+    """Finds the source's landmarks for a driver's action, moves its head under them and draws what is missing."""
 
     system = "dual_generator"
     config_class = DualGeneratorConfig
@@ -70,7 +70,7 @@ class DualGeneratorReenactor(Reenactor[DualGeneratorIdentity, HeadMotion, Driven
     can_pose = True
 
     def __init__(self, config: DualGeneratorConfig, morphable: MorphableModel | None = None) -> None:
-        """Untrained networks of `config`; the embedded morphable model unless another is given."""
+        """Untrained networks of `config`; the embedded morphable model if None."""
         super().__init__()
         self.config = config
         self.crop = config.crop
@@ -78,19 +78,19 @@ class DualGeneratorReenactor(Reenactor[DualGeneratorIdentity, HeadMotion, Driven
         self.morphable = load_morphable() if morphable is None else morphable
         self.anchored = AnchoredShape(self.morphable)
         self.units = UnitMovements(self.morphable)
-        self._on_cpu = (copy.deepcopy(self.morphable),)  # heads are moved there; a tuple, so that it stays there
+        self._on_cpu = (copy.deepcopy(self.morphable),)  # heads move on the CPU; the tuple keeps it from `.to(device)`
 
     def _encode_identity(self, image: FaceImage, geometry: FaceGeometry) -> DualGeneratorIdentity:
         mesh = to_half_sides(geometry.mesh_px, image.rgb.shape[-1])
         rgb = resize(image.rgb, self.crop.network_px).clamp(0, 1)
         matched = split_identity(self.morphable, mesh)
         code = image.embedding
-        if code is None:  # the average face: what is anchored hardly asks who it is
+        if code is None:  # code of the average face; the anchored shape depends little on it
             code = rgb.new_zeros(1, self.config.face_code)
         return DualGeneratorIdentity(
             native_rgb=image.rgb,
             rgb=rgb,
-            code=self.networks.face.encode_source(rgb),
+            style=self.networks.face.encode_style(rgb),
             mesh=mesh,
             matched=matched,
             action_units=read_action_unit_sides(geometry.blendshapes, mesh),
@@ -105,7 +105,7 @@ class DualGeneratorReenactor(Reenactor[DualGeneratorIdentity, HeadMotion, Driven
         self, identity: DualGeneratorIdentity, motion: HeadMotion, neutral: HeadMotion, mode: MotionMode
     ) -> DrivenHead:
         relative = mode == "relative"
-        # far turns about the shoulders would carry the head out of the crop
+        # a far turn about the shoulders would move the head out of the crop
         matched = match_shape(self.morphable, identity.matched, motion, neutral, relative=relative, about=SKULL_BASE)
         base = neutral.landmarks if relative else None
         landmarks = self.anchored.act(self._generate_shape, identity.shape, motion.landmarks, base)
@@ -128,7 +128,7 @@ class DualGeneratorReenactor(Reenactor[DualGeneratorIdentity, HeadMotion, Driven
         side, count = self.crop.network_px, len(driven.mesh)
         lines = draw_landmarks(landmarks68_of(driven.mesh), side)
         posed = None if identity.heads is None else self._pose(identity.heads, driven.mesh)
-        drawn = self.networks.face(lines, identity.code.expand(count), posed)
+        drawn = self.networks.face(lines, identity.style.expand(count, -1), posed)
         moved = moved_share(identity.mesh, driven.mesh, side)
         changed = moved * changed_share(posed, lines)
         return finish(drawn, posed, changed, identity.rgb, identity.native_rgb)
@@ -140,7 +140,7 @@ class DualGeneratorReenactor(Reenactor[DualGeneratorIdentity, HeadMotion, Driven
         side, model = rgb.shape[-1], self._on_cpu[0]
         picture = (rgb[0] * 255).round().to(torch.uint8).permute(1, 2, 0).cpu().numpy()
         mesh = mesh.cpu()
-        if parsing is None:  # nobody has looked: the face is where its mesh is, and there is no hair
+        if parsing is None:  # not parsed: the face is what its mesh covers, without hair
             classes = (draw_face(model, mesh, side // 2).parts.amax(1) > 0) * FACE
         else:
             classes = resize_classes(parsing, side // 2)
@@ -154,6 +154,6 @@ class DualGeneratorReenactor(Reenactor[DualGeneratorIdentity, HeadMotion, Driven
 
 
 def resize_classes(classes: Tensor, side: int) -> Tensor:
-    """Classes (f, i, i) at another side, each pixel the nearest."""
+    """Classes (f, i, i) at another side, by nearest neighbour."""
     at = ((torch.arange(side, device=classes.device) + 0.5) * (classes.shape[-1] / side)).long()
     return classes[:, at][:, :, at]

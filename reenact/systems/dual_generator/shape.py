@@ -1,12 +1,12 @@
-"""The shape generator as it is used: anchored in the source's own landmarks.
+"""The shape generator, anchored in the source's own landmarks.
 
-`R_l` knows a face by its ID code alone, so that its estimate of the source misses the source by as much as a stranger's
-would. What an action *changes* it knows better. In head axes, with the pose undone,
+`R_l` knows a face only by its ID code, so its estimate of the source's shape is poor. It knows better what an action
+*changes*. In head axes, with the pose removed,
 
     l_t = P_d( P_s^-1 l_s  +  [ P^-1 R_l(γ_driver, r_s) - P^-1 R_l(γ_base, r_s) ] )
 
-where γ_base is the source's own action, or, for relative motion, that of the driver's neutral frame. Where both actions
-agree the source's own shape remains, to the last bit.
+where γ_base is the source's own action or, for relative motion, that of the driver's neutral frame. If both actions are
+equal, the result is the source's own shape, bit for bit.
 """
 
 import dataclasses
@@ -23,29 +23,29 @@ from reenact.systems.dual_generator.networks import standardise
 Generate = Callable[[Float[Tensor, "f 68 3"], Float[Tensor, "f e"]], Float[Tensor, "f 68 3"]]
 """`R_l(E_l(l_r), r_s)`: standardised landmarks and face ID codes to standardised landmarks."""
 
-_SAY = 0.5
-"""Share of the shape generator in the target's landmarks; the rest is said by the identity-matched mesh. On validation
-people (ACE at 256 px, clips) that mesh alone is 0.68 px off, the anchored generator alone 1.10 px."""
+_GENERATOR_SHARE = 0.5
+"""Weight of the shape generator in the target's landmarks; the rest is the identity-matched mesh. On validation people
+(ACE at 256 px, clips) the mesh alone is 0.68 px off, the anchored generator alone 1.10 px."""
 
 _DOUBTFUL = 0.035
-"""Mean distance, eye distances, between what generator and mesh say from which on the generator counts for less. It is
-0.016 for a clip's own frames and 0.03 for other people's; for faces unlike all that it was trained on it can be 0.7."""
+"""Mean distance between generator and mesh, in eye distances, beyond which the generator's weight falls. It is 0.016
+for a clip's own frames, 0.03 for other people's, and up to 0.7 for faces unlike the training set."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class SourceShape:
-    """What the shape generator keeps of a source."""
+    """A source, as the shape generator needs it."""
 
     landmarks: Float[Tensor, "1 68 3"]
-    """Its own, head coordinates, with its expression in them."""
+    """In head coordinates, with the source's expression."""
     own_action: Float[Tensor, "1 68 3"]
-    """The same as the tracker has them, with x right, y down and z away; the action that they show."""
+    """The same as tracked (x right, y down, z away), from which its action is read."""
     code: Float[Tensor, "1 e"]
     """Face ID code, r_s."""
 
 
 class AnchoredShape(nn.Module):
-    """From actions to landmarks and meshes in head coordinates."""
+    """Actions to landmarks and meshes, in head coordinates."""
 
     rigid: Tensor
     spread: Tensor
@@ -57,13 +57,7 @@ class AnchoredShape(nn.Module):
         self.register_buffer("spread", landmark_spread(model.mean), persistent=False)
 
     def take(self, landmarks: Float[Tensor, "1 68 3"], pose: Pose, code: Float[Tensor, "1 e"]) -> SourceShape:
-        """A source.
-
-        Args:
-            landmarks: of its mesh, any unit.
-            pose: fitted to it, in the same unit.
-            code: of its face.
-        """
+        """Read a source: landmarks of its mesh (any unit), the pose fitted to it (same unit), its face ID code."""
         return SourceShape(landmarks=pose.invert(landmarks), own_action=landmarks, code=code)
 
     def act(
@@ -73,13 +67,13 @@ class AnchoredShape(nn.Module):
         reference: Float[Tensor, "f 68 3"],
         base: Float[Tensor, "#f 68 3"] | None = None,
     ) -> Float[Tensor, "f 68 3"]:
-        """The source's landmarks doing what the reference does, head coordinates.
+        """The source's landmarks with the reference's action, head coordinates.
 
         Args:
             generate: the IDSG.
             source: of `take`.
             reference: landmarks of the driver, any unit.
-            base: landmarks of the action to count from; the source's own if None.
+            base: landmarks of the action that the change starts from; the source's own if None.
         """
         base = source.own_action if base is None else base
         both = torch.cat([reference, base])
@@ -88,7 +82,7 @@ class AnchoredShape(nn.Module):
         return source.landmarks + (at_rest[: len(reference)] - at_rest[len(reference) :])
 
     def agree(self, shape: Float[Tensor, "f 478 3"], landmarks: Float[Tensor, "f 68 3"]) -> Float[Tensor, "f 68 3"]:
-        """l_t, head coordinates, between what two say; the nearer to the mesh the less they agree.
+        """l_t, head coordinates: between mesh and generator, nearer to the mesh where they disagree.
 
         Args:
             shape: of the identity-matched mesh (`reenact.geometry.matching`).
@@ -97,8 +91,8 @@ class AnchoredShape(nn.Module):
         matched = shape[:, list(LANDMARKS_68)]
         apart = landmarks - matched
         size = apart.norm(dim=-1).mean(1)[:, None, None]
-        return matched + _SAY * (_DOUBTFUL / size.clamp(min=_DOUBTFUL)).square() * apart
+        return matched + _GENERATOR_SHARE * (_DOUBTFUL / size.clamp(min=_DOUBTFUL)).square() * apart
 
     def carry(self, shape: Float[Tensor, "f 478 3"], landmarks: Float[Tensor, "f 68 3"]) -> Float[Tensor, "f 478 3"]:
-        """The mesh moved until it lies under the landmarks, the points between them with their neighbours."""
+        """The mesh moved under the landmarks; points between them follow their neighbours."""
         return shape + self.spread @ (landmarks - shape[:, list(LANDMARKS_68)])

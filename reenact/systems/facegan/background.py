@@ -1,7 +1,7 @@
-"""What the head leaves and enters: corrected masks, the hole closed without G_b, and what stays as it is.
+"""The background around a moved head: corrected masks, a filled hole, unchanged pixels.
 
-Geometry knows more than the networks here: which pixels move, where all of the source's head is carried, where its neck
-should be. None of it is learned, none of it is in the paper.
+Geometry knows better than the networks which pixels move, where the source's head goes and where the neck is. Nothing
+here is learned, and nothing is in the paper.
 """
 
 from typing import NamedTuple
@@ -19,25 +19,25 @@ from reenact.systems.facegan.networks import DrawnFace, MixedPicture
 from reenact.systems.stillness import moving_pixels, widen
 
 _JAW_HEIGHT, _NECK_HALF_WIDTH, _BLEND = 0.5, 0.65, 0.15
-"""How far above the chin a neck may show and how wide it is, with the width of its soft edge: eye distances."""
+"""Height above the chin up to which the neck may show, its half width and its soft edge, eye distances."""
 
 _NEAR = 0.02
-"""Reach of a movement beyond the pixels that move, share of the side."""
+"""Width by which the redrawn part exceeds the moving pixels, share of the side."""
 
 
 class Heads(NamedTuple):
-    """Where heads are in I_fr."""
+    """Heads in I_fr."""
 
     foreground: Float[Tensor, "f 1 s s"]
-    """Share of face and hair where they belong."""
+    """Share of face and hair of the target's head."""
     shown: Float[Tensor, "f 1 s s"]
-    """1 where the warp brings pixels of the source's hole: its head, where it belongs or not, and the rim around it."""
+    """1 where the warp shows pixels of the source's hole: its head, in the right place or not, and its rim."""
 
 
 def heads_in(
     view: TargetView, drawn: DrawnFace, head: Float[Tensor, "1 1 s s"], hole: Float[Tensor, "1 1 s s"]
 ) -> Heads:
-    """Where a head is in what G_r has drawn: its own segmentation, corrected by what the warp shows.
+    """Heads in G_r's picture: its own segmentation, corrected by the warp.
 
     Args:
         view: of the target.
@@ -51,7 +51,7 @@ def heads_in(
     both = torch.cat([head, hole], 1).expand(count, -1, -1, -1)
     shown, shown_hole = warp(both, resize(drawn.displacement, side)).split(1, 1)
     carried = resize(view.head, side)
-    # the source's head where the target's does not stand is one that was left behind, none that was drawn
+    # the source's head away from the target's was left behind, not drawn
     foreground = torch.maximum(drawn.foreground * (1 - shown * (1 - carried)), shown * carried)
     return Heads(foreground=foreground, shown=shown_hole)
 
@@ -64,15 +64,15 @@ def close_hole(
     heads: Heads,
     neck: Float[Tensor, "f 1 s s"],
 ) -> MixedPicture:
-    """The hole without what G_b draws in it: a neck that the head pulls along, and colours continued from around it.
+    """Fill the hole without G_b: with the neck that moves with the head, and with the colours around the hole.
 
     Args:
-        mixed: G_b's answer.
-        warped: the source, warped as the head moves.
+        mixed: output of G_b.
+        warped: the source, warped with the head.
         background: the source.
-        hole: where its head was.
-        heads: where heads are in `warped`.
-        neck: where necks are.
+        hole: mask of its head.
+        heads: in `warped`.
+        neck: mask of the neck.
     """
     away = 1 - heads.foreground
     pulled = hole * away * neck * (1 - heads.shown)
@@ -83,7 +83,7 @@ def close_hole(
 
 
 def under_chin(pose: Pose, model: MorphableModel, side: int) -> Float[Tensor, "f 1 {side} {side}"]:
-    """1 where a head that stands so has its neck; no more than a guess from the average face."""
+    """1 where a head in this pose has its neck, guessed from the average face."""
     up = pose.rotation[:, :2, 1] * pose.rotation.new_tensor([1.0, -1.0])
     up = up / up.norm(dim=1, keepdim=True).clamp(min=1e-6)
     grid = identity_grid(side, side, like=up)
@@ -95,7 +95,7 @@ def under_chin(pose: Pose, model: MorphableModel, side: int) -> Float[Tensor, "f
 
 
 def changed_near(view: TargetView, head: Float[Tensor, "1 1 s s"]) -> Float[Tensor, "#f 1 s s"]:
-    """1 near pixels that move or that the head leaves or enters, 0 elsewhere: an eye that closes changes no hair.
+    """1 near pixels that move, that the head covers or uncovers; 0 elsewhere. A closing eye changes no hair.
 
     Args:
         view: of the target.
@@ -105,7 +105,7 @@ def changed_near(view: TargetView, head: Float[Tensor, "1 1 s s"]) -> Float[Tens
         return torch.ones_like(head)
     side, half = head.shape[-1], view.head.shape[-1]
     moving = moving_pixels(view.maps.displacement, side)
-    entered_or_left = (view.head - resize(head, half)).abs()
+    uncovered = (view.head - resize(head, half)).abs()
     # where nothing moves, the two differ only by the parser's blur
-    changed = torch.maximum(moving, (entered_or_left * 4 - 1).clamp(0, 1) * moving.amax((2, 3), keepdim=True))
+    changed = torch.maximum(moving, (uncovered * 4 - 1).clamp(0, 1) * moving.amax((2, 3), keepdim=True))
     return resize(widen(changed, _NEAR), side)

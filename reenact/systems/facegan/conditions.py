@@ -1,4 +1,4 @@
-"""What G_r is told of the target, from landmarks: H_t alone, or H_t and the motion of the mesh rigged under them."""
+"""Maps of the target for G_r, from landmarks: H_t alone, or H_t and the flow of the mesh rigged under them."""
 
 from typing import NamedTuple
 
@@ -14,25 +14,11 @@ from reenact.systems.facegan.rig import LandmarkRig, RiggedFace
 
 
 class TargetView(NamedTuple):
-    """The target, as far as geometry knows it."""
+    """Geometry of the target."""
 
     maps: TargetMaps
     head: Float[Tensor, "f 1 h w"] | None
-    """Where the head stands, hair and all; None without `source_warp` or a source's head."""
-
-
-def target_maps(
-    rig: LandmarkRig,
-    source_mesh: Float[Tensor, "#f 478 3"],
-    face: RiggedFace,
-    landmarks: Float[Tensor, "f 68 2"],
-    pose: Pose,
-    side: int,
-    *,
-    source_warp: bool,
-) -> TargetMaps:
-    """Maps of `target_view`, where nobody has looked for the source's head."""
-    return target_view(rig, source_mesh, face, landmarks, pose, side, source_warp=source_warp).maps
+    """Share of the head with its hair; None without `source_warp` or a head in the source."""
 
 
 def target_view(
@@ -51,12 +37,12 @@ def target_view(
     Args:
         rig: on the landmarks' device.
         source_mesh: in half-sides of the crop.
-        face: the same, taken apart by `rig`; of it and `source_mesh` nothing is read without `source_warp`.
+        face: the same, split by `rig`. Without `source_warp` neither is read.
         landmarks: l_t in half-sides.
-        pose: where the target's head shall stand, half-sides.
-        side: of the crop; with `source_warp` maps have half of it.
+        pose: of the target's head, half-sides.
+        side: of the crop; with `source_warp` the maps have half of it.
         source_warp: of `FaceganConfig`.
-        head: 1 where the source picture shows the head: all of it then turns with the face.
+        head: share of the head in the source picture; all of it then moves with the face.
     """
     assert landmarks.shape[1] == POINTS
     if not source_warp:

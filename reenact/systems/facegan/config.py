@@ -19,30 +19,30 @@ class FaceganConfig:
     sides: int = 2
     """2 gives every Action Unit a left and a right half (a wink is a half of AU45); 1 is the paper's 17."""
     anchored: bool = True
-    """Subtract what the transformer says of the source's own motion, so that a face told to do what it does stays
-    as it is; False is the paper's transformer, which is not told what the source does."""
+    """Subtract the transformer's output for the source's own motion, so that unchanged motion moves nothing. False is
+    the paper's transformer, which does not know the source's motion."""
     transformer_width: int = 384
     """Neurons of each hidden layer of L_T."""
     transformer_layers: int = 3
     """Hidden layers of L_T."""
     source_warp: bool = True
-    """Give G_r the source's pixels and features warped along source -> target landmarks, and let it mix them with
-    what it draws; False is the paper's G_r, which sees source and landmarks only."""
+    """Give G_r the source's pixels and features warped along source -> target landmarks. False is the paper's G_r,
+    which sees source and landmarks only."""
     reduction: int = 4
-    """Side of the crop over that of the networks' finest level. On a CPU wide layers are cheap from 1/4 on."""
+    """Side of the crop over the side of the networks' finest level. On a CPU wide layers are cheap from 1/4 on."""
     widths: tuple[int, ...] = (40, 80, 128)
     """Channels of G_r's levels, the finest first."""
     blocks: int = 1
-    """Residual blocks of each level of both decoders; the innermost level has twice as many."""
+    """Residual blocks in each level of both decoders; the innermost has twice as many."""
     keep_face: bool = True
-    """Let G_b take the face's pixels over from G_r instead of drawing them again; False is the paper's G_b."""
+    """Let G_b copy the face's pixels from G_r. False is the paper's G_b, which draws them again."""
     smooth_hole: bool = True
-    """With `source_warp`: close the hole that the head leaves with what lies around it. False shows there what G_b
-    draws, as the paper does, which takes a longer training than the embedded weights had."""
+    """With `source_warp`: fill the hole that the head leaves with the colours around it. False shows what G_b draws
+    there, as in the paper; the embedded weights were trained too briefly for that."""
     mixer_widths: tuple[int, ...] = (32, 48, 64, 80)
     """Channels of G_b's levels, the finest first."""
     norm: Norm = "batch"
-    """batch folds into the convolutions; instance is for the paper's batches of one."""
+    """See `Norm`; instance is for the paper's batches of one."""
 
     def __post_init__(self) -> None:
         if self.sides not in {1, 2}:
@@ -56,7 +56,7 @@ class FaceganConfig:
             raise ConfigError(f"the innermost level lies at 1/{deepest}; {self.crop.network_px} is no multiple of that")
         sizes = (*self.widths, *self.mixer_widths, self.transformer_width, self.transformer_layers, self.blocks)
         if min(sizes) < 1 or not self.widths or not self.mixer_widths:
-            raise ConfigError("widths, layers and blocks count channels and layers: each must be 1 or more")
+            raise ConfigError("widths, layers and blocks must be 1 or more")
 
     @property
     def motion_length(self) -> int:
@@ -80,5 +80,5 @@ PRESETS: dict[PresetName, FaceganConfig] = {
         norm="instance",
     ),
 }
-"""tiny: for two CPU cores. paper: what section 3 describes; it names U-Nets and fully connected layers without a table
-of channels, so that those of pix2pixHD stand here, on whose progressive training section 4 builds."""
+"""tiny: embedded, for two CPU cores. paper: section 3, which names U-Nets and fully connected layers without channel
+counts; those of pix2pixHD are used, on whose progressive training section 4 builds."""

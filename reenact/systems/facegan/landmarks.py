@@ -1,8 +1,7 @@
 """The 68 landmarks and the motion vector as the landmark transformer sees them.
 
-Landmarks are normalised: the origin of the fitted head (`reenact.geometry.morphable.Pose`) is their zero, the average
-face's outer eye-corner distance their unit. Neither turns nor expressions change that unit, so that an error of 0.04
-is 4 % of the eye distance. x right, y down, as in pictures.
+Normalised landmarks count from the origin of the fitted head (`reenact.geometry.morphable.Pose`), in outer eye-corner
+distances of the average face. Neither rotation nor expression changes that unit. x right, y down, as in pictures.
 """
 
 import math
@@ -17,7 +16,7 @@ from reenact.geometry.morphable import Pose
 POINTS = len(LANDMARKS_68)
 
 _ANGLE_UNIT_RAD = math.pi / 6
-"""Angles enter the networks in units of 30 degrees, so that they are about as large as Action Units."""
+"""Angles are given to the networks in units of 30 degrees, about as large as Action Units."""
 
 
 def normalise_landmarks(mesh: Float[Tensor, "f 478 3"], pose: Pose) -> Float[Tensor, "f 68 2"]:

@@ -1,4 +1,4 @@
-"""What a face does - Action Units by side and the fitted head pose - and how a driver's doing becomes the source's."""
+"""Motion of a face: Action Units by side and the fitted head pose."""
 
 import dataclasses
 
@@ -18,11 +18,11 @@ _EXPRESSION_WEIGHT = 4.0
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class FaceMotion(DrivingMotion):
-    """What f frames of a face do: AU_d, and where the head is."""
+    """AU_d and head pose of f frames."""
 
     action_units: Float[Tensor, "f 17 2"]
-    """In the order of `ACTION_UNITS`, the person's left and right, 0 to 1; a change that was added may leave that
-    range, which only the units that a face is given must keep."""
+    """In the order of `ACTION_UNITS`, the person's left and right. 0 to 1; a driver's with changes added to them may
+    leave that range."""
 
     @property
     def angles_rad(self) -> Float[Tensor, "f 3"]:
@@ -35,7 +35,7 @@ class FaceMotion(DrivingMotion):
 
 
 def read_face_motion(model: MorphableModel, geometry: FaceGeometry) -> FaceMotion:
-    """Units from blendshapes and mesh, pose from the mesh: landmarks and angles have to come from one fit."""
+    """Units from blendshapes and mesh, pose from the mesh: the same fit that normalises the landmarks."""
     return FaceMotion(
         action_units=read_action_unit_sides(geometry.blendshapes, geometry.mesh_px),
         pose=model.fit(geometry.mesh_px).pose,
@@ -43,13 +43,13 @@ def read_face_motion(model: MorphableModel, geometry: FaceGeometry) -> FaceMotio
 
 
 def carry_motion(own: FaceMotion, motion: FaceMotion, neutral: FaceMotion, mode: MotionMode) -> FaceMotion:
-    """What the source shall do, in the unit of `own`.
+    """Motion of the target, in the unit of `own`.
 
     Args:
-        own: what it does in its picture, one frame.
+        own: motion of the source in its picture, one frame.
         motion: f driving frames.
         neutral: one frame of the same driver.
-        mode: absolute takes the units over; relative adds their change since `neutral` to the source's own.
+        mode: absolute copies the driver's units; relative adds their change since `neutral` to the source's own.
     """
     relative = mode == "relative"
     units = own.action_units + motion.action_units - neutral.action_units if relative else motion.action_units

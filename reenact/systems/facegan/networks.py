@@ -5,9 +5,9 @@
     I'_fr (I_fr without background), I_b (I_s without head) ──▶ G_b ──▶ I_c, M               section 3.3
     I_r = M I_c + (1 - M) I_b                                                                equation 9
 
-Two choices go beyond the paper (`FaceganConfig`). With `source_warp`, G_r sees the source warped along source -> target
-landmarks (`rig.py`), takes the source's features along the same way, and mixes warped pixels with drawn ones. With
-`keep_face`, G_b takes the face's pixels over from I_fr; it is also given the head's and the hole's masks.
+Two options go beyond the paper (`FaceganConfig`). With `source_warp`, G_r sees the source and its features warped along
+source -> target landmarks (`rig.py`), and mixes warped pixels with drawn ones. With `keep_face`, G_b also sees the
+masks of head and hole, and copies the face's pixels from I_fr.
 """
 
 from typing import Literal, NamedTuple
@@ -24,17 +24,17 @@ from reenact.systems.facegan.landmarks import POINTS
 from reenact.systems.layers import Encoder, UNet, conv_norm, zero_conv
 
 SEGMENTS = ("background", "face", "hair")
-"""Order of S_fr. Ears, neck and clothes are background: the mixer draws them, as in the paper's figure 4."""
+"""Order of S_fr. Ears, neck and clothes count as background, as in the paper's figure 4."""
 
 WARP_MAPS = 9
-"""Maps of the target at half the crop's side, beside H_t: mesh flow 2, visibility 1, parts 3, warped source 3."""
+"""Channels of the target at half the crop's side, besides H_t: mesh flow 2, visibility 1, parts 3, warped source 3."""
 
 _SIGMA_SHARE = 1.5 / 128
-"""Width of the landmarks' Gaussians, as a share of the picture's side."""
+"""Standard deviation of the landmarks' Gaussians, share of the picture's side."""
 
 
 class LandmarkTransformer(nn.Module):
-    """L_T: fully connected; normalised landmarks and motion -> how the landmarks move."""
+    """L_T: fully connected; normalised landmarks and motion -> displacement of the landmarks."""
 
     def __init__(self, config: FaceganConfig) -> None:
         super().__init__()
@@ -56,13 +56,13 @@ class LandmarkTransformer(nn.Module):
 
         Args:
             landmarks: of the source, normalised.
-            motion: wanted (`motion_vector`).
-            own_motion: what the source itself does; read only if anchored. Where both agree, delta is zero.
+            motion: of the target (`motion_vector`).
+            own_motion: of the source itself; read only if anchored. Equal motions give a delta of zero.
         """
         if not self.anchored:
             return self.predict(landmarks, motion)
-        wanted, own = self.predict(landmarks.repeat(2, 1, 1), torch.cat([motion, own_motion])).chunk(2)
-        return wanted - own
+        target, own = self.predict(landmarks.repeat(2, 1, 1), torch.cat([motion, own_motion])).chunk(2)
+        return target - own
 
     def predict(self, landmarks: Float[Tensor, "f 68 2"], motion: Float[Tensor, "f m"]) -> Float[Tensor, "f 68 2"]:
         x = functional.silu(self.enter(torch.cat([landmarks.flatten(1), motion], 1)))
@@ -72,10 +72,10 @@ class LandmarkTransformer(nn.Module):
 
 
 class TargetMaps(NamedTuple):
-    """What G_r is told of the target."""
+    """The target, as G_r sees it."""
 
     heat: Float[Tensor, "f 1 h w"]
-    """H_t, of `landmark_map`: at the crop's side, with `source_warp` at half of it."""
+    """H_t, of `landmark_map`: at the crop's side, or at half of it with `source_warp`."""
     displacement: Float[Tensor, "f 2 h w"] | None
     """Flow of `reenact.geometry.flow.mesh_flow` from the source's to the rigged mesh; None without `source_warp`."""
     visible: Float[Tensor, "f 1 h w"] | None
@@ -83,25 +83,25 @@ class TargetMaps(NamedTuple):
 
 
 class DrawnFace(NamedTuple):
-    """G_r's answer."""
+    """Output of G_r."""
 
     colour: Float[Tensor, "f 3 s s"]
-    """Drawn RGB in [0, 1]; without `source_warp` it is I_fr."""
+    """Generated RGB in [0, 1]; without `source_warp` it is I_fr."""
     segments: Float[Tensor, "f 3 s s"]
     """Logits of `SEGMENTS`."""
     displacement: Float[Tensor, "f 2 h w"] | None
     """Refined flow to the source in half-sides, at half the side."""
     matte: Float[Tensor, "f 1 s s"] | None
-    """Share of the warped source; the rest is drawn."""
+    """Share of the warped source; the rest is generated."""
 
     @property
     def foreground(self) -> Float[Tensor, "f 1 s s"]:
-        """Probability of face or hair: what is left once the background is removed."""
+        """Probability of face or hair."""
         return 1 - torch.softmax(self.segments.float(), 1)[:, :1]
 
 
 class FaceReenactor(nn.Module):
-    """G_r: draws the source's head where the landmarks want it."""
+    """G_r: draws the source's head under the target landmarks."""
 
     def __init__(self, config: FaceganConfig) -> None:
         super().__init__()
@@ -132,7 +132,7 @@ class FaceReenactor(nn.Module):
         Args:
             features: of `encode_source`.
             rgb: the same source crop.
-            target: where the head shall be.
+            target: its maps.
         """
         if features is None:
             rgb = rgb.expand(len(target.heat), -1, -1, -1)
@@ -155,7 +155,7 @@ class FaceReenactor(nn.Module):
     def _decode(
         self, features: list[Tensor], rgb: Tensor, target: TargetMaps, displacement: Tensor
     ) -> tuple[Tensor, Tensor]:
-        """Decoder with warped source features at each level; each level refines the flow they are taken along."""
+        """Decoder that joins warped source features at each level, and refines the flow for the next one."""
         assert target.visible is not None and target.parts is not None
         half, frames = displacement.shape[-1], len(displacement)
         seen = warp(resize(rgb, half).expand(frames, -1, -1, -1), displacement)
@@ -180,18 +180,18 @@ class FaceReenactor(nn.Module):
 
 
 class MixedPicture(NamedTuple):
-    """G_b's answer."""
+    """Output of G_b."""
 
     colour: Float[Tensor, "f 3 s s"]
-    """Drawn RGB in [0, 1]."""
+    """Generated RGB in [0, 1]."""
     mask: Float[Tensor, "f 1 s s"]
-    """M: 0 keeps the background's pixel."""
+    """M: 0 keeps the pixel of the background."""
     kept: Float[Tensor, "f 1 s s"] | None
-    """Share of I_fr in I_c, the rest is drawn; None without `keep_face`."""
+    """Share of I_fr in I_c; the rest is generated. None without `keep_face`."""
 
 
 class BackgroundMixer(nn.Module):
-    """G_b: joins the reenacted head with a background."""
+    """G_b: joins the reenacted head and a background."""
 
     def __init__(self, config: FaceganConfig) -> None:
         super().__init__()
@@ -213,7 +213,7 @@ class BackgroundMixer(nn.Module):
         Args:
             face: I_fr, RGB in [0, 1].
             foreground: its share of face and hair.
-            background: I_b, RGB in [0, 1]; what its hole shows is not looked at.
+            background: I_b, RGB in [0, 1]; pixels in the hole are ignored.
             hole: 1 where the source's face and hair were removed.
         """
         background = background * (1 - hole)
@@ -225,7 +225,7 @@ class BackgroundMixer(nn.Module):
         logits = picture[:, 3:4] * 2
         if not self.keep_face:
             return MixedPicture(torch.sigmoid(picture[:, :3] * 2), torch.sigmoid(logits), None)
-        # begins as plain pasting: the head from I_fr, the hole drawn, all else the background
+        # untrained it pastes: the head from I_fr, the hole generated, the rest from the background
         covered = torch.maximum(foreground, hole)
         return MixedPicture(
             colour=torch.sigmoid(picture[:, :3] * 2),
@@ -235,7 +235,7 @@ class BackgroundMixer(nn.Module):
 
 
 class FaceganNetworks(nn.Module):
-    """All three modules, as they ship."""
+    """All three modules; the content of a checkpoint."""
 
     def __init__(self, config: FaceganConfig) -> None:
         super().__init__()
@@ -259,7 +259,7 @@ def compose_face(
     Args:
         drawn: of `FaceReenactor`.
         source_rgb: the source crop at its own size: with `source_warp`, its own pixels are warped.
-        mode: how pixels are read between pixels; bilinear trains, bicubic keeps detail.
+        mode: interpolation of source pixels; bilinear for training, bicubic keeps detail.
     """
     side = source_rgb.shape[-1]
     colour = resize(drawn.colour, side)

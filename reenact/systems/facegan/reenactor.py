@@ -26,7 +26,8 @@ from reenact.systems.stillness import moved_share
 from reenact.types import FaceGeometry, FaceImage
 
 _RIM = 0.012
-"""Width by which the hole exceeds the segmented head, share of the side: hair ends are missed by it. As in training."""
+"""Width by which the hole exceeds the segmented head, share of the side; the segmentation misses hair ends. As in
+training."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -34,7 +35,7 @@ class FaceganIdentity:
     """A source, encoded once."""
 
     native_rgb: Float[Tensor, "1 3 n n"]
-    """The source crop at its own size: the pixels that are warped, and the background."""
+    """The source crop at its own size: pixels to warp, and the background."""
     rgb: Float[Tensor, "1 3 s s"]
     """The same at the network's side."""
     features: list[Tensor] | None
@@ -43,7 +44,7 @@ class FaceganIdentity:
     """In half-sides of the crop."""
     rigged: RiggedFace
     motion: FaceMotion
-    """What the source does in its picture, half-sides."""
+    """Of the source in its picture, half-sides."""
     landmarks: Float[Tensor, "1 68 2"]
     """Normalised."""
     head: Float[Tensor, "1 1 s s"]
@@ -51,14 +52,14 @@ class FaceganIdentity:
 
     @property
     def hole(self) -> Float[Tensor, "1 1 s s"]:
-        """1 on the head and a rim around it: what of the picture is not background."""
+        """1 on the head and a rim around it, 0 on the background."""
         reach = max(round(_RIM * self.head.shape[-1]), 1)
         return functional.max_pool2d((self.head > 0.5).float(), 2 * reach + 1, 1, reach)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class DrivenFace:
-    """Where the source's landmarks shall lie."""
+    """Target landmarks of the source."""
 
     landmarks: Float[Tensor, "f 68 2"]
     """l_t, in half-sides of the source crop."""
@@ -67,7 +68,7 @@ class DrivenFace:
 
 
 class FaceganReenactor(Reenactor[FaceganIdentity, FaceMotion, DrivenFace]):
-    """Moves the source's landmarks by Action Units, draws the head under them and mixes it with the background."""
+    """Moves the source's landmarks by Action Units, draws the head under them and joins it with the background."""
 
     system = "facegan"
     config_class = FaceganConfig
@@ -75,7 +76,7 @@ class FaceganReenactor(Reenactor[FaceganIdentity, FaceMotion, DrivenFace]):
     can_pose = True
 
     def __init__(self, config: FaceganConfig, morphable: MorphableModel | None = None) -> None:
-        """Untrained networks of `config`; the embedded morphable model unless another is given."""
+        """Untrained networks of `config`; the embedded morphable model if None."""
         super().__init__()
         self.config = config
         self.crop = config.crop
@@ -98,7 +99,7 @@ class FaceganReenactor(Reenactor[FaceganIdentity, FaceMotion, DrivenFace]):
         )
         if image.head is not None:
             return identity
-        # nobody has looked for the head: G_r segments the source, drawn as it is
+        # without a matte of the head: G_r draws the source as it is, and segments it
         at_rest = DrivenFace(landmarks=own_landmarks(identity), pose=motion.pose)
         drawn = self.networks.reenactor(identity.features, rgb, self._view(identity, at_rest, None).maps)
         return dataclasses.replace(identity, head=drawn.foreground)
@@ -119,7 +120,7 @@ class FaceganReenactor(Reenactor[FaceganIdentity, FaceMotion, DrivenFace]):
         return self.transform(identity, FaceMotion(action_units=controls.action_units.clamp(0, 1), pose=pose))
 
     def transform(self, identity: FaceganIdentity, motion: FaceMotion) -> DrivenFace:
-        """L_T: the source's landmarks, doing `motion` (half-sides of the source crop)."""
+        """L_T: the source's landmarks with another motion (half-sides of the source crop)."""
         sides, own = self.config.sides, identity.motion
         wanted = motion_vector(motion.action_units, motion.angles_rad, sides)
         count = len(wanted)
@@ -141,7 +142,7 @@ class FaceganReenactor(Reenactor[FaceganIdentity, FaceMotion, DrivenFace]):
             warped = warp(rgb, resize(drawn.displacement, rgb.shape[-1]))
             neck = under_chin(driven.pose, self.rig.model, rgb.shape[-1])
             mixed = close_hole(mixed, warped, rgb, hole, heads, neck)
-        # the hole shows the source's old head, of which nothing may shine through
+        # the hole shows the source's old head, which must not shine through
         covered = 1 - (1 - mixed.mask) * (1 - hole)
         moved = moved_share(own_landmarks(identity), driven.landmarks, self.crop.network_px)
         mask = covered * moved * changed_near(view, identity.head)

@@ -1,10 +1,10 @@
-"""From landmarks to a dense motion: the source's mesh is moved until it lies under the wanted landmarks.
+"""From landmarks to a dense motion: the source's mesh is moved under the target landmarks.
 
-    source mesh ── fit ──▶ shape in head axes ── wanted pose ──▶ landmarks ── difference to the wanted ones
+    source mesh ── fit ──▶ shape in head axes ── target pose ──▶ landmarks ── difference to the target landmarks
                                                                      │
-           expression coefficients (ridge) ◀── least squares ────────┘── what they leave: spread over near points
+           expression coefficients (ridge) ◀── least squares ────────┘── the remainder is spread over nearby points
 
-What moves nothing moves nothing: the source's own landmarks and pose give back the source's mesh.
+The source's own landmarks and pose give the source's mesh.
 """
 
 import dataclasses
@@ -17,22 +17,22 @@ from reenact.geometry.landmarks import LANDMARKS_68, landmark_spread
 from reenact.geometry.morphable import MorphableModel, Pose
 
 _NOISE = 0.012
-"""Expected error of a landmark, eye distances: strength of the prior on expressions, as when the model was learned."""
+"""Expected error of a landmark, eye distances: the strength of the prior on expressions, as in the model's training."""
 
 _PIXEL_AXES = (1.0, -1.0, -1.0)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class RiggedFace:
-    """A source mesh, taken apart."""
+    """A source mesh split into shape and pose."""
 
     shape: Float[Tensor, "#f 478 3"]
-    """Head axes and unit, with the source's expression in it."""
+    """Head coordinates, with the source's expression."""
     pose: Pose
 
 
 class LandmarkRig(nn.Module):
-    """The morphable model, and how far each landmark reaches."""
+    """The morphable model, moved by landmarks."""
 
     basis: Tensor
     spread: Tensor
@@ -50,12 +50,12 @@ class LandmarkRig(nn.Module):
         return RiggedFace(shape=pose.invert(mesh), pose=pose)
 
     def move(self, face: RiggedFace, landmarks: Float[Tensor, "f 68 2"], pose: Pose) -> Float[Tensor, "f 478 3"]:
-        """The mesh under `landmarks`.
+        """The mesh moved under `landmarks`.
 
         Args:
             face: of `take_apart`.
-            landmarks: where they shall lie, in the unit of `pose`.
-            pose: where and how the head shall stand.
+            landmarks: of the target, in the unit of `pose`.
+            pose: of the target.
         """
         at, axes = list(LANDMARKS_68), landmarks.new_tensor(_PIXEL_AXES)
         shape = face.shape.expand(len(landmarks), -1, -1)
@@ -72,5 +72,5 @@ class LandmarkRig(nn.Module):
 
     @staticmethod
     def _missing(shape: Tensor, landmarks: Tensor, pose: Pose) -> Float[Tensor, "f 68 2"]:
-        """What separates the posed shape's landmarks from the wanted ones, eye distances."""
+        """Difference of the target landmarks from those of the posed shape, eye distances."""
         return (landmarks - pose.apply(shape)[:, list(LANDMARKS_68), :2]) / pose.scale[:, None, None]

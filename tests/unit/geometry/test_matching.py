@@ -8,6 +8,7 @@ import torch
 
 from reenact.geometry.matching import find_neutral, match_identity, read_mesh_motion, split_identity
 from reenact.geometry.morphable import MorphableModel, align, load_morphable
+from reenact.geometry.placement import to_half_sides
 from tests.synthetic import pose_of, random_clip, random_coefficients, rotation_of
 
 SIDE = 256
@@ -140,3 +141,8 @@ def test_frames_can_be_picked(model: MorphableModel, driving) -> None:
     assert torch.equal(some.expression, motion.expression[1:3])
     assert torch.equal(some.shape, motion.shape[1:3])
     assert torch.equal(some.pose.translation_px, motion.pose.translation_px[1:3])
+
+
+def test_half_sides_run_from_edge_to_edge() -> None:
+    halves = to_half_sides(torch.tensor([[[0.0, 0, 0], [100, 100, 50]]]).repeat(1, 239, 1), 100)
+    assert halves[0, 0].tolist() == [-1, -1, 0] and halves[0, 1].tolist() == [1, 1, 1]

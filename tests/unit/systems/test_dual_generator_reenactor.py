@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 import torch
 
-from reenact.errors import ConfigError
 from reenact.geometry.landmarks import landmarks68_of
 from reenact.geometry.morphable import load_morphable
 from reenact.systems.base import PoseControls
@@ -18,7 +17,6 @@ from reenact.systems.dual_generator.reenactor import (
     DualGeneratorReenactor,
     resize_classes,
 )
-from reenact.systems.stillness import moved_share
 from reenact.types import CropSpec, FaceGeometry, FaceImage, head_angles_rad
 from tests.synthetic import face_geometry, painted_clip, random_clip
 
@@ -74,18 +72,6 @@ def identity(system: DualGeneratorReenactor, source: tuple[FaceImage, FaceGeomet
     return system.encode_identity(*source)
 
 
-def test_a_driver_who_does_what_the_source_does_gives_the_source_bit_for_bit(
-    system: DualGeneratorReenactor, source: tuple[FaceImage, FaceGeometry], identity: DualGeneratorIdentity
-) -> None:
-    motion = system.read_motion(None, source[1])
-    for mode in ("absolute", "relative"):
-        rendered = system.render(identity, system.retarget(identity, motion, motion, mode))
-        assert torch.equal(rendered.rgb, source[0].rgb)
-        assert rendered.changed.max() == 0
-    own = system.render(identity, turned(system, identity, identity.angles_rad))
-    assert torch.equal(own.rgb, source[0].rgb)
-
-
 def test_where_nothing_changed_the_pixels_are_the_sources(
     system: DualGeneratorReenactor, identity: DualGeneratorIdentity
 ) -> None:
@@ -123,15 +109,6 @@ def test_the_target_has_the_sources_shape_and_the_drivers_motion(
     assert ((fit.identity - own_shape).norm(dim=1) < (fit.identity - motion.shape).norm(dim=1)).all()
 
 
-def test_it_draws_without_parsing_and_face_code(
-    system: DualGeneratorReenactor, source: tuple[FaceImage, FaceGeometry]
-) -> None:
-    plain = dataclasses.replace(source[0], parsing=None, embedding=None)
-    identity = system.encode_identity(plain, source[1])
-    rendered = system.render(identity, turned(system, identity, identity.angles_rad + 0.3))
-    assert torch.isfinite(rendered.rgb).all()
-
-
 def test_the_papers_form_draws_all_of_the_picture(source: tuple[FaceImage, FaceGeometry]) -> None:
     system = random_system(dataclasses.replace(SMALL, source_features=False))
     identity = system.encode_identity(*source)
@@ -155,24 +132,10 @@ def test_a_native_source_keeps_detail_that_the_network_does_not_see(system: Dual
     assert details[1] > 1.3 * details[0]
 
 
-def test_a_config_of_other_fields_is_refused() -> None:
-    with pytest.raises(ConfigError, match="does not fit DualGeneratorConfig .unknown: widths"):
-        DualGeneratorReenactor.from_config({"widths": [8, 12]})
-    with pytest.raises(ConfigError, match="multiple of"):
-        DualGeneratorReenactor.from_config({"crop": {"network_px": 100}})
-
-
 def test_classes_are_resized_without_new_ones() -> None:
     classes = torch.tensor([[[0, 4], [2, 0]]])
     assert resize_classes(classes, 4)[0].tolist() == [[0, 0, 4, 4], [0, 0, 4, 4], [2, 2, 0, 0], [2, 2, 0, 0]]
     assert torch.equal(resize_classes(resize_classes(classes, 6), 2), classes)
-
-
-def test_a_face_fades_in_as_it_begins_to_move() -> None:
-    mesh, _ = random_clip(load_morphable(), np.random.default_rng(0), 1, 2)
-    shift = torch.tensor([2.0 / SIDE, 0, 0])
-    for pixels, share in ((0, 0), (0.005, 0), (0.5, 0.5), (3, 1)):
-        assert float(moved_share(mesh, mesh + pixels * shift, SIDE)) == pytest.approx(share, abs=1e-3)
 
 
 def test_landmarks_are_drawn_in_half_sides() -> None:

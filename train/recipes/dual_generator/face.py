@@ -79,10 +79,10 @@ class FaceModel(nn.Module):
         self.face, self.restyle = FaceGenerator(config), restyle
 
     def forward(self, source: Tensor, landmark_map: Tensor, *posed: Tensor) -> DrawnTarget:
-        code = self.face.encode_source(source)
-        drawn = self.face(landmark_map, code, PosedHead(*posed) if posed else None)
+        style = self.face.encode_style(source)
+        drawn = self.face(landmark_map, style, PosedHead(*posed) if posed else None)
         restyled = self.face.encode_style(drawn.rgb) if self.restyle else None
-        return DrawnTarget(rgb=drawn.rgb, style=code.style, drawn_style=restyled, colour=drawn.colour)
+        return DrawnTarget(rgb=drawn.rgb, style=style, drawn_style=restyled, colour=drawn.colour)
 
 
 def face_inputs(batch: Batch) -> tuple[Tensor, ...]:

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from reenact.errors import ConfigError
 from reenact.geometry.morphable import Pose, load_morphable
-from reenact.systems.facegan.conditions import target_maps
+from reenact.systems.facegan.conditions import target_view
 from reenact.systems.facegan.config import PRESETS, FaceganConfig
 from reenact.systems.facegan.landmarks import motion_vector, normalise_landmarks, place_landmarks
 from reenact.systems.facegan.networks import (
@@ -133,7 +133,8 @@ class EndToEnd(nn.Module):
         """The last five fields of `Rendering`, from normalised landmarks and the head's pose."""
         nets, side = self.facegan, source.shape[-1]
         placed = place_landmarks(landmarks, pose)
-        maps = target_maps(self.rigs[0], source_mesh, face, placed, pose, side, source_warp=self.config.source_warp)
+        view = target_view(self.rigs[0], source_mesh, face, placed, pose, side, source_warp=self.config.source_warp)
+        maps = view.maps
         drawn = nets.reenactor(nets.reenactor.encode_source(source), source, maps)
         head = compose_face(drawn, source)
         mixed = nets.mixer(head, drawn.foreground, source, hole)
