@@ -1,4 +1,4 @@
-"""The systems of the contract suite: a toy network and the recipe's task for each.
+"""Toy systems for tests: a small network and the recipe's task for each.
 
 A new system joins the suite with one entry in `SYSTEMS_UNDER_TEST`.
 """
@@ -7,13 +7,25 @@ import dataclasses
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
+import torch
+
+from reenact.geometry.morphable import load_morphable
+from reenact.systems.base import Reenactor
+from reenact.systems.catalog import CATALOG
+from reenact.types import CropSpec, FaceGeometry, FaceImage
+from tests.synthetic import painted_clip
 from train.data.faces import FaceData
 from train.pairs.frames import PairConfig
 from train.pairs.turned import TurnedPairConfig
 from train.recipes.correspondence.flow import CorrespondenceTask, CorrespondenceTaskConfig
 from train.recipes.dual_generator.turned import TurnedFaceTask, TurnedTaskConfig
 from train.recipes.facegan.end_to_end import EndToEndTask, EndToEndTaskConfig
+from train.run.export import as_loaded
 from train.run.loop import Task
+
+AnyReenactor = Reenactor[Any, Any, Any]
+Clip = tuple[FaceImage, FaceGeometry]
 
 SIDE = 64
 PAIRS = PairConfig(side=SIDE)
@@ -49,7 +61,7 @@ SYSTEMS_UNDER_TEST = {
     ),
     "dual_generator": SystemUnderTest(
         network={
-            "stem": 1,
+            "stem": 2,
             "landmark_width": 16,
             "action_code": 8,
             "decoder_width": 16,
@@ -79,3 +91,32 @@ SYSTEMS_UNDER_TEST = {
         ),
     ),
 }
+
+
+def network_of(name: str, **changes: Any) -> dict[str, Any]:
+    """The "network" section of a toy config.json."""
+    crop = dataclasses.asdict(CropSpec(network_px=SIDE))
+    return SYSTEMS_UNDER_TEST[name].network | {"crop": crop} | changes
+
+
+def build(name: str, *, prepared: bool = True, **changes: Any) -> AnyReenactor:
+    """A toy system with random weights and statistics, rounded as a file holds them, ready to draw."""
+    torch.manual_seed(0)
+    system = CATALOG[name].load_class().from_config(network_of(name, **changes))
+    with torch.no_grad():
+        for key, value in system.networks.state_dict().items():
+            if value.is_floating_point():
+                value += 0.05 * torch.rand_like(value) if "running" in key else 0.05 * torch.randn_like(value)
+    as_loaded(system.networks)
+    if prepared:
+        system.prepare()
+    return system
+
+
+def painted(seed: int, frames: int, side: int) -> Clip:
+    """Crops with everything that a system can need: a head with hair above the face, and a face code."""
+    image, geometry = painted_clip(load_morphable(), np.random.default_rng(seed), frames, side)
+    parsing = torch.zeros(frames, 48, 48, dtype=torch.uint8)
+    parsing[:, 8:36, 12:36], parsing[:, 2:12, 12:36] = 1, 2
+    codes = torch.nn.functional.normalize(torch.ones(frames, 256), dim=1)
+    return dataclasses.replace(image, parsing=parsing, head=(parsing > 0)[:, None].float(), embedding=codes), geometry

@@ -1,9 +1,7 @@
 """What every reenactment system promises."""
 
-import dataclasses
 import importlib
 import pathlib
-from typing import Any
 
 import numpy as np
 import pytest
@@ -14,48 +12,17 @@ from reenact.errors import ConfigError, ShapeError
 from reenact.facs import ACTION_UNITS
 from reenact.geometry.morphable import load_morphable
 from reenact.hub import load
-from reenact.systems.base import PoseControls, Reenactor, Rendered
+from reenact.systems.base import PoseControls, Rendered
 from reenact.systems.catalog import CATALOG
-from reenact.types import CropSpec, FaceGeometry, FaceImage
-from tests.contract.systems import SIDE, SYSTEMS_UNDER_TEST
-from tests.synthetic import face_set, painted_clip
-from train.run.export import as_loaded, write_model
-
-AnyReenactor = Reenactor[Any, Any, Any]
-Clip = tuple[FaceImage, FaceGeometry]
-
-
-def network_of(name: str) -> dict[str, Any]:
-    """The "network" section of a toy config.json."""
-    return SYSTEMS_UNDER_TEST[name].network | {"crop": dataclasses.asdict(CropSpec(network_px=SIDE))}
-
-
-def build(name: str) -> AnyReenactor:
-    """Random weights and statistics, rounded as a file holds them."""
-    torch.manual_seed(0)
-    system = CATALOG[name].load_class().from_config(network_of(name))
-    with torch.no_grad():
-        for key, value in system.networks.state_dict().items():
-            if value.is_floating_point():
-                value += 0.05 * torch.rand_like(value) if "running" in key else 0.05 * torch.randn_like(value)
-    as_loaded(system.networks)
-    return system
-
-
-def painted(seed: int, frames: int, side: int) -> Clip:
-    """Crops with everything that a system can need: a head with hair above the face, and a face code."""
-    image, geometry = painted_clip(load_morphable(), np.random.default_rng(seed), frames, side)
-    parsing = torch.zeros(frames, 48, 48, dtype=torch.uint8)
-    parsing[:, 8:36, 12:36], parsing[:, 2:12, 12:36] = 1, 2
-    codes = torch.nn.functional.normalize(torch.ones(frames, 256), dim=1)
-    return dataclasses.replace(image, parsing=parsing, head=(parsing > 0)[:, None].float(), embedding=codes), geometry
+from reenact.types import CropSpec, FaceImage
+from tests.contract.systems import SIDE, SYSTEMS_UNDER_TEST, AnyReenactor, Clip, build, network_of, painted
+from tests.synthetic import face_set
+from train.run.export import write_model
 
 
 @pytest.fixture(scope="module", params=CATALOG)
 def system(request: pytest.FixtureRequest) -> AnyReenactor:
-    made = build(request.param)
-    made.prepare()
-    return made
+    return build(request.param)
 
 
 @pytest.fixture(scope="module")
@@ -206,7 +173,7 @@ def test_two_sources_at_once_are_refused(system: AnyReenactor, driving: Clip) ->
 
 @pytest.mark.parametrize("name", CATALOG)
 def test_saved_and_loaded_it_draws_the_same(name: str, source: Clip, driving: Clip, tmp_path: pathlib.Path) -> None:
-    made = build(name)
+    made = build(name, prepared=False)
     write_model(made.networks, tmp_path, {"model": name, "network": network_of(name)}, {"steps": 0})
     loaded = load(tmp_path)
     assert type(loaded) is type(made)

@@ -23,21 +23,9 @@ from reenact.systems.dual_generator.networks import (
     standardise,
     twin_alone,
 )
-from reenact.types import CropSpec
+from tests.contract.systems import build
 
-SMALL = DualGeneratorConfig(
-    crop=CropSpec(network_px=64),
-    landmark_width=16,
-    action_code=8,
-    decoder_width=16,
-    stem=2,
-    width=8,
-    max_width=16,
-    style=12,
-    style_px=64,
-    style_width=4,
-    style_max_width=8,
-)
+SMALL: DualGeneratorConfig = build("dual_generator").config
 PAPER_FORM = dataclasses.replace(SMALL, stem=1, source_features=False)
 
 

@@ -9,71 +9,38 @@ import torch
 from reenact.geometry.landmarks import landmarks68_of
 from reenact.geometry.morphable import load_morphable
 from reenact.systems.base import PoseControls
-from reenact.systems.dual_generator.config import DualGeneratorConfig
 from reenact.systems.dual_generator.finish import draw_landmarks
 from reenact.systems.dual_generator.reenactor import (
     DrivenHead,
     DualGeneratorIdentity,
-    DualGeneratorReenactor,
     resize_classes,
 )
-from reenact.types import CropSpec, FaceGeometry, FaceImage, head_angles_rad
-from tests.synthetic import face_geometry, painted_clip, random_clip
-
-SIDE = 64
-SMALL = DualGeneratorConfig(
-    crop=CropSpec(network_px=SIDE),
-    stem=1,
-    landmark_width=16,
-    action_code=8,
-    decoder_width=16,
-    width=8,
-    max_width=16,
-    style=8,
-    style_px=64,
-    style_width=4,
-    style_max_width=16,
-)
+from reenact.types import head_angles_rad
+from tests.contract.systems import SIDE, AnyReenactor, Clip, build, painted
+from tests.synthetic import face_geometry, random_clip
 
 
-def random_system(config: DualGeneratorConfig = SMALL) -> DualGeneratorReenactor:
-    """With weights that do something."""
-    torch.manual_seed(0)
-    system = DualGeneratorReenactor(config)
-    with torch.no_grad():
-        for value in system.networks.parameters():
-            value += 0.03 * torch.randn_like(value)
-    system.prepare()
-    return system
-
-
-def turned(system: DualGeneratorReenactor, identity: DualGeneratorIdentity, angles_rad: torch.Tensor) -> DrivenHead:
+def turned(system: AnyReenactor, identity: DualGeneratorIdentity, angles_rad: torch.Tensor) -> DrivenHead:
     return system.pose(identity, PoseControls(action_units=identity.action_units, angles_rad=angles_rad))
 
 
 @pytest.fixture(scope="module")
-def system() -> DualGeneratorReenactor:
-    return random_system()
+def system() -> AnyReenactor:
+    return build("dual_generator")
 
 
 @pytest.fixture(scope="module")
-def source() -> tuple[FaceImage, FaceGeometry]:
-    """96 pixels, hair above the face, and a face code."""
-    image, geometry = painted_clip(load_morphable(), np.random.default_rng(3), 1, 96)
-    parsing = torch.zeros(1, 48, 48, dtype=torch.uint8)
-    parsing[:, 8:36, 12:36] = 1
-    parsing[:, 2:12, 12:36] = 2
-    code = torch.nn.functional.normalize(torch.ones(1, 256), dim=1)
-    return dataclasses.replace(image, parsing=parsing, embedding=code), geometry
+def source() -> Clip:
+    return painted(3, 1, 96)
 
 
 @pytest.fixture(scope="module")
-def identity(system: DualGeneratorReenactor, source: tuple[FaceImage, FaceGeometry]) -> DualGeneratorIdentity:
+def identity(system: AnyReenactor, source: Clip) -> DualGeneratorIdentity:
     return system.encode_identity(*source)
 
 
 def test_where_nothing_changed_the_pixels_are_the_sources(
-    system: DualGeneratorReenactor, identity: DualGeneratorIdentity
+    system: AnyReenactor, identity: DualGeneratorIdentity
 ) -> None:
     rendered = system.render(identity, turned(system, identity, identity.angles_rad + 0.3))
     kept = (rendered.changed == 0).expand_as(rendered.rgb)
@@ -84,7 +51,7 @@ def test_where_nothing_changed_the_pixels_are_the_sources(
 
 @pytest.mark.parametrize("angles_deg", [(0, 90, 0), (0, -90, 0), (45, 30, -45), (-45, 0, 45)])
 def test_a_head_turned_by_hand_stands_as_told_and_keeps_its_expression(
-    system: DualGeneratorReenactor, identity: DualGeneratorIdentity, angles_deg: tuple[float, float, float]
+    system: AnyReenactor, identity: DualGeneratorIdentity, angles_deg: tuple[float, float, float]
 ) -> None:
     angles = torch.deg2rad(torch.tensor([angles_deg], dtype=torch.float32))
     fit = system.morphable.fit(turned(system, identity, angles).mesh)
@@ -94,7 +61,7 @@ def test_a_head_turned_by_hand_stands_as_told_and_keeps_its_expression(
 
 
 def test_the_target_has_the_sources_shape_and_the_drivers_motion(
-    system: DualGeneratorReenactor, identity: DualGeneratorIdentity, monkeypatch: pytest.MonkeyPatch
+    system: AnyReenactor, identity: DualGeneratorIdentity, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(system, "_generate_shape", lambda landmarks, code: landmarks)  # untrained, it says anything
     mesh, rotation = random_clip(load_morphable(), np.random.default_rng(8), 3, 90)
@@ -109,8 +76,8 @@ def test_the_target_has_the_sources_shape_and_the_drivers_motion(
     assert ((fit.identity - own_shape).norm(dim=1) < (fit.identity - motion.shape).norm(dim=1)).all()
 
 
-def test_the_papers_form_draws_all_of_the_picture(source: tuple[FaceImage, FaceGeometry]) -> None:
-    system = random_system(dataclasses.replace(SMALL, source_features=False))
+def test_the_papers_form_draws_all_of_the_picture(source: Clip) -> None:
+    system = build("dual_generator", source_features=False)
     identity = system.encode_identity(*source)
     assert identity.heads is None
     rendered = system.render(identity, turned(system, identity, identity.angles_rad + 0.3))
@@ -119,8 +86,8 @@ def test_the_papers_form_draws_all_of_the_picture(source: tuple[FaceImage, FaceG
     assert torch.equal(still.rgb, source[0].rgb)
 
 
-def test_a_native_source_keeps_detail_that_the_network_does_not_see(system: DualGeneratorReenactor) -> None:
-    image, geometry = painted_clip(load_morphable(), np.random.default_rng(3), 1, 4 * SIDE)
+def test_a_native_source_keeps_detail_that_the_network_does_not_see(system: AnyReenactor) -> None:
+    image, geometry = painted(3, 1, 4 * SIDE)
     fine = image.rgb.clone()
     fine[..., ::2] = (fine[..., ::2] + 0.12).clamp(0, 1)  # stripes of a pixel
     details = []
