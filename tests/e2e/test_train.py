@@ -14,6 +14,7 @@ import torch
 
 import train.cli
 import train.recipes.perception.detector
+import train.run.loop
 from reenact.geometry.morphable import load_morphable
 from tests.labelled_set import painted_faces, write_labelled
 from train.cli import main
@@ -24,6 +25,8 @@ LEARNED = [name for name in sorted(RECIPES) if name != "morphable"]
 AGAINST_THE_CRITIC = ("adversarial", "matching", "subject")
 """Terms that need not fall while a critic learns too."""
 WITH_PAPER_PRESET = ("correspondence", "facegan", "dual_generator")
+SAME_PAPER_NETWORKS = ("dual_generator_face_cross",)
+"""Their paper preset has the networks of another recipe."""
 STARTS_FROM = {
     "facegan": ("facegan_landmarks", "facegan_reenactor", "facegan_background"),
     "dual_generator_face_cross": ("dual_generator_face",),
@@ -120,14 +123,17 @@ def test_a_recipe_lowers_its_loss(
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("recipe", [name for name in LEARNED if name.startswith(WITH_PAPER_PRESET)])
+@pytest.mark.parametrize(
+    "recipe", [name for name in LEARNED if name.startswith(WITH_PAPER_PRESET) and name not in SAME_PAPER_NETWORKS]
+)
 def test_paper_presets_take_a_step(
     recipe: str, data: pathlib.Path, tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """In full width, on small crops. Their checkpoints of a gigabyte are not written."""
+    """In full width, on small crops; without validation, and without checkpoints of a gigabyte."""
     monkeypatch.setattr(TrainingState, "save", lambda *_: None)
     paper = ("--preset", "paper")
     init = untrained_parts(data, recipe, tmp_path, *paper)
+    monkeypatch.setattr(train.run.loop, "validate_and_export", lambda *_: {})
     assert train_on(data, recipe, tmp_path / "run", *init, *paper, "--steps", "1", "--log-every", "1") == 0
     line = json.loads((tmp_path / "run" / "log.jsonl").read_text().splitlines()[0])
     assert line["step"] == 1
