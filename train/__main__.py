@@ -1,4 +1,4 @@
-"""``accelerate launch -m train RECIPE``: build the task of a recipe and hand it to the loop."""
+"""``accelerate launch -m train RECIPE``: build the task of a recipe and train it."""
 
 import sys
 

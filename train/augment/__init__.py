@@ -1,1 +1,1 @@
-"""Random changes of crops that keep their labels true, and composed scenes."""
+"""Data augmentation that keeps labels valid, and composed scenes."""

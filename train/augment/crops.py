@@ -1,4 +1,4 @@
-"""Random changes of a crop that leave its labels true: light, colour, sharpness, noise and things in front."""
+"""Augmentation of crops that keeps their labels valid: light, colour, sharpness, noise and occluders."""
 
 import cv2
 import numpy as np
@@ -12,7 +12,7 @@ def warp_crop(rgb: np.ndarray, crop_from_frame: np.ndarray, crop_px: int, border
 
 
 def random_colour(rgb: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """Gain per channel, contrast, gamma; now and then grey."""
+    """Gain per channel, contrast and gamma; sometimes grey or lit from one side."""
     x = rgb.astype(np.float32) / 255
     x = x ** np.exp(rng.normal(0, 0.25)) if rng.random() < 0.5 else x
     x = (x - 0.5) * np.exp(rng.normal(0, 0.2)) + 0.5 + rng.normal(0, 0.08)

@@ -1,4 +1,4 @@
-"""Pictures without a face: what stands behind people, plain patterns, and the faceless pictures of scikit-image."""
+"""Pictures without a face: backgrounds of portraits, patterns, and pictures of scikit-image."""
 
 import pathlib
 from collections.abc import Callable
@@ -15,20 +15,20 @@ BUNDLED_TRAIN = ("coffee", "motorcycle_left", "grass", "brick", "page", "rocket"
 BUNDLED_VAL = (
     "chelsea coins text hubble_deep_field gravel moon retina cell horse chessboard_RGB logo motorcycle_right".split()
 )
-"""The same, for counting false alarms: other subjects, a cat among them."""
+"""The same for counting false alarms, with other subjects, a cat among them."""
 
 
 def remove_person(
     rgb: np.ndarray, parsing: np.ndarray, mesh_px: np.ndarray, *, keep_clothes: bool, filling: np.ndarray | None = None
 ) -> np.ndarray:
-    """The picture with its person painted over by what is around.
+    """The picture with its person painted over.
 
     Args:
         rgb: (256, 256, 3) uint8.
         parsing: (128, 128) classes of `PARSING_CLASSES`.
         mesh_px: (478, d) mesh, pixels of `rgb`.
-        keep_clothes: leave clothes, arms and hands, remove the head alone.
-        filling: what to put there instead of a smooth continuation of the surroundings, (256, 256, 3).
+        keep_clothes: remove only the head.
+        filling: picture for the hole, (256, 256, 3); None continues the surroundings smoothly.
     """
     low, high = mesh_px[:, :2].min(0) / 2, mesh_px[:, :2].max(0) / 2
     middle, half = (low + high) / 2, (high - low) * np.array([0.65, 0.72])
@@ -47,10 +47,7 @@ def remove_person(
 
 
 def stretch_surroundings(rgb: np.ndarray, parsing: np.ndarray) -> np.ndarray | None:
-    """The wider of the strips beside the person, as a picture of its own: no seam, but no person either.
-
-    None where the person leaves less than a sixth of the width on both sides.
-    """
+    """The wider strip beside the person as a picture; None if both are narrower than a sixth of the width."""
     free = ~(cv2.dilate((parsing != BACKGROUND).astype(np.uint8), np.ones((5, 5), np.uint8)) > 0).any(0)
     left = int(np.argmin(free)) if not free.all() else len(free)
     right = int(np.argmin(free[::-1]))
@@ -59,9 +56,9 @@ def stretch_surroundings(rgb: np.ndarray, parsing: np.ndarray) -> np.ndarray | N
 
 
 def make_backgrounds(data: FaceData, count: int, seed: int) -> list[np.ndarray]:
-    """`count` faceless pictures out of the people of `data`, those with the most texture.
+    """The `count` faceless pictures with the most texture, made from `data`.
 
-    In turns: a strip from beside the person, the head painted over, the whole person painted over, the head replaced by
+    In turns: a strip beside the person, the head painted over, the whole person painted over, and the head replaced by
     a part of another such picture.
     """
     rng = np.random.default_rng(seed)
@@ -79,13 +76,13 @@ def make_backgrounds(data: FaceData, count: int, seed: int) -> list[np.ndarray]:
 
 
 def _texture(picture: np.ndarray) -> float:
-    """How much of the picture is neither plain nor a smooth ramp: mean square root of the gradient."""
+    """Mean square root of the absolute Laplacian: low for plain areas and smooth ramps."""
     grey = cv2.cvtColor(cv2.resize(picture, (128, 128), interpolation=cv2.INTER_AREA), cv2.COLOR_RGB2GRAY)
     return float(np.sqrt(np.abs(cv2.Laplacian(grey, cv2.CV_32F))).mean())
 
 
 def read_bundled(names: tuple[str, ...] | list[str]) -> list[np.ndarray]:
-    """Faceless pictures that scikit-image carries, as RGB; [] where it is not installed."""
+    """Faceless RGB pictures of scikit-image; [] if it is not installed."""
     try:
         import skimage
     except ImportError:
@@ -117,7 +114,7 @@ def random_pattern(side: int, rng: np.random.Generator) -> np.ndarray:
 
 
 def _colour(rng: np.random.Generator) -> np.ndarray:
-    if rng.random() < 0.3:  # the tones of skin and wood, so that colour alone says nothing
+    if rng.random() < 0.3:  # tones of skin and wood, so that colour alone does not identify a face
         return np.clip(np.array([200, 150, 120]) * rng.uniform(0.3, 1.25) + rng.normal(0, 10, 3), 0, 255)
     return rng.uniform(0, 255, 3)
 

@@ -1,4 +1,4 @@
-"""Whole pictures with faces of many sizes, composed from the crops of the set: what teaches the detector."""
+"""Pictures with faces of many sizes, composed from the crops of a set, for training the detector."""
 
 import dataclasses
 import itertools
@@ -11,19 +11,19 @@ from train.augment.faceless import BUNDLED_TRAIN, make_backgrounds, random_patte
 from train.data.faces import CROP_PX, FaceData
 
 HIDDEN_BELOW = 0.6
-"""A face that shows less of its box than this is neither asked for nor punished."""
+"""Faces with a smaller visible share of their box are ignored by the loss."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Scene:
-    """One picture and its faces."""
+    """A picture and its faces."""
 
     rgb: np.ndarray
     """(side, side, 3) uint8."""
     boxes: np.ndarray
     """(n, 4) float32, x0 y0 x1 y1 of the mesh, not clipped to the picture."""
     certain: np.ndarray
-    """(n,) bool; False where so little shows that an answer either way is right."""
+    """(n,) bool; False where so little is visible that the loss ignores the face."""
 
 
 class SceneComposer:
@@ -61,7 +61,7 @@ class SceneComposer:
         else:
             scene = self._pasted(rng, faces=0 if kind > 0.92 else int(rng.choice([1, 2, 3, 4, 6, 9])))
         rgb = scene.rgb
-        if rng.random() < 0.1:  # a letterbox, as pictures padded to the network's multiple have it
+        if rng.random() < 0.1:  # a letterbox, as in pictures padded to a multiple of the network's stride
             edge = int(rng.integers(1, self.side // 4))
             rgb = rgb.copy()
             rgb[-edge:] = 128
@@ -85,7 +85,7 @@ class SceneComposer:
         kind = rng.random()
         if kind < 0.15:
             return random_pattern(side, rng)
-        if kind < 0.4:  # four smaller pictures side by side: more edges and finer texture
+        if kind < 0.4:  # four smaller pictures: more edges and finer texture
             half = -(-side // 2)
             tiles = [self._one_background(half, rng) for _ in range(4)]
             return np.vstack([np.hstack(tiles[:2]), np.hstack(tiles[2:])])[:side, :side].copy()
@@ -95,7 +95,7 @@ class SceneComposer:
         return random_window(self.backgrounds[int(rng.integers(len(self.backgrounds)))], side, rng)
 
     def _wall(self, rng: np.random.Generator) -> Scene:
-        """Whole crops in a grid, each in its own surroundings, without the edges that pasting leaves."""
+        """A grid of whole crops, whose faces have their own background and no pasted edges."""
         cells = int(rng.choice([1, 2, 3, 4, 6], p=[0.35, 0.25, 0.2, 0.12, 0.08]))
         edges = np.linspace(0, self.side, cells + 1).round().astype(int)
         rgb = np.zeros((self.side, self.side, 3), np.uint8)
@@ -127,13 +127,13 @@ class SceneComposer:
     def _pasted(self, rng: np.random.Generator, *, faces: int) -> Scene:
         side = self.side
         rgb = self._background(side, rng)
-        for _ in range(int(rng.integers(0, 4))):  # things that are no faces, with the same kinds of edges
+        for _ in range(int(rng.integers(0, 4))):  # distractors with the same kinds of edges
             self._paste_distractor(rgb, rng)
         boxes: list[tuple[np.ndarray, float]] = []
         largest = self.max_face_px if faces <= 2 else self.max_face_px / np.sqrt(faces)
         sizes = np.exp(rng.uniform(np.log(self.min_face_px), np.log(largest), faces))
         for size in np.sort(sizes)[::-1]:
-            for _ in range(6):  # tries to find a free place
+            for _ in range(6):  # attempts to find a free place
                 centre = (
                     rng.uniform(-0.05 * size, side + 0.05 * size, 2)
                     if rng.random() < 0.15
@@ -159,7 +159,7 @@ class SceneComposer:
     def _paste_face(
         self, rgb: np.ndarray, centre: np.ndarray, size: float, rng: np.random.Generator
     ) -> tuple[np.ndarray, np.ndarray, tuple[int, int]]:
-        """Paste one person so that the longer side of the face's box is `size`; its box, cover and where that lies."""
+        """Paste a person; the longer side of the face's box is `size`. Returns the box, the alpha and its corner."""
         row = self._row(rng)
         crop, mesh = np.asarray(self.data.rgb[row]), self.data.mesh_px[row][:, :2].astype(np.float64)
         alpha = self._alpha(row, mesh, rng)
@@ -199,7 +199,7 @@ class SceneComposer:
         return box, cover, (int(x0), int(y0))
 
     def _occluded(self, crop: np.ndarray, mesh: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-        """Something in front of the crop, unless it would hide too much of the face."""
+        """The crop with an occluder, unless that hides too much of the face."""
         covered = random_occluder(crop, cv2.resize(self._one_background(64, rng), (CROP_PX, CROP_PX)), rng)
         x0, y0 = np.floor(mesh.min(0)).astype(int).clip(0, CROP_PX - 2)
         x1, y1 = np.ceil(mesh.max(0)).astype(int).clip(2, CROP_PX)
@@ -222,7 +222,7 @@ class SceneComposer:
         return np.ones((CROP_PX, CROP_PX), np.float32)
 
     def _paste_distractor(self, rgb: np.ndarray, rng: np.random.Generator) -> None:
-        """A patch of clothes, hair, background, pattern, or a face cut to pieces."""
+        """Paste a patch of background or pattern, or a scrambled face."""
         size = int(np.exp(rng.uniform(np.log(10), np.log(self.side * 0.6))))
         kind = rng.random()
         if kind < 0.15:
@@ -243,7 +243,7 @@ class SceneComposer:
         place[:] = (place + alpha[..., None] * (patch.astype(np.float32) - place)).astype(np.uint8)
 
     def _scrambled(self, rng: np.random.Generator) -> np.ndarray:
-        """The parts of a face in the wrong places."""
+        """A face with its parts in the wrong places."""
         row = self._row(rng)
         mesh = self.data.mesh_px[row][:, :2]
         x0, y0 = np.floor(mesh.min(0)).astype(int).clip(0, CROP_PX - 8)
@@ -262,7 +262,7 @@ class SceneComposer:
 
 
 def random_tone(rgb: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """Gamma, contrast and gain per channel by table, many times faster on whole scenes than `random_colour`."""
+    """Gamma, contrast and gain per channel by table; on scenes many times faster than `random_colour`."""
     ramp = np.linspace(0, 1, 256)[:, None] ** np.exp(rng.normal(0, 0.25))
     table = ((ramp - 0.5) * np.exp(rng.normal(0, 0.2)) + 0.5 + rng.normal(0, 0.08)) * np.exp(rng.normal(0, 0.08, 3))
     rgb = cv2.LUT(rgb, np.clip(table * 255, 0, 255).astype(np.uint8)[None])
@@ -270,9 +270,9 @@ def random_tone(rgb: np.ndarray, rng: np.random.Generator) -> np.ndarray:
 
 
 def person_weights(data: FaceData, turned_gain: float = 4.0, still_share: float = 0.7) -> np.ndarray:
-    """(N,) chance of each row: stills as often as `still_share` says, each clip alike, turned heads more often.
+    """(N,) probability of each row: `still_share` for all stills together, equal for all clips, more for turned heads.
 
-    A set without stills, or without clips, is drawn from what there is.
+    Without stills or without clips, the others take the whole share.
     """
     gain = np.interp(np.abs(data.yaw_deg), [10, 30], [1.0, turned_gain])
     sizes = np.bincount(data.clip[~data.is_still], minlength=1) if (~data.is_still).any() else np.ones(1)
@@ -295,7 +295,7 @@ def _shared_area(first: np.ndarray, second: np.ndarray) -> float:
 
 
 def _cover(box: np.ndarray, alpha: np.ndarray, origin: tuple[int, int]) -> float:
-    """Mean of `alpha`, whose corner lies at `origin`, over `box`."""
+    """Mean over `box` of `alpha`, whose corner is at `origin`."""
     area = max(float(np.prod(box[2:] - box[:2])), 1e-6)
     x0, y0, x1, y1 = (int(v) for v in np.round(box - np.tile(origin, 2)).clip(0))
     return float(alpha[y0:y1, x0:x1].sum()) / area

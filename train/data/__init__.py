@@ -1,1 +1,1 @@
-"""Labelled sets: folders and shards, local or remote, decoded into arrays."""
+"""Labelled and prepared sets, local or remote, decoded into arrays."""

@@ -35,7 +35,7 @@ _BUSY = frozenset({408, 425, 429, 500, 502, 503, 504})
 _UNWRITABLE = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EACCES, errno.EROFS})
 
 Download = Callable[[str, pathlib.Path, int | None], None]
-"""Brings a file of the set, given by its name below the root, to a path; its size is None if it is not known."""
+"""Downloads a file of the set, given by its name, to a path; the size is None if unknown."""
 
 
 class ShardSource(Protocol):

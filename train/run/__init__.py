@@ -1,1 +1,1 @@
-"""The training loop and what keeps a run: resume files, log, processes, batches, provenance, export."""
+"""The training loop: checkpoints, log, processes, batches, provenance and export."""
