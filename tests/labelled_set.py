@@ -65,8 +65,8 @@ def write_labelled(root: pathlib.Path, splits: dict[str, FaceData]) -> pathlib.P
                 | {"face_px_in_source": 128, "repo": "painted", "licence": "CC0"}
             )
     np.savez(root / "stills.npz", name=np.array(names), **{key: np.concatenate(v) for key, v in still_labels.items()})
-    _write_table(root / "clips.csv", clip_rows)
-    _write_table(root / "stills.csv", still_rows)
+    write_table(root / "clips.csv", clip_rows)
+    write_table(root / "stills.csv", still_rows)
     return root
 
 
@@ -88,7 +88,7 @@ def _write_clip(path: pathlib.Path, rgb: np.ndarray) -> None:
     writer.release()
 
 
-def _write_table(path: pathlib.Path, rows: list[dict[str, object]]) -> None:
+def write_table(path: pathlib.Path, rows: list[dict[str, object]]) -> None:
     with path.open("w", newline="") as file:
         table = csv.DictWriter(file, fieldnames=list(rows[0]))
         table.writeheader()

@@ -1,6 +1,5 @@
 """Labelled and prepared sets, read from folders that the tests write."""
 
-import csv
 import dataclasses
 import pathlib
 import types
@@ -13,22 +12,15 @@ import pytest
 import train.data.faces
 from reenact.errors import OutputError, UnsupportedInputError
 from tests.file_server import served_folder
-from tests.prepared_set import clip_sample, still_sample, write_set
+from tests.labelled_set import write_table
+from tests.prepared_set import FRAMES, clip_sample, made_labels, still_sample, write_set
 from train.data.__main__ import main
 from train.data.faces import FaceData, load_faces
 from train.data.pack import Check, Pack, check, pack
 from train.data.shards import Sample, decode_arrays, encode_arrays, read_shard
 
-FRAMES = 3
 COLOURS = {"a": (200, 60, 40), "b": (40, 160, 220), "s": (90, 200, 90), "t": (120, 120, 30)}
 """RGB of each made-up clip or still."""
-
-
-def write_table(path: pathlib.Path, rows: list[dict[str, object]]) -> None:
-    with path.open("w", newline="") as file:
-        table = csv.DictWriter(file, fieldnames=list(rows[0]))
-        table.writeheader()
-        table.writerows(rows)
 
 
 def plain(colour: tuple[int, int, int]) -> np.ndarray:
@@ -36,26 +28,9 @@ def plain(colour: tuple[int, int, int]) -> np.ndarray:
     return np.full((256, 256, 3), colour[::-1], np.uint8)
 
 
-def labels_of(rng: np.random.Generator, count: int) -> dict[str, np.ndarray]:
-    pose = np.zeros((count, 4, 4), np.float16)
-    pose[:, :3, :3] = 2.5 * np.eye(3)
-    pose[:, 3, 3] = 1
-    embedding = rng.normal(size=(count, 256))
-    return {
-        "blendshapes": rng.integers(0, 256, (count, 52), dtype=np.uint8),
-        "pose": pose,
-        "embedding": (embedding / np.linalg.norm(embedding, axis=1, keepdims=True)).astype(np.float16),
-    }
-
-
-def write_clip(root: pathlib.Path, name: str, mesh_16: np.ndarray, rng: np.random.Generator) -> None:
-    writer = cv2.VideoWriter(str(root / "clips" / f"{name}.mp4"), cv2.VideoWriter_fourcc(*"mp4v"), 12.5, (256, 256))
-    for _ in range(FRAMES):
-        writer.write(plain(COLOURS[name]))
-    writer.release()
-    differences = np.concatenate([mesh_16[:1], np.diff(mesh_16, axis=0)]).astype(np.int16)
-    parsing = rng.integers(0, 5, ((FRAMES + 1) // 2, 128, 128), dtype=np.uint8)
-    np.savez(root / "clips" / f"{name}.npz", mesh_d16=differences, parsing=parsing, **labels_of(rng, FRAMES))
+def with_mesh(labels: dict[str, np.ndarray], mesh_16: np.ndarray) -> dict[str, np.ndarray]:
+    """Labels of a clip with this mesh."""
+    return labels | {"mesh_d16": np.diff(mesh_16, axis=0, prepend=np.zeros_like(mesh_16[:1])).astype(np.int16)}
 
 
 @pytest.fixture
@@ -67,7 +42,9 @@ def written(tmp_path: pathlib.Path) -> tuple[pathlib.Path, dict[str, np.ndarray]
     (root / "stills").mkdir()
     meshes = {name: rng.integers(0, 4096, (FRAMES, 478, 3)) for name in ("a", "b")}
     for name, mesh in meshes.items():
-        write_clip(root, name, mesh, rng)
+        sample = clip_sample(name, "", COLOURS[name])
+        (root / "clips" / f"{name}.mp4").write_bytes(sample.files["mp4"])
+        np.savez(root / "clips" / f"{name}.npz", **with_mesh(decode_arrays(sample.files["npz"]), mesh))
     clip = {"frames": FRAMES, "fps": "25/2"}
     write_table(
         root / "clips.csv",
@@ -80,9 +57,8 @@ def written(tmp_path: pathlib.Path) -> tuple[pathlib.Path, dict[str, np.ndarray]
         cv2.imwrite(str(root / "stills" / f"{name}.jpg"), plain(COLOURS[name]))
     meshes["stills"] = rng.integers(0, 4096, (2, 478, 3))
     names = np.array(["t", "s"])  # in another order than the table
-    parsing = rng.integers(0, 5, (2, 128, 128), dtype=np.uint8)
-    mesh_16 = meshes["stills"].astype(np.int16)
-    np.savez(root / "stills.npz", name=names, mesh_16=mesh_16, parsing=parsing, **labels_of(rng, 2))
+    stills = [made_labels(rng, None) | {"mesh_16": mesh.astype(np.int16)} for mesh in meshes["stills"]]
+    np.savez(root / "stills.npz", name=names, **{key: np.stack([one[key] for one in stills]) for key in stills[0]})
     write_table(
         root / "stills.csv",
         [
