@@ -9,14 +9,16 @@ hour on one core: the beginning of a training, far from what the recipe reaches.
 import dataclasses
 import functools
 import pathlib
+from collections.abc import Callable
 from typing import Any
 
 import torch
 
 from reenact.systems.dual_generator.config import PRESETS, DualGeneratorConfig
-from studies.ablate.rows import finished_row, keep_row
+from studies.ablate.arguments import AblationArguments
+from studies.ablate.rows import Figures, finished_row, keep_row, train_row
 from studies.ablate.table import AblationRow, AblationTable, Figure
-from train.data.faces import load_faces
+from train.data.faces import FaceData, load_faces
 from train.evaluate.metrics import frechet_distance
 from train.evaluate.perceptual import Inception, find_inception
 from train.pairs.frames import PairConfig
@@ -89,7 +91,10 @@ _ALL_FACE_ROWS: dict[str, tuple[tuple[Figure, ...], dict[str, Any]]] = {
 NO_FID = "no Inception weights"
 
 
-def run(arguments: Any) -> list[AblationTable]:
+Data = Callable[[str], FaceData]
+
+
+def run(arguments: AblationArguments) -> list[AblationTable]:
     """Train what is missing, measure, and give both tables."""
     wanted = arguments.tables or (1, 2)
     data = functools.cache(lambda split: load_faces(arguments.data, split, arguments.cache))
@@ -98,51 +103,47 @@ def run(arguments: Any) -> list[AblationTable]:
     return [_shape_table(arguments, shape), _face_table(arguments, _side_by_side(forms))]
 
 
-def _table_1(arguments: Any, data: Any) -> dict[str, dict[str, Figure] | None]:
-    steps, size, out = arguments.steps or SHAPE_STEPS, arguments.batch_size or SHAPE_BATCH, pathlib.Path(arguments.out)
+def _table_1(arguments: AblationArguments, data: Data) -> dict[str, Figures | None]:
+    steps, size = arguments.steps or SHAPE_STEPS, arguments.batch_size or SHAPE_BATCH
+    loop = dataclasses.replace(
+        TINY_LOOP, steps=steps, batch_size=size, seed=arguments.seed, log_every=200, validate_every=steps
+    )
     pairs: list[ShapePairs] = []  # the pool of landmarks is made once, for the first row that is missing
 
-    def train_row(left_out: dict[str, float], folder: pathlib.Path) -> dict[str, Figure]:
+    def train(left_out: dict[str, float], folder: pathlib.Path) -> Figures:
         torch.manual_seed(arguments.seed)
         config = ShapeTaskConfig(**left_out)  # type: ignore[arg-type]
         task = ShapeTask(data("train"), data("val"), PRESETS["tiny"], config, pairs[0] if pairs else None)
         pairs[:] = [task.pairs]
-        loop = dataclasses.replace(
-            TINY_LOOP, steps=steps, batch_size=size, seed=arguments.seed, log_every=200, validate_every=steps
-        )
         return train_row(task, loop, folder, "dual_generator")
 
-    return {
-        name: keep_row(
-            out,
-            _file_name("shape", name),
-            _settings(arguments, steps=steps, batch_size=size, left_out=left_out),
-            functools.partial(train_row, left_out),
-        )
-        for name, (_, left_out) in SHAPE_ROWS.items()
-    }
+    rows: dict[str, Figures | None] = {}
+    for name, (_, left_out) in SHAPE_ROWS.items():
+        settings = _settings(arguments, steps=steps, batch_size=size, left_out=left_out)
+        row = functools.partial(train, left_out)
+        rows[name] = keep_row(arguments.out, _file_name("shape", name), settings, row)
+    return rows
 
 
-def _table_2(arguments: Any, data: Any) -> dict[str, dict[str, Figure] | None]:
-    steps, size, side = (
-        arguments.steps or FACE_STEPS,
-        arguments.batch_size or FACE_BATCH,
-        arguments.side or FACE_SIDE_PX,
-    )
-    out = pathlib.Path(arguments.out)
+def _table_2(arguments: AblationArguments, data: Data) -> dict[str, Figures | None]:
+    steps, size = arguments.steps or FACE_STEPS, arguments.batch_size or FACE_BATCH
+    side, rows = arguments.side or FACE_SIDE_PX, {}
 
-    def train_row(
-        name: str, left_out: dict[str, Any], start: pathlib.Path | None, length: int, folder: pathlib.Path
-    ) -> dict[str, Figure]:
+    def train(name: str, start: pathlib.Path | None, loop: LoopConfig, folder: pathlib.Path) -> Figures:
         torch.manual_seed(arguments.seed)
         network = face_network(side, source_features=name.endswith(_WITH_FEATURES))
-        config = FaceTaskConfig(pairs=PairConfig(side=side), **left_out)
+        config = FaceTaskConfig(pairs=PairConfig(side=side), **_face_forms()[name])
         task = FaceTask(data("train"), data("val"), network, config)
         task.start_from(start)
+        return train_row(task, loop, folder, "dual_generator") | {"fid": _measure_fid(task, folder)}
+
+    for name, left_out in _face_forms().items():
+        form, starts = _form(name), name.startswith(_START)
+        length = min(START_STEPS[form], 10 * steps) if starts else steps
         loop = LoopConfig(
             steps=length,
             batch_size=size,
-            learning_rate=1e-3 if start is None else 3e-4,
+            learning_rate=1e-3 if starts else 3e-4,
             critic_learning_rate=2e-4,
             weight_decay=0.0,
             warmup_steps=min(100, length // 10),
@@ -153,17 +154,10 @@ def _table_2(arguments: Any, data: Any) -> dict[str, dict[str, Figure] | None]:
             save_every=50,
             validate_every=length,
         )
-        return train_row(task, loop, folder, "dual_generator") | {"fid": _measure_fid(task, folder)}
-
-    rows: dict[str, dict[str, Figure] | None] = {}
-    for name, left_out in _face_forms().items():
-        form, starts, length = _form(name), name.startswith(_START), steps
-        start = None if starts else out / _file_name("face", _START + form) / "export"
-        if starts:
-            length = min(START_STEPS[form], 10 * steps)
-        settings = _settings(arguments, steps=length, batch_size=size, side=side, left_out=left_out)
-        train = functools.partial(train_row, name, left_out, start, length)
-        rows[name] = keep_row(out, _file_name("face", name), settings | {"starts": starts}, train)
+        start = None if starts else arguments.out / _file_name("face", _START + form) / "export"
+        settings = _settings(arguments, steps=length, batch_size=size, side=side, left_out=left_out, starts=starts)
+        row = functools.partial(train, name, start, loop)
+        rows[name] = keep_row(arguments.out, _file_name("face", name), settings, row)
     return rows
 
 
@@ -177,9 +171,9 @@ def _face_forms() -> dict[str, dict[str, Any]]:
     return {name + form: left_out for form in ("", _WITH_FEATURES) for name, (_, left_out) in _ALL_FACE_ROWS.items()}
 
 
-def _side_by_side(forms: dict[str, dict[str, Figure] | None]) -> dict[str, dict[str, Figure] | None]:
+def _side_by_side(forms: dict[str, Figures | None]) -> dict[str, Figures | None]:
     """Both forms of a row in one, those of the variant under names that say so."""
-    rows: dict[str, dict[str, Figure] | None] = {}
+    rows: dict[str, Figures | None] = {}
     for name in _ALL_FACE_ROWS:
         paper, variant = forms[name], forms[name + _WITH_FEATURES]
         if paper or variant:
@@ -208,12 +202,12 @@ def _measure_fid(task: FaceTask, folder: pathlib.Path) -> Figure:
     return frechet_distance(torch.cat(features["result"]), torch.cat(features["target"]))
 
 
-def _finished(arguments: Any, rows: Any, table: str) -> dict[str, dict[str, Figure] | None]:
-    return {name: finished_row(pathlib.Path(arguments.out), _file_name(table, name)) for name in rows}
+def _finished(arguments: AblationArguments, rows: Any, table: str) -> dict[str, Figures | None]:
+    return {name: finished_row(arguments.out, _file_name(table, name)) for name in rows}
 
 
-def _settings(arguments: Any, **more: Any) -> dict[str, Any]:
-    return {"data": str(arguments.data), "seed": arguments.seed} | more
+def _settings(arguments: AblationArguments, **more: Any) -> dict[str, Any]:
+    return {"data": arguments.data, "seed": arguments.seed} | more
 
 
 def _file_name(table: str, row: str) -> str:
@@ -221,7 +215,7 @@ def _file_name(table: str, row: str) -> str:
     return "-".join([table, *words]).lower()
 
 
-def _rows(rows: Any, columns: dict[str, str], figures: dict[str, dict[str, Figure] | None]) -> tuple[AblationRow, ...]:
+def _rows(rows: Any, columns: dict[str, str], figures: dict[str, Figures | None]) -> tuple[AblationRow, ...]:
     made = []
     for name, (paper, _) in rows.items():
         ours = figures.get(name)
@@ -232,7 +226,7 @@ def _rows(rows: Any, columns: dict[str, str], figures: dict[str, dict[str, Figur
     return tuple(made)
 
 
-def _shape_table(arguments: Any, figures: dict[str, dict[str, Figure] | None]) -> AblationTable:
+def _shape_table(arguments: AblationArguments, figures: dict[str, Figures | None]) -> AblationTable:
     copy = next((row["ace_copy_px"] for row in figures.values() if row), None)
     copied = f"; the source's own landmarks, unmoved, would have {copy:.2f}" if isinstance(copy, float) else ""
     return AblationTable(
@@ -251,7 +245,7 @@ def _shape_table(arguments: Any, figures: dict[str, dict[str, Figure] | None]) -
     )
 
 
-def _face_table(arguments: Any, figures: dict[str, dict[str, Figure] | None]) -> AblationTable:
+def _face_table(arguments: AblationArguments, figures: dict[str, Figures | None]) -> AblationTable:
     side = arguments.side or FACE_SIDE_PX
     done = next((row for row in figures.values() if row and "ssim_copy" in row), None)
     beside = ""

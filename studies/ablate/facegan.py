@@ -17,6 +17,7 @@ from reenact.systems.facegan.config import PRESETS, FaceganConfig
 from reenact.systems.facegan.networks import FaceganNetworks
 from reenact.types import CropSpec
 from reenact.weights import WEIGHTS_NAME
+from studies.ablate.arguments import AblationArguments
 from studies.ablate.facegan_measures import (
     COLUMNS_1,
     COLUMNS_2,
@@ -28,8 +29,8 @@ from studies.ablate.facegan_measures import (
     LandmarkMeasures,
     MeasureConfig,
 )
-from studies.ablate.rows import finished_row, keep_row, train_row
-from studies.ablate.table import AblationRow, AblationTable, Figure
+from studies.ablate.rows import Figure, Figures, finished_row, keep_row, train_row
+from studies.ablate.table import AblationRow, AblationTable
 from train.data.faces import FaceData, load_faces
 from train.evaluate.perceptual import sha256_of
 from train.pairs.frames import PairConfig
@@ -67,128 +68,95 @@ _GROUPS = {"plain": "FACEGAN", "warp": "FACEGAN, source warped", "embedded": "gi
 _STEPS = {"landmarks": 2000, "reenactor": 400, "background": 150}
 """For minutes on a busy CPU: enough to order the rows, far too few for good pictures."""
 
-Figures = dict[str, Figure]
-Measure = Callable[[pathlib.Path], Figures]
 
-
-def run(arguments: Any) -> list[AblationTable]:
+def run(arguments: AblationArguments) -> list[AblationTable]:
     """Train what is missing, measure, and give the tables.
 
     Raises:
         CheckpointError: ``--checkpoint`` names no FACEGAN weights, or ``--beside`` no system.
     """
-    out = pathlib.Path(arguments.out)
     given = None if arguments.checkpoint is None else resolve(arguments.checkpoint)
     sha256 = None if given is None else sha256_of(given / WEIGHTS_NAME)
+    figures: dict[str, Figures | None] = {name: finished_row(arguments.out, name) for name in VARIANTS}
     if arguments.tables and not {1, 2} & set(arguments.tables):
-        return _tables({name: finished_row(out, name) for name in VARIANTS}, None, arguments)
-    val = load_faces(arguments.data, "val", arguments.cache)
-    measured = dataclasses.asdict(_measured(arguments))
+        return _tables(figures, None, arguments)
+    measured = MeasureConfig(judge=None if arguments.judge is None else str(arguments.judge))
+    data = functools.cache(lambda split: load_faces(arguments.data, split, arguments.cache))
+    measures = functools.cache(lambda: LandmarkMeasures(data("val"), arguments.data, arguments.seed, measured))
 
-    @functools.cache
-    def measures() -> LandmarkMeasures:
-        return LandmarkMeasures(val, str(arguments.data), arguments.seed, _measured(arguments))
+    def keep(name: str, measure: Callable[[pathlib.Path], Figures], **settings: Any) -> Figures:
+        settings |= {"measured": dataclasses.asdict(measured)}
+        return keep_row(arguments.out, name, _settings(arguments, **settings), measure)
 
-    def measure(folder: pathlib.Path) -> Figures:
-        return measures().measure(folder)
-
-    figures: dict[str, Figures | None] = {name: finished_row(out, name) for name in VARIANTS}
     if given is not None and sha256 is not None:
-        settings = _settings(arguments, sha256=sha256, measured=measured)
-        figures["embedded"] = keep_row(out, f"given-{sha256[:8]}", settings, lambda _: measure(given))
+        figures["embedded"] = keep(f"given-{sha256[:8]}", lambda _: measures().measure(given), sha256=sha256)
     else:
-        figures |= _train_rows(val, measure, arguments)
+        for variant, config in VARIANTS.items():
+            exports = [_train_module(module, variant, config, data, arguments) for module in _STEPS]
+            row = functools.partial(_join, config, exports, arguments.side or 128)
+            figures[variant] = keep(
+                variant, lambda folder, row=row: measures().measure(row(folder)), steps=_STEPS, variant=variant
+            )
     for name in arguments.beside:
         weights = sha256_of(resolve(name) / WEIGHTS_NAME)
-        settings = _settings(arguments, sha256=weights, measured=measured)
-        beside = functools.partial(_measure_beside, measures, name)
-        figures[name] = keep_row(out, f"beside-{pathlib.Path(name).name}-{weights[:8]}", settings, beside)
+        row_name = f"beside-{pathlib.Path(name).name}-{weights[:8]}"
+        figures[name] = keep(row_name, lambda _, name=name: measures().measure_beside(name), sha256=weights)
     return _tables(figures, sha256, arguments)
 
 
-def _train_rows(val: FaceData, measure: Measure, arguments: Any) -> dict[str, Figures]:
-    """Figures of each of `VARIANTS`, trained as far as it is not yet."""
-    train = load_faces(arguments.data, "train", arguments.cache)
-    exports = {"landmarks": _landmarks(train, val, arguments)}
-    figures = {}
-    for variant, config in VARIANTS.items():
-        for module in ("reenactor", "background"):
-            exports[module] = _pictures(module, variant, config, train, val, arguments)
-        measured = dataclasses.asdict(_measured(arguments))
-        settings = _settings(arguments, steps=_STEPS, variant=variant, measured=measured)
-        row = functools.partial(_measure_row, config, dict(exports), measure, arguments.side or 128)
-        figures[variant] = keep_row(pathlib.Path(arguments.out), variant, settings, row)
-    return figures
-
-
-def _landmarks(train: FaceData, val: FaceData, arguments: Any) -> pathlib.Path:
-    steps = arguments.steps or _STEPS["landmarks"]
-
-    def train_it(folder: pathlib.Path) -> Figures:
-        torch.manual_seed(arguments.seed)
-        task = LandmarkTask(train, val, PRESETS["tiny"], LandmarkTaskConfig(shares=PairShares()))
-        loop = LoopConfig(steps=steps, batch_size=256, validate_every=steps, save_every=500)
-        return train_row(task, loop, folder, "facegan")
-
-    keep_row(pathlib.Path(arguments.out), "landmarks", _settings(arguments, steps=steps), train_it)
-    return pathlib.Path(arguments.out) / "landmarks" / "export"
-
-
-def _pictures(
-    module: str, variant: str, config: FaceganConfig, train: FaceData, val: FaceData, arguments: Any
+def _train_module(
+    module: str, variant: str, config: FaceganConfig, data: Callable[[str], FaceData], arguments: AblationArguments
 ) -> pathlib.Path:
-    steps, side = arguments.steps or _STEPS[module], arguments.side or 128
-    row, size = f"{module}-{variant}", arguments.batch_size or 8
+    """The export of one module, trained if it is not there yet; both variants share L_T."""
+    steps, side, size = arguments.steps or _STEPS[module], arguments.side or 128, arguments.batch_size or 8
+    name = module if module == "landmarks" else f"{module}-{variant}"
+    loop = LoopConfig(
+        steps=steps,
+        batch_size=size,
+        warmup_steps=max(min(200, steps // 10), 1),
+        ema_decay=0.98,
+        seed=arguments.seed,
+        validate_every=steps,
+        save_every=100,
+    )
+    settings = _settings(arguments, steps=steps) | ({} if module == "landmarks" else {"batch_size": size})
+    if module == "landmarks":
+        loop = LoopConfig(steps=steps, batch_size=256, validate_every=steps, save_every=500)
 
-    def train_it(folder: pathlib.Path) -> Figures:
+    def train(folder: pathlib.Path) -> Figures:
         torch.manual_seed(arguments.seed)
-        still = 0.35 if module == "background" else 0.08
-        pairs = PairConfig(side=side, still_share=still)
-        if module == "background":
-            task: Any = BackgroundTask(train, val, config, BackgroundTaskConfig(pairs=pairs))
+        splits = data("train"), data("val")
+        if module == "landmarks":
+            task: Any = LandmarkTask(*splits, PRESETS["tiny"], LandmarkTaskConfig(shares=PairShares()))
+        elif module == "background":
+            pairs = PairConfig(side=side, still_share=0.35)
+            task = BackgroundTask(*splits, config, BackgroundTaskConfig(pairs=pairs))
         else:
-            task = FaceReenactorTask(train, val, config, ReenactorTaskConfig(pairs=pairs))
-        loop = LoopConfig(
-            steps=steps,
-            batch_size=size,
-            warmup_steps=max(min(200, steps // 10), 1),
-            ema_decay=0.98,
-            seed=arguments.seed,
-            validate_every=steps,
-            save_every=100,
-        )
+            task = FaceReenactorTask(*splits, config, ReenactorTaskConfig(pairs=PairConfig(side=side)))
         return train_row(task, loop, folder, "facegan")
 
-    keep_row(pathlib.Path(arguments.out), row, _settings(arguments, steps=steps, batch_size=size), train_it)
-    return pathlib.Path(arguments.out) / row / "export"
+    keep_row(arguments.out, name, settings, train)
+    return arguments.out / name / "export"
 
 
-def _measured(arguments: Any) -> MeasureConfig:
-    return MeasureConfig(judge=None if arguments.judge is None else str(arguments.judge))
-
-
-def _settings(arguments: Any, **more: Any) -> dict[str, Any]:
+def _settings(arguments: AblationArguments, **more: Any) -> dict[str, Any]:
     common = {"side": arguments.side or 128, "seed": arguments.seed, "asked_steps": arguments.steps}
-    return common | {"data": str(arguments.data)} | more
+    return common | {"data": arguments.data} | more
 
 
-def _measure_row(
-    config: FaceganConfig, exports: dict[str, pathlib.Path], measure: Measure, side: int, folder: pathlib.Path
-) -> Figures:
-    """Put the modules into one folder, which `reenact` can load as well, and measure it."""
+def _join(config: FaceganConfig, exports: list[pathlib.Path], side: int, folder: pathlib.Path) -> pathlib.Path:
+    """Put the modules into one export, which `reenact` can load as well."""
     config = dataclasses.replace(config, crop=CropSpec(network_px=side))
     networks = FaceganNetworks(config)
-    for export in exports.values():
+    for export in exports:
         PARTS.fill(networks, PARTS.read(export), config, export)
     PARTS.write(networks, {}, config, folder / "export", {"recipe": "studies.ablate facegan"})
-    return measure(folder / "export")
+    return folder / "export"
 
 
-def _measure_beside(measures: Callable[[], LandmarkMeasures], name: str, _folder: pathlib.Path) -> Figures:
-    return measures().measure_beside(name)
-
-
-def _tables(figures: dict[str, Figures | None], sha256: str | None, arguments: Any) -> list[AblationTable]:
+def _tables(
+    figures: dict[str, Figures | None], sha256: str | None, arguments: AblationArguments
+) -> list[AblationTable]:
     steps = {module: arguments.steps or count for module, count in _STEPS.items()}
     weights = "" if sha256 is None else f", given weights: sha256 {sha256[:16]}"
     note = (

@@ -26,7 +26,7 @@ from reenact.systems.facegan.landmarks import motion_vector, normalise_landmarks
 from reenact.systems.facegan.motion import carry_motion
 from reenact.systems.facegan.reenactor import DrivenFace, FaceganIdentity, FaceganReenactor
 from reenact.types import FaceGeometry
-from studies.ablate.table import Figure
+from studies.ablate.rows import Figure, Figures
 from train.data.faces import FaceData
 from train.evaluate import metrics
 from train.evaluate.bench import Bench
@@ -159,7 +159,7 @@ class LandmarkMeasures:
         drivers = {part: [job.driving[0] for job in jobs] for part, jobs in self.jobs.items()}
         self.drivers = drivers | {"landmarks": self.triplets[:, 1].tolist()}
 
-    def measure(self, folder: pathlib.Path) -> dict[str, Figure]:
+    def measure(self, folder: pathlib.Path) -> Figures:
         """Figures of the weights in a folder, as "<row>: <column>": means with intervals over the people who drive."""
         device = self.bench.device
         methods: dict[str, Method] = {
@@ -168,14 +168,14 @@ class LandmarkMeasures:
             COPY: CopySource(),
         }
         found = {name: self.values(method) for name, method in methods.items()}
-        figures: dict[str, Figure] = {}
+        figures: Figures = {}
         for column in COLUMNS_1 + COLUMNS_2:
             values = {name: each[column.part, column.key] for name, each in found.items()}
             values[DIFFERENCE] = values[WITH] - values[WITHOUT]
             figures |= {f"{name}: {column.title}": self._figure(each, column) for name, each in values.items()}
         return figures
 
-    def measure_beside(self, name: str) -> dict[str, Figure]:
+    def measure_beside(self, name: str) -> Figures:
         """Figures of another system on the same pairs, as "<column>"; it has no landmarks before anything is drawn.
 
         Raises:

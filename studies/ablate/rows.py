@@ -14,9 +14,13 @@ Figure = float | str | None
 """A number; a text such as "8.07 ± 2.59" or the reason why a figure is absent; None if there is none yet."""
 
 
+Figures = dict[str, Figure]
+"""Of one row, by their names."""
+
+
 def keep_row(
-    out: pathlib.Path, name: str, settings: dict[str, Any], train: Callable[[pathlib.Path], dict[str, Figure]]
-) -> dict[str, Figure]:
+    out: pathlib.Path, name: str, settings: dict[str, Any], train: Callable[[pathlib.Path], Figures]
+) -> Figures:
     """Figures of one row: read from ``out/<name>.json`` if it is finished, else trained and written there.
 
     Args:
@@ -41,13 +45,13 @@ def keep_row(
     return figures
 
 
-def finished_row(out: pathlib.Path, name: str) -> dict[str, Figure] | None:
+def finished_row(out: pathlib.Path, name: str) -> Figures | None:
     """Figures of a row that is finished, None else; whatever its settings."""
     path = out / f"{name}.json"
     return json.loads(path.read_text())["figures"] if path.is_file() else None
 
 
-def train_row(task: Any, loop: LoopConfig, folder: pathlib.Path, system: str) -> dict[str, Figure]:
+def train_row(task: Any, loop: LoopConfig, folder: pathlib.Path, system: str) -> Figures:
     """Train a recipe's task in its run folder; the figures of its last validation."""
     figures = run(task, loop, folder, command=f"-m studies.ablate {system}")
     if not figures:  # the run had ended, but was stopped before its figures were written

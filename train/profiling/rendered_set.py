@@ -63,6 +63,12 @@ def make_profiled_set(
     return keep_decoded(cache, f"profiled-{name}", key, functools.partial(render_turns, data, turns))
 
 
+def make_profiled_sets(train: FaceData, val: FaceData, cache: pathlib.Path) -> tuple[FaceData | None, FaceData | None]:
+    """The sets of both splits, that for validation with 600 pictures."""
+    val_config = ProfiledSetConfig(pictures=600)
+    return make_profiled_set(train, cache, "train"), make_profiled_set(val, cache, "val", val_config)
+
+
 def draw_turns(data: FaceData, config: ProfiledSetConfig) -> Turns:
     """Bins equally often (to one picture) in random order; people alike, however many photos they have."""
     straight = np.flatnonzero(np.asarray(data.has_parsing, bool) & (np.abs(data.yaw_deg) <= config.straight_deg))

@@ -25,7 +25,12 @@ Config = TypeVar("Config")
 
 
 class RecipeTask:
-    """A task without a critic that ships one network, or a part of a system (`parts`)."""
+    """A task without a critic that ships one network, or a part of a system (`parts`).
+
+    Tasks are built from `train` and `val`, the splits to learn from and to measure on, `network`, the sizes, and
+    `config`, the data and losses. Some take more: `own` is `train` with meshes of the project's own tracker, taken for
+    half of the pairs; `profiled` are rendered pictures of `train` and of `val`; `vgg19` is a file of VGG-19's weights.
+    """
 
     model: str
     """What the exported weights are: "model" of their config.json."""
@@ -35,6 +40,8 @@ class RecipeTask:
     network_config: Any
     """Sizes of the networks, a dataclass."""
     critic: nn.Module | None = None
+    carried: Mapping[str, Weights] = {}
+    """Weights of the parts that other recipes train."""
 
     def start_from(self, init: pathlib.Path | None) -> None:
         """Load exported weights; parts that this recipe does not train are exported along with its own.
@@ -46,9 +53,6 @@ class RecipeTask:
             start_from(self.shipped(self.networks), init)
         else:
             self.carried = self.parts.fill(self.networks, self.parts.read(init), self.network_config, init)
-
-    carried: Mapping[str, Weights] = {}
-    """Weights of the other parts."""
 
     def shipped(self, networks: nn.Module) -> nn.Module:
         """The module whose weights are exported."""
@@ -79,7 +83,6 @@ class PairTask(RecipeTask):
     def __init__(
         self, train: FaceData, val: FaceData, pairs: PairConfig, own: FaceData | None = None, *, parsing: bool = True
     ) -> None:
-        """Draw from `train`, measure on `val`; see `PairSampler` for the others."""
         self.val = val
         self.sampler = PairSampler(train, pairs, own, parsing=parsing)
 

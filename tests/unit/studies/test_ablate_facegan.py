@@ -14,12 +14,14 @@ import torch
 from reenact.errors import ConfigError
 from reenact.geometry.landmarks import LANDMARKS_68
 from reenact.geometry.morphable import load_morphable
+from reenact.hub.checkpoint import read_checkpoint
 from reenact.systems.facegan.config import FaceganConfig
 from reenact.systems.facegan.landmarks import normalise_landmarks, place_landmarks
 from reenact.systems.facegan.networks import FaceganNetworks
 from reenact.types import CropSpec, FaceImage
 from studies.ablate import __main__ as command
 from studies.ablate import facegan, facegan_measures, rows
+from studies.ablate.arguments import AblationArguments
 from studies.ablate.facegan_measures import (
     COPY,
     DIFFERENCE,
@@ -30,7 +32,7 @@ from studies.ablate.facegan_measures import (
     MeasureConfig,
     in_words,
 )
-from tests.synthetic import face_set
+from tests.synthetic import face_set, with_parsing
 from train.data.faces import FaceData
 from train.evaluate.bench import Seen
 from train.evaluate.bootstrap import Estimate
@@ -194,9 +196,30 @@ def test_given_weights_are_measured_and_nothing_is_trained(
     assert "nowhere" in capsys.readouterr().err
 
 
+@pytest.mark.slow
+def test_modules_are_trained_joined_and_measured(
+    tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch, fresh_accelerator: Any
+) -> None:
+    faces = with_parsing(face_set(load_morphable(), np.random.default_rng(3), clips=2, frames=2, stills=1), hair=True)
+    measured: list[pathlib.Path] = []
+
+    def measure(folder: pathlib.Path) -> dict[str, str]:
+        measured.append(folder)
+        columns = facegan_measures.COLUMNS_1 + facegan_measures.COLUMNS_2
+        return {f"{row}: {c.title}": row for row in (WITH, WITHOUT, DIFFERENCE, COPY) for c in columns}
+
+    monkeypatch.setattr(facegan, "load_faces", lambda *_: faces)
+    monkeypatch.setattr(facegan, "LandmarkMeasures", lambda *_: types.SimpleNamespace(measure=measure))
+    monkeypatch.setattr(facegan, "VARIANTS", {"plain": dataclasses.replace(SMALL, source_warp=False), "warp": SMALL})
+    monkeypatch.setattr(facegan, "PRESETS", {"tiny": SMALL})
+    words = ["facegan", "--data", "none", "--out", str(tmp_path), "--steps", "1", "--batch-size", "2", "--side", "64"]
+    assert command.main(words) == 0
+    assert measured == [tmp_path / "plain" / "export", tmp_path / "warp" / "export"]
+    assert read_checkpoint(measured[1]).config["training"]["parts"] == ["transformer", "reenactor", "mixer"]
+    assert {path.stem for path in tmp_path.glob("*.json")} >= {"landmarks", "reenactor-plain", "background-warp"}
+
+
 def test_the_other_system_refuses_weights() -> None:
-    arguments = command.AblationArguments(
-        system="dual_generator", data="none", out=pathlib.Path("none"), checkpoint="facegan"
-    )
+    arguments = AblationArguments(system="dual_generator", data="none", out=pathlib.Path("none"), checkpoint="facegan")
     with pytest.raises(ConfigError, match="--checkpoint is for facegan"):
         command._refuse_strangers(arguments)

@@ -81,15 +81,6 @@ class CorrespondenceTask(PairTask):
         config: CorrespondenceTaskConfig,
         own: FaceData | None = None,
     ) -> None:
-        """Draw up networks and pairs.
-
-        Args:
-            train: to learn from; it needs clips.
-            val: to measure on.
-            network: sizes.
-            config: pairs and losses.
-            own: `train` with meshes of the project's own tracker, taken for half of the pairs.
-        """
         _require_clips(train)
         super().__init__(train, val, config.pairs, own, parsing=False)
         self.network_config, self.config = network, config

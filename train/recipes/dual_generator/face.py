@@ -111,7 +111,7 @@ class FaceTask(PairTask):
 
     def sample_batch(self, rng: np.random.Generator, size: int, device: torch.device) -> Batch:
         """Pairs of which `cross_share` get the target of another pair; "known" is 1 where both are one person."""
-        sampler = self.sampler  # `use_data` may replace it meanwhile
+        sampler = self.sampler
         draws = sampler.draw(rng, size)
         rows, cross = draws.rows.copy(), rng.random(size) < self.config.cross_share
         rows[cross, 1] = rng.permutation(rows[:, 1])[cross]

@@ -90,15 +90,7 @@ class ShapeTask(RecipeTask):
         config: ShapeTaskConfig,
         pairs: ShapePairs | None = None,
     ) -> None:
-        """Draw up pairs and networks.
-
-        Args:
-            train: to learn from.
-            val: to measure on.
-            network: sizes.
-            config: losses and pairs.
-            pairs: those of `train`, if they exist already.
-        """
+        """`pairs` are those of `train`, if they exist already."""
         self.val, self.network_config, self.config = val, network, config
         self.morphable = load_morphable()
         self.pairs = pairs or ShapePairs(train, self.morphable, config.pairs)

@@ -22,7 +22,7 @@ from train.augment.faceless import BUNDLED_VAL, make_backgrounds, random_pattern
 from train.augment.scenes import Scene, SceneComposer
 from train.data.faces import FaceData
 from train.data.resident import refuse_resident
-from train.profiling.rendered_set import ProfiledSetConfig, make_profiled_set
+from train.profiling.rendered_set import make_profiled_sets
 from train.recipes.task import RecipeTask, tile_pictures, to_pictures
 from train.run.loop import Batch, LoopConfig, Losses
 from train.run.options import RecipeOptions
@@ -64,15 +64,6 @@ class DetectorTask(RecipeTask):
         config: DetectorTaskConfig,
         profiled: tuple[FaceData | None, FaceData | None] = (None, None),
     ) -> None:
-        """Draw up networks and scenes.
-
-        Args:
-            train: to learn from.
-            val: to measure on.
-            network: sizes.
-            config: scenes and losses.
-            profiled: rendered pictures of `train` and of `val`.
-        """
         self.val, self.network_config, self.config = val, network, config
         self.profiled, self.val_profiled = profiled
         self.networks = DetectorNetwork(network)
@@ -316,9 +307,8 @@ def build(train: FaceData, val: FaceData, options: RecipeOptions) -> tuple[Detec
     """The embedded detector: about 0.6 M parameters."""
     refuse_resident(options, "detector")
     cv2.setNumThreads(1)
-    profiled = make_profiled_set(train, options.cache, "train")
-    val_profiled = make_profiled_set(val, options.cache, "val", ProfiledSetConfig(pictures=600))
-    task = DetectorTask(train, val, DetectorConfig(), DetectorTaskConfig(), (profiled, val_profiled))
+    profiled = make_profiled_sets(train, val, options.cache)
+    task = DetectorTask(train, val, DetectorConfig(), DetectorTaskConfig(), profiled)
     task.start_from(options.init)
     return task, LoopConfig(
         steps=2400, batch_size=16, learning_rate=2e-3, clip_norm=5.0, warmup_steps=100, validate_every=1200

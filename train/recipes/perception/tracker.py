@@ -19,7 +19,7 @@ from train.augment.mirror import MIRROR_BLENDSHAPES
 from train.augment.scenes import person_weights
 from train.data.faces import FaceData
 from train.data.resident import refuse_resident
-from train.profiling.rendered_set import ProfiledSetConfig, make_profiled_set
+from train.profiling.rendered_set import make_profiled_sets
 from train.profiling.turn import YAW_BINS_DEG
 from train.recipes.task import RecipeTask, tile_pictures, to_pictures
 from train.run.loop import Batch, LoopConfig, Losses
@@ -70,15 +70,6 @@ class TrackerTask(RecipeTask):
         config: TrackerTaskConfig,
         profiled: tuple[FaceData | None, FaceData | None] = (None, None),
     ) -> None:
-        """Draw up the network; its mean mesh is that of `train`.
-
-        Args:
-            train: to learn from.
-            val: to measure on.
-            network: sizes.
-            config: weights of the losses.
-            profiled: rendered pictures of `train` and of `val`.
-        """
         self.val, self.network_config, self.config = val, network, config
         self.profiled, self.val_profiled = profiled
         self.networks = TrackerNetwork(network)
@@ -112,8 +103,7 @@ class TrackerTask(RecipeTask):
         """A picture, real or rendered."""
         if self.profiled is not None and rng.random() < self.config.profiled_share:
             return self.profiled, int(rng.integers(len(self.profiled)))
-        train = self.train  # `use_data` may replace it meanwhile
-        return train, int(np.searchsorted(self.cumulative, rng.random()).clip(max=len(train) - 1))
+        return self.train, int(np.searchsorted(self.cumulative, rng.random()).clip(max=len(self.train) - 1))
 
     def _sample(self, data: FaceData, row: int, rng: np.random.Generator) -> dict[str, np.ndarray]:
         crop_px = self.network_config.crop_px
@@ -324,8 +314,7 @@ def draw_tracker(networks: nn.Module, data: FaceData, crop_px: int, device: torc
 def build(train: FaceData, val: FaceData, options: RecipeOptions) -> tuple[TrackerTask, LoopConfig]:
     """The embedded tracker: about 3.4 M parameters."""
     refuse_resident(options, "tracker")
-    profiled = make_profiled_set(train, options.cache, "train")
-    val_profiled = make_profiled_set(val, options.cache, "val", ProfiledSetConfig(pictures=600))
-    task = TrackerTask(train, val, TrackerConfig(), TrackerTaskConfig(), (profiled, val_profiled))
+    profiled = make_profiled_sets(train, val, options.cache)
+    task = TrackerTask(train, val, TrackerConfig(), TrackerTaskConfig(), profiled)
     task.start_from(options.init)
     return task, LoopConfig(steps=9000, batch_size=64, learning_rate=1.5e-3, clip_norm=5.0, validate_every=1500)
