@@ -1,7 +1,7 @@
-"""``python -m studies.profile_strip PICTURE -o STRIP.jpg``: what face profiling makes of a portrait, side by side.
+"""``python -m studies.profile_strip PICTURE -o STRIP.jpg``: a portrait turned by face profiling, side by side.
 
-The upper row is the portrait at several yaws. The lower one marks what training and evaluation know of these pictures:
-what the portrait does not show is tinted, landmarks that the head hides are rings, the others dots.
+The upper row is the portrait at several yaws. The lower row marks what training and evaluation know: places that the
+portrait does not show are tinted, landmarks hidden by the head are rings, the others dots.
 """
 
 import dataclasses
@@ -101,7 +101,7 @@ def read_portrait(path: pathlib.Path) -> tuple[np.ndarray, np.ndarray, np.ndarra
 
 
 def draw_strip(model: MorphableModel, faces: list[ProfiledFace], side: int) -> np.ndarray:
-    """(2 side, n side, 3) uint8: the faces, and below each what is known of it."""
+    """(2 side, n side, 3) uint8: the faces, and below each its marks."""
     rows = [[face.rgb for face in faces], [mark(model, face) for face in faces]]
     return np.concatenate(
         [
@@ -112,7 +112,7 @@ def draw_strip(model: MorphableModel, faces: list[ProfiledFace], side: int) -> n
 
 
 def mark(model: MorphableModel, face: ProfiledFace) -> np.ndarray:
-    """The picture with what is made up tinted, and its 68 landmarks."""
+    """The picture with made-up places tinted, and its 68 landmarks."""
     side = len(face.rgb)
     made_up = 0.45 * (1 - face.visible[..., None])
     picture = np.ascontiguousarray((face.rgb * (1 - made_up) + _TINT * made_up).astype(np.uint8))

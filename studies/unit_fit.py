@@ -2,12 +2,12 @@
 
     movement of a unit = gain x regression on portraits, on the unit's points + strokes
 
-The regression explains the expressions of all training portraits by their units, all at once, so that a smile does not
-take the cheeks' and the lids' movements with it. Portraits are of many people and strong expressions; people who
-talk show weak ones, which noise attenuates. What it still makes too small gets a gain, and what MediaPipe's scores do
-not see in portraits (AU6, AU9) or only together with others (AU10, AU14) is drawn by strokes, as FACS describes it.
-Gains and strokes were chosen on pictures of training people with ``python -m benchmarks.editing --calibrate``: what
-looks natural, and of that what the teacher reads.
+The regression explains the expressions of all training portraits by all units at once, so that a smile does not include
+the movements of cheeks and lids. It uses portraits: many people with strong expressions, where talking people show weak
+ones, which noise attenuates. Movements that are still too small get a gain. Units that MediaPipe's scores do not see in
+portraits (AU6, AU9), or only together with others (AU10, AU14), are drawn by strokes, as FACS describes them. Gains and
+strokes were chosen on pictures of training people with ``python -m benchmarks.editing --calibrate``, by what looks
+natural and what the teacher reads.
 """
 
 import dataclasses
@@ -47,7 +47,7 @@ GAINS: dict[int, float] = {
     26: 1.4,
     45: 1.5,
 }
-"""What the regression is multiplied by; of AU45 the corners of the eyes, lids are closed whatever their gap."""
+"""Factors of the regression. Of AU45 only the eye corners count: lids close whatever their gap."""
 
 Stroke = tuple[tuple[int, ...], tuple[float, float, float]]
 """Points of the person's left half (or the middle), and how they go: out, up, forward, outer eye-corner distances."""

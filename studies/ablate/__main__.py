@@ -1,7 +1,7 @@
 """``python -m studies.ablate SYSTEM --data DATA --out RUN``: a paper's ablation tables on our data.
 
 Trains one network per row, prints the paper's figures beside ours, and writes ``ablation.md`` and ``ablation.json``.
-A finished row is not trained again; a row that was interrupted goes on where it stopped.
+A finished row is not trained again; an interrupted row resumes.
 """
 
 import importlib
@@ -22,7 +22,7 @@ def main(argv: list[str] | None = None) -> int:
     if arguments.threads:
         torch.set_num_threads(arguments.threads)
     try:
-        _refuse_strangers(arguments)
+        _refuse_options_of_others(arguments)
         tables = importlib.import_module(f"studies.ablate.{arguments.system}").run(arguments)
     except ReenactError as error:
         print(f"studies.ablate: {error}", file=sys.stderr)
@@ -36,7 +36,7 @@ def main(argv: list[str] | None = None) -> int:
     return 0
 
 
-def _refuse_strangers(arguments: AblationArguments) -> None:
+def _refuse_options_of_others(arguments: AblationArguments) -> None:
     given = [name for name in ("checkpoint", "beside", "judge") if getattr(arguments, name)]
     if given and arguments.system != "facegan":
         raise ConfigError(f"--{given[0]} is for facegan; the tables of {arguments.system} train their own networks")

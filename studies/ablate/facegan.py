@@ -1,7 +1,7 @@
-"""FACEGAN's tables 1 and 2, with and without L_T, for its own G_r and for one that warps the source.
+"""FACEGAN's tables 1 and 2, with and without L_T, for the paper's G_r and for one that warps the source.
 
-Modules are trained apart by their recipes, at `tiny` sizes; a row without L_T gives G_r the driver's own landmarks.
-``--checkpoint`` measures weights that are there already in the same way, and trains nothing.
+Modules are trained apart by their recipes, at `tiny` sizes. A row without L_T gives G_r the driver's own landmarks.
+``--checkpoint`` measures given weights in the same way and trains nothing.
 """
 
 import dataclasses
@@ -66,7 +66,7 @@ _NAMES = {
 _GROUPS = {"plain": "FACEGAN", "warp": "FACEGAN, source warped", "embedded": "given weights"}
 
 _STEPS = {"landmarks": 2000, "reenactor": 400, "background": 150}
-"""For minutes on a busy CPU: enough to order the rows, far too few for good pictures."""
+"""Minutes on a CPU: enough to order the rows, far too few for good pictures."""
 
 
 def run(arguments: AblationArguments) -> list[AblationTable]:

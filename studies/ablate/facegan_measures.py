@@ -1,12 +1,12 @@
-"""What FACEGAN's tables 1 and 2 ask of weights with and without L_T, measured as `train.evaluate` measures systems.
+"""Figures of FACEGAN's tables 1 and 2 for weights with and without L_T, measured as in `train.evaluate`.
 
-    self      a clip's first frame driven by later ones, which are also what the results should look like
-    cross     frames of every clip, each driving a picture of somebody else
-    triplet   two pictures of one person, and another person who does nearly what the second one shows (LSIM)
+    self      a clip's first frame driven by later ones, which are the true results
+    cross     frames of every clip, each driving a picture of another person
+    triplet   two pictures of one person, and another person whose motion is nearly that of the second (LSIM)
 
-Every driver is taken as a single picture: in `cross` and `triplet` the head keeps its size and stays on its neck.
-Geometry of inputs and results is what the embedded tracker finds, knowing nothing of the pictures. Only the LSIM of
-landmarks that nobody draws takes the labels, and ten times as many triplets.
+Every driver is a single picture: in `cross` and `triplet` the head keeps its size and place. The embedded tracker finds
+the geometry of inputs and results. Only the LSIM of landmarks that are not drawn uses the labels, and ten times as many
+triplets.
 """
 
 import dataclasses
@@ -60,13 +60,13 @@ COLUMNS_1 = (
     Column(title="cross CSIM by the judge ↑", part="cross", key="csim_judge", digits=3),
     Column(title="cross pose, degrees ↓", part="cross", key="pose_error_deg", digits=2),
 )
-"""The paper's four, and two more: another face recogniser, and a measure of pose that frontal heads do not blur."""
+"""The paper's four, another face recogniser, and the pose error."""
 
 COLUMNS_2 = (
     Column(title="LSIM ↓", part="triplet", key="lsim", digits=5),
     Column(title="LSIM of l_t ↓", part="landmarks", key="lsim", digits=5),
 )
-"""Read off the pictures, as the paper has it; and of the landmarks before anything is drawn."""
+"""Of the pictures, as in the paper, and of the landmarks before they are drawn."""
 
 WITH, WITHOUT, DIFFERENCE, COPY = "with", "without", "difference", "copy"
 
@@ -76,13 +76,13 @@ class MeasureConfig:
     """How much is measured."""
 
     self_pairs: int = 34
-    """Two of each clip where there are 17; more say little, for the question is one of cross-reenactment."""
+    """Two of each clip if there are 17; more say little about cross-reenactment."""
     cross_pairs: int = 153
-    """Nine drivers of each clip where there are 17."""
+    """Nine drivers of each clip if there are 17."""
     triplets: int = 153
-    """Drawn and measured: nine of each clip where there are 17."""
+    """Drawn and measured: nine of each clip if there are 17."""
     landmark_triplets: int = 1700
-    """Of which only the landmarks are compared; the first of them are those that are drawn."""
+    """Triplets whose landmarks are compared; the first of them are also drawn."""
     draws: int = 2000
     """Bootstrap draws behind each interval."""
     judge: str | None = None
@@ -118,7 +118,7 @@ class LandmarkMethod(SystemMethod):
     def drive(
         self, identity: FaceganIdentity, driving: FaceGeometry, neutral: FaceGeometry, mode: MotionMode
     ) -> DrivenFace:
-        """Where the landmarks shall lie: the head stands in the same place with L_T and without."""
+        """Landmarks of the result; the head stands in the same place with L_T and without."""
         motion, reference = (self.facegan.read_motion(None, each) for each in (driving, neutral))
         if self.with_transformer:
             return self.facegan.retarget(identity, motion, reference, mode)
@@ -137,7 +137,7 @@ class LandmarkMethod(SystemMethod):
 
 
 class LandmarkMeasures:
-    """The pairs, found once, and what is measured on them for any weights."""
+    """Pairs, drawn and tracked once, and the figures of any weights on them."""
 
     def __init__(self, data: FaceData, name: str, seed: int, config: MeasureConfig) -> None:
         """Draw the pairs and track them.
@@ -176,7 +176,7 @@ class LandmarkMeasures:
         return figures
 
     def measure_beside(self, name: str) -> Figures:
-        """Figures of another system on the same pairs, as "<column>"; it has no landmarks before anything is drawn.
+        """Figures of another system on the same pairs, as "<column>"; those of undrawn landmarks are missing.
 
         Raises:
             CheckpointError: no such system.
@@ -186,7 +186,7 @@ class LandmarkMeasures:
         return {column.title: self._figure(found[column.part, column.key], column) for column in COLUMNS_1 + COLUMNS_2}
 
     def values(self, method: Method) -> dict[tuple[Part, str], Float[np.ndarray, "n"]]:
-        """By part and key: one value a driver, not a number where no face was found."""
+        """By part and key: one value for each driver, NaN if no face was found."""
         self.bench.forget()
         self.bench.methods = [method]
         outcomes = {part: [self._work(job, method) for job in jobs] for part, jobs in self.jobs.items()}
@@ -200,7 +200,7 @@ class LandmarkMeasures:
 
     @torch.inference_mode()
     def landmark_errors(self, method: Method) -> Float[np.ndarray, "n"]:
-        """LSIM of each triplet's l_t, by the labels; of the source's own landmarks for a method that moves none."""
+        """LSIM of each triplet's l_t, by the labels; of the source's own landmarks for other methods."""
         source, driving, twin = (self._labels(rows) for rows in self.triplets.T)
         points_px = source.mesh_px[:, list(LANDMARKS_68), :2]
         if isinstance(method, LandmarkMethod):

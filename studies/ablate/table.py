@@ -11,7 +11,7 @@ DIFFERENCE = (
     "The paper's figures stand beside ours to compare the order of the rows, not their size: the data, the networks "
     "behind the figures, the number of people and the length of training all differ."
 )
-"""Stands under every table."""
+"""Printed under every table."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -51,9 +51,9 @@ class AblationTable:
                     )
 
     def to_markdown(self) -> str:
-        """Title, table (paper and ours side by side, column by column), captions.
+        """Title, table with the paper's figures beside ours, captions.
 
-        What the paper did not measure has a column of ours alone.
+        Columns that the paper does not have show ours alone.
         """
         heads, columns = ["setting"], []
         for i, column in enumerate(self.columns):

@@ -1,8 +1,8 @@
 """The dual generator's losses, equation by equation, and the networks that only training needs.
 
 Landmarks are in the standard placement of `reenact.systems.dual_generator.networks.standardise`, whose unit is about
-the side of a crop. Norms of landmark sets are sums over their coordinates, as the paper writes them: its margins only
-make sense so. Norms of codes and pictures are means, because their lengths are free.
+the side of a crop. Norms of landmark sets are sums over their coordinates, as in the paper, whose margins depend on it.
+Norms of codes and pictures are means, so that they do not depend on their lengths.
 """
 
 from typing import NamedTuple
@@ -22,7 +22,7 @@ LEFT_EYE, RIGHT_EYE, NOSE, MOUTH, CONTOUR = (
     tuple(range(48, 68)),
     tuple(range(17)),
 )
-"""iBUG landmarks of the five local regions. Brows go with the eye beneath them: the paper names no region for them."""
+"""iBUG landmarks of the five local regions. Brows belong to the eye beneath them; the paper does not mention them."""
 
 
 class Region(NamedTuple):
@@ -42,11 +42,11 @@ REGIONS = {
 }
 
 NO_SUBJECT = -1
-"""Class of a face that `C_l` does not know."""
+"""Class of a person who is not among those of `C_l`."""
 
 
 class ShapeCritic(nn.Module):
-    """`D_l` and `C_l`: are these landmarks real, and whose are they?"""
+    """`D_l` and `C_l`: whether landmarks are real, and whose they are."""
 
     def __init__(self, config: DualGeneratorConfig, subjects: int) -> None:
         super().__init__()
@@ -68,12 +68,12 @@ def visible_local_shape_loss(
     """L_vls, equation (3), of each face, summed over the five regions.
 
     |l_r - l̂_r| - |l_r - l̂_t| + σ over the visible landmarks of a region: the reference's own estimate has to be nearer
-    to it than the estimate for another person, by the margin. A region with no visible landmark says nothing.
+    to it than the estimate for another person, by the margin. A region without visible landmarks counts 0.
 
-    Differs from the paper in two points. The paper writes no bound; here the loss ends at zero, as a triplet loss
-    does, because there is no limit to how far l̂_t could flee. And where source and reference are one person, l_t is
-    l_r: there is nothing to flee from, and the first term stands alone. (With the second one there too, what pulls l̂_r
-    and what pushes l̂_t cancel in the action code that both share, and the decoder learns to do without it.)
+    Differs from the paper in two points. The loss ends at zero, as a triplet loss does: the paper gives no bound, and
+    l̂_t could move away without limit. Where source and reference are one person, l_t is l_r, and the first term stands
+    alone: with the second one, the gradients on l̂_r and l̂_t cancel in the action code that both share, and the decoder
+    learns to ignore the code.
 
     Args:
         reference: l_r.
@@ -110,15 +110,15 @@ def localization_loss(estimate: Float[Tensor, "f 68 3"], actual: Float[Tensor, "
 
 
 class FaceCritic(nn.Module):
-    """`D_f` on pictures and, unless left out, `D_s` on the landmark maps that the detector finds in them."""
+    """`D_f` on pictures and, unless left out, `D_s` on maps of the landmarks found in them."""
 
     def __init__(self, config: DualGeneratorConfig, side: int, *, shape: bool = True) -> None:
-        """Draw up the discriminators.
+        """Build the discriminators.
 
         Args:
             config: their widths are those of `E_s`, whose structure they share (section 3.2).
             side: of the pictures in pixels, a multiple of 64.
-            shape: whether there is a `D_s`.
+            shape: build `D_s` too.
         """
         super().__init__()
         sizes = {"width": config.style_width, "max_width": config.style_max_width, "outputs": 1}

@@ -1,6 +1,6 @@
 """FACEGAN's losses, equation by equation, and the regressor that only training needs.
 
-Norms of vectors are means over their numbers, so that weights mean the same for any count of points and any side. The
+Norms of vectors are means over their elements, so that weights do not depend on the number of points or the side. The
 paper gives no weights; those of the recipes were chosen on validation people.
 """
 
@@ -56,14 +56,14 @@ def connectivity_loss(transformed: Float[Tensor, "f 68 2"], wanted: Float[Tensor
 
 
 def foreground_of(classes: Int[Tensor, "f h w"]) -> Float[Tensor, "f 1 h w"]:
-    """1 on face and hair: multiplying removes the background."""
+    """1 on face and hair, 0 on the background."""
     return (classes > 0).float()[:, None]
 
 
 def reconstruction_loss(
     face: Float[Tensor, "f 3 h w"], wanted: Float[Tensor, "f 3 h w"], weight: Float[Tensor, "f 1 h w"] | None = None
 ) -> Tensor:
-    """|I'_fr - F_d|_1 (equation 5), and L_br of equation 11; `weight` of mean 1 favours places."""
+    """|I'_fr - F_d|_1 (equation 5), and L_br of equation 11; `weight` has mean 1."""
     difference = (face - wanted).abs()
     return (difference if weight is None else difference * weight).mean()
 

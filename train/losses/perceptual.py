@@ -1,6 +1,7 @@
 """Features in which pictures are compared: EfficientNet-Lite0's, VGG-19's or the identity encoder's."""
 
 import pathlib
+from typing import Any
 
 import torch
 from jaxtyping import Float
@@ -8,10 +9,8 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from reenact.errors import CheckpointError, MissingDependencyError
-from reenact.hub.checkpoint import load_weights, read_checkpoint, read_network_config
+from reenact.hub.loading import load_identity
 from reenact.ops.fold import fold_batch_norms
-from reenact.perception.identity import IdentityConfig, IdentityNetwork
-from reenact.weights import embedded_weights
 from train.run.precision import computes_in_bf16
 
 _VGG_BLOCKS = ((64, 2), (128, 2), (256, 4), (512, 4), (512, 1))
@@ -29,11 +28,7 @@ class IdentityFeatures(nn.Module):
 
     def __init__(self) -> None:
         super().__init__()
-        checkpoint = read_checkpoint(embedded_weights("perception/identity"), model="identity")
-        network = IdentityNetwork(read_network_config(checkpoint, IdentityConfig))
-        load_weights(network, checkpoint.weights, where=checkpoint.folder)
-        folded = fold_batch_norms(network)
-        assert isinstance(folded, IdentityNetwork)
+        folded: Any = fold_batch_norms(load_identity())
         self.stem, self.stages = folded.stem, folded.stages[:2]
         self.requires_grad_(False).eval()
 

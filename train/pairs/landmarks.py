@@ -2,12 +2,12 @@
 
 Three kinds of pairs teach the landmark transformer:
 
-    clip    two frames of one clip: what the paper trains on (section 4)
-    rig     one face, and the same face with some Action Units and the head's pose moved on the morphable model: each
-            unit is seen on its own there, which talking people do not show (`reenact/geometry/unit_movements.py`)
-    cross   one person's neutral face under another's expression and pose, put together by the morphable model
+    clip    two frames of one clip, as in the paper (section 4)
+    rig     one face, and the same face with some Action Units and the head's pose changed on the morphable model; each
+            unit moves on its own there, which talking people do not show (`reenact/geometry/unit_movements.py`)
+    cross   one person's neutral face with another's expression and pose, by the morphable model
 
-The last two are not in the paper. They make the sliders mean what FACS says, and drivers work on other people.
+The last two are not in the paper. They make each slider move its unit alone, and drivers work on other people.
 """
 
 import dataclasses
@@ -39,7 +39,7 @@ _MOST_RAD = (0.6, 0.9, 0.6)
 
 
 class Motions(NamedTuple):
-    """Faces as the transformer sees them, with what they were made of."""
+    """Inputs of the transformer, of several faces."""
 
     landmarks: Float[Tensor, "f 68 2"]
     """Normalised."""
@@ -50,7 +50,7 @@ class Motions(NamedTuple):
 
 
 class LandmarkPair(NamedTuple):
-    """Sources and what they are to become."""
+    """Sources and their targets."""
 
     source: Motions
     target: Motions
@@ -58,12 +58,12 @@ class LandmarkPair(NamedTuple):
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class PairShares:
-    """How a batch is made up; the rest are clip pairs."""
+    """Kinds of pairs in a batch; the rest are clip pairs."""
 
     rig: float = 0.45
     """Made-up movements of one face."""
     cross: float = 0.15
-    """One person's face under another's expression."""
+    """One person's face with another's expression."""
 
 
 class LandmarkTable:

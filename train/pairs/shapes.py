@@ -1,7 +1,7 @@
-"""Pairs for the shape generator: landmarks of a reference, faces to draw them on, and who they are.
+"""Pairs for the shape generator: landmarks of a reference, face ID codes of source and reference, and their subjects.
 
-Landmarks are small, so a pool of them is made once, with the visibility that geometry gives; half of them are turned
-in depth to any yaw, because real profiles are rare. Batches are drawn from the pool.
+A pool of landmarks is made once, with their visibility by geometry. Half of them are turned in depth to any yaw, for
+real profiles are rare. Batches are drawn from the pool.
 """
 
 import dataclasses
@@ -9,13 +9,12 @@ import dataclasses
 import numpy as np
 import torch
 from jaxtyping import Float
-from scipy.optimize import linear_sum_assignment
-from scipy.spatial.distance import cdist
-from torch import Tensor
 
 from reenact.geometry.flow import landmark_visibility
-from reenact.geometry.landmarks import LANDMARKS_68, landmarks68_of
+from reenact.geometry.landmarks import landmarks68_of
+from reenact.geometry.mirror import mesh_mirror
 from reenact.geometry.morphable import MorphableModel
+from reenact.geometry.unit_movements import mirror_68
 from reenact.systems.dual_generator.networks import standardise
 from train.data.faces import FaceData
 from train.losses.dual_generator import NO_SUBJECT
@@ -36,7 +35,7 @@ class ShapePairConfig:
     turned_share: float = 0.5
     """Sets turned in depth to a yaw drawn evenly from -`max_yaw_deg` to `max_yaw_deg`."""
     max_yaw_deg: float = 90.0
-    """Furthest turn."""
+    """Largest yaw."""
     cross_share: float = 0.5
     """Pairs whose source is another person than the reference; 0 is the paper's self-reenactment phase."""
 
@@ -56,7 +55,7 @@ class ShapePairs:
         turn = rng.uniform(-config.max_yaw_deg, config.max_yaw_deg, len(self.rows))
         turn = np.where(rng.random(len(self.rows)) < config.turned_share, turn - data.yaw_deg[self.rows], 0)
         self.landmarks, self.visible = turned_landmarks(model, data.mesh_px[self.rows], np.radians(turn))
-        self.mirror = mirror_of_landmarks(model)
+        self.mirror = mirror_68(mesh_mirror()).numpy()
 
     def sample(self, rng: np.random.Generator, size: int, device: torch.device) -> Batch:
         """`size` pairs.
@@ -85,15 +84,15 @@ class ShapePairs:
         return {name: torch.from_numpy(np.ascontiguousarray(value)).to(device) for name, value in arrays.items()}
 
     def _others(self, person: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-        """For each person another one whom `C_l` knows."""
+        """For each person another one that is a class of `C_l`."""
         drawn = rng.integers(len(self.subjects), size=len(person))
         clash = self.subjects[drawn] == person
         return self.subjects[np.where(clash, (drawn + 1) % len(self.subjects), drawn)]
 
     def _codes(self, people: np.ndarray, not_rows: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-        """A face ID code of each person, of another picture than that in `not_rows` where there is one.
+        """A face ID code of each person, from another picture than that in `not_rows` if there is one.
 
-        The reference's own picture would tell its pose and expression past the action code.
+        The code of the reference's own picture would leak pose and expression past the action code.
         """
         rows = []
         for person, avoided in zip(people, not_rows, strict=True):
@@ -119,14 +118,8 @@ def turned_landmarks(
     return np.concatenate(landmarks), np.concatenate(visible)
 
 
-def mirror_of_landmarks(model: MorphableModel) -> np.ndarray:
-    """(68,) which landmark takes whose place in a mirrored face."""
-    mean: Tensor = model.mean[list(LANDMARKS_68)]
-    return linear_sum_assignment(cdist(mean.numpy() * [-1, 1, 1], mean.numpy()))[1]
-
-
 def _draw_rows(data: FaceData, count: int, rng: np.random.Generator) -> np.ndarray:
-    """Rows for the pool: each clip counts with the square root of its length, each still with 1."""
+    """Rows for the pool; a clip's weight is four times the square root of its length, a still's is 1."""
     weight = np.ones(len(data))
     for first, last in data.clip_ranges:
         weight[first:last] = 4 / np.sqrt(last - first)

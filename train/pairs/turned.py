@@ -1,11 +1,11 @@
-"""Pairs across any turn of the head, for the face generator: frames of a clip, and photos with themselves profiled.
+"""Pairs across any turn of the head, for the face generator: frames of clips, and photos with their profiled pictures.
 
-    clip      two frames of one clip: real, expressive, seldom turned far
-    photo     the target is a photo, the source the same turned to another yaw: what a turned source hides is known
-    profile   the target is a photo turned to another yaw, the source the photo or another such picture: where the
-              photo does not show the target (`train/profiling/turn.py`), losses hardly count
+    clip      two frames of one clip: real and expressive, seldom turned far
+    photo     the target is a photo, the source the same photo turned to another yaw: the target is real
+    profile   the target is a photo turned to another yaw, the source the photo or another such picture; losses count
+              little where the photo does not show the target (`train/profiling/turn.py`)
 
-A pool of pairs is drawn once; pair i is a function of the seed and i alone, made when it is first asked for and kept.
+Pairs come from a pool. Pair i depends on the seed and i alone; it is made at first use and kept.
 """
 
 import dataclasses
@@ -29,12 +29,12 @@ from train.profiling.turn import ProfiledFace, draw_yaw_deg, turn_head
 from train.run.loop import Batch
 
 POSED_KEYS = tuple(f"posed_{name}" for name in PosedHead._fields)
-"""Of a batch: the source moved by geometry."""
+"""Keys of a batch for the source moved by geometry."""
 
 _LEAST_TURN_DEG = 12.0
-"""Turn between the two pictures of a photo; less teaches nothing of turns."""
+"""Smallest turn between the two pictures of a photo."""
 _EXPRESSIVE = 0.35
-"""Of `PairConfig.expressive_share`, for clips."""
+"""`PairConfig.expressive_share` of the clips."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -48,9 +48,9 @@ class TurnedPairConfig:
     clip_share: float = 0.45
     """Pairs of frames of one clip; the rest are photos."""
     photo_share: float = 0.65
-    """Of these, those whose target is the photo itself."""
+    """Share of these whose target is the photo itself."""
     unknown_weight: float = 0.15
-    """Of losses where the photo does not show what the target has: enough to stay near what was made up there."""
+    """Weight of losses where the photo does not show the target: enough to stay near what was made up there."""
     light: float = 0.12
     """Standard deviation of the logarithms of gain, gain per channel and gamma."""
     seed: int = 0
@@ -71,7 +71,7 @@ class TurnedPairs:
     def __init__(
         self, data: FaceData, config: TurnedPairConfig, model: MorphableModel, own: FaceData | None = None
     ) -> None:
-        """Nothing is made yet.
+        """Pairs are made later, at first use.
 
         Args:
             data: the split.
@@ -102,7 +102,7 @@ class TurnedPairs:
         return self.at(rng.integers(self.config.pool, size=size).tolist(), device)
 
     def at(self, indices: list[int], device: torch.device) -> Batch:
-        """Those of the pool; see `sample`."""
+        """Pairs of these indices; see `sample`."""
         for index in indices:
             if index not in self.kept:
                 self.kept[index] = self._pack(*self.make(index))
@@ -150,7 +150,7 @@ class TurnedPairs:
         return Shot(np.array(data.rgb[row]), mesh_px, np.array(data.parsing[row]))
 
     def _pack(self, source: Shot, target: Shot, weight: np.ndarray, posed: PosedHead) -> dict[str, Tensor]:
-        """8 bits a number but for meshes and displacement, which nothing trained needs."""
+        """In 8 bits a number, but for meshes; the displacement, which training does not read, is left out."""
         pictures = {"source": source.rgb, "target": target.rgb}
         packed = {name: torch.from_numpy(np.array(rgb)).permute(2, 0, 1) for name, rgb in pictures.items()}
         for name, shot in (("source", source), ("target", target)):

@@ -222,4 +222,4 @@ def test_modules_are_trained_joined_and_measured(
 def test_the_other_system_refuses_weights() -> None:
     arguments = AblationArguments(system="dual_generator", data="none", out=pathlib.Path("none"), checkpoint="facegan")
     with pytest.raises(ConfigError, match="--checkpoint is for facegan"):
-        command._refuse_strangers(arguments)
+        command._refuse_options_of_others(arguments)

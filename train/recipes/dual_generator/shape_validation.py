@@ -1,6 +1,6 @@
-"""How well a shape generator does on people it has not seen: pairs, and what is measured on them.
+"""Validation of a shape generator: pairs of people it has not seen, and its errors on them.
 
-Errors are pixels of a 256 px crop; all landmarks are compared in the place and at the size of the reference's own.
+Errors are in pixels of a 256 px crop; landmarks are compared at the place and size of the reference's own.
 """
 
 from typing import NamedTuple
@@ -39,7 +39,7 @@ class ValidationPairs(NamedTuple):
     """Pixels of its own."""
     source_code: Float[Tensor, "n 256"]
     target: Float[Tensor, "n 68 3"]
-    """Wanted, standardised."""
+    """Right answer, standardised."""
 
     @property
     def reference(self) -> Float[Tensor, "n 68 3"]:
@@ -75,17 +75,16 @@ def validation_pairs(data: FaceData, model: MorphableModel) -> list[ValidationPa
 def shape_figures(
     pairs: list[ValidationPairs], net: nn.Module, model: MorphableModel, device: torch.device
 ) -> dict[str, float]:
-    """What is measured.
+    """Figures, each also for the result as the system uses it.
 
-    - ace_px: self-reenactment, first frame of a clip -> later frames. ace_anchored_px: the same, anchored in the
-      source's own landmarks (`AnchoredShape`). ace_used_px: the same, agreed with the identity-matched mesh, as the
-      system takes it. ace_copy_px: the source's own landmarks, where they stand.
-    - ace_large_px and so on: the same with the reference turned in depth to `LARGE_YAW_DEG`.
-    - ace_cross_px and so on: another person's frames, against the source's mesh given that frame's
-      expression and pose by the morphable model (a stand-in for the pictures of RaFD, where two people show one
-      action).
-    - nearer_source and so on: share of other people's frames where the result's neutral, aligned shape
-      (`neutral_shape`) is nearer to that of the source than to that of the reference.
+    - ace_px: self-reenactment, from the first frame of a clip to later ones. ace_anchored_px: anchored in the source's
+      own landmarks (`AnchoredShape`). ace_used_px: averaged with the identity-matched mesh, as the system does.
+      ace_copy_px: the source's own landmarks, unmoved.
+    - ace_large_px ...: the same, the reference turned in depth to `LARGE_YAW_DEG`.
+    - ace_cross_px ...: another person's frames, against the source's mesh with that frame's expression and pose by the
+      morphable model, in place of RaFD's pictures of two people with one action.
+    - nearer_source ...: share of other people's frames for which the result's neutral, aligned shape (`neutral_shape`)
+      is nearer to the source's than to the reference's.
     """
     figures: dict[str, list[float]] = {}
     anchored, net = AnchoredShape(model), net.to(device)
@@ -119,14 +118,14 @@ def nearer_source(
     source: Float[Tensor, "1 68 3"],
     reference: Float[Tensor, "n 68 3"],
 ) -> Float[Tensor, "n"]:
-    """1 where the result has rather the source's shape than the reference's; landmarks of any units."""
+    """1 where the result's shape is nearer to the source's than to the reference's; landmarks in any unit."""
     shape, own, other = (neutral_shape(model, each) for each in (result, source, reference))
     to_own, to_other = ((shape - each).norm(dim=-1).mean(1) for each in (own, other))
     return (to_own < to_other).float()
 
 
 def neutral_shape(model: MorphableModel, landmarks: Float[Tensor, "n 68 3"]) -> Float[Tensor, "n 68 3"]:
-    """Landmarks with pose and expression taken out, head coordinates: the morphable model fitted to them alone."""
+    """Landmarks in head coordinates without pose and expression, by fitting the morphable model to them."""
     at, people = list(LANDMARKS_68), len(model.identity_basis)
     basis, mean = torch.cat([model.identity_basis, model.expression_basis])[:, at].flatten(1), model.mean[at]
     solver = torch.linalg.inv(basis @ basis.T + _NOISE**2 * torch.eye(len(basis))) @ basis

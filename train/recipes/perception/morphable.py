@@ -2,6 +2,7 @@
 
 import dataclasses
 import itertools
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -56,73 +57,85 @@ def build(train: FaceData, val: FaceData, options: RecipeOptions) -> None:
     write_model(model, options.out / "export", {"model": "morphable", "network": sizes}, facts)
 
 
+class Faces(NamedTuple):
+    """Faces to learn from, each also mirrored, so that the model is symmetric."""
+
+    meshes: np.ndarray
+    """(n, 478, 3) pixels."""
+    blendshapes: np.ndarray
+    """(n, 52)."""
+    rotation: np.ndarray
+    """(n, 3, 3) camera-from-head."""
+    people: np.ndarray
+    """(n,) index of the person; a mirrored face is of another one."""
+
+
 def learn(data: FaceData, config: MorphableConfig) -> MorphableModel:
     """The model of one split."""
-    rows = np.concatenate([np.flatnonzero(data.is_still), np.flatnonzero(~data.is_still)[::2]])
-    mirror = mirror_of_mesh(data)
-    meshes = data.mesh_px[rows].astype(np.float64)
-    # every face also mirrored: a symmetric model
-    mirrored = meshes[:, mirror] * [-1, 1, 1]
-    meshes = np.concatenate([meshes, mirrored])
-    blendshapes = np.concatenate([data.blendshapes[rows], data.blendshapes[rows][:, MIRROR_BLENDSHAPES]]).astype(
-        np.float64
-    )
-    people = np.concatenate([data.person[rows], data.person[rows] + data.person.max() + 1])
-    turned = np.abs(np.concatenate([data.yaw_deg[rows]] * 2)) > 35
-    meshes, blendshapes, people = meshes[~turned], blendshapes[~turned], people[~turned]
-    rotation = np.concatenate([data.rotation[rows].astype(np.float64)] * 2)[~turned]
-    flip = np.diag([-1.0, 1, 1])
-    half = (~turned[: len(rows)]).sum()
-    rotation[half:] = flip @ rotation[half:] @ flip
+    faces, weight = gather_faces(data), rigid_weights()
+    unposed = unpose_faces(faces, weight, mirror_of_mesh(data))
+    count = np.bincount(faces.people)
+    several, balance = count[faces.people] >= 8, 1 / np.sqrt(count[faces.people])
 
-    weight = rigid_weights()
-    mean = _first_mean(meshes, rotation)
-    for _ in range(3):
-        unposed = _unpose(meshes, mean, weight)
-        mean = unposed.mean(0)
-        mean = (mean + mean[mirror] * [-1, 1, 1]) / 2
-        mean /= np.linalg.norm(mean[LEFT_EYE_OUTER] - mean[RIGHT_EYE_OUTER])
-    unposed = _unpose(meshes, mean, weight).reshape(len(meshes), -1)
+    def regress(shapes: np.ndarray, causes: np.ndarray) -> np.ndarray:
+        return _regress_within_person(shapes[several], causes[several], faces.people[several], balance[several])
 
-    count = np.bincount(people)
-    several = count[people] >= 8
-    balance = 1 / np.sqrt(count[people])
-    effect = _regress_within_person(unposed[several], blendshapes[several], people[several], balance[several])
-    neutral = unposed - blendshapes @ effect
-    neutral_of_person = _mean_by(neutral, people)
+    effect = regress(unposed, faces.blendshapes)
+    neutral = _mean_by(unposed - faces.blendshapes @ effect, faces.people)
     present = np.flatnonzero(count)
-    new_mean = neutral_of_person[present].mean(0)
-    identity_basis = _pca(neutral_of_person[present] - new_mean, np.ones(len(present)), config.identities)
-    movement = unposed - neutral_of_person[people]
-    single = ~several
-    movement[single] = blendshapes[single] @ effect  # one picture tells nothing of what else this person does
+    mean = neutral[present].mean(0)
+    identity_basis = _pca(neutral[present] - mean, np.ones(len(present)), config.identities)
+    movement = unposed - neutral[faces.people]
+    movement[~several] = faces.blendshapes[~several] @ effect  # one picture does not show a person's other movements
     expression_basis = _pca(movement, balance, config.expressions, centre=False)
-    new_mean = new_mean.reshape(478, 3)
-
-    units = read_action_units(
-        torch.from_numpy(blendshapes).float(), torch.from_numpy(unposed).float().unflatten(1, (478, 3))
-    ).numpy()
-    units = units.astype(np.float64)
-    au_effect = _regress_within_person(movement[several], units[several], people[several], balance[several])
+    au_basis = regress(movement, _action_units(faces.blendshapes, unposed))
     bases = np.concatenate([identity_basis, expression_basis])  # rows already scaled to one standard deviation
     solver = np.linalg.solve(bases @ bases.T + config.noise**2 * np.eye(len(bases)), bases)
-
-    opened = blendshapes[:, BLENDSHAPE_NAMES.index("jawOpen")] > 0.3
-    triangles, parts = triangulate(unposed[opened].mean(0).reshape(478, 3) if opened.sum() > 20 else new_mean)
+    opened = unposed[faces.blendshapes[:, BLENDSHAPE_NAMES.index("jawOpen")] > 0.3]
+    triangles, parts = triangulate((opened.mean(0) if len(opened) > 20 else mean).reshape(478, 3))
     model = MorphableModel(identities=config.identities, expressions=config.expressions, triangles=len(triangles))
     values = {
-        "mean": new_mean,
+        "mean": mean.reshape(478, 3),
         "identity_basis": identity_basis.reshape(-1, 478, 3),
         "expression_basis": expression_basis.reshape(-1, 478, 3),
-        "au_basis": au_effect.reshape(-1, 478, 3),
+        "au_basis": au_basis.reshape(-1, 478, 3),
         "rigid_weight": weight,
         "solver": solver,
+        "triangles": triangles,
+        "triangle_part": parts,
     }
     for name, value in values.items():
         getattr(model, name).copy_(torch.from_numpy(value))
-    model.triangles.copy_(torch.from_numpy(triangles))
-    model.triangle_part.copy_(torch.from_numpy(parts))
     return model
+
+
+def gather_faces(data: FaceData) -> Faces:
+    """Stills and every second frame of clips, turned by up to 35 degrees."""
+    rows = np.concatenate([np.flatnonzero(data.is_still), np.flatnonzero(~data.is_still)[::2]])
+    rows = rows[np.abs(data.yaw_deg[rows]) <= 35]
+    meshes, blendshapes = data.mesh_px[rows].astype(np.float64), data.blendshapes[rows]
+    rotation, flip = data.rotation[rows].astype(np.float64), np.diag([-1.0, 1, 1])
+    return Faces(
+        meshes=np.concatenate([meshes, meshes[:, mirror_of_mesh(data)] * [-1, 1, 1]]),
+        blendshapes=np.concatenate([blendshapes, blendshapes[:, MIRROR_BLENDSHAPES]]).astype(np.float64),
+        rotation=np.concatenate([rotation, flip @ rotation @ flip]),
+        people=np.concatenate([data.person[rows], data.person[rows] + data.person.max() + 1]),
+    )
+
+
+def unpose_faces(faces: Faces, weight: np.ndarray, mirror: np.ndarray) -> np.ndarray:
+    """(n, 1434) shapes in the head coordinates of their symmetric mean, in eye distances."""
+    mean = _first_mean(faces.meshes, faces.rotation)
+    for _ in range(3):
+        mean = _unpose(faces.meshes, mean, weight).mean(0)
+        mean = (mean + mean[mirror] * [-1, 1, 1]) / 2
+        mean /= np.linalg.norm(mean[LEFT_EYE_OUTER] - mean[RIGHT_EYE_OUTER])
+    return _unpose(faces.meshes, mean, weight).reshape(len(faces.meshes), -1)
+
+
+def _action_units(blendshapes: np.ndarray, unposed: np.ndarray) -> np.ndarray:
+    shapes = torch.from_numpy(unposed).float().unflatten(1, (478, 3))
+    return read_action_units(torch.from_numpy(blendshapes).float(), shapes).numpy().astype(np.float64)
 
 
 def rigid_weights() -> np.ndarray:

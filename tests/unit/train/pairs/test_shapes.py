@@ -6,13 +6,13 @@ import torch
 from reenact.geometry.morphable import MorphableModel
 from train.data.faces import FaceData
 from train.losses.dual_generator import NO_SUBJECT
-from train.pairs.shapes import ShapePairConfig, ShapePairs, mirror_of_landmarks, turned_landmarks
+from train.pairs.shapes import ShapePairConfig, ShapePairs, turned_landmarks
 
 CPU = torch.device("cpu")
 
 
-def test_mirrored_landmarks_are_those_of_the_mirrored_face(model: MorphableModel) -> None:
-    mirror = mirror_of_landmarks(model)
+def test_mirrored_landmarks_are_those_of_the_mirrored_face(faces: FaceData, model: MorphableModel) -> None:
+    mirror = ShapePairs(faces, model, ShapePairConfig(pool=4)).mirror
     assert np.array_equal(mirror[mirror], np.arange(68))
     assert (mirror[8], mirror[0], mirror[36], mirror[48]) == (8, 16, 45, 54)
 

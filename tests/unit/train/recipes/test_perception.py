@@ -8,11 +8,14 @@ import pytest
 import torch
 from torch import nn
 
+from reenact.geometry.morphable import MorphableModel, load_morphable
 from reenact.perception.detector import cell_points
+from tests.synthetic import face_set
 from tests.unit.train.recipes.tiny_tasks import IDENTITY
+from train.augment.mirror import mirror_of_mesh
 from train.augment.scenes import Scene
 from train.data.faces import FaceData
-from train.recipes.perception import detector, identity, parser
+from train.recipes.perception import detector, identity, morphable, parser
 from train.run.options import RecipeOptions
 
 
@@ -123,3 +126,15 @@ def test_the_shipped_sizes_are_built(faces: FaceData, tmp_path: pathlib.Path):
         task, loop = recipe.build(faces, faces, RecipeOptions(out=tmp_path))
         assert loop.steps > 500
         assert isinstance(task.networks, nn.Module)
+
+
+def test_a_morphable_model_is_learned_in_closed_form(model: MorphableModel, tmp_path: pathlib.Path):
+    """From faces of the embedded model: few bases explain them, and the learned model is symmetric."""
+    data = face_set(model, np.random.default_rng(0), clips=3, frames=20, stills=12)
+    assert morphable.build(data, data, RecipeOptions(out=tmp_path)) is None
+    learned = load_morphable(tmp_path / "export")
+    figures = morphable.measure(learned, data)
+    assert figures["residual_percent"] < 1 < figures["mean_shape_percent"]
+    mirrored = learned.mean[torch.from_numpy(mirror_of_mesh(data))] * torch.tensor([-1, 1, 1])
+    assert (mirrored - learned.mean).abs().max() < 0.02
+    assert set(learned.triangle_part.unique().tolist()) == {0, 1, 2}
