@@ -157,8 +157,9 @@ def test_own_controls_give_the_source_bit_for_bit_and_others_another_face(system
     units[1, ACTION_UNITS.index(26)], angles[2, 1] = 1 - units[1, ACTION_UNITS.index(26)], angles[2, 1] + 0.4
     rendered = system.render(identity, system.pose(identity, PoseControls(action_units=units, angles_rad=angles)))
     torch.testing.assert_close(rendered.rgb[:1], source[0].rgb, atol=2e-3, rtol=0)
-    for frame in rendered.rgb[1:]:
+    for frame, changed in zip(rendered.rgb[1:], rendered.changed[1:], strict=True):
         assert (frame - source[0].rgb).abs().max() > 0.05
+        assert 0.03 < (changed == 0).float().mean() < 0.97, "an edit of the face leaves the background as it is"
     too_strong, full = (
         system.pose(identity, PoseControls(action_units=torch.full_like(units, value), angles_rad=angles))
         for value in (3.0, 1.0)

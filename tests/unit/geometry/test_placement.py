@@ -4,7 +4,8 @@ import pytest
 import torch
 
 from reenact.geometry.morphable import Pose
-from reenact.geometry.placement import NECK, SKULL_BASE, carry_pose, turn_on_neck
+from reenact.geometry.placement import NECK, SKULL_BASE, carry_pose, rotation_of_angles, turn_on_neck
+from reenact.types import head_angles_rad
 from tests.synthetic import pose_of, rotation_of
 
 
@@ -56,3 +57,8 @@ def test_a_head_turned_by_hand_keeps_the_base_of_its_skull(own: Pose) -> None:
     assert turned.scale.tolist() == [40.0, 40.0]
     where = place_of(own, SKULL_BASE).expand(2, -1)
     torch.testing.assert_close(place_of(turned, SKULL_BASE), where, atol=1e-3, rtol=0)
+
+
+def test_angles_and_rotations_are_each_others_inverse() -> None:
+    angles = torch.rand(20, 3, generator=torch.Generator().manual_seed(0)) * 2 - 1
+    torch.testing.assert_close(head_angles_rad(rotation_of_angles(angles)), angles)

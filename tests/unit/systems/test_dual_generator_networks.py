@@ -11,6 +11,7 @@ from reenact.systems.dual_generator.config import PRESETS, DualGeneratorConfig
 from reenact.systems.dual_generator.networks import (
     SPREAD,
     AdaIN,
+    DrawnPicture,
     DualGeneratorNetworks,
     FaceGenerator,
     LandmarkMLP,
@@ -42,6 +43,14 @@ def moved_source(frames: int, side: int) -> PosedHead:
     shown, head, twin_shown = torch.rand(3, frames, 1, side, side).round()
     displacement = 0.1 * torch.randn(frames, 2, side, side)
     return PosedHead(rgb, displacement, shown, head, parts.round(), twin, twin_shown)
+
+
+def draw_with_output(value: float, moved: PosedHead) -> DrawnPicture:
+    """A generator whose last layer gives the same number everywhere."""
+    net = face_generator(SMALL)
+    net.exit[2].weight.zero_()
+    net.exit[2].bias.fill_(value)
+    return net(torch.rand(1, 1, 64, 64), net.encode_style(torch.rand(1, 3, 64, 64)), moved)
 
 
 def landmarks(frames: int = 2) -> torch.Tensor:
@@ -131,12 +140,8 @@ def test_the_paper_form_reads_no_moved_source_and_the_variant_asks_for_it() -> N
 
 def test_untrained_shares_are_those_of_geometry() -> None:
     """Where the source shows the target its pixel stays; where only the mirrored source does, that one's comes."""
-    torch.manual_seed(0)
-    net = FaceGenerator(SMALL).eval()
-    net.exit[2].weight.data.zero_()
-    net.exit[2].bias.data.zero_()
     moved = moved_source(1, 64)
-    drawn = net(torch.rand(1, 1, 64, 64), net.encode_style(torch.rand(1, 3, 64, 64)), moved)
+    drawn = draw_with_output(0, moved)
     assert drawn.matte is not None
     own = moved.shown[:, 0] > 0
     assert drawn.matte[:, 0][own].min() > 0.95
@@ -154,11 +159,7 @@ def test_where_the_twin_alone_knows_the_face_no_answer_of_the_network_draws_over
     alone = twin_alone(moved)[0, 0]
     assert alone[:, :24].max() == 0  # the source shows it
     assert alone[20, 26] < 0.5 < 0.99 < alone[20, 50]  # the seam is the network's, what lies beyond the twin's
-    torch.manual_seed(0)
-    net = FaceGenerator(SMALL).eval()
-    net.exit[2].weight.data.zero_()
-    net.exit[2].bias.data.fill_(-1)  # both pictures are disliked
-    drawn = net(torch.rand(1, 1, 64, 64), net.encode_style(torch.rand(1, 3, 64, 64)), moved)
+    drawn = draw_with_output(-1, moved)  # prefers generated colour
     difference = (drawn.rgb - moved.twin).abs().amax(1)[0]
     assert difference[16:48, 44:54].max() < 0.05
     only_own = moved._replace(twin_shown=torch.zeros_like(left))
