@@ -1,10 +1,9 @@
-"""Toy systems for tests: a small network and the recipe's task for each.
+"""Toy systems for tests.
 
 A new system joins the suite with one entry in `SYSTEMS_UNDER_TEST`.
 """
 
 import dataclasses
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -15,20 +14,12 @@ from reenact.systems.base import Reenactor
 from reenact.systems.catalog import CATALOG
 from reenact.types import CropSpec, FaceGeometry, FaceImage
 from tests.synthetic import painted_clip
-from train.data.faces import FaceData
-from train.pairs.frames import PairConfig
-from train.pairs.turned import TurnedPairConfig
-from train.recipes.correspondence.flow import CorrespondenceTask, CorrespondenceTaskConfig
-from train.recipes.dual_generator.turned import TurnedFaceTask, TurnedTaskConfig
-from train.recipes.facegan.end_to_end import EndToEndTask, EndToEndTaskConfig
 from train.run.export import as_loaded
-from train.run.loop import Task
 
 AnyReenactor = Reenactor[Any, Any, Any]
 Clip = tuple[FaceImage, FaceGeometry]
 
 SIDE = 64
-PAIRS = PairConfig(side=SIDE)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -37,21 +28,13 @@ class SystemUnderTest:
 
     network: dict[str, Any]
     """The "network" section of a config.json, as small as possible; `crop` is added."""
-    task: Callable[[FaceData, Any], Task]
-    """The task of its recipe, from a labelled set and the parsed network config."""
     refused: tuple[tuple[dict[str, Any], str], ...]
     """Changes of the network config that it refuses, with words of the error."""
-
-
-def _dual_generator_task(data: FaceData, network: Any) -> Task:
-    config = TurnedTaskConfig(pairs=TurnedPairConfig(side=SIDE, pool=4, clip_share=1.0))
-    return TurnedFaceTask(data, data, network, config)
 
 
 SYSTEMS_UNDER_TEST = {
     "correspondence": SystemUnderTest(
         network={"widths": [8, 12, 16], "blocks": 1, "match_width": 8},
-        task=lambda data, network: CorrespondenceTask(data, data, network, CorrespondenceTaskConfig(pairs=PAIRS)),
         refused=(
             ({"crop": {"network_px": 200}}, "network_px is halved four times; 200 is no multiple of 16"),
             ({"widths": [8, 0, 8]}, "must be 1 or more"),
@@ -72,7 +55,6 @@ SYSTEMS_UNDER_TEST = {
             "style_width": 4,
             "style_max_width": 16,
         },
-        task=_dual_generator_task,
         refused=(
             ({"stem": 4, "crop": {"network_px": 80}}, "make it a multiple of 64"),
             ({"style_px": 100}, "style_px is 100"),
@@ -81,7 +63,6 @@ SYSTEMS_UNDER_TEST = {
     ),
     "facegan": SystemUnderTest(
         network={"widths": [8, 12], "mixer_widths": [8, 12], "transformer_width": 32},
-        task=lambda data, network: EndToEndTask(data, data, network, EndToEndTaskConfig(pairs=PAIRS)),
         refused=(
             ({"sides": 3}, "1 or 2, got 3"),
             ({"reduction": 3}, "1, 2, 4 or 8, got 3"),
