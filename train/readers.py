@@ -71,19 +71,15 @@ class FaceReaders(nn.Module):
         """Identity embeddings of unit length."""
         return self.identity(cut(pictures, identity_from_picture, IDENTITY_CROP_PX))
 
-    def landmark_distance_px(
-        self, results: Float[Tensor, "f 3 s s"], wanted: Float[Tensor, "f 3 s s"], near: Float[Tensor, "f 478 3"]
+    def akd_px(
+        self,
+        pictures: Float[Tensor, "f 3 s s"],
+        tracker_from_picture: Float[Tensor, "f 3 3"],
+        landmarks: Float[Tensor, "f 68 3"],
     ) -> Float[Tensor, "f"]:
-        """AKD: mean distance between the landmarks found in two pictures, in pixels of a 256 px crop.
-
-        Args:
-            results: first picture of each pair.
-            wanted: second picture of each pair.
-            near: where both faces are expected, half-sides.
-        """
-        crops, _ = self.crops_of(near, results.shape[-1])
-        first, second = (self.landmarks(pictures, crops)[..., :2] for pictures in (results, wanted))
-        return (first - second).norm(dim=-1).mean(1) * 128
+        """Mean distance of the landmarks found in pictures from others in half-sides, in pixels of a 256 px crop."""
+        found = self.landmarks(pictures, tracker_from_picture)
+        return (found - landmarks)[..., :2].norm(dim=-1).mean(1) * 128
 
 
 def cut(

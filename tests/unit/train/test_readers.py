@@ -33,7 +33,11 @@ def test_meshes_of_stored_pictures_are_those_of_the_reader(faces: FaceData) -> N
     pictures = torch.from_numpy(faces.rgb[:3]).permute(0, 3, 1, 2).float() / 255
     near = torch.from_numpy(faces.mesh_px[:3]) / 128 - corner
     with torch.no_grad():
-        mesh = readers.read(pictures, readers.crops_of(near, 256)[0]).mesh
-        assert readers.landmark_distance_px(pictures, pictures, near).max() == 0
+        crops, _ = readers.crops_of(near, 256)
+        mesh, landmarks = readers.read(pictures, crops).mesh, readers.landmarks(pictures, crops)
+        assert readers.akd_px(pictures, crops, landmarks).max() == 0
+        torch.testing.assert_close(
+            readers.akd_px(pictures, crops, landmarks + torch.tensor([0.03, 0.04, 1.0])), torch.full((3,), 6.4)
+        )
     np.testing.assert_allclose(found, (mesh + corner) * 128, atol=1e-3)
     assert np.abs(found[:, :, :2].mean(1) - faces.mesh_px[:3, :, :2].mean(1)).max() < 40, "pixels of the picture"

@@ -199,9 +199,8 @@ class FaceTask(PairTask):
             for ending, rgb in (("", result), ("_copy", batch["source"])):
                 figures.add(f"ssim{ending}", ssim(rgb, batch["target"]))
                 figures.add(f"l1{ending}", l1(rgb, batch["target"]))
-                found = self.readers.landmarks(rgb, batch["tracker_crop"])
-                distance = (found - batch["landmarks"])[..., :2].norm(dim=-1).mean(1) * 128
-                figures.add(f"akd_px{ending}", distance)
+                akd_px = self.readers.akd_px(rgb, batch["tracker_crop"], batch["landmarks"])
+                figures.add(f"akd_px{ending}", akd_px)
             for name, rgb in (("csim", result), ("csim_real", batch["target"])):
                 figures.add(name, csim(self.readers.embed(rgb, batch["identity_crop"]), source))
         return figures.means()

@@ -123,8 +123,7 @@ class TurnedFaceTask(RecipeTask):
             pictures = {"": networks(*self.inputs(batch)).rgb, "_moved": moved}
             figures.add_pictures(pictures, target)
             for ending, rgb in (pictures | {"_real": target}).items():
-                distance = (readers.landmarks(rgb, tracker) - wanted)[..., :2].norm(dim=-1).mean(1) * 128
-                figures.add(f"akd_px{ending}", distance)
+                figures.add(f"akd_px{ending}", readers.akd_px(rgb, tracker, wanted))
                 if ending != "_real":
                     figures.add(f"csim{ending}", csim(readers.embed(rgb, identity), who))
         return figures.means()

@@ -222,9 +222,10 @@ class EndToEndTask(PairTask):
             found = networks(*self.inputs(batch))
             pictures = {"": found.picture, "_copy": batch["source"]}
             figures.add_pictures(pictures, batch["target"])
+            crops, _ = readers.crops_of(batch["target_mesh"], self.side)
+            wanted = readers.landmarks(batch["target"], crops)
             for ending, picture in pictures.items():
-                distance = readers.landmark_distance_px(picture, batch["target"], batch["target_mesh"])
-                figures.add(f"akd_px{ending}", distance)
+                figures.add(f"akd_px{ending}", readers.akd_px(picture, crops, wanted))
             figures.add("landmark_error", (found.landmarks - found.wanted).norm(dim=-1).mean(1))
             figures.add("background_change_255", background_change(found.picture, batch))
         return figures.means()

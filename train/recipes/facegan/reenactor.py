@@ -174,14 +174,15 @@ class FaceReenactorTask(PairTask):
             pictures = {"": compose_face(drawn, batch["source"]), "_copy": batch["source"]}
             if "displacement" in batch:
                 pictures["_rig_warp"] = rig_warp(batch)
+            crops, _ = readers.crops_of(batch["target_mesh"], self.side)
+            wanted = readers.landmarks(batch["target"], crops)
             count = foreground.mean((1, 2, 3)).clamp(min=1e-6)
             for ending, picture in pictures.items():
                 difference = (picture - batch["target"]) * foreground
                 mse = difference.square().mean((1, 2, 3)) / count
                 figures.add(f"head_psnr{ending}", -10 * mse.clamp(min=1e-10).log10())
                 figures.add(f"head_l1{ending}", difference.abs().mean((1, 2, 3)) / count)
-                distance = readers.landmark_distance_px(picture, batch["target"], batch["target_mesh"])
-                figures.add(f"akd_px{ending}", distance)
+                figures.add(f"akd_px{ending}", readers.akd_px(picture, crops, wanted))
             right = drawn.segments.argmax(1) == batch["target_classes"]
             figures.add("segments_right", right.float().mean((1, 2)))
         return figures.means()

@@ -117,7 +117,26 @@ class TrackerTask(RecipeTask):
             rotation = flip @ rotation @ flip
         is_back = abs(data.yaw_deg[row]) > _BACK_SEEN_DEG and rng.random() < self.config.back_of_head
         is_face = not is_back and rng.random() >= self.config.negatives
-        spread = 1.0 if rng.random() < 0.5 else 0.25  # as after detection, as within a clip
+        crop_from_frame = self._place_crop(mesh, rotation, rng, is_back=is_back, is_face=is_face)
+        border = [cv2.BORDER_REPLICATE, cv2.BORDER_CONSTANT, cv2.BORDER_REFLECT_101][rng.integers(3)]
+        crop = warp_crop(np.ascontiguousarray(rgb), crop_from_frame, crop_px, border)
+        if rng.random() < 0.15:
+            other = cv2.resize(data.rgb[rng.integers(len(data))], (crop_px, crop_px))
+            crop = random_occluder(crop, other, rng)
+        return {
+            "crop": random_quality(random_colour(crop, rng), rng),
+            "mesh": mesh_in_crop_units(mesh, crop_from_frame, crop_px),
+            "blendshapes": blendshapes.astype(np.float32),
+            "rotation": rotation_in_crop(rotation, crop_from_frame).astype(np.float32),
+            "is_face": np.float32(is_face),
+        }
+
+    def _place_crop(
+        self, mesh: np.ndarray, rotation: np.ndarray, rng: np.random.Generator, *, is_back: bool, is_face: bool
+    ) -> np.ndarray:
+        """crop_from_frame, displaced as after detection or as within a clip; off the face unless `is_face`."""
+        crop_px = self.network_config.crop_px
+        spread = 1.0 if rng.random() < 0.5 else 0.25
         turn_rad = np.radians(np.clip(rng.normal(0, 16), -40, 40)) * spread
         zoom = np.exp(np.clip(rng.normal(0, 0.16), -0.35, 0.35) * spread)
         shift = np.clip(rng.normal(0, 0.07, 2), -0.16, 0.16) * spread
@@ -130,27 +149,8 @@ class TrackerTask(RecipeTask):
             direction = rng.uniform(0, 2 * np.pi)
             shift = rng.uniform(0.6, 0.9) * np.array([np.cos(direction), np.sin(direction)]) if kind == 0 else shift
             zoom = {0: zoom, 1: rng.uniform(3, 6), 2: rng.uniform(0.2, 0.35)}[int(kind)]
-        base = tracker_crop(mesh, crop_px)
-        centre = np.array([crop_px / 2, crop_px / 2]) + shift * crop_px
-        jitter = square_crop(centre, crop_px / zoom, turn_rad, crop_px)
-        crop_from_frame = jitter @ base
-        border = [cv2.BORDER_REPLICATE, cv2.BORDER_CONSTANT, cv2.BORDER_REFLECT_101][rng.integers(3)]
-        crop = warp_crop(np.ascontiguousarray(rgb), crop_from_frame, crop_px, border)
-        if rng.random() < 0.15:
-            other = cv2.resize(data.rgb[rng.integers(len(data))], (crop_px, crop_px))
-            crop = random_occluder(crop, other, rng)
-        crop = random_quality(random_colour(crop, rng), rng)
-        # a turn of the picture by phi (clockwise in pixels) turns the camera axes, whose y points up, by -phi
-        phi = np.arctan2(crop_from_frame[1, 0], crop_from_frame[0, 0])
-        c, s = np.cos(-phi), np.sin(-phi)
-        rotation = np.array([[c, -s, 0], [s, c, 0], [0, 0, 1]]) @ rotation
-        return {
-            "crop": crop,
-            "mesh": mesh_in_crop_units(mesh, crop_from_frame, crop_px),
-            "blendshapes": blendshapes.astype(np.float32),
-            "rotation": rotation.astype(np.float32),
-            "is_face": np.float32(is_face),
-        }
+        centre = crop_px / 2 + shift * crop_px
+        return square_crop(centre, crop_px / zoom, turn_rad, crop_px) @ tracker_crop(mesh, crop_px)
 
     def inputs(self, batch: Batch) -> tuple[torch.Tensor, ...]:
         return (batch["crop"],)
@@ -163,9 +163,8 @@ class TrackerTask(RecipeTask):
         eye_distance = (eyes[:, 0] - eyes[:, 1]).norm(dim=1).clamp(min=1e-3)
         error = (outputs.mesh - batch["mesh"]) / eye_distance[:, None, None]
         distance = wing(error[..., :2].square().sum(-1).add(1e-10).sqrt()) + 0.3 * wing(error[..., 2].abs())
-        blend = (outputs.blendshapes - batch["blendshapes"]).abs() + 4 * (
-            outputs.blendshapes - batch["blendshapes"]
-        ).square()
+        difference = outputs.blendshapes - batch["blendshapes"]
+        blend = difference.abs() + 4 * difference.square()
         turn = (outputs.rotation - batch["rotation"]).square().sum((1, 2))
         return {
             "mesh": 10 * ((distance * weight).mean(1) * per_face).sum(),
@@ -194,6 +193,12 @@ def mesh_in_crop_units(mesh: np.ndarray, crop_from_frame: np.ndarray, crop_px: i
     scale = np.hypot(crop_from_frame[0, 0], crop_from_frame[1, 0])
     xy = mesh[:, :2] @ crop_from_frame[:2, :2].T + crop_from_frame[:2, 2]
     return np.concatenate([xy * 2 / crop_px - 1, mesh[:, 2:] * scale * 2 / crop_px], axis=1).astype(np.float32)
+
+
+def rotation_in_crop(rotation: np.ndarray, crop_from_frame: np.ndarray) -> np.ndarray:
+    """Camera-from-head in a crop: a clockwise turn of the picture turns the camera axes, whose y points up, back."""
+    phi = -np.arctan2(crop_from_frame[1, 0], crop_from_frame[0, 0])
+    return np.array([[np.cos(phi), -np.sin(phi), 0], [np.sin(phi), np.cos(phi), 0], [0, 0, 1]]) @ rotation
 
 
 def wing(x: torch.Tensor, width: float = 0.1, bend: float = 0.02) -> torch.Tensor:
@@ -233,9 +238,7 @@ def read_rows(networks: nn.Module, data: FaceData, rows: np.ndarray, crop_px: in
             label = mesh_in_crop_units(data.mesh_px[row], matrix, crop_px)
             labels.append(label)
             eye.append(np.linalg.norm(label[LEFT_EYE_OUTER] - label[RIGHT_EYE_OUTER]))
-            phi = -np.arctan2(matrix[1, 0], matrix[0, 0])
-            turn = np.array([[np.cos(phi), -np.sin(phi), 0], [np.sin(phi), np.cos(phi), 0], [0, 0, 1]])
-            rotations.append(turn @ data.rotation[row])
+            rotations.append(rotation_in_crop(data.rotation[row], matrix))
         out = networks(to_pictures(crops, device))
         error = (out.mesh.cpu().numpy() - np.stack(labels)) / np.array(eye)[:, None, None]
         cosine = (np.einsum("nij,nij->n", out.rotation.cpu().numpy(), np.stack(rotations)) - 1) / 2
