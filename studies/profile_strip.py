@@ -40,7 +40,7 @@ class StripArguments:
     side: int = 160
     """Side of each picture in the strip, pixels."""
     quality: int = 88
-    """Of a JPEG, 1 to 100."""
+    """Quality of a JPEG, 1 to 100."""
 
 
 def main(argv: list[str] | None = None) -> int:

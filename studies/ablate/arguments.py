@@ -34,6 +34,6 @@ class AblationArguments:
     tables: tuple[int, ...] = ()
     """Numbers of the paper's tables to train; none means all. Finished rows of the others are still shown."""
     seed: int = 0
-    """Of initial weights and batches: the same for every row."""
+    """Seed of initial weights and batches, the same for every row."""
     threads: int = 0
     """CPU threads; 0 lets torch choose."""

@@ -28,10 +28,10 @@ from train.recipes.dual_generator.shape import TINY_LOOP, ShapeTask, ShapeTaskCo
 from train.run.loop import LoopConfig
 
 SHAPE_STEPS, FACE_STEPS = 2000, 300
-"""Of each row."""
+"""Steps of each row."""
 START_STEPS = {"": 3000, ", source features": 300}
-"""Of the generator that the rows of Table 2 start from, in the paper's form and in the variant, which starts from what
-geometry draws."""
+"""Steps of the generator that the rows of Table 2 start from: in the paper's form, and in the variant, which gets
+the moved source."""
 SHAPE_BATCH, FACE_BATCH = 64, 8
 """Pairs per step; the paper has 4."""
 FACE_SIDE_PX = 64
@@ -189,7 +189,7 @@ def face_network(side: int, *, source_features: bool) -> DualGeneratorConfig:
 
 @torch.no_grad()
 def _measure_fid(task: FaceTask, folder: pathlib.Path) -> Figure:
-    """Of the exported weights on the validation pairs; its absence by name where the network is not at hand."""
+    """FID of the exported weights on the validation pairs, or a text if there are no Inception weights."""
     path = find_inception(None)
     if path is None:
         return NO_FID
@@ -238,7 +238,7 @@ def _shape_table(arguments: AblationArguments, figures: dict[str, Figures | None
             "pixels of a 256 px crop, three coordinates, validation people; steps "
             f"{arguments.steps or SHAPE_STEPS}, batch {arguments.batch_size or SHAPE_BATCH}. ACE: first frame of a "
             f"clip as source, later ones as reference{copied}. Turned: references turned in depth. Other people: "
-            "frames of somebody else, against the source's mesh with their expression and pose by the morphable model. "
+            "frames of another person, against the source's mesh with that expression and pose by the morphable model. "
             "Nearer: share of these whose neutral, aligned shape is nearer to the source's than to the reference's. "
             "Anchored: this project's variant, which adds the change of action to the source's own landmarks"
         ),

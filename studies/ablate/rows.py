@@ -15,7 +15,7 @@ Figure = float | str | None
 
 
 Figures = dict[str, Figure]
-"""Of one row, by their names."""
+"""Figures of one row by name."""
 
 
 def keep_row(
@@ -46,7 +46,7 @@ def keep_row(
 
 
 def finished_row(out: pathlib.Path, name: str) -> Figures | None:
-    """Figures of a row that is finished, None else; whatever its settings."""
+    """Figures of a finished row, of any settings; None if it is not finished."""
     path = out / f"{name}.json"
     return json.loads(path.read_text())["figures"] if path.is_file() else None
 

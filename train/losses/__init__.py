@@ -1,1 +1,1 @@
-"""Losses and training-only networks, one file per system; what several systems share stands in `adversarial`."""
+"""Losses and training-only networks: one file per system, and three files that several systems share."""

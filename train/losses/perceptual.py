@@ -17,7 +17,7 @@ _VGG_BLOCKS = ((64, 2), (128, 2), (256, 4), (512, 4), (512, 1))
 """Channels and convolutions of VGG-19's blocks, up to the first activation of the fifth."""
 
 _VGG_WEIGHTS = (1 / 32, 1 / 16, 1 / 8, 1 / 4, 1.0)
-"""Of the first activation of each block, as in pix2pixHD."""
+"""Weights of the first activation of each block, as in pix2pixHD."""
 
 
 class IdentityFeatures(nn.Module):

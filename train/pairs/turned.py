@@ -54,7 +54,7 @@ class TurnedPairConfig:
     light: float = 0.12
     """Standard deviation of the logarithms of gain, gain per channel and gamma."""
     seed: int = 0
-    """Of the pool."""
+    """Seed of the pool."""
 
 
 class Shot(NamedTuple):

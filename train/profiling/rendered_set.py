@@ -32,7 +32,7 @@ class ProfiledSetConfig:
     straight_deg: float = 20.0
     """Largest |yaw| of a photo that is turned: one that looks ahead shows both halves of the face."""
     seed: int = 0
-    """Of the draw."""
+    """Seed of the draw."""
 
 
 class Turns(NamedTuple):

@@ -19,7 +19,7 @@ YAW_BINS_DEG = ((0.0, 30.0), (30.0, 60.0), (60.0, 90.0))
 """Bins of the large-pose protocol; `draw_yaw_deg` fills them evenly."""
 
 _BACK = 1
-"""Of `Head.sheet`."""
+"""Value of `Head.sheet` on the back of the head."""
 
 _FITTED_DEG = (0.0, 9.6, 21.6, 40.7, 53.7, 66.7, 90.0)
 """Mean yaws of the fitted mesh"""
@@ -38,7 +38,7 @@ class ProfiledFace:
     visible: np.ndarray
     """(s, s) float32, 1 where the photo shows this place, 0 where it was made up."""
     yaw_deg: float
-    """Of the turned head."""
+    """Yaw of the turned head."""
     parsing: np.ndarray
     """(s / 2, s / 2) uint8 classes of the result."""
 

@@ -30,7 +30,7 @@ class Parts:
     def read(self, init: pathlib.Path | None) -> dict[str, Weights]:
         """Weights of each part in one export folder, or in several joined by ``:`` (``;`` on Windows).
 
-        Of a part that several folders hold, the last counts. ``FOLDER@PART`` takes one part alone, for exports carry
+        If several folders hold a part, the last one counts. ``FOLDER@PART`` takes one part alone, for exports carry
         the parts that their run started from.
 
         Raises:
@@ -78,7 +78,7 @@ class Parts:
         folder: pathlib.Path,
         facts: dict[str, Any],
     ) -> None:
-        """Write one folder with the parts of `networks` and the carried ones; parts nobody trained are left out."""
+        """Write one folder with the parts of `networks` and the carried ones; untrained parts are left out."""
         shipped = nn.Module()
         for name in self.recipes:
             if hasattr(networks, name):

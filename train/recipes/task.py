@@ -35,7 +35,7 @@ class RecipeTask:
     model: str
     """What the exported weights are: "model" of their config.json."""
     parts: Parts | None = None
-    """Of a system whose parts are trained by several recipes."""
+    """The system, if several recipes train its parts."""
     networks: nn.Module
     network_config: Any
     """Sizes of the networks, a dataclass."""
@@ -59,7 +59,7 @@ class RecipeTask:
         return networks
 
     def facts(self) -> dict[str, Any]:
-        """What config.json tells about the training beyond what the loop knows."""
+        """Facts of the training for config.json, beside those of the loop."""
         return {}
 
     def export(self, networks: nn.Module, folder: pathlib.Path, facts: dict[str, Any]) -> None:
@@ -88,7 +88,7 @@ class PairTask(RecipeTask):
 
     @property
     def side(self) -> int:
-        """Of the crops in pixels."""
+        """Side of the crops in pixels."""
         return self.sampler.config.side
 
     def use_data(self, train: FaceData) -> None:
@@ -157,7 +157,7 @@ def to_pictures(rgb: Sequence[np.ndarray] | np.ndarray, device: torch.device) ->
 
 
 def tile_pictures(pictures: Sequence[np.ndarray], columns: int) -> np.ndarray:
-    """Sheet of pictures of one size, row by row; what is left of the last row stays black."""
+    """Sheet of pictures of one size, row by row; the rest of the last row is black."""
     cells = list(pictures) + [np.zeros_like(pictures[0])] * (-len(pictures) % columns)
     return np.concatenate([np.concatenate(cells[i : i + columns], 1) for i in range(0, len(cells), columns)])
 

@@ -39,9 +39,9 @@ class CorrespondenceTaskConfig:
     pairs: PairConfig = dataclasses.field(default_factory=PairConfig)
     """The networks accept any side that is a multiple of 16."""
     detail_weight: float = 10.0
-    """Of mouth and eye openings and their rim, over the background."""
+    """Weight of mouth and eye openings and their rim, over the background."""
     face_weight: float = 1.25
-    """Of the face, over the background."""
+    """Weight of the face, over the background."""
     adversarial: float = 0.0
     """Weight of the hinge loss; 0 trains without a critic."""
     feature_matching: float = 0.0

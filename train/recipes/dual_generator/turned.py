@@ -36,15 +36,15 @@ class TurnedTaskConfig:
     attribute: float = 10.0
     """λ_at, of the difference to the target's picture (equation 8)."""
     drawn: float = 2.0
-    """The same, of what the network draws where the moved source does not show the target."""
+    """Weight of the same difference of what the network draws, where the moved source does not show the target."""
     perceptual: float = 1.0
-    """Of features of the embedded identity encoder."""
+    """Weight of features of the embedded identity encoder."""
     scales: float = 4.0
-    """Of differences averaged over blocks of 4 to 16 pixels."""
+    """Weight of differences averaged over blocks of 4 to 16 pixels."""
     gradient: float = 3.0
-    """Of differences between the gradients."""
+    """Weight of differences between the gradients."""
     detail_weight: float = 6.0
-    """Of openings of mouth and eyes with a rim, over the rest."""
+    """Weight of openings of mouth and eyes with a rim, over the rest."""
     validation_pairs: int = 96
     """Pairs of validation people, drawn as in training; at most as many as there are pictures."""
 

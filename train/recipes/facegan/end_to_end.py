@@ -49,11 +49,11 @@ class EndToEndTaskConfig:
     pairs: PairConfig = dataclasses.field(default_factory=PairConfig)
     """Frames of one clip."""
     landmarks: float = 10.0
-    """Of equations 1 and 3: with pixels alone, L_T's landmarks would no longer be those of a face."""
+    """Weight of equations 1 and 3: with pixels alone, L_T's landmarks would no longer be those of a face."""
     movement: float = 0.01
     """lambda_lr, inside equation 1."""
     adversarial: float = 0.0
-    """Of D_r and D_b; 0 trains without critics."""
+    """Weight of D_r and D_b; 0 trains without critics."""
     critic_width: int = 64
     """Channels of the discriminators' first layers."""
 

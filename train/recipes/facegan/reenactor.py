@@ -47,19 +47,19 @@ class ReenactorTaskConfig:
     pairs: PairConfig = dataclasses.field(default_factory=lambda: PairConfig(expressive_share=0.4))
     """Openings of mouth and eyes are what G_r has to draw."""
     reconstruction: float = 10.0
-    """Of equation 5."""
+    """Weight of equation 5."""
     perceptual: float = 1.0
-    """Of equation 6."""
+    """Weight of equation 6."""
     adversarial: float = 0.0
-    """Of equation 7; 0 trains without a critic."""
+    """Weight of equation 7; 0 trains without a critic."""
     matching: float = 0.0
-    """Of the distance between the critic's features, which pix2pixHD adds to equation 7."""
+    """Weight of the distance between the critic's features, which pix2pixHD adds to equation 7."""
     segments: float = 0.5
-    """Of the cross entropy."""
+    """Weight of the cross entropy."""
     detail_weight: float = 8.0
-    """Of mouth and eye openings and their rim, over the rest of the head, in equation 5."""
+    """Weight of mouth and eye openings and their rim, over the rest of the head, in equation 5."""
     outside_weight: float = 0.3
-    """Of all that is neither face nor hair, over the head, with `source_warp`: neck and ears follow the head there,
+    """Weight of all that is neither face nor hair, over the head, with `source_warp`: neck and ears follow the head,
     and the mixer copies them. The paper's G_r does not see them (0)."""
     critic_width: int = 64
     """Channels of the discriminators' first layers."""

@@ -44,7 +44,7 @@ class DetectorTaskConfig:
     focal_gamma: float = 2.0
     """How much less correct answers count in it (Lin et al., 2017, eq. 5)."""
     box_weight: float = 2.0
-    """Of the box loss, beside the score's."""
+    """Weight of the box loss, beside the score's."""
     val_scenes: int = 240
     """Composed pictures of validation people."""
     profiled_share: float = 0.35
@@ -291,7 +291,7 @@ def false_alarms(detector: Detector, backgrounds: list[np.ndarray]) -> dict[str,
 
 
 def draw_detections(detector: Detector, composer: SceneComposer) -> np.ndarray:
-    """Scenes with what was found (green) over what is there (red)."""
+    """Scenes with detections (green) over the true boxes (red)."""
     pictures = []
     for i in range(9):
         scene = composer.compose(np.random.default_rng([8, i]))

@@ -29,11 +29,11 @@ class IdentityTaskConfig:
     """Losses and perturbations."""
 
     relation_weight: float = 10.0
-    """Of the squared difference between the student's and the teacher's similarities within a batch."""
+    """Weight of the squared difference between the student's and the teacher's similarities within a batch."""
     contrast_weight: float = 0.1
-    """Of telling one's own teacher embedding from those of the others in the batch."""
+    """Weight of the cross entropy of finding the own teacher embedding among those of the batch."""
     contrast_temperature: float = 0.07
-    """Of that softmax."""
+    """Temperature of its softmax."""
     shift_px: float = 1.5
     """Standard deviation of the crop's misplacement, as landmarks err."""
     blended: float = 0.6

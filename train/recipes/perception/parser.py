@@ -28,13 +28,13 @@ class ParserTaskConfig:
     """Losses and perturbations."""
 
     dice_weight: float = 1.0
-    """Of the overlap loss, beside cross entropy: small classes count as much as large ones in it."""
+    """Weight of the overlap loss, beside cross entropy: small classes count as much as large ones in it."""
     turn_deg: float = 20.0
     """Largest rotation of a crop."""
     zoom: tuple[float, float] = (0.7, 1.3)
     """Range of its magnification."""
     smoothing: float = 0.05
-    """Of the labels, which come from a network and are speckled."""
+    """Label smoothing: labels come from a network and are speckled."""
 
 
 class ParserTask(RecipeTask):
@@ -153,7 +153,7 @@ def validate_parser(networks: nn.Module, data: FaceData, device: torch.device) -
 
 
 def intersection_over_union(first: np.ndarray, second: np.ndarray) -> float:
-    """Of two masks; 1 where both are empty."""
+    """Overlap of two masks, 0 to 1; 1 if both are empty."""
     union = (first | second).sum()
     return float((first & second).sum() / union) if union else 1.0
 

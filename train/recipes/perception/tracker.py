@@ -44,11 +44,11 @@ class TrackerTaskConfig:
     """Weights of the losses and sizes of the perturbations."""
 
     fine_weight: float = 3.0
-    """Of eye and lip points, over the others: expressions live there."""
+    """Weight of eye and lip points, which show expressions, over the others."""
     negatives: float = 0.08
     """Share of crops without a face or with a badly placed one, for the score."""
     back_of_head: float = 0.15
-    """Of heads turned beyond 45 degrees: share of crops of the back of the head, whose hair may look like a face."""
+    """Share of crops of the back of heads turned beyond 45 degrees, whose hair may look like a face."""
     still_share: float = 0.5
     """Share of stills: many people, against clips: many expressions."""
     turned_gain: float = 6.0
@@ -256,7 +256,7 @@ def read_rows(networks: nn.Module, data: FaceData, rows: np.ndarray, crop_px: in
 def validate_tracker(networks: nn.Module, data: FaceData, crop_px: int, device: torch.device) -> dict[str, float]:
     """Errors on stills and every fourth frame of clips.
 
-    Figures of what the data does not hold (heads turned by 30 degrees, say) are left out.
+    Figures without data (such as heads turned by 30 degrees) are left out.
     """
     rows = np.concatenate([np.flatnonzero(data.is_still), np.flatnonzero(~data.is_still)[::4]])
     read = read_rows(networks, data, rows, crop_px, device)
