@@ -1,13 +1,15 @@
 """Editor tab: Action Units, head angles and background of a face, set with sliders."""
 
+import contextlib
 import pathlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 import gradio as gr
 
 from reenact.space.controls_api import ControlsApi
 from reenact.space.models import Models
+from reenact.space.widgets import settings
 from reenact.space.widgets.answers import errors_as_messages, notes, result_folder, result_name
 from reenact.space.widgets.caches import Previews, Recent, Sessions, content_of, small_picture
 from reenact.space.widgets.clip_part import shown_clip
@@ -15,17 +17,7 @@ from reenact.space.widgets.editor_layout import Editor, panel_updates, slider_up
 from reenact.space.widgets.events import DRAWING, FILES, LAST_ONE, MOVING, QUICK, save_in_browser
 from reenact.space.widgets.reading import bars
 from reenact.space.widgets.runs import Runs
-from reenact.space.widgets.settings import (
-    KEEP,
-    PICTURE,
-    Request,
-    applied,
-    edit_of,
-    read_settings,
-    values_of,
-    with_sides_apart,
-    with_sides_together,
-)
+from reenact.space.widgets.settings import KEEP, PICTURE, Request, edit_of, values_of
 from reenact.space.widgets.sliders import CONTROLS, VIEWS, sided_units
 
 if TYPE_CHECKING:
@@ -55,11 +47,10 @@ class ControlsTab:
         """Read what the face in the source does, and show it on the sliders."""
         if inputs[0] is None:
             return [gr.skip()] * (7 + _SHOWN_EDIT)
-        given = Request.read(inputs)
-        with errors_as_messages(given.names):
+        with _request(inputs) as given:
             from reenact.pipeline.controls.settings import FaceEdit
 
-            session = self._session(given)
+            session = self._sessions.open(given)
             own = values_of(session.reading)
             pair = self._draw_preview(request, given, session, FaceEdit())
         height, width = session.still.shape[:2]
@@ -68,31 +59,27 @@ class ControlsTab:
 
     def preview(self, request: gr.Request, *inputs: Any) -> tuple[str, str]:
         """Source and result at the network's size."""
-        given = Request.read(inputs)
-        with errors_as_messages(given.names):
-            session = self._session(given)
+        with _request(inputs) as given:
+            session = self._sessions.open(given)
             return self._draw_preview(request, given, session, self._edit(given, session))
 
     def reset(self, *inputs: Any) -> list[Any]:
         """Set all sliders back to what the source does."""
-        given = Request.read(inputs)
-        with errors_as_messages(given.names):
-            return slider_updates(values_of(self._session(given).reading), apart=given.apart)
+        with _request(inputs) as given:
+            return slider_updates(values_of(self._sessions.open(given).reading), apart=given.apart)
 
     def split_sides(self, *inputs: Any) -> list[Any]:
         """Show one slider or two for units with sides; the face stays as it is."""
-        given = Request.read(inputs)
-        with errors_as_messages(given.names):
-            own = values_of(self._session(given).reading)
-        values = (with_sides_apart if given.apart else with_sides_together)(given.values, own)
+        with _request(inputs) as given:
+            own = values_of(self._sessions.open(given).reading)
+        values = (settings.with_sides_apart if given.apart else settings.with_sides_together)(given.values, own)
         return slider_updates(values, apart=given.apart)
 
     def show_preset(self, name: str) -> Callable[..., list[Any]]:
         """A handler that shows a preset of the source's own face on the sliders."""
 
         def show(*inputs: Any) -> list[Any]:
-            given = Request.read(inputs)
-            with errors_as_messages(given.names):
+            with _request(inputs) as given:
                 from reenact.pipeline.controls.presets import PRESETS
 
                 return self._shown(given, PRESETS[name])
@@ -103,15 +90,13 @@ class ControlsTab:
         """Show the edit of a settings file on the sliders."""
         if file is None:
             return [gr.skip()] * _SHOWN_EDIT
-        given = Request.read(inputs)
-        with errors_as_messages(given.names):
-            return self._shown(given, read_settings(file))
+        with _request(inputs) as given:
+            return self._shown(given, settings.read_settings(file))
 
     def save_settings(self, saved_mode: str, *inputs: Any) -> str:
         """Write the edit to a settings file."""
-        given = Request.read(inputs)
-        with errors_as_messages(given.names), result_folder() as folder:
-            edit = self._edit(given, self._session(given), relative=saved_mode == "relative")
+        with _request(inputs) as given, result_folder() as folder:
+            edit = self._edit(given, self._sessions.open(given), relative=saved_mode == "relative")
             out = folder / result_name(given.source, ".json", done="edit")
             out.write_text(edit.to_json(), encoding="utf-8")
             return str(out)
@@ -206,15 +191,12 @@ class ControlsTab:
         picture = preview.save_picture.click(
             self.save_picture, inputs, [preview.saved, preview.notes], show_progress_on=preview.notes, **FILES
         )
-        settings = preview.save_settings.click(
+        saved = preview.save_settings.click(
             self.save_settings, [editor.edit.saved_mode, *inputs], preview.saved, **MOVING
         )
-        for ran in (picture, settings):
+        for ran in (picture, saved):
             save_in_browser(ran, preview.saved)
         editor.edit.clip.connect(self.make_clip, self.stop, inputs=inputs, text=preview.notes)
-
-    def _session(self, given: Request) -> "EditSession":
-        return self._sessions.open(given)
 
     def _edit(self, given: Request, session: "EditSession", *, relative: bool = False) -> "FaceEdit":
         return edit_of(given.values, values_of(session.reading), apart=given.apart, relative=relative)
@@ -230,8 +212,16 @@ class ControlsTab:
         return self._previews.write(request, result)
 
     def _shown(self, given: Request, edit: "FaceEdit") -> list[Any]:
-        values, apart = applied(edit, self._session(given).reading)
+        values, apart = settings.applied(edit, self._sessions.open(given).reading)
         return slider_updates(values, apart=given.apart or apart)
+
+
+@contextlib.contextmanager
+def _request(inputs: Sequence[Any]) -> Iterator[Request]:
+    """What the browser sent; errors inside the block become messages."""
+    given = Request.read(inputs)
+    with errors_as_messages(given.names):
+        yield given
 
 
 def _view(name: str) -> Callable[[], list[Any]]:

@@ -7,27 +7,11 @@ import gradio as gr
 
 from reenact.space import examples
 from reenact.space.models import DEFAULT, LARGE_POSE, Models
+from reenact.space.widgets import inputs
 from reenact.space.widgets.answers import errors_as_messages, notes, result_folder, result_name, write_result
 from reenact.space.widgets.events import allow_download
-from reenact.space.widgets.inputs import (
-    chosen_face,
-    example_choice,
-    face_numbers,
-    given_file,
-    motion_choice,
-    notes_box,
-    paste_choice,
-    picture_input,
-)
 from reenact.space.widgets.runs import Clock
-from reenact.space.widgets.system_choice import (
-    FaceIn,
-    PoseMode,
-    choose_system,
-    find_far_turn,
-    mode_choice,
-    system_dropdown,
-)
+from reenact.space.widgets.system_choice import FaceIn, PoseMode, choose_system, mode_choice, system_dropdown
 
 
 class ImageTab:
@@ -64,7 +48,7 @@ class ImageTab:
         Returns:
             The result as a PNG file; source and result for comparing; notes.
         """
-        source, driving = given_file(source, "source picture"), given_file(driving, "driving picture")
+        source, driving = inputs.given_file(source, "source picture"), inputs.given_file(driving, "driving picture")
         names = {driving: "the driving picture", source: "the source picture"}
         faces = (
             FaceIn(path=source, number=source_face, called="the source"),
@@ -75,20 +59,15 @@ class ImageTab:
             from reenact.pipeline.image import reenact_image
 
             clock = Clock()
-            chosen = choose_system(
-                mode,
-                system,
-                offered=self._models.offers(LARGE_POSE),
-                find=lambda: find_far_turn(self._models, *faces),
-            )
+            chosen = choose_system(self._models, mode, system, *faces)
             result = reenact_image(
                 pathlib.Path(source),
                 pathlib.Path(driving),
                 system=self._models.engine(chosen.system),
                 mode=motion,
                 paste_back=paste_back,
-                face=chosen_face(source_face),
-                driving_face=chosen_face(driving_face),
+                face=inputs.chosen_face(source_face),
+                driving_face=inputs.chosen_face(driving_face),
             )
             seconds = clock.seconds()
             out, before = folder / result_name(source, ".png"), folder / "source.png"
@@ -102,19 +81,19 @@ class ImageTab:
         with gr.Row(equal_height=False):
             with gr.Column(scale=5):
                 with gr.Row():
-                    source, driving = picture_input("Source picture"), picture_input("Driving picture")
+                    source, driving = inputs.picture_input("Source picture"), inputs.picture_input("Driving picture")
                 mode = mode_choice(offered=self._models.offers(LARGE_POSE))
                 run = gr.Button("Reenact", variant="primary", size="lg")
                 with gr.Accordion("Options", open=False):
-                    motion, paste_back = motion_choice(), paste_choice()
-                    source_face, driving_face = face_numbers()
+                    motion, paste_back = inputs.motion_choice(), inputs.paste_choice()
+                    source_face, driving_face = inputs.face_numbers()
                     system = system_dropdown(self._models)
-                example = example_choice(examples.pairs(examples.driving_pictures()), [source, driving])
+                example = inputs.example_choice(examples.pairs(examples.driving_pictures()), [source, driving])
             with gr.Column(scale=4):
                 comparison = gr.ImageSlider(
                     label="Before and after", format="png", interactive=False, buttons=["fullscreen"], max_height=520
                 )
-                text = notes_box()
+                text = inputs.notes_box()
                 file = gr.DownloadButton("Download the result (PNG)", interactive=False)
         options = [motion, paste_back, source_face, driving_face, system, mode]
         for trigger, name in ((run.click, "reenact_image"), (example, None)):

@@ -9,6 +9,7 @@ import gradio as gr
 
 from reenact.space import examples
 from reenact.space.models import DEFAULT, LARGE_POSE, Models
+from reenact.space.widgets import inputs
 from reenact.space.widgets.answers import (
     MISSING_FACE,
     errors_as_messages,
@@ -18,25 +19,8 @@ from reenact.space.widgets.answers import (
     result_name,
 )
 from reenact.space.widgets.events import allow_download
-from reenact.space.widgets.inputs import (
-    chosen_face,
-    example_choice,
-    face_numbers,
-    given_file,
-    motion_choice,
-    notes_box,
-    paste_choice,
-    picture_input,
-)
 from reenact.space.widgets.runs import Clock, Runs
-from reenact.space.widgets.system_choice import (
-    FaceIn,
-    PoseMode,
-    choose_system,
-    find_far_turn,
-    mode_choice,
-    system_dropdown,
-)
+from reenact.space.widgets.system_choice import FaceIn, PoseMode, choose_system, mode_choice, system_dropdown
 
 _TOLERANCE_S = 0.2
 """Declared durations are rounded, and sound may last a little longer than pictures."""
@@ -90,7 +74,7 @@ class VideoTab:
         Returns:
             The result as an MP4 file; the same for playing; notes.
         """
-        source, driving = given_file(source, "source picture"), given_file(driving, "driving clip")
+        source, driving = inputs.given_file(source, "source picture"), inputs.given_file(driving, "driving clip")
         names = {driving: "the driving clip", source: "the source picture"}
         faces = (
             FaceIn(path=source, number=source_face, called="the source"),
@@ -103,12 +87,7 @@ class VideoTab:
             fps = self._check_clip(driving)
             progress(0, desc="Reading source and clip")
             clock = Clock()
-            chosen = choose_system(
-                mode,
-                system,
-                offered=self._models.offers(LARGE_POSE),
-                find=lambda: find_far_turn(self._models, *faces, should_stop=should_stop),
-            )
+            chosen = choose_system(self._models, mode, system, *faces, should_stop=should_stop)
             result = reenact_video(
                 pathlib.Path(source),
                 driving,
@@ -119,8 +98,8 @@ class VideoTab:
                 side_by_side=side_by_side,
                 on_missing_face=on_missing_face,
                 smoothing=smoothing,
-                face=chosen_face(source_face),
-                driving_face=chosen_face(driving_face),
+                face=inputs.chosen_face(source_face),
+                driving_face=inputs.chosen_face(driving_face),
                 progress=self._reporter(clock, progress, fps),
                 should_stop=should_stop,
             )
@@ -176,7 +155,7 @@ class VideoTab:
         with gr.Row(equal_height=False):
             with gr.Column(scale=5):
                 with gr.Row():
-                    source = picture_input("Source picture")
+                    source = inputs.picture_input("Source picture")
                     driving = gr.Video(
                         label="Driving clip",
                         sources=["upload", "webcam"],
@@ -193,21 +172,21 @@ class VideoTab:
                     run = gr.Button("Reenact the clip", variant="primary", size="lg", scale=3)
                     stop = gr.Button("Stop", variant="stop", size="lg", scale=1, min_width=80)
                 with gr.Accordion("Options", open=False):
-                    motion = motion_choice()
+                    motion = inputs.motion_choice()
                     on_missing_face = gr.Radio(_MISSING, value="hold", label=MISSING_FACE)
                     with gr.Row():
                         smoothing = gr.Checkbox(value=True, label="Smoothing", info="Filter the tracker's jitter.")
                         side_by_side = gr.Checkbox(
                             value=False, label="Side by side", info="Show driving clip, source and result."
                         )
-                        paste_back = paste_choice()
-                    source_face, driving_face = face_numbers()
+                        paste_back = inputs.paste_choice()
+                    source_face, driving_face = inputs.face_numbers()
                     system = system_dropdown(self._models)
                 rows = examples.pairs(examples.driving_clips())
-                example = example_choice(rows, [source, driving], labels=examples.motion_names(rows))
+                example = inputs.example_choice(rows, [source, driving], labels=examples.motion_names(rows))
             with gr.Column(scale=4):
                 preview = gr.Video(label="Result", interactive=False, autoplay=True, loop=True, buttons=[], height=400)
-                text = notes_box()
+                text = inputs.notes_box()
                 file = gr.DownloadButton("Download the result (MP4)", interactive=False)
         options = [motion, smoothing, on_missing_face, side_by_side, paste_back, source_face, driving_face]
         runs: list[Any] = []

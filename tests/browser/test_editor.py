@@ -156,7 +156,7 @@ def test_background_is_taken_away_or_swapped(tab: Any, part: Any, wall: pathlib.
 )
 def test_edit_becomes_a_clip(tab: Any, part: Any, tmp_path: pathlib.Path, motion: str, name: str) -> None:
     redrawn(part, lambda: part.get_by_role("button", name="Smile").click())
-    part.get_by_role("button", name=re.compile("^Clip")).click()
+    part.get_by_role("button", name=re.compile("^Clip ")).click()
     part.get_by_label(re.compile(f"^{motion}")).check()
     part.get_by_label("range slider for Seconds").fill("0.5")
     part.get_by_role("button", name="Make the clip").click()

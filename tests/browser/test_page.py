@@ -96,7 +96,7 @@ def test_example_runs_when_clicked_and_wrong_files_get_messages(
     part.locator(".gallery-item").first.click()
     wait_for_result(part)
     (tmp_path / "letter.png").write_text("To whom it may concern")
-    for path, said in ((tmp_path / "letter.png", "holds text, not a picture"), (wall, ": No face found")):
+    for path, said in ((tmp_path / "letter.png", " holds text, not a picture"), (wall, ": No face found")):
         part.get_by_role("button", name="Remove Image").first.click()
         give(part, "Source picture", path, shown=path == wall)
         part.get_by_role("button", name="Reenact", exact=True).click()

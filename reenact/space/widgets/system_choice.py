@@ -57,25 +57,26 @@ def system_dropdown(models: Models) -> gr.Dropdown:
 
 
 def choose_system(
-    mode: PoseMode, system: str, *, offered: bool, find: "Callable[[], tuple[str, FarTurn] | None]"
+    models: Models, mode: PoseMode, system: str, *faces: FaceIn, should_stop: Callable[[], bool] = lambda: False
 ) -> Chosen:
     """Choose the system and say why.
 
     Args:
+        models: give the tracker, and say whether the large-pose system is installed.
         mode: "automatic" takes the large-pose system where a face is turned far, unless the visitor chose another
             system than the default; "standard" and "large_pose" take theirs.
         system: chosen for the standard mode.
-        offered: whether the large-pose system is installed.
-        find: looks for a face that is turned far and names its file.
+        *faces: of source and driver.
+        should_stop: called between frames of a clip; True stops the search.
     """
     if mode == "large_pose":
         return Chosen(system=LARGE_POSE, reason=f"Drawn by {CATALOG[LARGE_POSE].title} (large pose), as chosen.")
-    if not offered:
+    if not models.offers(LARGE_POSE):
         return Chosen(system=system, reason="")
     drawn = f"Drawn by {CATALOG[system].title} (standard)"
     if mode == "standard" or system != DEFAULT:
         return Chosen(system=system, reason=f"{drawn}, as chosen.")
-    found = find()
+    found = find_far_turn(models, *faces, should_stop=should_stop)
     if found is None:
         return Chosen(system=system, reason=f"{drawn}: no face is turned by more than 45°.")
     called, turn = found
@@ -84,9 +85,7 @@ def choose_system(
     return Chosen(system=LARGE_POSE, reason=f"Drawn by {CATALOG[LARGE_POSE].title} (large pose): {reason}")
 
 
-def find_far_turn(
-    models: Models, *faces: FaceIn, should_stop: Callable[[], bool] = lambda: False
-) -> "tuple[str, FarTurn] | None":
+def find_far_turn(models: Models, *faces: FaceIn, should_stop: Callable[[], bool]) -> "tuple[str, FarTurn] | None":
     """The first of the faces that is turned beyond 45 degrees, with the name of its file."""
     from reenact.pipeline.large_pose import far_turn_in_clip, far_turn_in_picture
 

@@ -3,7 +3,19 @@
 import pytest
 
 from reenact.pipeline.large_pose import FarTurn
-from reenact.space.widgets.system_choice import PoseMode, choose_system
+from reenact.space.models import Models
+from reenact.space.widgets import system_choice
+
+
+class Installed(Models):
+    """Whether the large-pose system is installed."""
+
+    def __init__(self, large_pose: bool = True) -> None:
+        super().__init__(lambda system: pytest.fail("nothing is to be loaded"))
+        self._large_pose = large_pose
+
+    def offers(self, system: str) -> bool:
+        return self._large_pose
 
 
 @pytest.mark.parametrize(
@@ -23,9 +35,10 @@ from reenact.space.widgets.system_choice import PoseMode, choose_system
     ],
 )
 def test_far_turn_is_drawn_by_the_large_pose_system(
-    found: tuple[str, FarTurn] | None, system: str, reason: str
+    monkeypatch: pytest.MonkeyPatch, found: tuple[str, FarTurn] | None, system: str, reason: str
 ) -> None:
-    chosen = choose_system("automatic", "correspondence", offered=True, find=lambda: found)
+    monkeypatch.setattr(system_choice, "find_far_turn", lambda *_, **__: found)
+    chosen = system_choice.choose_system(Installed(), "automatic", "correspondence")
     assert (chosen.system, chosen.reason) == (system, reason)
 
 
@@ -39,6 +52,9 @@ def test_far_turn_is_drawn_by_the_large_pose_system(
         ("standard", "facegan", False, "facegan", ""),
     ],
 )
-def test_choice_of_the_visitor_is_kept(mode: PoseMode, system: str, offered: bool, drawn: str, reason: str) -> None:
-    chosen = choose_system(mode, system, offered=offered, find=lambda: pytest.fail("nothing has to be found"))
+def test_choice_of_the_visitor_is_kept(
+    mode: system_choice.PoseMode, system: str, offered: bool, drawn: str, reason: str
+) -> None:
+    """And the files are not searched: these models have no engine."""
+    chosen = system_choice.choose_system(Installed(offered), mode, system)
     assert (chosen.system, chosen.reason) == (drawn, reason)
