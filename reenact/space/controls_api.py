@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import gradio as gr
 
+from reenact.pipeline.controls.settings import FaceEdit
 from reenact.space.models import Models
 from reenact.space.widgets.answers import saved_picture
 from reenact.space.widgets.caches import Sessions
@@ -18,7 +19,6 @@ from reenact.space.widgets.settings import Request, named_edit
 
 if TYPE_CHECKING:
     from reenact.pipeline.controls.session import EditSession
-    from reenact.pipeline.controls.settings import FaceEdit
     from reenact.pipeline.results import ImageResult, VideoResult
 
     MakeEdit = Callable[[EditSession], FaceEdit]

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import gradio as gr
 
+from reenact.pipeline.controls.presets import PRESETS
+from reenact.pipeline.controls.settings import FaceEdit
 from reenact.space.controls_api import ControlsApi
 from reenact.space.models import Models
 from reenact.space.widgets import settings
@@ -23,7 +25,6 @@ from reenact.space.widgets.sliders import CONTROLS, VIEWS, sided_units
 if TYPE_CHECKING:
     from reenact.media import Picture
     from reenact.pipeline.controls.session import EditSession
-    from reenact.pipeline.controls.settings import FaceEdit
 
 _SHOWN_EDIT = 1 + len(CONTROLS) + 2 * len(list(sided_units()))
 """Length of `Editor.shown_edit`."""
@@ -48,8 +49,6 @@ class ControlsTab:
         if inputs[0] is None:
             return [gr.skip()] * (7 + _SHOWN_EDIT)
         with _request(inputs) as given:
-            from reenact.pipeline.controls.settings import FaceEdit
-
             session = self._sessions.open(given)
             own = values_of(session.reading)
             pair = self._draw_preview(request, given, session, FaceEdit())
@@ -80,8 +79,6 @@ class ControlsTab:
 
         def show(*inputs: Any) -> list[Any]:
             with _request(inputs) as given:
-                from reenact.pipeline.controls.presets import PRESETS
-
                 return self._shown(given, PRESETS[name])
 
         return show
@@ -198,11 +195,11 @@ class ControlsTab:
             save_in_browser(ran, preview.saved)
         editor.edit.clip.connect(self.make_clip, self.stop, inputs=inputs, text=preview.notes)
 
-    def _edit(self, given: Request, session: "EditSession", *, relative: bool = False) -> "FaceEdit":
+    def _edit(self, given: Request, session: "EditSession", *, relative: bool = False) -> FaceEdit:
         return edit_of(given.values, values_of(session.reading), apart=given.apart, relative=relative)
 
     def _draw_preview(
-        self, request: gr.Request | None, given: Request, session: "EditSession", edit: "FaceEdit"
+        self, request: gr.Request | None, given: Request, session: "EditSession", edit: FaceEdit
     ) -> tuple[str, str]:
         background: Any = None if given.background in (KEEP, PICTURE) else given.background
         if given.background == PICTURE and given.picture is not None:  # until there is one, the source's own is shown
@@ -211,7 +208,7 @@ class ControlsTab:
         result = session.render(edit, background=background, preview=True)
         return self._previews.write(request, result)
 
-    def _shown(self, given: Request, edit: "FaceEdit") -> list[Any]:
+    def _shown(self, given: Request, edit: FaceEdit) -> list[Any]:
         values, apart = settings.applied(edit, self._sessions.open(given).reading)
         return slider_updates(values, apart=given.apart or apart)
 

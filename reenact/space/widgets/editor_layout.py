@@ -7,6 +7,7 @@ import gradio as gr
 from gradio.blocks import BlockContext
 from gradio.components import Component
 
+from reenact.pipeline.controls.presets import PRESETS
 from reenact.space import examples
 from reenact.space.models import EDITING, LARGE_POSE
 from reenact.space.widgets.answers import SOURCE_FACE
@@ -14,7 +15,7 @@ from reenact.space.widgets.clip_part import ClipPart
 from reenact.space.widgets.inputs import face_number, notes_box, paste_choice, picture_input
 from reenact.space.widgets.reading import reading_bars
 from reenact.space.widgets.settings import KEEP, NONE, PICTURE
-from reenact.space.widgets.sliders import CONTROLS, GROUPS, PRESET_NAMES, VIEWS, Control
+from reenact.space.widgets.sliders import CONTROLS, GROUPS, VIEWS, Control
 from reenact.systems.catalog import CATALOG
 
 SLIDER_ID = "editor-slider-"
@@ -110,7 +111,7 @@ class SliderColumn:
 
     def __init__(self) -> None:
         with gr.Row(elem_classes="editor-presets"):
-            self.presets = {name: gr.Button(text, size="sm", min_width=72) for name, text in PRESET_NAMES.items()}
+            self.presets = {name: gr.Button(name.capitalize(), size="sm", min_width=72) for name in PRESETS}
         with gr.Row(elem_classes="editor-views"):
             self.views = {name: gr.Button(name, size="sm", min_width=40) for name in VIEWS}
         with gr.Row():

@@ -12,14 +12,14 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, cast
 
 from reenact.errors import ConfigError
+from reenact.pipeline.controls.settings import ANGLES, EditMode, FaceEdit
 from reenact.space.widgets.answers import message
 from reenact.space.widgets.inputs import chosen_face, given_file
-from reenact.space.widgets.sliders import ANGLES, CONTROLS, Values, is_visible, sided_units
+from reenact.space.widgets.sliders import CONTROLS, Values, is_visible, sided_units
 
 if TYPE_CHECKING:
     from reenact.pipeline.controls.background import Background
     from reenact.pipeline.controls.reading import FaceReading
-    from reenact.pipeline.controls.settings import EditMode, FaceEdit
 
 KEEP, NONE, PICTURE = "keep", "none", "picture"
 """Choices of the background."""
@@ -87,9 +87,7 @@ def values_of(reading: "FaceReading") -> Values:
     return {name: control.rounded(reading.of(name)) for name, control in CONTROLS.items()}
 
 
-def edit_of(
-    values: Mapping[str, float], own: Mapping[str, float], *, apart: bool, relative: bool = False
-) -> "FaceEdit":
+def edit_of(values: Mapping[str, float], own: Mapping[str, float], *, apart: bool, relative: bool = False) -> FaceEdit:
     """The edit that the visible sliders describe.
 
     Args:
@@ -107,7 +105,7 @@ def edit_of(
     return _edit(changed, "relative" if relative else "absolute")
 
 
-def named_edit(settings: Any, *, mode: "EditMode") -> "FaceEdit":
+def named_edit(settings: Any, *, mode: EditMode) -> FaceEdit:
     """The edit that a program sends.
 
     Args:
@@ -117,8 +115,6 @@ def named_edit(settings: Any, *, mode: "EditMode") -> "FaceEdit":
     Raises:
         ConfigError: neither of the two, or an unknown name or value.
     """
-    from reenact.pipeline.controls.settings import FaceEdit
-
     settings = {} if settings is None else settings
     if not isinstance(settings, dict):
         raise ConfigError('The settings have to be an object: a saved edit, or values such as {"12": 3.5, "yaw": 20}.')
@@ -128,22 +124,20 @@ def named_edit(settings: Any, *, mode: "EditMode") -> "FaceEdit":
     return _edit({name: _number(name, value) for name, value in fields.items() if value is not None}, mode)
 
 
-def read_settings(file: str) -> "FaceEdit":
+def read_settings(file: str) -> FaceEdit:
     """The edit in a settings file.
 
     Raises:
         ReenactError: it is not one.
         gr.Error: it is too large to be one.
     """
-    from reenact.pipeline.controls.settings import FaceEdit
-
     path = pathlib.Path(file)
     if path.stat().st_size > _LARGEST_SETTINGS_BYTES:
         raise message("The settings are too large to be those of an edit; give a file that “Save settings” made.")
     return FaceEdit.from_json(path.read_bytes().decode("utf-8", errors="replace"), name="The settings")
 
 
-def applied(edit: "FaceEdit", reading: "FaceReading") -> tuple[Values, bool]:
+def applied(edit: FaceEdit, reading: "FaceReading") -> tuple[Values, bool]:
     """Slider values that describe an edit of a face, and whether it sets left and right apart.
 
     Where the edit contradicts itself or the face, they show what it says, not what can be drawn.
@@ -185,15 +179,13 @@ def with_sides_together(values: Mapping[str, float], own: Mapping[str, float]) -
     return wholes
 
 
-def _edit(values: Mapping[str, float], mode: "EditMode") -> "FaceEdit":
+def _edit(values: Mapping[str, float], mode: EditMode) -> FaceEdit:
     """An edit of values by name."""
-    from reenact.pipeline.controls.settings import FaceEdit
-
     units = {name: value for name, value in values.items() if name not in ANGLES}
     return FaceEdit(mode=mode, action_units=units, **{f"{angle}_deg": values.get(angle) for angle in ANGLES})
 
 
-def _slider_value(name: str, value: float, edit: "FaceEdit", reading: "FaceReading") -> float:
+def _slider_value(name: str, value: float, edit: FaceEdit, reading: "FaceReading") -> float:
     return CONTROLS[name].rounded(value + (reading.of(name) if edit.mode == "relative" else 0.0))
 
 

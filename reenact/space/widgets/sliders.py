@@ -3,7 +3,8 @@
 import dataclasses
 from collections.abc import Iterator
 
-ANGLES = ("yaw", "pitch", "roll")
+from reenact.facs import FACS_MAXIMUM, SIDED_UNITS
+from reenact.pipeline.controls.settings import LARGEST_DEG
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -43,10 +44,10 @@ class Control:
         return abs(first - second) >= self.step / 2
 
 
-def _unit(number: int, plain: str, facs: str, *, sided: bool = False) -> tuple[Control, ...]:
-    """Sliders of an Action Unit: FACS intensity 0 to 5."""
-    whole = Control(name=str(number), label=f"AU{number} {plain} ({facs})", lowest=0.0, highest=5.0, step=0.1)
-    if not sided:
+def _unit(number: int, plain: str, facs: str) -> tuple[Control, ...]:
+    """Sliders of an Action Unit, and of its sides."""
+    whole = Control(name=str(number), label=f"AU{number} {plain} ({facs})", lowest=0.0, highest=FACS_MAXIMUM, step=0.1)
+    if number not in SIDED_UNITS:
         return (whole,)
     left, right = (
         dataclasses.replace(
@@ -57,28 +58,28 @@ def _unit(number: int, plain: str, facs: str, *, sided: bool = False) -> tuple[C
     return dataclasses.replace(whole, sided=True), left, right
 
 
-def _angle(name: str, label: str, info: str, largest_deg: float) -> Control:
-    return Control(name=name, label=label, lowest=-largest_deg, highest=largest_deg, step=1.0, info=info)
+def _angle(name: str, label: str, info: str) -> Control:
+    return Control(name=name, label=label, lowest=-LARGEST_DEG[name], highest=LARGEST_DEG[name], step=1.0, info=info)
 
 
 GROUPS: dict[str, tuple[Control, ...]] = {
     "Brows": (
         *_unit(1, "Inner brows up", "inner brow raiser"),
-        *_unit(2, "Outer brows up", "outer brow raiser", sided=True),
+        *_unit(2, "Outer brows up", "outer brow raiser"),
         *_unit(4, "Brows down", "brow lowerer"),
     ),
     "Eyes": (
         *_unit(5, "Eyes wide", "upper lid raiser"),
         *_unit(6, "Cheeks up", "cheek raiser"),
         *_unit(7, "Eyes narrowed", "lid tightener"),
-        *_unit(45, "Eyes closed", "blink", sided=True),
+        *_unit(45, "Eyes closed", "blink"),
     ),
     "Nose": _unit(9, "Nose wrinkled", "nose wrinkler"),
     "Mouth": (
         *_unit(10, "Upper lip up", "upper lip raiser"),
-        *_unit(12, "Smile", "lip corner puller", sided=True),
-        *_unit(14, "Dimples", "dimpler", sided=True),
-        *_unit(15, "Corners down", "lip corner depressor", sided=True),
+        *_unit(12, "Smile", "lip corner puller"),
+        *_unit(14, "Dimples", "dimpler"),
+        *_unit(15, "Corners down", "lip corner depressor"),
         *_unit(17, "Chin up", "chin raiser"),
         *_unit(20, "Mouth wide", "lip stretcher"),
         *_unit(23, "Lips tight", "lip tightener"),
@@ -86,9 +87,9 @@ GROUPS: dict[str, tuple[Control, ...]] = {
         *_unit(26, "Mouth open", "jaw drop"),
     ),
     "Head": (
-        _angle("yaw", "Turn (yaw)", "Degrees towards the person's left.", 90.0),
-        _angle("pitch", "Nod (pitch)", "Degrees down.", 45.0),
-        _angle("roll", "Tilt (roll)", "Degrees towards the person's right shoulder.", 45.0),
+        _angle("yaw", "Turn (yaw)", "Degrees towards the person's left."),
+        _angle("pitch", "Nod (pitch)", "Degrees down."),
+        _angle("roll", "Tilt (roll)", "Degrees towards the person's right shoulder."),
     ),
 }
 """Sliders by part of the face, in the order of the page."""
@@ -98,18 +99,6 @@ CONTROLS: dict[str, Control] = {control.name: control for group in GROUPS.values
 
 Values = dict[str, float]
 """Of all sliders by name: FACS intensity 0 to 5, and degrees. NaN: the number beside the slider was deleted."""
-
-PRESET_NAMES = {
-    "smile": "Smile",
-    "grin": "Grin",
-    "surprise": "Surprise",
-    "wink": "Wink",
-    "frown": "Frown",
-    "disgust": "Disgust",
-    "sleepy": "Sleepy",
-    "neutral": "Neutral",
-}
-"""Labels of the package's presets; written down here because importing them takes seconds."""
 
 VIEWS: dict[str, Values] = {
     "← 90°": {"yaw": -90.0},
