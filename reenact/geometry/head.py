@@ -62,9 +62,9 @@ throat along, not the hair on top."""
 _REPAINT_DEG = (8.0, 25.0)
 """Turn from which, and over which, the mixed colours of the outline are replaced."""
 _LIGHT_PX = 8
-"""Pixels to a side of the blocks in which the twin takes over the light of the source."""
-TWIN_DEG = 15.0
-"""Yaw of a source up to which its mirrored twin has nothing to show."""
+"""Side in pixels of the blocks in which the mirrored head is matched to the light of the source."""
+MIRROR_DEG = 15.0
+"""Yaw of a source up to which its mirror image shows nothing new."""
 _COARSER = 2
 """Pixels to a side for which the z-buffer looks once."""
 _SOFT, _OUTLINE = 0.8, 1.5
@@ -150,11 +150,11 @@ class PosedHead(NamedTuple):
     """1 where the head is."""
     parts: Float[Tensor, "f 3 s s"]
     """One-hot: skin, mouth opening, eye opening; 0 off the face."""
-    twin: Float[Tensor, "f 3 s s"]
-    """The head of the mirrored source, moved likewise, in the source's light: the half that the source hides. Without a
-    twin, `rgb`."""
-    twin_shown: Float[Tensor, "f 1 s s"]
-    """1 where the mirrored source shows it."""
+    mirrored: Float[Tensor, "f 3 s s"]
+    """The head of the mirrored source, moved in the same way and in the source's light. It fills the half that the
+    source hides; `rgb` if there is none."""
+    mirrored_shown: Float[Tensor, "f 1 s s"]
+    """1 where the mirrored source shows the head."""
 
 
 def build_head(
@@ -202,24 +202,24 @@ def build_head(
     )
 
 
-def pose_head(model: MorphableModel, head: Head, twin: Head | None, mesh: Float[Tensor, "f 478 3"]) -> PosedHead:
+def pose_head(model: MorphableModel, head: Head, mirrored: Head | None, mesh: Float[Tensor, "f 478 3"]) -> PosedHead:
     """Move the head so that its mesh becomes `mesh`: rigidly as the fitted poses say, and the face by what is left.
 
     Args:
         model: that of `build_head`.
         head: of the source.
-        twin: of `twin_of`.
+        mirrored: of `mirror_turned`.
         mesh: wanted, in half-sides of the source's picture.
     """
     side = len(head.rgb)
     target_px = torch.cat([mesh[..., :2] + 1, mesh[..., 2:]], -1) * (side / 2)
     drawn = _draw_posed(model, head, target_px)
     rgb, shown = _colours(drawn), _masks([each.shown for each in drawn])
-    covered, twin_rgb, twin_shown = _masks([each.covered for each in drawn]), rgb, torch.zeros_like(shown)
-    if twin is not None:
-        mirrored = _draw_posed(model, twin, target_px)
-        twin_shown = _masks([each.shown & each.covered for each in mirrored])
-        twin_rgb = _match_colours(_colours(mirrored), twin_shown, rgb, shown * covered)
+    covered, other_rgb, other_shown = _masks([each.covered for each in drawn]), rgb, torch.zeros_like(shown)
+    if mirrored is not None:
+        others = _draw_posed(model, mirrored, target_px)
+        other_shown = _masks([each.shown & each.covered for each in others])
+        other_rgb = _match_colours(_colours(others), other_shown, rgb, shown * covered)
     place = torch.from_numpy(np.stack([each.place_px for each in drawn]) - pixel_centres(side))
     return PosedHead(
         rgb=rgb,
@@ -227,8 +227,8 @@ def pose_head(model: MorphableModel, head: Head, twin: Head | None, mesh: Float[
         shown=shown,
         head=covered,
         parts=resize(draw_face(model, mesh, side // 2).parts, side),
-        twin=twin_rgb,
-        twin_shown=twin_shown,
+        mirrored=other_rgb,
+        mirrored_shown=other_shown,
     )
 
 
@@ -265,9 +265,9 @@ def move_vertices(
     return pose.apply(moved), turn_deg.tolist()
 
 
-def twin_of(model: MorphableModel, head: Head) -> Head | None:
-    """`mirror_head` of a head turned by more than `TWIN_DEG`; a frontal one shows both its halves itself."""
-    return mirror_head(model, head) if abs(head.yaw_deg) > TWIN_DEG else None
+def mirror_turned(model: MorphableModel, head: Head) -> Head | None:
+    """`mirror_head` of a head turned by more than `MIRROR_DEG`; a frontal one shows both halves itself."""
+    return mirror_head(model, head) if abs(head.yaw_deg) > MIRROR_DEG else None
 
 
 def mirror_head(model: MorphableModel, head: Head) -> Head:
@@ -327,17 +327,17 @@ def bind(
 
 
 def _match_colours(
-    twin: Float[Tensor, "f 3 s s"], twin_shown: Tensor, own: Float[Tensor, "f 3 s s"], shown: Tensor
+    mirrored: Float[Tensor, "f 3 s s"], mirrored_shown: Tensor, own: Float[Tensor, "f 3 s s"], shown: Tensor
 ) -> Float[Tensor, "f 3 s s"]:
-    """The twin in the light of the source: gains where both show the face, continued over it."""
-    small = twin.shape[-1] // _LIGHT_PX
-    both = twin_shown * shown
+    """The mirrored head in the light of the source: gains where both show the face, extended to the rest."""
+    small = mirrored.shape[-1] // _LIGHT_PX
+    both = mirrored_shown * shown
     share = resize(both, small)
-    light, wanted = (resize(picture * both, small) / share.clamp(min=1e-3) for picture in (twin, own))
+    light, wanted = (resize(picture * both, small) / share.clamp(min=1e-3) for picture in (mirrored, own))
     gain = ((wanted + 0.05) / (light + 0.05)).clamp(0.4, 2.5).log()
     gain = fill_hole(gain, (share < 0.3).float())
     soft = functional.avg_pool2d(functional.pad(gain, (1, 1, 1, 1), mode="replicate"), 3, 1)
-    return (twin * resize(soft.exp(), twin.shape[-1])).clamp(0, 1)
+    return (mirrored * resize(soft.exp(), mirrored.shape[-1])).clamp(0, 1)
 
 
 def draw_head(head: Head, corners_px: Float[Tensor, "n 3"], *, turned: float, repainted: float) -> DrawnHead:

@@ -2,7 +2,7 @@
 
 Vertices are snapped to 1/256 px and all tests run in 64-bit integers, so that no rounding mode matters. The candidate
 pixels of all triangles of a batch form one ragged list: work grows with covered area, not with triangles x pixels.
-`rasterise_slowly` is the readable twin that tests compare with.
+`rasterise_slowly` is the readable reference that tests compare with.
 """
 
 import dataclasses

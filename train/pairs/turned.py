@@ -19,10 +19,11 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from reenact.errors import ConfigError
-from reenact.geometry.head import Head, PosedHead, build_head, pose_head, twin_of
+from reenact.geometry.head import Head, PosedHead, build_head, mirror_turned, pose_head
 from reenact.geometry.head_sheets import CELL_PX
 from reenact.geometry.mirror import mesh_mirror
 from reenact.geometry.morphable import MorphableModel, load_morphable
+from reenact.geometry.placement import to_half_sides
 from train.data.faces import FaceData
 from train.pairs.frames import FRAME_PX, PairConfig, PairSampler, light_tables
 from train.profiling.turn import ProfiledFace, draw_yaw_deg, turn_head
@@ -164,7 +165,7 @@ class TurnedPairs:
 def pose_shot(model: MorphableModel, source: Shot, target_mesh_px: np.ndarray) -> PosedHead:
     """The source moved to another mesh, both in the pixels of one crop."""
     head: Head = build_head(model, *source)
-    return pose_head(model, head, twin_of(model, head), half_sides(target_mesh_px, len(source.rgb)))
+    return pose_head(model, head, mirror_turned(model, head), half_sides(target_mesh_px, len(source.rgb)))
 
 
 @functools.cache
@@ -195,7 +196,7 @@ def pose_sources(
     parsings = classes[:, ::CELL_PX, ::CELL_PX].to(torch.uint8).cpu().numpy()
     for rgb, mesh_px, parsing, wanted in zip(pictures, meshes_px, parsings, target, strict=True):
         head = build_head(model, np.ascontiguousarray(rgb), mesh_px, parsing)
-        found.append(pose_head(model, head, twin_of(model, head), wanted[None]))
+        found.append(pose_head(model, head, mirror_turned(model, head), wanted[None]))
     parts = zip(*found, strict=True)
     return {key: torch.cat(part).to(device) for key, part in zip(POSED_KEYS, parts, strict=True)}
 
@@ -207,9 +208,8 @@ def posed_of(batch: Batch) -> PosedHead:
 
 
 def half_sides(mesh_px: np.ndarray, side: int) -> Tensor:
-    """(1, 478, 3): x and y from -1 to 1 over the crop, z on the same scale."""
-    mesh = torch.from_numpy(np.array(mesh_px, np.float32))[None] * (2 / side)
-    return mesh - mesh.new_tensor([1.0, 1.0, 0.0])
+    """`to_half_sides` of one mesh, (1, 478, 3)."""
+    return to_half_sides(torch.from_numpy(np.array(mesh_px, np.float32))[None], side)
 
 
 def _another_yaw(rng: np.random.Generator, own_deg: float) -> float:

@@ -41,7 +41,7 @@ _STYLED_MIDDLE_BLOCKS = 2
 _STYLE_BLOCKS = 6
 _RIM = 0.03
 """Half the width of the band around the face in which drawing fades out, share of the side."""
-_TWIN_KEPT = 8.0
+_MIRROR_KEPT = 8.0
 """Added to the logit of the mirrored head where only it shows the face: a mirrored cheek is sharper than a drawn one.
 The losses miss that, because they compare it with the other cheek in another light."""
 _COARSE, _SEAM = 4, 0.06
@@ -253,8 +253,8 @@ class SourcePyramid(nn.Module):
         he_initialise(self)
 
     def forward(self, posed: PosedHead) -> tuple[Tensor, ...]:
-        masks = torch.cat([posed.shown, posed.head, posed.parts, posed.twin_shown], 1)
-        x = torch.cat([posed.rgb * 2 - 1, posed.twin * 2 - 1, masks], 1)
+        masks = torch.cat([posed.shown, posed.head, posed.parts, posed.mirrored_shown], 1)
+        x = torch.cat([posed.rgb * 2 - 1, posed.mirrored * 2 - 1, masks], 1)
         levels = [self.first(functional.pixel_unshuffle(x, self.stem))]
         for block in self.blocks:
             levels.append(block(levels[-1]))
@@ -325,14 +325,14 @@ class FaceGenerator(nn.Module):
         for i, block in enumerate(self.up):
             h = block(h, style)
             if levels and posed is not None:
-                visible = resize(torch.maximum(posed.shown, posed.twin_shown), h.shape[-1]).to(h.dtype)
+                visible = resize(torch.maximum(posed.shown, posed.mirrored_shown), h.shape[-1]).to(h.dtype)
                 h = self.gates[i](h, levels[LEVELS - 1 - i], visible)
         output = functional.pixel_shuffle(self.exit(h), stem).float()
         colour = torch.sigmoid(output[:, :3] * 2)
         if posed is None or not levels:
             return DrawnPicture(rgb=colour, colour=colour, matte=None)
-        own, twin, drawn = _shares(output[:, 3:], posed)
-        return DrawnPicture(rgb=own * posed.rgb + twin * posed.twin + drawn * colour, colour=colour, matte=own)
+        own, mirrored, drawn = _shares(output[:, 3:], posed)
+        return DrawnPicture(rgb=own * posed.rgb + mirrored * posed.mirrored + drawn * colour, colour=colour, matte=own)
 
     def _read(self, posed: PosedHead | None) -> tuple[Tensor, ...]:
         if self.pyramid is None:
@@ -352,9 +352,14 @@ def _shares(logits: Float[Tensor, "f 2 s s"], posed: PosedHead) -> tuple[Tensor,
     """
     near = near_face(posed)
     own = 2 * near * logits[:, :1] + 4 * posed.shown + 1
-    twin = 2 * near * logits[:, 1:] + 6 * posed.twin_shown * (1 - posed.shown) - 3 + _TWIN_KEPT * twin_alone(posed)
+    mirrored = (
+        2 * near * logits[:, 1:]
+        + 6 * posed.mirrored_shown * (1 - posed.shown)
+        - 3
+        + _MIRROR_KEPT * mirrored_alone(posed)
+    )
     drawn = -1 - _OFF_FACE * (1 - near)
-    shares = torch.softmax(torch.cat([own, twin, drawn], 1), 1)
+    shares = torch.softmax(torch.cat([own, mirrored, drawn], 1), 1)
     return shares[:, :1], shares[:, 1:2], shares[:, 2:]
 
 
@@ -363,14 +368,14 @@ def near_face(posed: PosedHead) -> Float[Tensor, "f 1 s s"]:
     return widen(posed.parts.amax(1, keepdim=True), _RIM)
 
 
-def twin_alone(posed: PosedHead) -> Float[Tensor, "f 1 s s"]:
+def mirrored_alone(posed: PosedHead) -> Float[Tensor, "f 1 s s"]:
     """1 where only the mirrored head shows the face, falling to 0 towards the part that the source shows."""
     side = posed.parts.shape[-1]
     own = resize(posed.shown * posed.parts.amax(1, keepdim=True), max(side // _COARSE, 1))
     reach = max(round(_SEAM * own.shape[-1]), 1)
     for _ in range(2):
         own = functional.avg_pool2d(own, 2 * reach + 1, 1, reach, count_include_pad=False)
-    return posed.twin_shown * (1 - posed.shown) * (1 - resize(4 * own, side)).clamp(0, 1)
+    return posed.mirrored_shown * (1 - posed.shown) * (1 - resize(4 * own, side)).clamp(0, 1)
 
 
 class DualGeneratorNetworks(nn.Module):

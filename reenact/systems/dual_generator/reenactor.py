@@ -10,7 +10,7 @@ from torch import Tensor
 
 from reenact.geometry.action_units import read_action_unit_sides
 from reenact.geometry.flow import draw_face
-from reenact.geometry.head import Head, PosedHead, build_head, pose_head, twin_of
+from reenact.geometry.head import Head, PosedHead, build_head, mirror_turned, pose_head
 from reenact.geometry.head_sheets import FACE
 from reenact.geometry.landmarks import landmarks68_of
 from reenact.geometry.matching import MatchedIdentity, match_shape, split_identity
@@ -146,7 +146,7 @@ class DualGeneratorReenactor(Reenactor[DualGeneratorIdentity, HeadMotion, Driven
             classes = resize_classes(parsing, side // 2)
         mesh_px = (mesh[0] + mesh.new_tensor([1, 1, 0])) * (side / 2)
         head = build_head(model, np.ascontiguousarray(picture), mesh_px.numpy(), classes[0].cpu().numpy())
-        return head, twin_of(model, head)
+        return head, mirror_turned(model, head)
 
     def _pose(self, heads: tuple[Head, Head | None], mesh: Tensor) -> PosedHead:
         posed = pose_head(self._on_cpu[0], *heads, mesh.float().cpu())

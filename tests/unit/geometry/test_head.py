@@ -6,15 +6,15 @@ import torch
 from torch import Tensor
 
 from reenact.geometry.head import (
-    TWIN_DEG,
+    MIRROR_DEG,
     Head,
     PosedHead,
     build_head,
     draw_head,
     mirror_head,
+    mirror_turned,
     move_vertices,
     pose_head,
-    twin_of,
 )
 from reenact.geometry.morphable import MorphableModel, load_morphable
 from tests.synthetic import painted_photo, pose_of, rotation_of
@@ -40,7 +40,7 @@ def mesh_at(model: MorphableModel, yaw_deg: float, shape: Tensor | None = None) 
 
 def test_a_head_that_does_not_move_is_the_photo(model: MorphableModel) -> None:
     head = head_at(model, 10.0)
-    posed = pose_head(model, head, twin_of(model, head), mesh_at(model, 10.0))
+    posed = pose_head(model, head, mirror_turned(model, head), mesh_at(model, 10.0))
     photo = torch.from_numpy(head.rgb).permute(2, 0, 1) / 255
     assert (posed.rgb[0] - photo).abs().mean() < 2 / 255
     assert posed.shown.mean() > 0.97
@@ -76,37 +76,37 @@ def test_what_the_jaw_does_leaves_the_hair_alone(model: MorphableModel) -> None:
     assert turn_deg[0] < 5
 
 
-def test_only_a_turned_source_needs_its_twin(model: MorphableModel) -> None:
-    assert twin_of(model, head_at(model, TWIN_DEG - 5)) is None
+def test_only_a_turned_source_needs_its_mirror_image(model: MorphableModel) -> None:
+    assert mirror_turned(model, head_at(model, MIRROR_DEG - 5)) is None
     profile = head_at(model, 65.0)
-    twin = twin_of(model, profile)
-    assert twin is not None
-    posed, alone = (pose_head(model, profile, each, mesh_at(model, 0.0)) for each in (twin, None))
+    mirrored = mirror_turned(model, profile)
+    assert mirrored is not None
+    posed, alone = (pose_head(model, profile, each, mesh_at(model, 0.0)) for each in (mirrored, None))
     hidden = (posed.parts.sum(1, keepdim=True) > 0) & (posed.shown == 0)
     assert hidden.float().mean() > 0.03
-    assert posed.twin_shown[hidden].mean() > 0.6
-    assert alone.twin_shown.max() == 0
-    torch.testing.assert_close(alone.twin, alone.rgb)
+    assert posed.mirrored_shown[hidden].mean() > 0.6
+    assert alone.mirrored_shown.max() == 0
+    torch.testing.assert_close(alone.mirrored, alone.rgb)
 
 
 def test_the_mirror_of_the_mirror_is_the_head(model: MorphableModel) -> None:
     head = head_at(model, 40.0)
-    twin = mirror_head(model, head)
-    assert twin.yaw_deg == pytest.approx(-head.yaw_deg, abs=0.5)
-    again = mirror_head(model, twin)
+    mirrored = mirror_head(model, head)
+    assert mirrored.yaw_deg == pytest.approx(-head.yaw_deg, abs=0.5)
+    again = mirror_head(model, mirrored)
     torch.testing.assert_close(again.vertices_px, head.vertices_px, atol=1e-3, rtol=0)
     assert torch.equal(again.triangles, head.triangles)
-    drawn = [draw_head(each, each.vertices_px, turned=1.0, repainted=1.0) for each in (head, twin)]
+    drawn = [draw_head(each, each.vertices_px, turned=1.0, repainted=1.0) for each in (head, mirrored)]
     difference = np.abs(drawn[0].rgb - drawn[1].rgb[:, ::-1])[5:-5, 5:-5]
     assert difference.mean() < 3
 
 
 def test_a_batch_is_its_frames_one_by_one(model: MorphableModel) -> None:
     head = head_at(model, 30.0)
-    twin, meshes = twin_of(model, head), torch.cat([mesh_at(model, yaw) for yaw in (-50.0, 5.0)])
-    together = pose_head(model, head, twin, meshes)
+    mirrored, meshes = mirror_turned(model, head), torch.cat([mesh_at(model, yaw) for yaw in (-50.0, 5.0)])
+    together = pose_head(model, head, mirrored, meshes)
     for i in range(2):
-        alone = pose_head(model, head, twin, meshes[i : i + 1])
+        alone = pose_head(model, head, mirrored, meshes[i : i + 1])
         for name in PosedHead._fields:
             torch.testing.assert_close(getattr(alone, name)[0], getattr(together, name)[i])
 

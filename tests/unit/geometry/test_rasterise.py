@@ -1,4 +1,4 @@
-"""The rasteriser against its slow twin, and what it promises."""
+"""The rasteriser against its slow reference, and what it promises."""
 
 import math
 

@@ -20,9 +20,9 @@ from reenact.systems.dual_generator.networks import (
     SixDown,
     StyledBlock,
     adain,
+    mirrored_alone,
     place,
     standardise,
-    twin_alone,
 )
 from tests.contract.systems import build
 
@@ -39,10 +39,10 @@ def face_generator(config: DualGeneratorConfig) -> FaceGenerator:
 
 
 def moved_source(frames: int, side: int) -> PosedHead:
-    rgb, twin, parts = torch.rand(3, frames, 3, side, side)
-    shown, head, twin_shown = torch.rand(3, frames, 1, side, side).round()
+    rgb, mirrored, parts = torch.rand(3, frames, 3, side, side)
+    shown, head, mirrored_shown = torch.rand(3, frames, 1, side, side).round()
     displacement = 0.1 * torch.randn(frames, 2, side, side)
-    return PosedHead(rgb, displacement, shown, head, parts.round(), twin, twin_shown)
+    return PosedHead(rgb, displacement, shown, head, parts.round(), mirrored, mirrored_shown)
 
 
 def draw_with_output(value: float, moved: PosedHead) -> DrawnPicture:
@@ -145,25 +145,25 @@ def test_untrained_shares_are_those_of_geometry() -> None:
     assert drawn.matte is not None
     own = moved.shown[:, 0] > 0
     assert drawn.matte[:, 0][own].min() > 0.95
-    hidden = (moved.shown == 0) & (moved.twin_shown == 1)
-    nearer_twin = (drawn.rgb - moved.twin).abs() < (drawn.rgb - moved.rgb).abs()
-    differ = (moved.twin - moved.rgb).abs() > 0.4
-    assert nearer_twin[hidden.expand_as(differ) & differ].all()
+    hidden = (moved.shown == 0) & (moved.mirrored_shown == 1)
+    nearer_mirrored = (drawn.rgb - moved.mirrored).abs() < (drawn.rgb - moved.rgb).abs()
+    differ = (moved.mirrored - moved.rgb).abs() > 0.4
+    assert nearer_mirrored[hidden.expand_as(differ) & differ].all()
 
 
-def test_where_the_twin_alone_knows_the_face_no_answer_of_the_network_draws_over_it() -> None:
+def test_the_network_never_draws_over_a_face_that_only_the_mirrored_head_shows() -> None:
     moved = moved_source(1, 64)
     face, left = torch.zeros(1, 3, 64, 64), torch.zeros(1, 1, 64, 64)
     face[:, 0, 8:56, 8:56], left[..., :24] = 1, 1
-    moved = moved._replace(shown=left, twin_shown=1 - left, parts=face)
-    alone = twin_alone(moved)[0, 0]
+    moved = moved._replace(shown=left, mirrored_shown=1 - left, parts=face)
+    alone = mirrored_alone(moved)[0, 0]
     assert alone[:, :24].max() == 0  # the source shows it
-    assert alone[20, 26] < 0.5 < 0.99 < alone[20, 50]  # the seam is the network's, what lies beyond the twin's
+    assert alone[20, 26] < 0.5 < 0.99 < alone[20, 50]  # at the seam the network blends
     drawn = draw_with_output(-1, moved)  # prefers generated colour
-    difference = (drawn.rgb - moved.twin).abs().amax(1)[0]
+    difference = (drawn.rgb - moved.mirrored).abs().amax(1)[0]
     assert difference[16:48, 44:54].max() < 0.05
-    only_own = moved._replace(twin_shown=torch.zeros_like(left))
-    assert twin_alone(only_own).max() == 0
+    only_own = moved._replace(mirrored_shown=torch.zeros_like(left))
+    assert mirrored_alone(only_own).max() == 0
 
 
 def test_paper_preset_counts_the_paper_s_blocks() -> None:

@@ -118,8 +118,8 @@ class TurnedFaceTask(RecipeTask):
             target, wanted = batch["target"], landmarks68_of(batch["target_mesh"])
             tracker, identity = readers.crops_of(batch["target_mesh"], self.config.pairs.side)
             posed, who = posed_of(batch), readers.embed(target, identity)
-            shown = torch.maximum(posed.shown, 1 - posed.twin_shown)
-            moved = shown * posed.rgb + (1 - shown) * posed.twin
+            shown = torch.maximum(posed.shown, 1 - posed.mirrored_shown)
+            moved = shown * posed.rgb + (1 - shown) * posed.mirrored
             pictures = {"": networks(*self.inputs(batch)).rgb, "_moved": moved}
             figures.add_pictures(pictures, target)
             for ending, rgb in (pictures | {"_real": target}).items():
@@ -130,11 +130,11 @@ class TurnedFaceTask(RecipeTask):
 
     @torch.no_grad()
     def draw_samples(self, networks: nn.Module, device: torch.device) -> np.ndarray | None:
-        """Rows: source, moved source, its mirrored twin, drawn, result, target."""
+        """Rows: source, moved source, its mirror image, drawn, result, target."""
         rows: list[list[Tensor]] = []
         for batch in self.validation_batches(device):
             answer = networks(*self.inputs(batch))
-            sources = [batch["source"], batch["posed_rgb"], batch["posed_twin"]]
+            sources = [batch["source"], batch["posed_rgb"], batch["posed_mirrored"]]
             shown = [*sources, answer.colour, answer.rgb, batch["target"]]
             rows += [[picture[k : k + 1] for picture in shown] for k in range(0, len(answer.rgb), 4)]
         return picture_rows(rows[:24])
