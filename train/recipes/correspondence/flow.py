@@ -16,16 +16,8 @@ from reenact.systems.correspondence.config import PRESETS, CorrespondenceConfig
 from reenact.systems.correspondence.networks import CorrespondenceNetworks, DrawnFace, compose
 from train.data.faces import FaceData
 from train.data.own_labels import with_own_meshes
+from train.losses import reconstruction
 from train.losses.adversarial import HINGE, MultiScaleDiscriminator
-from train.losses.reconstruction import (
-    coarse_warp_l1,
-    gradient_l1,
-    half_size_l1,
-    multi_scale_l1,
-    smoothness,
-    warp_l1,
-    with_rim,
-)
 from train.pairs.frames import PairConfig
 from train.recipes.task import Figures, PairTask, channels_last, find_preset
 from train.run.loop import Batch, LoopConfig, Losses
@@ -125,14 +117,14 @@ class CorrespondenceTask(PairTask):
         match_error = (outputs.matched - resize(batch["mesh_displacement"], small)).abs().sum(1, keepdim=True)
         losses = {
             "l1": 5 * (weight_full * difference.abs()).mean(),
-            "scales": 4 * multi_scale_l1(difference),
-            "gradient": 2 * (weight_full[..., 1:, 1:] * gradient_l1(difference)).mean(),
-            "warped": warp_l1(source, target, outputs.displacement, weight),
-            "warped_coarse": 2 * coarse_warp_l1(source, target, outputs.displacement),
-            "colour": 1.5 * half_size_l1(outputs.colour, target, weight),
+            "scales": 4 * reconstruction.multi_scale_l1(difference),
+            "gradient": 2 * (weight_full[..., 1:, 1:] * reconstruction.gradient_l1(difference)).mean(),
+            "warped": reconstruction.warp_l1(source, target, outputs.displacement, weight),
+            "warped_coarse": 2 * reconstruction.coarse_warp_l1(source, target, outputs.displacement),
+            "colour": 1.5 * reconstruction.half_size_l1(outputs.colour, target, weight),
             "prior": 0.5 * (residual.abs().sum(1, keepdim=True) * face).mean(),
             "match": 0.5 * (match_error * resize(face, small)).mean(),
-            "smooth": 0.3 * smoothness(residual),
+            "smooth": 0.3 * reconstruction.smoothness(residual),
             "matte": 0.02 * (functional.avg_pool2d(outputs.matte[:, 2:], 2) * face).mean(),
         }
         if critic is None:
@@ -143,7 +135,7 @@ class CorrespondenceTask(PairTask):
 
     def weight_map(self, target_maps: Tensor) -> Tensor:
         """(f, 1, h, w) with mean 1: openings of mouth and eyes with a rim, then the face, then the rest."""
-        near, face = with_rim(target_maps[:, 4:6]), target_maps[:, 3:6].amax(1, keepdim=True)
+        near, face = reconstruction.with_rim(target_maps[:, 4:6]), target_maps[:, 3:6].amax(1, keepdim=True)
         weight = 1 + (self.config.face_weight - 1) * face + (self.config.detail_weight - self.config.face_weight) * near
         return weight / weight.mean((1, 2, 3), keepdim=True)
 

@@ -16,8 +16,8 @@ from reenact.systems.dual_generator.config import PRESETS, DualGeneratorConfig
 from train.data.faces import FaceData
 from train.data.own_labels import with_own_meshes
 from train.evaluate.metrics import csim
+from train.losses import reconstruction
 from train.losses.perceptual import perceptual_loss, picture_features
-from train.losses.reconstruction import gradient_l1, multi_scale_l1, with_rim
 from train.pairs.turned import TurnedPairConfig, TurnedPairs, posed_of
 from train.readers import FaceReaders
 from train.recipes.dual_generator import PARTS
@@ -85,7 +85,7 @@ class TurnedFaceTask(RecipeTask):
 
     def compute_losses(self, outputs: DrawnTarget, batch: Batch, critic: nn.Module | None) -> Losses:
         config, target, known = self.config, batch["target"], batch["weight"]
-        near = with_rim(batch["posed_parts"][:, 1:])
+        near = reconstruction.with_rim(batch["posed_parts"][:, 1:])
         weight = known * (1 + (config.detail_weight - 1) * near)
         difference = outputs.rgb - target
         hidden = known * (1 - batch["posed_shown"])
@@ -96,8 +96,8 @@ class TurnedFaceTask(RecipeTask):
             "attribute": config.attribute * (weight * difference.abs()).mean(),
             "drawn": config.drawn * drawn.mean(),
             "perceptual": config.perceptual * perceptual,
-            "scales": config.scales * multi_scale_l1(difference * known),
-            "gradient": config.gradient * (known[..., 1:, 1:] * gradient_l1(difference)).mean(),
+            "scales": config.scales * reconstruction.multi_scale_l1(difference * known),
+            "gradient": config.gradient * (known[..., 1:, 1:] * reconstruction.gradient_l1(difference)).mean(),
         }
 
     def validation_batches(self, device: torch.device) -> list[Batch]:

@@ -20,18 +20,10 @@ from reenact.systems.facegan.networks import DrawnFace, FaceReenactor, TargetMap
 from reenact.systems.facegan.rig import LandmarkRig
 from train.data.faces import FaceData
 from train.data.own_labels import with_own_meshes
+from train.losses import reconstruction
 from train.losses.adversarial import LOG, MultiScaleDiscriminator
 from train.losses.facegan import foreground_of, reconstruction_loss, segment_loss
 from train.losses.perceptual import PictureFeatures, perceptual_loss, picture_features
-from train.losses.reconstruction import (
-    coarse_warp_l1,
-    gradient_l1,
-    half_size_l1,
-    multi_scale_l1,
-    smoothness,
-    warp_l1,
-    with_rim,
-)
 from train.pairs.frames import PairConfig
 from train.readers import FaceReaders
 from train.recipes.facegan import PAPER_LOOP, PARTS
@@ -106,12 +98,12 @@ class FaceLosses:
         assert outputs.displacement is not None
         source, target, small_weight = batch["source"], batch["target"], functional.avg_pool2d(weight, 2)
         return {
-            "scales": 4 * multi_scale_l1(difference * (weight > 0)),
-            "gradient": 2 * (weight[..., 1:, 1:] * gradient_l1(difference)).mean(),
-            "warped": warp_l1(source, target, outputs.displacement, small_weight),
-            "warped_coarse": 2 * coarse_warp_l1(source, target, outputs.displacement),
-            "drawn": 1.5 * half_size_l1(outputs.colour, target, small_weight),
-            "smooth": 0.3 * smoothness(outputs.displacement - batch["displacement"]),
+            "scales": 4 * reconstruction.multi_scale_l1(difference * (weight > 0)),
+            "gradient": 2 * (weight[..., 1:, 1:] * reconstruction.gradient_l1(difference)).mean(),
+            "warped": reconstruction.warp_l1(source, target, outputs.displacement, small_weight),
+            "warped_coarse": 2 * reconstruction.coarse_warp_l1(source, target, outputs.displacement),
+            "drawn": 1.5 * reconstruction.half_size_l1(outputs.colour, target, small_weight),
+            "smooth": 0.3 * reconstruction.smoothness(outputs.displacement - batch["displacement"]),
         }
 
     def weight_map(self, batch: Batch, foreground: Tensor) -> Tensor:
@@ -119,7 +111,7 @@ class FaceLosses:
         outside = self.config.outside_weight if "parts" in batch else 0.0
         weight = outside + (1 - outside) * foreground
         if "parts" in batch:
-            near = functional.interpolate(with_rim(batch["parts"][:, 1:]), scale_factor=2.0)
+            near = functional.interpolate(reconstruction.with_rim(batch["parts"][:, 1:]), scale_factor=2.0)
             weight = weight + (self.config.detail_weight - 1) * near * foreground
         return weight / weight.mean((1, 2, 3), keepdim=True).clamp(min=1e-6)
 
