@@ -1,6 +1,5 @@
 """The editor for programs: ``/edit`` gives a picture, ``/turntable`` a clip. The tab makes its files here, too."""
 
-import pathlib
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -8,18 +7,17 @@ import gradio as gr
 
 from reenact.pipeline.controls.settings import FaceEdit
 from reenact.space.models import Models
-from reenact.space.widgets.answers import saved_picture
+from reenact.space.widgets.answers import errors_as_messages, notes, result_folder, result_name, write_result
 from reenact.space.widgets.caches import Sessions
-from reenact.space.widgets.clip_part import MP4, TURNTABLE, saved_clip
+from reenact.space.widgets.clip_part import MP4, TURNTABLE
 from reenact.space.widgets.editor_layout import Editor
 from reenact.space.widgets.events import PROGRAMS
 from reenact.space.widgets.inputs import chosen_face, given_file
-from reenact.space.widgets.runs import Runs
+from reenact.space.widgets.runs import Clock, Runs
 from reenact.space.widgets.settings import Request, named_edit
 
 if TYPE_CHECKING:
     from reenact.pipeline.controls.session import EditSession
-    from reenact.pipeline.results import ImageResult, VideoResult
 
     MakeEdit = Callable[[EditSession], FaceEdit]
 
@@ -117,12 +115,15 @@ class ControlsApi:
 
     def saved_picture(self, given: Request, make_edit: "MakeEdit") -> tuple[str, str]:
         """Draw an edit at the picture's full size; returns path and notes."""
-
-        def draw() -> "ImageResult":
+        clock = Clock()
+        with errors_as_messages(given.names), result_folder() as folder:
             session = self._sessions.open(given)
-            return session.render(make_edit(session), background=given.full_background())
-
-        return saved_picture(draw, source=given.source, done="edited", names=given.names, models=self._models)
+            result = session.render(make_edit(session), background=given.full_background())
+            seconds = clock.seconds()
+            out = folder / result_name(given.source, ".png", done="edited")
+            size = write_result(out, result)
+        first = [f"Done in {seconds:.1f} s: {size}.", *self._models.notes(result.system)]
+        return str(out), notes(first, result.warnings, given.names)
 
     def saved_clip(
         self,
@@ -135,27 +136,28 @@ class ControlsApi:
         progress: gr.Progress,
         request: gr.Request | None,
     ) -> tuple[str, str]:
-        """Draw a clip of an edit; returns path and notes. `motion` and `kind`: see `clip_part`."""
+        """Draw a clip of an edit, which its visitor can stop; returns path and notes.
 
-        def draw(out: pathlib.Path, report: Any, should_stop: Any) -> "VideoResult":
+        Args:
+            given: the source and how it is framed.
+            make_edit: from the session to the edit.
+            motion: EASED or TURNTABLE.
+            timing: arguments of `EditSession.animate` or `turntable`.
+            kind: MP4 or GIF.
+            progress: shows the run.
+            request: tells visitors apart.
+        """
+        clock, is_turntable = Clock(), motion == TURNTABLE
+        with self._runs.started(request) as stop, errors_as_messages(given.names), result_folder() as folder:
+            progress(0, desc="Getting ready")
+            name = result_name(given.source, f".{kind.lower()}", done="turntable" if is_turntable else "edited")
             session = self._sessions.open(given)
-            edit, background = make_edit(session), given.full_background()
-            options: dict[str, Any] = {"progress": report, "should_stop": should_stop, **timing}
-            if motion == TURNTABLE:
-                return session.turntable(out, edit=edit, background=background, **options)
-            return session.animate(edit, out, background=background, **options)
-
-        return saved_clip(
-            draw,
-            source=given.source,
-            kind=kind,
-            done="turntable" if motion == TURNTABLE else "edited",
-            names=given.names,
-            models=self._models,
-            runs=self._runs,
-            progress=progress,
-            request=request,
-        )
+            options: dict[str, Any] = {"progress": clock.reporter(progress), "should_stop": stop, **timing}
+            options |= {"edit": make_edit(session), "background": given.full_background()}
+            result = (session.turntable if is_turntable else session.animate)(out=folder / name, **options)
+        size = f"{result.frame_count} frames, {result.width} × {result.height} pixels"
+        first = [f"Done in {clock.seconds():.1f} s: {size}.", *self._models.notes(result.system)]
+        return str(result.path), notes(first, result.warnings, given.names)
 
     def build(self, editor: Editor) -> None:
         """Offer the endpoints to programs; visitors do not see them."""

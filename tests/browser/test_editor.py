@@ -82,38 +82,33 @@ def test_source_is_read_and_shown(tab: Any, part: Any) -> None:
     assert not number(part, "AU12 Smile (lip corner puller)").is_visible()
 
 
-@pytest.mark.parametrize(
-    ("name", "label", "value"), [("26", "AU26 Mouth open (jaw drop)", "4"), ("yaw", "Turn (yaw)", "-60")]
-)
-def test_slider_moves_the_face_and_goes_back(tab: Any, part: Any, name: str, label: str, value: str) -> None:
-    source, own = preview(part), number(part, label).input_value()
-    moved = redrawn(part, lambda: part.get_by_label(f"range slider for {label}").fill(value))
+def test_slider_moves_the_face_and_goes_back(tab: Any, part: Any) -> None:
+    source, label = preview(part), "AU26 Mouth open (jaw drop)"
+    own = number(part, label).input_value()
+    moved = redrawn(part, lambda: part.get_by_label(f"range slider for {label}").fill("4"))
     assert np.abs(moved.astype(int) - source).max() > 16
-    slider = part.locator(f"#editor-slider-{name}")
+    slider = part.locator("#editor-slider-26")
     back = redrawn(part, lambda: slider.get_by_role("button", name="Reset to default value").click())
     assert number(part, label).input_value() == own
     assert np.array_equal(back, source)
 
 
-def test_presets_change_all_and_reset_takes_them_back(tab: Any, part: Any) -> None:
+def test_presets_and_views_change_the_face_and_reset_takes_them_back(tab: Any, part: Any) -> None:
     source, label = preview(part), "AU1 Inner brows up (inner brow raiser)"
     changed = redrawn(part, lambda: part.get_by_role("button", name="Surprise").click())
     assert np.abs(changed.astype(int) - source).max() > 16
-    # a slider that the browser draws only now goes back to what the source does, too
+    # a slider that the browser draws only now is reset to what the source does, too
     part.get_by_role("button", name=re.compile("^Brows")).click()
     assert float(number(part, label).input_value()) >= 4
-    own = part.get_by_role("meter", name=label).get_attribute("aria-valuenow")
     slider = part.locator("#editor-slider-1")
     redrawn(part, lambda: slider.get_by_role("button", name="Reset to default value").click())
+    own = part.get_by_role("meter", name=label).get_attribute("aria-valuenow")
     assert number(part, label).input_value() == own
-    back = redrawn(part, lambda: part.get_by_role("button", name="Reset all").click())
-    assert np.array_equal(back, source)
     profile = redrawn(part, lambda: part.get_by_role("button", name="90° →").click())
     assert number(part, "Turn (yaw)").input_value() == "90"
     assert np.abs(profile.astype(int) - source).mean() > 8
-    redrawn(part, lambda: part.get_by_role("button", name="Wink").click())
-    number(part, "AU45 Eyes closed, left").wait_for()
-    assert number(part, "AU45 Eyes closed, left").input_value() == "5"
+    back = redrawn(part, lambda: part.get_by_role("button", name="Reset all").click())
+    assert np.array_equal(back, source)
 
 
 def test_picture_and_settings_are_taken_home(
@@ -134,9 +129,6 @@ def test_picture_and_settings_are_taken_home(
     again = redrawn(part, lambda: load.set_input_files(settings))
     assert number(part, label).input_value() == "4"
     assert np.array_equal(again, edited)
-    (tmp_path / "letter.json").write_text("To whom it may concern")
-    load.set_input_files(tmp_path / "letter.json")
-    tab.get_by_text(re.compile("The settings: this is not JSON")).wait_for()
 
 
 def test_background_is_taken_away_or_swapped(tab: Any, part: Any, wall: pathlib.Path) -> None:
@@ -151,19 +143,16 @@ def test_background_is_taken_away_or_swapped(tab: Any, part: Any, wall: pathlib.
     assert np.abs(swapped[behind][:, :3].astype(int) - 128).max() <= 2
 
 
-@pytest.mark.parametrize(
-    ("motion", "name"), [("From the source to the edit and back", "edited"), ("Turntable", "turntable")]
-)
-def test_edit_becomes_a_clip(tab: Any, part: Any, tmp_path: pathlib.Path, motion: str, name: str) -> None:
+def test_edit_becomes_a_clip(tab: Any, part: Any, tmp_path: pathlib.Path) -> None:
     redrawn(part, lambda: part.get_by_role("button", name="Smile").click())
     part.get_by_role("button", name=re.compile("^Clip ")).click()
-    part.get_by_label(re.compile(f"^{motion}")).check()
+    part.get_by_label(re.compile("^Turntable")).check()
     part.get_by_label("range slider for Seconds").fill("0.5")
     part.get_by_role("button", name="Make the clip").click()
     wait_for_result(part)
     part.locator("video").first.wait_for()
     file = download(part, "Download the clip", tmp_path)
-    assert file.name == f"source-{name}.mp4"
+    assert file.name == "source-turntable.mp4"
     with VideoReader(file) as reader:
         assert len(list(reader)) == 12
         assert (reader.info.width, reader.info.height) == (512, 512)

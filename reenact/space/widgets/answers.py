@@ -7,15 +7,13 @@ import pathlib
 import re
 import secrets
 import shutil
-import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import gradio as gr
 from gradio.utils import get_upload_folder
 
 from reenact.errors import Hint, ReenactError, StoppedError, with_hint
-from reenact.space.models import Models
 
 if TYPE_CHECKING:
     from reenact.pipeline.results import ImageResult
@@ -104,30 +102,3 @@ def write_result(path: pathlib.Path, result: "ImageResult") -> str:
     write_image(path, result.rgb, alpha=result.alpha, comment=COMMENT)
     height, width = result.rgb.shape[:2]
     return f"{width} × {height} pixels"
-
-
-def saved_picture(
-    draw: "Callable[[], ImageResult]", *, source: str, done: str, names: FileNames, models: Models
-) -> tuple[str, str]:
-    """Draw a picture at its full size and write it as PNG.
-
-    Args:
-        draw: gives the result.
-        source: path of the source picture.
-        done: what was done to it, for the file's name.
-        names: of files, for messages.
-        models: name the weights that drew.
-
-    Returns:
-        Path of the file; notes.
-
-    Raises:
-        gr.Error: in place of any exception.
-    """
-    with errors_as_messages(names), result_folder() as folder:
-        begun = time.perf_counter()
-        result = draw()
-        seconds = time.perf_counter() - begun
-        out = folder / result_name(source, ".png", done=done)
-        size = write_result(out, result)
-    return str(out), notes([f"Done in {seconds:.1f} s: {size}.", *models.notes(result.system)], result.warnings, names)

@@ -1,22 +1,12 @@
-"""The editor's clips: components, and how a clip is made, shown and stopped."""
+"""The editor's clips: components, and how a finished clip is shown."""
 
-import pathlib
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import gradio as gr
 from gradio.components import Component
 
-from reenact.space.models import Models
-from reenact.space.widgets.answers import FileNames, errors_as_messages, notes, result_folder, result_name
 from reenact.space.widgets.events import FILES, QUICK, allow_download
-from reenact.space.widgets.runs import Clock, Runs
-
-if TYPE_CHECKING:
-    from reenact.pipeline.results import VideoResult
-
-    Draw = Callable[[pathlib.Path, Callable[[int, int, str], None], Callable[[], bool]], VideoResult]
-    """Writes a clip, given its path, a progress callback and a function that says whether to stop."""
 
 MP4, GIF = "MP4", "GIF"
 EASED, TURNTABLE = "animation", "turntable"
@@ -68,43 +58,3 @@ def shown_clip(path: str, text: str) -> list[Any]:
     player = gr.update(value=None if is_gif else path, visible=not is_gif)
     picture = gr.update(value=path if is_gif else None, visible=is_gif)
     return [player, picture, path, text]
-
-
-def saved_clip(
-    draw: "Draw",
-    *,
-    source: str,
-    kind: str,
-    done: str,
-    names: FileNames,
-    models: Models,
-    runs: Runs,
-    progress: gr.Progress,
-    request: gr.Request | None,
-) -> tuple[str, str]:
-    """Make a clip that its visitor can stop.
-
-    Args:
-        draw: writes it.
-        source: path of the source picture.
-        kind: MP4 or GIF.
-        done: what was done to the source, for the file's name.
-        names: of files, for messages.
-        models: name the weights that drew.
-        runs: where the run is registered.
-        progress: shows it.
-        request: tells visitors apart.
-
-    Returns:
-        Path of the file; notes.
-
-    Raises:
-        gr.Error: in place of any exception.
-    """
-    clock = Clock()
-    with runs.started(request) as should_stop, errors_as_messages(names), result_folder() as folder:
-        progress(0, desc="Getting ready")
-        out = folder / result_name(source, f".{kind.lower()}", done=done)
-        result = draw(out, clock.reporter(progress), should_stop)
-    done = f"Done in {clock.seconds():.1f} s: {result.frame_count} frames, {result.width} × {result.height} pixels."
-    return str(result.path), notes([done, *models.notes(result.system)], result.warnings, names)

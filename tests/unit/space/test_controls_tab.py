@@ -48,7 +48,7 @@ class Session:
         alpha = np.full(source.shape[:2], 7, np.uint8) if options["background"] == "none" else None
         return ImageResult(rgb=source + len(edit.action_units), alpha=alpha, source=source, warnings=self.warnings)
 
-    def animate(self, edit: FaceEdit, out: pathlib.Path, **options: Any) -> VideoResult:
+    def animate(self, *, edit: FaceEdit, out: pathlib.Path, **options: Any) -> VideoResult:
         self.asked.append((edit, options))
         options["progress"](1, 2, "frames")
         if options["should_stop"]():
@@ -58,8 +58,7 @@ class Session:
         facts: dict[str, Any] = {"width": 60, "height": 40, "fps": Fraction(25), "frame_count": count}
         return VideoResult(path=out, missing=(), warnings=(), **facts)
 
-    def turntable(self, out: pathlib.Path, *, edit: FaceEdit, **options: Any) -> VideoResult:
-        return self.animate(edit, out, **options)
+    turntable = animate
 
 
 class Progress(gr.Progress):
@@ -113,10 +112,7 @@ def test_opened_source_is_on_the_sliders_and_the_bars(tab: ControlsTab, session:
     assert text == "The source has 60 × 40 pixels.\nNote: A.png: one"
     assert read_image(pair[0]).rgb.shape == (32, 32, 3)
     assert [(edit.is_empty, options["preview"]) for edit, options in session.asked] == [(True, True)]
-
-
-def test_removed_source_leaves_everything_as_it_is(tab: ControlsTab) -> None:
-    assert all(update == gr.skip() for update in tab.open(VISITOR, *given(None)))
+    assert all(update == gr.skip() for update in tab.open(VISITOR, *given(None)))  # the source was removed
 
 
 def test_preview_draws_what_was_moved(tab: ControlsTab, session: Session, source: str) -> None:
@@ -137,13 +133,10 @@ def test_background_picture_is_used_once_it_is_there(
     assert background.rgb.shape == (9, 9, 3) if there else background is None
 
 
-def test_reset_gives_the_source_back(tab: ControlsTab, source: str) -> None:
+def test_reset_and_sides_keep_what_the_source_does(tab: ControlsTab, source: str) -> None:
     apart, *sliders = tab.reset(*given(source, au26=5.0, au12L=4.0, yaw=80.0, apart=True))
-    assert slider_values(sliders) == OWN
     assert apart
-
-
-def test_left_and_right_have_sliders_on_request(tab: ControlsTab, source: str) -> None:
+    assert slider_values(sliders) == OWN
     for apart in (True, False):
         columns = tab.split_sides(*given(source, apart=apart))[1 + len(CONTROLS) :]
         assert [column["visible"] for column in columns] == [not apart] * 5 + [apart] * 5

@@ -39,9 +39,7 @@ def test_inputs_are_labelled_and_come_from_files_webcam_and_clipboard(page: gr.B
     pictures = [each for each in page.blocks.values() if isinstance(each, gr.Image) and each.label.endswith("picture")]
     assert len(pictures) == 5
     assert all(set(picture.sources) == {"upload", "webcam", "clipboard"} for picture in pictures)
-
-
-def test_results_are_not_compressed_again(page: gr.Blocks) -> None:
+    # results are not compressed again
     assert {each.format for each in page.blocks.values() if isinstance(each, gr.ImageSlider)} == {"png"}
 
 
