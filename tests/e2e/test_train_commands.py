@@ -65,7 +65,7 @@ def test_accelerate_launches_one_process(data: pathlib.Path, tmp_path: pathlib.P
 def test_a_lost_process_ends_the_launch_and_the_same_command_goes_on(
     data: pathlib.Path, tmp_path: pathlib.Path
 ) -> None:
-    options = ("--steps", "400", "--save-every", "20", "--batch-size", "64")
+    options = ("--steps", "160", "--save-every", "10", "--batch-size", "64")
     recipe = words(data, "facegan_landmarks", tmp_path, *options)
     command = [*LAUNCH, "train/configs/two-cpus.yaml", "-m", "train", *recipe]
     launcher = subprocess.Popen(
@@ -88,7 +88,7 @@ def test_a_lost_process_ends_the_launch_and_the_same_command_goes_on(
     done = subprocess.run(command, cwd=REPOSITORY, env=ENVIRONMENT, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr[-2000:]
     assert "resumed at step" in done.stdout
-    assert list(losses(tmp_path, "landmarks")) == list(range(1, 401))
+    assert list(losses(tmp_path, "landmarks")) == list(range(1, 161))
 
 
 def wait_for(condition: Any, process: subprocess.Popen[str], timeout_s: float = 120) -> None:

@@ -4,7 +4,7 @@ The crops differ from those of OpenCV (`train.augment.crops.warp_crop`, then a t
 average; tests/unit/train/data/test_resident.py compares them.
 """
 
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 import torch
@@ -12,6 +12,7 @@ from torch.nn import functional
 
 from reenact.errors import ConfigError
 from train.data.faces import CROP_PX, FaceData
+from train.run.options import RecipeOptions
 
 Border = Literal["reflect", "replicate", "zeros"]
 """Pixels outside the picture, as OpenCV's BORDER_REFLECT_101, BORDER_REPLICATE and BORDER_CONSTANT."""
@@ -144,13 +145,13 @@ def crop_meshes(
     return (moved * (2 / side) - [1, 1, 0]).astype(np.float32)
 
 
-def refuse_resident(arguments: Any, recipe: str) -> None:
+def refuse_resident(options: RecipeOptions, recipe: str) -> None:
     """Refuse ``--resident`` in a recipe that cuts its crops on the CPU.
 
     Raises:
         ConfigError: it was asked for.
     """
-    if arguments.resident:
+    if options.resident:
         raise ConfigError(
             f"recipe {recipe} cuts and degrades its crops on the CPU and cannot use --resident; leave the option out "
             "(recipes that learn from pairs of pictures can use it, such as correspondence and facegan_reenactor)"

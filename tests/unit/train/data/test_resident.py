@@ -1,7 +1,7 @@
 """Crops cut on the device against the same crops cut by OpenCV."""
 
 import dataclasses
-import types
+import pathlib
 
 import cv2
 import numpy as np
@@ -16,6 +16,7 @@ from train.data.faces import FaceData
 from train.data.resident import ResidentFaces, crop_meshes, gaussian_blur, refuse_resident, shrink_blur_px
 from train.pairs.frames import PairConfig
 from train.recipes.task import PairTask
+from train.run.options import RecipeOptions
 
 BORDERS = {"reflect": cv2.BORDER_REFLECT_101, "replicate": cv2.BORDER_REPLICATE, "zeros": cv2.BORDER_CONSTANT}
 
@@ -141,9 +142,9 @@ def test_other_data_takes_the_place_of_the_first(resident: bool) -> None:
 
 
 def test_recipes_that_cannot_refuse_by_name() -> None:
-    refuse_resident(types.SimpleNamespace(resident=False), "tracker")
+    refuse_resident(RecipeOptions(out=pathlib.Path()), "tracker")
     with pytest.raises(ConfigError, match=r"recipe tracker cuts .* cannot use --resident; leave the option out"):
-        refuse_resident(types.SimpleNamespace(resident=True), "tracker")
+        refuse_resident(RecipeOptions(out=pathlib.Path(), resident=True), "tracker")
 
 
 def test_too_little_memory_is_said(faces: FaceData, monkeypatch: pytest.MonkeyPatch) -> None:

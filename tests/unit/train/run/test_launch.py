@@ -1,8 +1,6 @@
 """The ready configurations of ``accelerate launch``, read as the launcher reads them."""
 
-import importlib.util
 import pathlib
-import tomllib
 from typing import Any
 
 import pytest
@@ -65,9 +63,3 @@ def test_fsdp2(monkeypatch: pytest.MonkeyPatch) -> None:
     assert plugin.fsdp_version == 2
     assert plugin.auto_wrap_policy is None
     assert not plugin.cpu_ram_efficient_loading
-
-
-def test_configurations_are_installed_with_the_package() -> None:
-    project = tomllib.loads((REPOSITORY / "pyproject.toml").read_text())
-    assert project["tool"]["setuptools"]["package-data"]["train"] == ["configs/*.yaml"]
-    assert importlib.util.find_spec("train.recipes") is not None
