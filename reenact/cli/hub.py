@@ -30,7 +30,6 @@ class Download:
     """Folder to write to; the Hub's cache unless given."""
 
     def run(self) -> None:
-        """Download."""
         from reenact.hub.checkpoint import read_checkpoint
         from reenact.hub.names import download, repository
 
@@ -59,7 +58,6 @@ class Push:
     """Check everything, print what would be uploaded, and stop."""
 
     def run(self) -> None:
-        """Push."""
         from reenact.hub.push import prepare_checkpoint, push
 
         _hide_bars_in_logs()
@@ -91,7 +89,6 @@ class Publish:
     """Check everything, print what would be uploaded, and stop."""
 
     def run(self) -> None:
-        """Publish."""
         if self.owner is None and self.space is None:
             raise ConfigError("Nothing to publish; name the owner of the weights, or a Space.", hint=Hint.OWNER)
         _hide_bars_in_logs()
@@ -150,7 +147,6 @@ class WriteCard:
     """Replace a card that was written by hand."""
 
     def run(self) -> None:
-        """Write the card."""
         from reenact.hub.card import write_card
 
         print(write_card(self.folder, licence=self.licence, overwrite=self.overwrite))

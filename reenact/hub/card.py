@@ -53,38 +53,31 @@ class Kind:
     """Python that loads the repository {repo}."""
 
 
-def _loader(function: str) -> str:
-    return f'from reenact.hub import {function}\n\nnetwork = {function}(checkpoint="{{repo}}")'
+def _network(title: str, summary: str, task: str, tag: str, loader: str) -> Kind:
+    loading = f'from reenact.hub import {loader}\n\nnetwork = {loader}(checkpoint="{{repo}}")'
+    return Kind(title=title, summary=summary, task=task, tags=(tag,), loading=loading)
 
 
 PARTS = {
-    "tracker": Kind(
-        title="Face tracker",
-        summary="Predicts mesh, blendshapes, head rotation and a face score from a face crop.",
-        task="keypoint-detection",
-        tags=("face-landmarks",),
-        loading=_loader("load_tracker"),
+    "tracker": _network(
+        "Face tracker",
+        "Predicts mesh, blendshapes, head rotation and a face score from a face crop.",
+        *("keypoint-detection", "face-landmarks", "load_tracker"),
     ),
-    "detector": Kind(
-        title="Face detector",
-        summary="Finds faces in pictures: boxes and scores.",
-        task="object-detection",
-        tags=("face-detection",),
-        loading=_loader("load_detector"),
+    "detector": _network(
+        "Face detector",
+        "Finds faces in pictures: boxes and scores.",
+        *("object-detection", "face-detection", "load_detector"),
     ),
-    "identity": Kind(
-        title="Identity encoder",
-        summary="Maps an aligned face to a unit vector; the dot product of two vectors measures likeness.",
-        task="image-feature-extraction",
-        tags=("face-embedding",),
-        loading=_loader("load_identity"),
+    "identity": _network(
+        "Identity encoder",
+        "Maps an aligned face to a unit vector; the dot product of two vectors measures likeness.",
+        *("image-feature-extraction", "face-embedding", "load_identity"),
     ),
-    "parser": Kind(
-        title="Face parser",
-        summary="Labels each pixel of a face crop as background, face, hair, clothes or other skin.",
-        task="image-segmentation",
-        tags=("face-parsing",),
-        loading=_loader("load_parser"),
+    "parser": _network(
+        "Face parser",
+        "Labels each pixel of a face crop as background, face, hair, clothes or other skin.",
+        *("image-segmentation", "face-parsing", "load_parser"),
     ),
     "morphable": Kind(
         title="Morphable face model",

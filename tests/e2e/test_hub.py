@@ -96,22 +96,6 @@ def test_the_page_quotes_texts_of_the_code() -> None:
 
 
 @pytest.mark.processes
-@pytest.mark.processes
-def test_programs_read_the_environment(hub: Client, system: pathlib.Path, tmp_path: pathlib.Path) -> None:
-    environment = hub_environment(hub.server, hub.home) | {"PYTHONPATH": str(REPOSITORY)}
-    del environment["HF_TOKEN"]
-
-    def start(*words: str) -> "subprocess.CompletedProcess[str]":
-        command = [sys.executable, "-m", *words]
-        return subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False)
-
-    signed_in = start("huggingface_hub.cli.hf", "auth", "login", "--token", "hf_write")
-    assert signed_in.returncode == 0, signed_in.stderr
-    pushed = start("reenact", "push", str(system), "--repo", REPO)
-    commit = hub.server.repos[REPO].branches["main"]
-    assert (pushed.stdout, pushed.stderr) == (f"{hub.server.endpoint}/{REPO}: commit {commit}\n", "")
-
-
 def test_download_prints_the_folder(
     hub: Client, system: pathlib.Path, capsys: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -1,6 +1,7 @@
 """Names -> loaded objects, and the choice of the device."""
 
 import pathlib
+import shutil
 
 import pytest
 import torch
@@ -13,12 +14,12 @@ from tests.hub_client import write_part
 
 
 def test_a_system_is_loaded_by_name_ready_to_render(
-    shared_system: pathlib.Path, monkeypatch: pytest.MonkeyPatch
+    shared_system: pathlib.Path, tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(weights, "EMBEDDED", shared_system.parent)
-    # the morphable model, which systems need, is not there
-    monkeypatch.setattr("reenact.geometry.morphable.embedded_weights", lambda name: weights._CLONE / name)
-    system = loading.load(shared_system.name)
+    shutil.copytree(shared_system, tmp_path / "small")
+    shutil.copytree(weights.EMBEDDED / "geometry", tmp_path / "geometry")
+    monkeypatch.setattr(weights, "EMBEDDED", tmp_path)
+    system = loading.load("small")
     assert isinstance(system, CATALOG["correspondence"].load_class())
     assert not system.training and not any(value.requires_grad for value in system.parameters())
     assert {value.dtype for value in system.networks.parameters()} == {torch.float32}
