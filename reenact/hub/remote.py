@@ -11,14 +11,14 @@ import logging
 import pathlib
 import re
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from typing import TypeVar
 
 import huggingface_hub
 import huggingface_hub.errors
 from huggingface_hub import constants
 
-from reenact.errors import CheckpointError, ConfigError, OutputError, ReenactError, one_line
+from reenact.errors import CheckpointError, ConfigError, OutputError, one_line
 
 LONGEST_WAIT_S = 120.0
 """Seconds that one call may wait in all while the Hub answers 429 (too many requests)."""
@@ -93,7 +93,7 @@ def retry_while_busy(call: Callable[[], T]) -> T:
         try:
             return call()
         except (_errors.HfHubHTTPError, _errors.LocalEntryNotFoundError) as error:
-            if _status(error) != 429:
+            if http_status(error) != 429:
                 raise
             asked_s = _asked_wait_s(error)
             wait_s = max(FIRST_WAIT_S if asked_s is None else asked_s, 2.0**tries)
@@ -104,30 +104,27 @@ def retry_while_busy(call: Callable[[], T]) -> T:
             waited_s, tries = waited_s + wait_s, tries + 1
 
 
-def retry_after_s(headers: Mapping[str, str]) -> float | None:
-    """Seconds of a Retry-After header (a number or a date) or of the Hub's RateLimit header; None without either."""
-    text = headers.get("Retry-After", "").strip()
-    if text.isdecimal():
-        return float(text)
-    with contextlib.suppress(ValueError):
-        return max(0.0, email.utils.parsedate_to_datetime(text).timestamp() - time.time())
-    found = re.search(r";\s*t\s*=\s*(\d+)", headers.get("RateLimit", ""))
-    return float(found[1]) if found else None
+def http_status(error: BaseException) -> int | None:
+    """The HTTP status behind an error of the Hub or of its storage."""
+    answer = _answer(error)
+    if answer is not None:
+        return answer.response.status_code
+    found = _XET_STATUS.search(str(error))
+    return int(found[1]) if found else None
 
 
 @contextlib.contextmanager
-def explained_read(what: str, repo: str, *, raises: type[ReenactError] = CheckpointError) -> Iterator[None]:
-    """Turn errors of reading from the Hub into one line that says what to do.
+def explained_read(what: str, repo: str) -> Iterator[None]:
+    """Turn errors of reading from the Hub into a `CheckpointError` that says what to do.
 
     Args:
         what: is read, for the text, e.g. "owner/name (revision v1)".
         repo: owner/name.
-        raises: the error's class.
     """
     try:
         yield
     except (_errors.HTTPError, _errors.HFValidationError, OSError, RuntimeError) as error:
-        raise raises(_why_not_read(error, repo, what)) from error
+        raise CheckpointError(_why_not_read(error, repo, what)) from error
 
 
 @contextlib.contextmanager
@@ -162,18 +159,18 @@ def _is_offline(error: BaseException) -> bool:
     return any(isinstance(link, _errors.OfflineModeIsEnabled) for link in _chain(error))
 
 
-def _status(error: BaseException) -> int | None:
-    """The HTTP status behind an error of the Hub or of its storage."""
-    answer = _answer(error)
-    if answer is not None:
-        return answer.response.status_code
-    found = _XET_STATUS.search(str(error))
-    return int(found[1]) if found else None
-
-
 def _asked_wait_s(error: BaseException) -> float | None:
+    """Seconds of the Retry-After header (a number or a date), or of the Hub's RateLimit header."""
     answer = _answer(error)
-    return retry_after_s(answer.response.headers) if answer is not None else None
+    if answer is None:
+        return None
+    text = answer.response.headers.get("Retry-After", "").strip()
+    if text.isdecimal():
+        return float(text)
+    with contextlib.suppress(ValueError):
+        return max(0.0, email.utils.parsedate_to_datetime(text).timestamp() - time.time())
+    found = re.search(r";\s*t\s*=\s*(\d+)", answer.response.headers.get("RateLimit", ""))
+    return float(found[1]) if found else None
 
 
 def _answered(error: BaseException, status: int) -> str:
@@ -191,7 +188,7 @@ def _tokens_page() -> str:
 
 
 def _why_not_read(error: Exception, repo: str, what: str) -> str:
-    status = _status(error)
+    status = http_status(error)
     if isinstance(error, _errors.RevisionNotFoundError):
         return f"{what}: no such revision on the Hub; check the branches and tags of {repo}."
     if isinstance(error, _errors.GatedRepoError):
@@ -217,7 +214,7 @@ def _why_not_read(error: Exception, repo: str, what: str) -> str:
 
 
 def _why_not_written(error: Exception, owner: str) -> str:
-    status = _status(error)
+    status = http_status(error)
     if _is_offline(error):
         return "HF_HUB_OFFLINE is set; unset it."
     if isinstance(error, _errors.LocalTokenNotFoundError):

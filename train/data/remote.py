@@ -22,6 +22,7 @@ from filelock import FileLock, Timeout
 from huggingface_hub.file_download import http_get
 
 from reenact.errors import ReenactError, UnsupportedInputError, one_line
+from reenact.hub.remote import http_status
 from reenact.media.output import write_error
 from train.data.shards import Index, ShardEntry, check_shard, parse_index, read_index
 
@@ -189,7 +190,7 @@ def _download_http(root: str, file: str, path: pathlib.Path, size: int | None) -
         with partial.open("ab") as file_:
             http_get(f"{root}/{file}", file_, resume_size=file_.tell(), expected_size=size)
     except OSError as error:
-        if _status(error) == 416:  # not a part of the server's file
+        if http_status(error) == 416:  # not a part of the server's file
             partial.unlink()
         raise
     partial.replace(path)
@@ -216,29 +217,19 @@ def _hub_download(address: str, folder: pathlib.Path) -> Download:
     return download
 
 
-def _status(error: BaseException) -> int | None:
-    """The HTTP status behind an error of the Hub's client."""
-    link: BaseException | None = error
-    while link is not None:
-        if isinstance(link, huggingface_hub.errors.HfHubHTTPError):
-            return link.response.status_code
-        link = link.__cause__
-    return None
-
-
 def _may_pass(error: BaseException) -> bool:
     if isinstance(error, huggingface_hub.errors.OfflineModeIsEnabled):
         return False
     if isinstance(error, OSError) and error.errno in _UNWRITABLE:
         return False
-    status = _status(error)
+    status = http_status(error)
     return status is None or status in _BUSY | {416}
 
 
 def _explained(error: BaseException, what: str, path: pathlib.Path) -> ReenactError:
     if isinstance(error, OSError) and error.errno in _UNWRITABLE:
         return write_error(path, error)
-    status = _status(error)
+    status = http_status(error)
     if status is not None and status not in _BUSY:
         return UnsupportedInputError(
             f"{what} answered {status}; check --data, that you have access (hf auth login for the Hub), and that the "
