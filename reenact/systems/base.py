@@ -53,7 +53,7 @@ class Rendered:
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class PoseControls:
-    """Action Units and head angles of f frames: those of a face (f = 1), or those it shall have."""
+    """Action Units and head angles of f frames: those of a source (f = 1), or those of a target."""
 
     action_units: Float[Tensor, "f 17 2"]
     """In the order of `ACTION_UNITS`, 0 to 1, the person's left and right."""

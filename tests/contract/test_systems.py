@@ -54,7 +54,7 @@ def test_every_system_is_under_test() -> None:
     assert set(SYSTEMS_UNDER_TEST) == set(CATALOG)
 
 
-def test_it_knows_its_id_and_its_crop(system: AnyReenactor) -> None:
+def test_its_id_is_its_row_in_the_catalog(system: AnyReenactor) -> None:
     assert CATALOG[system.system].load_class() is type(system)
     assert system.crop.network_px == SIDE
     assert not system.training
@@ -178,7 +178,7 @@ def test_saved_and_loaded_it_draws_the_same(name: str, source: Clip, driving: Cl
     assert not any(value.requires_grad for value in loaded.parameters())
     made.prepare()
     assert_same(reenact(loaded, source, driving), reenact(made, source, driving))
-    # a loaded system looks for what a plain crop lacks
+    # a loaded system fills in what a plain crop lacks
     plain = FaceImage(rgb=source[0].rgb, crop_from_frame=source[0].crop_from_frame)
     made.fill_needs = loaded.fill_needs
     assert_same(reenact(loaded, (plain, source[1]), driving), reenact(made, (plain, source[1]), driving))

@@ -50,7 +50,7 @@ class DrivenMesh:
 
 
 class CorrespondenceReenactor(Reenactor[CorrespondenceIdentity, MeshMotion, DrivenMesh]):
-    """Warps the source along learned correspondences of identity-matched PNCCs, and draws what it does not show."""
+    """Warps the source along learned correspondences of identity-matched PNCCs, and draws what the source hides."""
 
     system = "correspondence"
     config_class = CorrespondenceConfig

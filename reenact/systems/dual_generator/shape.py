@@ -1,7 +1,7 @@
 """The shape generator, anchored in the source's own landmarks.
 
-`R_l` knows a face only by its ID code, so its estimate of the source's shape is poor. It knows better what an action
-*changes*. In head axes, with the pose removed,
+`R_l` gets only the ID code of a face, so its estimate of the source's shape is poor. Its estimate of what an action
+*changes* is better. In head axes, with the pose removed,
 
     l_t = P_d( P_s^-1 l_s  +  [ P^-1 R_l(γ_driver, r_s) - P^-1 R_l(γ_base, r_s) ] )
 

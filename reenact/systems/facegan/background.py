@@ -1,7 +1,7 @@
 """The background around a moved head: corrected masks, a filled hole, unchanged pixels.
 
-Geometry knows better than the networks which pixels move, where the source's head goes and where the neck is. Nothing
-here is learned, and nothing is in the paper.
+Geometry tells which pixels move, where the source's head goes and where the neck is. Nothing here is learned, and
+nothing is in the paper.
 """
 
 from typing import NamedTuple

@@ -122,11 +122,11 @@ class FaceganReenactor(Reenactor[FaceganIdentity, FaceMotion, DrivenFace]):
     def transform(self, identity: FaceganIdentity, motion: FaceMotion) -> DrivenFace:
         """L_T: the source's landmarks with another motion (half-sides of the source crop)."""
         sides, own = self.config.sides, identity.motion
-        wanted = motion_vector(motion.action_units, motion.angles_rad, sides)
-        count = len(wanted)
+        target = motion_vector(motion.action_units, motion.angles_rad, sides)
+        count = len(target)
         delta = self.networks.transformer(
             identity.landmarks.expand(count, -1, -1),
-            wanted,
+            target,
             motion_vector(own.action_units, own.angles_rad, sides).expand(count, -1),
         )
         return DrivenFace(landmarks=place_landmarks(identity.landmarks + delta.float(), motion.pose), pose=motion.pose)

@@ -1,4 +1,4 @@
-"""The dual generator as a whole: what it keeps, what it moves, what it must not touch."""
+"""The dual generator as a whole: poses, target shapes, native detail."""
 
 import dataclasses
 
@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 
+from reenact.facs import ACTION_UNITS
 from reenact.geometry.landmarks import landmarks68_of
 from reenact.geometry.morphable import load_morphable
 from reenact.systems.base import PoseControls
@@ -40,7 +41,7 @@ def identity(system: AnyReenactor, source: Clip) -> DualGeneratorIdentity:
 
 
 @pytest.mark.parametrize("angles_deg", [(0, 90, 0), (0, -90, 0), (45, 30, -45), (-45, 0, 45)])
-def test_a_head_turned_by_hand_stands_as_told_and_keeps_its_expression(
+def test_a_posed_head_has_the_given_angles_and_keeps_its_expression(
     system: AnyReenactor, identity: DualGeneratorIdentity, angles_deg: tuple[float, float, float]
 ) -> None:
     angles = torch.deg2rad(torch.tensor([angles_deg], dtype=torch.float32))
@@ -50,18 +51,29 @@ def test_a_head_turned_by_hand_stands_as_told_and_keeps_its_expression(
     torch.testing.assert_close(fit.pose.scale, identity.matched.pose.scale, atol=1e-4, rtol=0)
 
 
+def test_a_unit_moves_its_own_side_and_part_of_the_face(system: AnyReenactor, identity: DualGeneratorIdentity) -> None:
+    units = identity.action_units.repeat(2, 1, 1)
+    units[0, ACTION_UNITS.index(45), 0], units[1, ACTION_UNITS.index(26)] = 1, 1
+    controls = PoseControls(action_units=units, angles_rad=identity.angles_rad.expand(2, -1))
+    winked, opened = system.pose(identity, controls).mesh
+    moved = [(mesh - identity.mesh[0]).norm(dim=-1) for mesh in (winked, opened)]
+    left_lid, right_lid, chin = 386, 159, 152
+    assert moved[0][left_lid] > 10 * moved[0][right_lid] and moved[0][chin] < 0.1 * moved[0][left_lid]
+    assert opened[chin, 1] > identity.mesh[0, chin, 1] and moved[1][left_lid] < 0.1 * moved[1][chin]
+
+
 def test_the_target_has_the_sources_shape_and_the_drivers_motion(
     system: AnyReenactor, identity: DualGeneratorIdentity, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(system, "_generate_shape", lambda landmarks, code: landmarks)  # untrained, it says anything
+    monkeypatch.setattr(system, "_generate_shape", lambda landmarks, code: landmarks)  # untrained, its output is random
     mesh, rotation = random_clip(load_morphable(), np.random.default_rng(8), 3, 90)
     motion = system.read_motion(None, face_geometry(mesh, rotation))
     neutral = system.select(motion, slice(0, 1))
     fit = system.morphable.fit(system.retarget(identity, motion, neutral, "relative").mesh)
     own = identity.matched.pose.rotation
     turn = motion.pose.rotation @ neutral.pose.rotation.transpose(1, 2)
-    wanted = head_angles_rad(turn @ own)
-    assert torch.rad2deg((head_angles_rad(fit.pose.rotation) - wanted).abs().max()) < 4
+    expected = head_angles_rad(turn @ own)
+    assert torch.rad2deg((head_angles_rad(fit.pose.rotation) - expected).abs().max()) < 4
     own_shape = system.morphable.fit(identity.mesh).identity
     assert ((fit.identity - own_shape).norm(dim=1) < (fit.identity - motion.shape).norm(dim=1)).all()
 

@@ -67,7 +67,7 @@ def test_a_motion_vector_holds_both_sides_or_their_mean():
     torch.testing.assert_close(one[0, -3:], torch.tensor([0.0, 1.0, 0.0]))
 
 
-def test_landmarks_told_to_do_what_they_do_stay_where_they_are():
+def test_the_sources_own_motion_moves_no_landmark():
     torch.manual_seed(0)
     transformer = LandmarkTransformer(SMALL)
     landmarks, own = torch.randn(3, 68, 2), torch.rand(3, SMALL.motion_length)
@@ -86,7 +86,7 @@ def test_the_rig_gives_back_a_mesh_under_its_own_landmarks(rig: LandmarkRig, mes
     torch.testing.assert_close(still, meshes[:1], atol=1e-5, rtol=0)
 
 
-def test_the_rig_brings_the_mesh_under_wanted_landmarks(rig: LandmarkRig, meshes: torch.Tensor):
+def test_the_rig_brings_the_mesh_under_target_landmarks(rig: LandmarkRig, meshes: torch.Tensor):
     moved = rig.move(rig.take_apart(meshes[:1]), meshes[:, AT, :2], rig.model.fit(meshes).pose)
     off, movement = ((mesh - meshes)[1:, :, :2].norm(dim=-1) for mesh in (moved, meshes[:1]))
     assert off[:, AT].mean() < 0.1 * movement[:, AT].mean()
@@ -129,7 +129,7 @@ def test_an_untrained_warp_follows_the_rig_and_a_still_face_does_not_move(rig: L
 
 
 @pytest.mark.parametrize("config", [SMALL, PLAIN], ids=["keep", "plain"])
-def test_the_mixer_does_not_look_into_the_hole(config: FaceganConfig):
+def test_the_mixer_ignores_pixels_in_the_hole(config: FaceganConfig):
     torch.manual_seed(0)
     network = BackgroundMixer(config).eval()
     face, background = torch.rand(2, 2, 3, SIDE, SIDE)

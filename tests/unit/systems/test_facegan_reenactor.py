@@ -1,4 +1,4 @@
-"""FACEGAN as a whole: what it reads, what it carries over, what it must not touch."""
+"""FACEGAN as a whole: motion, poses, masks."""
 
 import pytest
 import torch
@@ -73,7 +73,7 @@ def test_the_neutral_frame_neither_turns_nor_grimaces() -> None:
     assert find_neutral(together) == 2
 
 
-def test_a_head_turned_by_hand_lies_where_its_pose_says(system: AnyReenactor, identity: FaceganIdentity) -> None:
+def test_a_posed_head_has_the_given_angles_and_its_own_size(system: AnyReenactor, identity: FaceganIdentity) -> None:
     angles = torch.tensor([[0.1, 0.4, -0.2]])
     driven = posed(system, identity, identity.motion.action_units, angles)
     torch.testing.assert_close(head_angles_rad(driven.pose.rotation), angles, atol=1e-5, rtol=0)
@@ -87,7 +87,7 @@ def test_one_unit_on_one_side_is_another_face_than_on_both(system: AnyReenactor,
     assert (first - second).abs().max() > 1e-4
 
 
-def test_the_head_that_was_looked_for_is_cut_out_with_a_rim(identity: FaceganIdentity) -> None:
+def test_the_hole_is_the_given_head_with_a_rim(identity: FaceganIdentity) -> None:
     hole = identity.hole[0, 0]
     assert hole.shape == (SIDE, SIDE)
     assert hole[4:47, 17:47].min() == 1
@@ -123,7 +123,7 @@ def test_the_hole_is_closed_from_around_it_and_a_neck_from_the_neck() -> None:
     assert (pulled.colour[..., 20:25, 12:20] - 0.5).abs().max() < 0.05
 
 
-def test_a_neck_is_looked_for_under_the_chin_however_the_head_is_tilted() -> None:
+def test_the_neck_is_under_the_chin_of_a_tilted_head() -> None:
     model = load_morphable()
     upright, lying = (pose_of([rotation_of(0, 0, roll)], scale=0.4, centre=(0, 0)) for roll in (0, 90))
     straight = under_chin(upright, model, 64)[0, 0]
