@@ -139,7 +139,7 @@ class SourceCache:
         """The result of `prepare_source` with these arguments, prepared now or before."""
         system, tracker = options["system"], options["tracker"]
         others = tuple(sorted((key, value) for key, value in options.items() if key not in ("system", "tracker")))
-        content = hashlib.blake2b(np.ascontiguousarray(frame), digest_size=16).digest()
+        content = hashlib.blake2b(np.ascontiguousarray(frame).data, digest_size=16).digest()
         key = (content, frame.shape, id(system), id(tracker), others)
         with self._lock:
             if key in self._sources:

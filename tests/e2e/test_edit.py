@@ -59,23 +59,27 @@ def folder(tmp_path_factory: pytest.TempPathFactory, astronaut: np.ndarray) -> p
     return folder
 
 
-@pytest.fixture
-def run(
-    folder: pathlib.Path,
-    checkpoints: dict[str, pathlib.Path],
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
-) -> Run:
-    """Runs a command line in the folder, with the random weights of a system, and returns its notes."""
+@pytest.fixture(autouse=True)
+def here(folder: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Commands run in the folder."""
     monkeypatch.chdir(folder)
-    monkeypatch.setenv("REENACT_TRACEBACK", "1")
 
-    def command(line: str, system: str | None = "facegan") -> str:
+
+@pytest.fixture
+def run(checkpoints: dict[str, pathlib.Path], capsys: pytest.CaptureFixture[str]) -> Run:
+    """Runs a command line with the random weights of a system, and returns its notes."""
+
+    def command(line: str, system: str | None = "facegan", code: int = 0) -> str:
         program, *words = shlex.split(line)
         assert program == "reenact"
         weights = [] if words[0] == "track" or system is None else ["--checkpoint", str(checkpoints[system])]
-        assert cli.main([*words, *weights, "--overwrite"]) == 0
-        return capsys.readouterr().err
+        exit_code = cli.main([*words, *weights])
+        out, err = capsys.readouterr()
+        assert exit_code == code, err
+        if code:
+            assert out == "" and err.count("\n") == 1 and err.startswith("reenact: ")
+            assert not list(pathlib.Path().glob("x.*"))
+        return err
 
     return command
 
@@ -84,7 +88,7 @@ def run_page(run: Run, page: str, system: str) -> None:
     """All commands of a page in their order, with shorter clips."""
     for box in re.findall(r"^```sh\n(.*?)^```$", page, re.DOTALL | re.MULTILINE):
         for line in box.splitlines():
-            run(re.sub(r"(--animate|--turntable) [\d.]+s", r"\1 0.25s", line), system)
+            run(re.sub(r"(--animate|--turntable) [\d.]+s", r"\1 0.25s", line) + " --overwrite", system)
 
 
 @pytest.mark.slow
@@ -125,7 +129,7 @@ def test_the_embedded_systems_share_the_work(run: Run, embedded: Callable[[str],
     for name in ("facegan", "dual_generator"):
         embedded(name)
     assert "Drawn by facegan: " in run("reenact edit portrait.jpg --yaw 20 -o near.png", None)
-    far = "reenact edit portrait.jpg --yaw 90 --absolute -o far.png"
+    far = "reenact edit portrait.jpg --yaw 90 --absolute --overwrite -o far.png"
     assert re.search(r"Drawn by dual_generator: yaw is 9\d degrees from the source's", run(far, None))
     assert "expect smears or a doubled face" in run(f"{far} --system facegan", None)
 
@@ -146,7 +150,7 @@ def test_the_page_lists_every_unit() -> None:
 
 @pytest.mark.parametrize(("system", "options"), [("facegan", "--au 12=0"), ("dual_generator", "--yaw 0")])
 def test_an_edit_of_nothing_is_the_source(run: Run, folder: pathlib.Path, system: str, options: str) -> None:
-    run(f"reenact edit portrait.jpg {options} -o same.png", system)
+    run(f"reenact edit portrait.jpg {options} -o same.png --overwrite", system)
     assert np.array_equal(read_image(folder / "same.png").rgb, read_image(folder / "portrait.jpg").rgb)
 
 
@@ -163,19 +167,14 @@ def test_a_photo_that_does_not_stand_upright_is_turned_as_it_lies(run: Run, fold
 @pytest.mark.slow
 @pytest.mark.parametrize("roll_deg", [-120, 135])
 def test_a_head_rolled_beyond_90_degrees_is_found_or_refused_with_its_score(
-    folder: pathlib.Path,
-    checkpoints: dict[str, pathlib.Path],
-    astronaut: np.ndarray,
-    capsys: pytest.CaptureFixture[str],
-    monkeypatch: pytest.MonkeyPatch,
-    roll_deg: int,
+    run: Run, folder: pathlib.Path, astronaut: np.ndarray, roll_deg: int
 ) -> None:
-    monkeypatch.chdir(folder)
     write_image(folder / "rolled.png", swayed(astronaut, roll_deg, 0), overwrite=True)
-    words = f"edit rolled.png --yaw 30 --overwrite -o out.png --checkpoint {checkpoints['dual_generator']}"
-    code = cli.main(words.split())
-    err = capsys.readouterr().err
-    assert ("does not stand upright" in err) if code == 0 else ("No face found (best score" in err)
+    line = "reenact edit rolled.png --yaw 30 --overwrite -o rolled-turned.png"
+    try:
+        assert "does not stand upright" in run(line, "dual_generator")
+    except AssertionError as error:
+        assert "No face found (best score" in str(error)
 
 
 @pytest.mark.slow
@@ -245,53 +244,23 @@ def test_real_profiles_are_turned_to_the_front_or_refused(
         ("--face 3 --yaw 10 -o x.png", "Face 3 was asked for"),
     ],
 )
-def test_refusals_are_one_line(
-    options: str,
-    text: str,
-    folder: pathlib.Path,
-    checkpoints: dict[str, pathlib.Path],
-    capsys: pytest.CaptureFixture[str],
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
+def test_refusals_are_one_line(run: Run, folder: pathlib.Path, options: str, text: str) -> None:
     (folder / "torn.json").write_text('{"kind": "reenact-edit", ')
     (folder / "binary.json").write_bytes(b"\xff\xfe\x00")
     (folder / "newer.json").write_text('{"kind": "reenact-edit", "format_version": 2}')
-    monkeypatch.chdir(folder)
-    check_refused(f"portrait.jpg {options} --checkpoint {checkpoints['facegan']}", text, capsys)
+    assert text in run(f"reenact edit portrait.jpg {options}", code=2)
 
 
 @pytest.mark.parametrize(
     ("source", "text"),
     [("nothing.jpg", "There is no file nothing.jpg"), ("behind.png", "No face found (best score")],
 )
-def test_sources_without_a_face_are_refused(
-    source: str,
-    text: str,
-    folder: pathlib.Path,
-    checkpoints: dict[str, pathlib.Path],
-    capsys: pytest.CaptureFixture[str],
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    monkeypatch.chdir(folder)
-    check_refused(f"{source} --yaw 10 -o x.png --checkpoint {checkpoints['dual_generator']}", text, capsys)
+def test_sources_without_a_face_are_refused(run: Run, source: str, text: str) -> None:
+    assert text in run(f"reenact edit {source} --yaw 10 -o x.png", "dual_generator", code=2)
 
 
-def check_refused(words: str, text: str, capsys: pytest.CaptureFixture[str]) -> None:
-    assert cli.main(["edit", *shlex.split(words)]) == 2
-    out, err = capsys.readouterr()
-    assert out == "" and err.count("\n") == 1 and err.startswith("reenact: ")
-    assert text in err
-    assert not list(pathlib.Path().glob("x.*"))
-
-
-def test_settings_are_not_overwritten_unasked(
-    folder: pathlib.Path,
-    checkpoints: dict[str, pathlib.Path],
-    capsys: pytest.CaptureFixture[str],
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    monkeypatch.chdir(folder)
+def test_settings_are_not_overwritten_unasked(run: Run, folder: pathlib.Path) -> None:
     (folder / "kept.json").write_text("mine")
-    words = f"portrait.jpg --preset smile --save kept.json -o x.png --checkpoint {checkpoints['facegan']}"
-    check_refused(words, "kept.json exists already", capsys)
+    line = "reenact edit portrait.jpg --preset smile --save kept.json -o x.png"
+    assert "kept.json exists already" in run(line, code=2)
     assert (folder / "kept.json").read_text() == "mine"

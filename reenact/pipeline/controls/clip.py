@@ -19,14 +19,14 @@ from reenact.types import Frame
 _LONGEST_S, _HIGHEST_FPS = 60.0, 120
 
 
-def check_clip(out: pathlib.Path, *, seconds: float, fps: int, background: Background, overwrite: bool) -> int:
+def check_clip(out: str | pathlib.Path, *, seconds: float, fps: int, background: Background, overwrite: bool) -> int:
     """The number of frames of a clip, two at least.
 
     Raises:
         OutputError: the file exists already or is no clip.
         ConfigError: no length, too long, too many frames a second, or transparent.
     """
-    check_output(out, overwrite=overwrite, suffixes=VIDEO_SUFFIXES)
+    check_output(pathlib.Path(out), overwrite=overwrite, suffixes=VIDEO_SUFFIXES)
     if not 0 < seconds <= _LONGEST_S:
         raise ConfigError(f"The length of the clip is {seconds:g} s; it takes more than 0 and up to {_LONGEST_S:g} s.")
     if not 1 <= fps <= _HIGHEST_FPS:

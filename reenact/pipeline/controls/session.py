@@ -6,7 +6,8 @@ source ── tracked and encoded once ──▶ EditSession ── FaceEdit ─
 """
 
 import pathlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
+from typing import Any
 
 from reenact.errors import ConfigError
 from reenact.hub.loading import TrackerKind
@@ -123,22 +124,11 @@ class EditSession:
         Raises:
             ReenactError: one of its children, with a text for the user.
         """
-        out = pathlib.Path(out)
         count = check_clip(out, seconds=seconds, fps=fps, background=background, overwrite=overwrite)
         target = resolve(edit, self.reading)
-        face, notes = self._drawing_face([target])
-        target = transfer(target, self.reading, face.reading)
-        return write_clip(
-            out,
-            _frames(face, [between(face.reading, target, share) for share in eased(count)], background),
-            size=size_of(self.still),
-            count=count,
-            fps=fps,
-            overwrite=overwrite,
-            progress=progress,
-            should_stop=should_stop,
-            warnings=self.warnings + notes,
-            system=face.system_id if notes else None,
+        targets = [between(self.reading, target, share) for share in eased(count)]
+        return self._write(
+            out, targets, background, fps=fps, overwrite=overwrite, progress=progress, should_stop=should_stop
         )
 
     def turntable(
@@ -157,39 +147,39 @@ class EditSession:
     ) -> VideoResult:
         """A clip in which the head rotates at constant speed from one yaw to another.
 
-        Args:
-            out: .mp4, .mov, .mkv or .gif; the file appears complete or not at all.
-            seconds: length of the clip, up to 60.
-            fps: frames a second, 1 to 120.
-            from_yaw_deg: yaw of the head in the first frame, -90 to 90; absolute, whatever the edit's mode is.
-            to_yaw_deg: the same for the last frame.
-            edit: units, pitch and roll of all frames; its yaw is ignored. The source's own if None.
-            background: what to put behind the person; a clip cannot be transparent.
-            overwrite: whether an existing file may be replaced.
-            progress: called after every frame.
-            should_stop: called before every frame; True ends the work with `StoppedError`, and no file is left behind.
-
-        Raises:
-            ReenactError: one of its children, with a text for the user.
+        `from_yaw_deg` and `to_yaw_deg` are the head's yaw in the first and the last frame, -90 to 90, absolute in any
+        mode of the edit. `edit` sets units, pitch and roll of all frames; its yaw is ignored. The other arguments and
+        the errors are those of `animate`.
         """
-        out = pathlib.Path(out)
         count = check_clip(out, seconds=seconds, fps=fps, background=background, overwrite=overwrite)
         first_deg, last_deg = checked_angle("yaw", from_yaw_deg), checked_angle("yaw", to_yaw_deg)
         held = resolve(edit or FaceEdit(), self.reading)
         yaws_deg = [first_deg + (last_deg - first_deg) * index / (count - 1) for index in range(count)]
         targets = [with_yaw(held, yaw_deg, self.reading) for yaw_deg in yaws_deg]
+        return self._write(
+            out, targets, background, fps=fps, overwrite=overwrite, progress=progress, should_stop=should_stop
+        )
+
+    def _write(
+        self, out: str | pathlib.Path, targets: list[FaceReading], background: Background, **options: Any
+    ) -> VideoResult:
+        """A clip of these frames, drawn by one system while they are written."""
         face, notes = self._drawing_face(targets)
+        cutout = None if background is None else face.cutout()
+        behind = None if cutout is None else cutout.background(background)
+
+        def draw(target: FaceReading) -> Frame:
+            drawn = face.draw(transfer(target, self.reading, face.reading))
+            return drawn.rgb if cutout is None else cutout.replace(drawn.rgb, drawn.changed, behind)[0]
+
         return write_clip(
-            out,
-            _frames(face, [transfer(target, self.reading, face.reading) for target in targets], background),
+            pathlib.Path(out),
+            map(draw, targets),
             size=size_of(self.still),
-            count=count,
-            fps=fps,
-            overwrite=overwrite,
-            progress=progress,
-            should_stop=should_stop,
+            count=len(targets),
             warnings=self.warnings + notes,
             system=face.system_id if notes else None,
+            **options,
         )
 
     def _drawing_face(self, targets: Sequence[FaceReading]) -> tuple[EncodedFace, tuple[str, ...]]:
@@ -269,21 +259,10 @@ def edit_image(
 ) -> ImageResult:
     """Edit the face in a picture once; `open_edit` serves several edits of one picture.
 
-    Args:
-        source: the picture to edit.
-        edit: what to change.
-        background: what to put behind the person: None for the source's own background, "none" for transparency (the
-            result has alpha), or a picture.
-        system: see `open_edit`; or a loaded engine, which then draws (`tracker` and `device` are not used).
-        paste_back: see `open_edit`.
-        face: see `open_edit`.
-        min_face_score: see `open_edit`.
-        max_crop_px: see `open_edit`.
-        tracker: "own", "fan" or "mediapipe".
-        device: "auto", "cpu", "cuda", "cuda:N" or "mps".
-
-    Raises:
-        ReenactError: one of its children, with a text for the user.
+    `background` is what to put behind the person: None for the source's own background, "none" for transparency (the
+    result has alpha), or a picture. `system` may also be a loaded engine, which then draws; `tracker` ("own", "fan" or
+    "mediapipe") and `device` ("auto", "cpu", "cuda", "cuda:N" or "mps") are for engines that are loaded here. The other
+    arguments and the errors are those of `open_edit`.
     """
 
     def engines(system_id: str) -> Engine:
@@ -299,18 +278,6 @@ def edit_image(
         paste_back=paste_back,
     )
     return session.render(edit, background=background)
-
-
-def _frames(face: EncodedFace, targets: Sequence[FaceReading], background: Background) -> Iterator[Frame]:
-    """The frames of a clip, drawn one at a time; the background is read now."""
-    cutout = None if background is None else face.cutout()
-    behind = None if cutout is None else cutout.background(background)
-
-    def draw(target: FaceReading) -> Frame:
-        drawn = face.draw(target)
-        return drawn.rgb if cutout is None else cutout.replace(drawn.rgb, drawn.changed, behind)[0]
-
-    return map(draw, targets)
 
 
 def _far_side_warnings(reading: FaceReading) -> tuple[str, ...]:

@@ -123,16 +123,6 @@ def engine() -> Engine:
 
 
 @pytest.fixture
-def face() -> Callable[[float, float, float], FaceGeometry]:
-    return make_face
-
-
-@pytest.fixture
-def picture() -> Callable[..., Frame]:
-    return make_frame
-
-
-@pytest.fixture
 def clip(tmp_path: pathlib.Path) -> Callable[[Sequence[tuple[int, int, int] | None]], pathlib.Path]:
     """Writes a clip whose frames have these faces."""
 

@@ -14,6 +14,7 @@ from reenact.errors import StoppedError, UnsupportedInputError
 from reenact.pipeline.engine import Engine
 from reenact.pipeline.large_pose import far_turn_in_clip, far_turn_in_picture
 from reenact.types import FaceGeometry, Frame
+from tests.unit.pipeline.conftest import make_frame
 
 Faces = list[tuple[int, int, int] | None]
 FRONTAL, PROFILE = (160, 120, 100), (232, 120, 100)
@@ -46,15 +47,15 @@ def tracker(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> Any:
 
 
 @pytest.mark.parametrize(("x", "yaw_deg"), [(160, None), (204, None), (206, 46), (114, -46), (250, 90)])
-def test_picture(tracker: Any, picture: Callable[..., Frame], x: int, yaw_deg: float | None) -> None:
-    found = far_turn_in_picture(picture((x, 120, 100)), tracker=tracker)
+def test_picture(tracker: Any, x: int, yaw_deg: float | None) -> None:
+    found = far_turn_in_picture(make_frame((x, 120, 100)), tracker=tracker)
     assert (found is None) == (yaw_deg is None)
     if found is not None:
         assert (found.yaw_deg, found.at_s) == (pytest.approx(yaw_deg, abs=1), None)
 
 
-def test_picture_without_a_face_has_none(tracker: Any, picture: Callable[..., Frame]) -> None:
-    assert far_turn_in_picture(picture(None), tracker=tracker) is None
+def test_picture_without_a_face_has_none(tracker: Any) -> None:
+    assert far_turn_in_picture(make_frame(None), tracker=tracker) is None
 
 
 def test_short_profile_late_in_a_clip_is_found(tracker: Any, clip: Callable[[Faces], pathlib.Path]) -> None:

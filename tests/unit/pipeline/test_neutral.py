@@ -10,6 +10,7 @@ from reenact.media import VideoReader
 from reenact.pipeline.engine import Engine
 from reenact.pipeline.neutral import find_reference, most_usual_place, neutralised, track_frame
 from reenact.types import FaceGeometry, head_angles_rad
+from tests.unit.pipeline.conftest import make_face
 
 Clip = Callable[[Sequence[tuple[int, int, int] | None]], pathlib.Path]
 
@@ -51,8 +52,14 @@ def test_a_frame_by_number(engine: Engine, clip: Clip) -> None:
             track_frame(reader, 3, tracker=engine.tracker, face=None, min_score=0.5)
 
 
-def test_most_usual_place_weighs_size_too(face: Callable[..., FaceGeometry]) -> None:
-    faces = [face(100, 100, 50), face(100, 100, 100), face(101, 100, 52), face(100, 101, 51), face(10, 100, 50)]
+def test_most_usual_place_weighs_size_too() -> None:
+    faces = [
+        make_face(100, 100, 50),
+        make_face(100, 100, 100),
+        make_face(101, 100, 52),
+        make_face(100, 101, 51),
+        make_face(10, 100, 50),
+    ]
     assert most_usual_place(FaceGeometry.cat(faces)) in (0, 2, 3)
 
 

@@ -1,26 +1,24 @@
-from collections.abc import Callable
-
 import numpy as np
 import pytest
 import torch
 
 from reenact.pipeline.paste import PasteBack, fade_to_border, soft_matte
-from reenact.types import Frame
+from tests.unit.pipeline.conftest import make_frame
 
 
 def place(left: int, top: int, scale: float = 1.0) -> torch.Tensor:
     return torch.tensor([[scale, 0, -left * scale], [0, scale, -top * scale], [0, 0, 1]])
 
 
-def test_nothing_changed_gives_the_source_bit_for_bit(picture: Callable[..., Frame]) -> None:
-    frame = picture(None)
+def test_nothing_changed_gives_the_source_bit_for_bit() -> None:
+    frame = make_frame(None)
     noise = np.random.default_rng(1).integers(0, 255, (100, 100, 3), np.uint8)
     result = PasteBack(frame, place(50, 60), 100)(noise, np.zeros((100, 100), np.float32))
     assert np.array_equal(result, frame)
 
 
-def test_redrawn_middle_is_the_result_and_beside_the_crop_is_the_source(picture: Callable[..., Frame]) -> None:
-    frame = picture(None)
+def test_redrawn_middle_is_the_result_and_beside_the_crop_is_the_source() -> None:
+    frame = make_frame(None)
     kept = frame.copy()
     red = np.zeros((100, 100, 3), np.uint8) + np.array([255, 0, 0], np.uint8)
     result = PasteBack(frame, place(50, 60), 100)(red, np.ones((100, 100), np.float32))
@@ -39,8 +37,8 @@ def test_there_is_no_seam() -> None:
     assert result[110, 100, 0] == 255
 
 
-def test_untouched_part_of_a_crop_stays_the_source(picture: Callable[..., Frame]) -> None:
-    frame = picture(None)
+def test_untouched_part_of_a_crop_stays_the_source() -> None:
+    frame = make_frame(None)
     changed = np.zeros((100, 100), np.float32)
     changed[40:60, 40:60] = 1
     result = PasteBack(frame, place(50, 60), 100)(np.zeros((100, 100, 3), np.uint8), changed)
@@ -55,16 +53,16 @@ def test_borders_outside_the_picture_do_not_fade() -> None:
     assert fade[-1, 25] == 1  # ends with it
 
 
-def test_crop_that_reaches_over_the_picture(picture: Callable[..., Frame]) -> None:
-    frame = picture(None)
+def test_crop_that_reaches_over_the_picture() -> None:
+    frame = make_frame(None)
     result = PasteBack(frame, place(-30, -40), 100)(np.zeros((100, 100, 3), np.uint8), np.ones((100, 100), np.float32))
     assert (result[:50, :60] == 0).all()
     assert np.array_equal(result[60:], frame[60:])
 
 
 @pytest.mark.parametrize("scale", [0.5, 2.0])
-def test_resampled_crop_returns_to_its_place(scale: float, picture: Callable[..., Frame]) -> None:
-    frame = picture(None)
+def test_resampled_crop_returns_to_its_place(scale: float) -> None:
+    frame = make_frame(None)
     size = round(100 * scale)
     result = PasteBack(frame, place(50, 60, scale), size)(
         np.zeros((size, size, 3), np.uint8), np.ones((size, size), np.float32)

@@ -1,5 +1,3 @@
-from collections.abc import Callable
-
 import numpy as np
 import pytest
 import torch
@@ -8,76 +6,73 @@ from reenact.errors import NoFaceFoundError
 from reenact.perception.tracking import TrackReport
 from reenact.pipeline.engine import Engine
 from reenact.pipeline.source import SourceCache, bytes_of, prepare_source, turn_quarters, upright_quarters
-from reenact.types import FaceGeometry, Frame, head_angles_rad
+from reenact.types import head_angles_rad
+from tests.unit.pipeline.conftest import make_face, make_frame
 
 
-def test_a_source_is_encoded_once(engine: Engine, picture: Callable[..., Frame]) -> None:
-    first = engine.sources.get(picture((160, 120, 80)), system=engine.system, tracker=engine.tracker)
-    again = engine.sources.get(picture((160, 120, 80)), system=engine.system, tracker=engine.tracker)
+def test_a_source_is_encoded_once(engine: Engine) -> None:
+    first = engine.sources.get(make_frame((160, 120, 80)), system=engine.system, tracker=engine.tracker)
+    again = engine.sources.get(make_frame((160, 120, 80)), system=engine.system, tracker=engine.tracker)
     assert again is first
     assert engine.system.encoded == 1
 
 
-def test_another_picture_face_or_size_is_another_source(engine: Engine, picture: Callable[..., Frame]) -> None:
-    frame = picture((160, 120, 80))
+def test_another_picture_face_or_size_is_another_source(engine: Engine) -> None:
+    frame = make_frame((160, 120, 80))
     given = {"system": engine.system, "tracker": engine.tracker}
     sources = [
         engine.sources.get(frame, **given),
         engine.sources.get(frame, face=1, **given),
         engine.sources.get(frame, largest_px=100, **given),
-        engine.sources.get(picture((150, 120, 80)), **given),
+        engine.sources.get(make_frame((150, 120, 80)), **given),
     ]
     assert len({id(source) for source in sources}) == 4
     assert sources[2].crop_px == 100
 
 
 @pytest.mark.parametrize(("width", "encoded"), [(320, 4), (640, 5)])
-def test_the_cache_is_bounded_by_its_memory(
-    engine: Engine, picture: Callable[..., Frame], width: int, encoded: int
-) -> None:
+def test_the_cache_is_bounded_by_its_memory(engine: Engine, width: int, encoded: int) -> None:
     """Two small pictures fit; of larger ones only the last is kept."""
     given = {"system": engine.system, "tracker": engine.tracker}
-    cache = SourceCache(2 * bytes_of(prepare_source(picture((100, 120, 80)), **given)))
+    cache = SourceCache(2 * bytes_of(prepare_source(make_frame((100, 120, 80)), **given)))
     engine.system.encoded = 0
     for x in (100, 120, 100, 140, 120):  # 100 is used again, so that 140 replaces 120
-        cache.get(picture((x, 120, 80), width=width), **given)
-    cache.get(picture((120, 120, 80), width=width), **given)
+        cache.get(make_frame((x, 120, 80), width=width), **given)
+    cache.get(make_frame((120, 120, 80), width=width), **given)
     assert engine.system.encoded == encoded
 
 
-def test_bytes_of_a_source_count_every_array_once(engine: Engine, picture: Callable[..., Frame]) -> None:
-    source = prepare_source(picture((160, 120, 80)), system=engine.system, tracker=engine.tracker)
+def test_bytes_of_a_source_count_every_array_once(engine: Engine) -> None:
+    source = prepare_source(make_frame((160, 120, 80)), system=engine.system, tracker=engine.tracker)
     assert source.identity.rgb is source.image.rgb
     geometry = 4 * (478 * 3 + 52 + 9 + 17 + 1)
     assert bytes_of(source) == 320 * 240 * 3 + source.image.rgb.nbytes + 9 * 4 + geometry
 
 
-def test_messages_name_the_picture(engine: Engine, picture: Callable[..., Frame]) -> None:
-    source = prepare_source(picture((160, 120, 80)), system=engine.system, tracker=engine.tracker, name="me.png")
+def test_messages_name_the_picture(engine: Engine) -> None:
+    source = prepare_source(make_frame((160, 120, 80)), system=engine.system, tracker=engine.tracker, name="me.png")
     assert source.warnings == ("me.png: 2 faces found; the largest was taken.",)
     with pytest.raises(NoFaceFoundError, match=r"^me\.png: No face found"):
-        prepare_source(picture(None), system=engine.system, tracker=engine.tracker, name="me.png")
+        prepare_source(make_frame(None), system=engine.system, tracker=engine.tracker, name="me.png")
 
 
 @pytest.mark.parametrize("quarters", [0, 1, 2, 3])
-def test_a_head_that_lies_is_turned_upright_and_back(
-    face: Callable[[float, float, float], FaceGeometry], picture: Callable[..., Frame], quarters: int
-) -> None:
-    frame = picture((160, 120, 80))
-    turned, geometry = turn_quarters(frame, face(160, 120, 80), quarters)
+def test_a_head_that_lies_is_turned_upright_and_back(quarters: int) -> None:
+    frame = make_frame((160, 120, 80))
+    turned, geometry = turn_quarters(frame, make_face(160, 120, 80), quarters)
     assert np.array_equal(turned, np.rot90(frame, quarters))
     roll_deg = float(torch.rad2deg(head_angles_rad(geometry.rotation)[0, 2]))
     assert (roll_deg - 90 * quarters) % 360 == pytest.approx(0, abs=1e-3) or roll_deg % 360 == pytest.approx(360)
     assert (upright_quarters(geometry) + quarters) % 4 == 0
     back, same = turn_quarters(turned, geometry, upright_quarters(geometry))
     assert np.array_equal(back, frame)
-    torch.testing.assert_close(same.mesh_px, face(160, 120, 80).mesh_px, atol=1e-3, rtol=0)
+    torch.testing.assert_close(same.mesh_px, make_face(160, 120, 80).mesh_px, atol=1e-3, rtol=0)
 
 
 def test_heads_are_turned_for_systems_that_want_them_upright_alone(
-    engine: Engine, picture: Callable[..., Frame], monkeypatch: pytest.MonkeyPatch
+    engine: Engine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    frame = picture((160, 120, 80))
+    frame = make_frame((160, 120, 80))
     upside_down = engine.tracker.track(frame).moved_by(torch.tensor([[-1.0, 0, 320], [0, -1, 240], [0, 0, 1]]))
     report = TrackReport(geometry=upside_down, faces=engine.tracker.find(frame), face=1, warnings=())
     monkeypatch.setattr(engine.tracker, "report", lambda *_, **__: report)

@@ -10,13 +10,13 @@ from reenact.errors import NoFaceFoundError
 from reenact.media import write_image
 from reenact.pipeline.engine import Engine
 from reenact.pipeline.track import describe_face, write_tracks
-from reenact.types import FaceGeometry, Frame
+from tests.unit.pipeline.conftest import make_face, make_frame
 
 Clip = Callable[[Sequence[tuple[int, int, int] | None]], pathlib.Path]
 
 
-def test_a_face_in_plain_numbers(face: Callable[..., FaceGeometry]) -> None:
-    geometry = face(100, 80, 40)
+def test_a_face_in_plain_numbers() -> None:
+    geometry = make_face(100, 80, 40)
     geometry.action_units[0, 3] = 0.5
     seen = describe_face(geometry)
     assert seen["box_px"] == pytest.approx([80, 60, 120, 100])
@@ -26,8 +26,8 @@ def test_a_face_in_plain_numbers(face: Callable[..., FaceGeometry]) -> None:
     assert len(seen["action_units"]) == 17
 
 
-def test_angles_are_degrees(face: Callable[..., FaceGeometry]) -> None:
-    turned = face(100, 80, 40)
+def test_angles_are_degrees() -> None:
+    turned = make_face(100, 80, 40)
     turned.rotation[0] = torch.tensor([[0.5, 0, 0.75**0.5], [0, 1, 0], [-(0.75**0.5), 0, 0.5]])
     assert describe_face(turned)["yaw_deg"] == pytest.approx(60, abs=0.01)
 
@@ -44,8 +44,8 @@ def test_a_clip_frame_by_frame(engine: Engine, clip: Clip) -> None:
     assert "no face in 1 of 3 frames (1)" in warnings[-1]
 
 
-def test_a_picture_is_one_frame(engine: Engine, picture: Callable[..., Frame], tmp_path: pathlib.Path) -> None:
-    write_image(tmp_path / "a.png", picture((160, 120, 80)))
+def test_a_picture_is_one_frame(engine: Engine, tmp_path: pathlib.Path) -> None:
+    write_image(tmp_path / "a.png", make_frame((160, 120, 80)))
     file = io.StringIO()
     assert write_tracks(tmp_path / "a.png", file, tracker=engine.tracker)[0] == 1
     tracks = json.loads(file.getvalue())
@@ -53,10 +53,8 @@ def test_a_picture_is_one_frame(engine: Engine, picture: Callable[..., Frame], t
     assert tracks["frames"][0]["face"]["box_px"] == pytest.approx([120, 80, 200, 160])
 
 
-def test_no_face_at_all_is_an_error(
-    engine: Engine, picture: Callable[..., Frame], clip: Clip, tmp_path: pathlib.Path
-) -> None:
-    write_image(tmp_path / "a.png", picture(None))
+def test_no_face_at_all_is_an_error(engine: Engine, clip: Clip, tmp_path: pathlib.Path) -> None:
+    write_image(tmp_path / "a.png", make_frame(None))
     with pytest.raises(NoFaceFoundError, match=r"a\.png: No face"):
         write_tracks(tmp_path / "a.png", io.StringIO(), tracker=engine.tracker)
     with pytest.raises(NoFaceFoundError, match="any of the 2 frames"):

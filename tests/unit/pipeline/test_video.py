@@ -16,6 +16,7 @@ from reenact.pipeline.paste import PasteBack
 from reenact.pipeline.results import VideoResult
 from reenact.pipeline.video import reenact_video
 from reenact.types import Frame
+from tests.unit.pipeline.conftest import make_frame
 
 Clip = Callable[[Sequence[tuple[int, int, int] | None]], pathlib.Path]
 STILL = (160, 120, 60)
@@ -28,100 +29,94 @@ def greys(path: pathlib.Path) -> list[int]:
     return [round(middle.mean()) if np.ptp(middle) < 12 else 0 for middle in middles]
 
 
-def run(engine: Engine, picture: Callable[..., Frame], driving: pathlib.Path, **options: object) -> VideoResult:
-    return reenact_video(picture(STILL), driving, driving.with_name("out.mp4"), system=engine, **options)
+def run(engine: Engine, driving: pathlib.Path, **options: object) -> VideoResult:
+    return reenact_video(make_frame(STILL), driving, driving.with_name("out.mp4"), system=engine, **options)
 
 
-def test_every_frame_is_drawn_relative_to_the_reference(
-    engine: Engine, picture: Callable[..., Frame], clip: Clip
-) -> None:
+def test_every_frame_is_drawn_relative_to_the_reference(engine: Engine, clip: Clip) -> None:
     xs = [160, 160, 160, 190, 130]
     driving = clip([(x, 120, 80) for x in xs])
-    result = run(engine, picture, driving, smoothing=False, neutral_frame=0)
+    result = run(engine, driving, smoothing=False, neutral_frame=0)
     assert (result.width, result.height, result.fps, result.frame_count) == (320, 240, Fraction(25), 5)
     assert greys(result.path) == pytest.approx([128, 128, 128, 158, 98], abs=4)
     assert result.missing == ()
 
 
-def test_batches_are_full_and_the_order_is_kept(engine: Engine, picture: Callable[..., Frame], clip: Clip) -> None:
+def test_batches_are_full_and_the_order_is_kept(engine: Engine, clip: Clip) -> None:
     driving = clip([(140 + 2 * i, 120, 80) for i in range(19)])
-    result = run(engine, picture, driving, smoothing=False, neutral_frame=0)
+    result = run(engine, driving, smoothing=False, neutral_frame=0)
     assert engine.system.batches == [8, 8, 3]
     assert greys(result.path) == pytest.approx([128 + 2 * i for i in range(19)], abs=4)
 
 
-def test_hold_repeats_the_last_result_and_begins_with_the_source(
-    engine: Engine, picture: Callable[..., Frame], clip: Clip
-) -> None:
+def test_hold_repeats_the_last_result_and_begins_with_the_source(engine: Engine, clip: Clip) -> None:
     driving = clip([None, (160, 120, 80), (190, 120, 80), None, None, (160, 120, 80)])
-    result = run(engine, picture, driving, smoothing=False, neutral_frame=1)
+    result = run(engine, driving, smoothing=False, neutral_frame=1)
     shown = greys(result.path)
     with VideoReader(result.path) as reader:
         first = next(iter(reader))
-    assert np.abs(first.astype(int) - picture(STILL)).mean() < 6
+    assert np.abs(first.astype(int) - make_frame(STILL)).mean() < 6
     assert shown[1:] == pytest.approx([128, 158, 158, 158, 128], abs=4)
     assert result.missing == (0, 3, 4)
     assert "no face in 3 frames (0, 3 to 4); the last result was held" in result.warnings[-1]
 
 
-def test_skip_leaves_frames_out(engine: Engine, picture: Callable[..., Frame], clip: Clip) -> None:
+def test_skip_leaves_frames_out(engine: Engine, clip: Clip) -> None:
     driving = clip([None, (160, 120, 80), None, (190, 120, 80)])
-    result = run(engine, picture, driving, smoothing=False, neutral_frame=1, on_missing_face="skip")
+    result = run(engine, driving, smoothing=False, neutral_frame=1, on_missing_face="skip")
     assert result.frame_count == 2
     assert greys(result.path) == pytest.approx([128, 158], abs=4)
 
 
-def test_stop_names_the_frame_and_leaves_nothing(engine: Engine, picture: Callable[..., Frame], clip: Clip) -> None:
+def test_stop_names_the_frame_and_leaves_nothing(engine: Engine, clip: Clip) -> None:
     driving = clip([(160, 120, 80), (160, 120, 80), None])
     with pytest.raises(NoFaceFoundError, match=r"^Frame 2 of .*driving\.mp4: No face"):
-        run(engine, picture, driving, on_missing_face="stop")
+        run(engine, driving, on_missing_face="stop")
     assert [path.name for path in driving.parent.iterdir()] == ["driving.mp4"]
 
 
 @pytest.mark.parametrize("policy", ["hold", "skip"])
-def test_no_face_in_the_whole_clip_is_an_error(
-    policy: str, engine: Engine, picture: Callable[..., Frame], clip: Clip
-) -> None:
+def test_no_face_in_the_whole_clip_is_an_error(policy: str, engine: Engine, clip: Clip) -> None:
     driving = clip([None] * 3)
     with pytest.raises(NoFaceFoundError, match=r"No face in any of the 3 frames of .*driving\.mp4"):
-        run(engine, picture, driving, on_missing_face=policy)
+        run(engine, driving, on_missing_face=policy)
     assert [path.name for path in driving.parent.iterdir()] == ["driving.mp4"]
 
 
-def test_stopping_leaves_nothing(engine: Engine, picture: Callable[..., Frame], clip: Clip) -> None:
+def test_stopping_leaves_nothing(engine: Engine, clip: Clip) -> None:
     driving = clip([(160, 120, 80)] * 30)
     done: list[int] = []
     with pytest.raises(StoppedError):
-        run(engine, picture, driving, progress=lambda i, _total, _stage: done.append(i), should_stop=lambda: bool(done))
+        run(engine, driving, progress=lambda i, _total, _stage: done.append(i), should_stop=lambda: bool(done))
     assert done == [8]
     assert [path.name for path in driving.parent.iterdir()] == ["driving.mp4"]
 
 
-def test_progress_ends_with_all_frames(engine: Engine, picture: Callable[..., Frame], clip: Clip) -> None:
+def test_progress_ends_with_all_frames(engine: Engine, clip: Clip) -> None:
     told: list[tuple[int, int, str]] = []
-    run(engine, picture, clip([(160, 120, 80)] * 20), progress=lambda *state: told.append(state))
+    run(engine, clip([(160, 120, 80)] * 20), progress=lambda *state: told.append(state))
     assert told == [(8, 20, "frames"), (16, 20, "frames"), (20, 20, "frames")]
 
 
-def test_side_by_side_and_crop_only(engine: Engine, picture: Callable[..., Frame], clip: Clip) -> None:
-    result = run(engine, picture, clip([(160, 120, 80)] * 3), side_by_side=True, paste_back=False)
+def test_side_by_side_and_crop_only(engine: Engine, clip: Clip) -> None:
+    result = run(engine, clip([(160, 120, 80)] * 3), side_by_side=True, paste_back=False)
     assert (result.width, result.height) == (341 + 256 + 256, 256)
     with VideoReader(result.path) as reader:
         assert next(iter(reader)).shape == (256, 854, 3)  # H.264 has even sizes
 
 
 def test_without_a_reference_ahead_the_first_face_is_it(
-    engine: Engine, picture: Callable[..., Frame], clip: Clip, monkeypatch: pytest.MonkeyPatch
+    engine: Engine, clip: Clip, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("reenact.pipeline.video.find_reference", lambda *_, **__: None)
-    result = run(engine, picture, clip([None, (180, 120, 80), (190, 120, 80)]), smoothing=False)
+    result = run(engine, clip([None, (180, 120, 80), (190, 120, 80)]), smoothing=False)
     assert engine.system.neutrals == pytest.approx([180], abs=2)
     assert greys(result.path)[1:] == pytest.approx([128, 138], abs=6)
 
 
 @pytest.mark.parametrize("side_by_side", [False, True])
 def test_few_whole_pictures_are_held_at_a_time(
-    engine: Engine, picture: Callable[..., Frame], clip: Clip, monkeypatch: pytest.MonkeyPatch, side_by_side: bool
+    engine: Engine, clip: Clip, monkeypatch: pytest.MonkeyPatch, side_by_side: bool
 ) -> None:
     """Crops are rendered in batches of 8, but pasted into the whole picture one by one."""
     paste, held, most = PasteBack.__call__, 0, 0
@@ -139,7 +134,7 @@ def test_few_whole_pictures_are_held_at_a_time(
         held -= 1
 
     monkeypatch.setattr(PasteBack, "__call__", counted)
-    run(engine, picture, clip([(160, 120, 80)] * 20), side_by_side=side_by_side)
+    run(engine, clip([(160, 120, 80)] * 20), side_by_side=side_by_side)
     assert engine.system.batches == [8, 8, 4]
     assert most <= 3
 
@@ -151,23 +146,23 @@ def test_few_whole_pictures_are_held_at_a_time(
         ({"on_missing_face": "stopp"}, "on_missing_face is 'stopp'; choose 'hold' or 'skip' or 'stop'"),
     ],
 )
-def test_unknown_choices_are_refused(
-    engine: Engine, picture: Callable[..., Frame], clip: Clip, options: dict[str, Any], text: str
-) -> None:
+def test_unknown_choices_are_refused(engine: Engine, clip: Clip, options: dict[str, Any], text: str) -> None:
     """Unwrapped: in tests a type checker stands before the function."""
     driving = clip([(160, 120, 80)])
     with pytest.raises(ConfigError, match=text):
-        inspect.unwrap(reenact_video)(picture(STILL), driving, driving.with_name("out.mp4"), system=engine, **options)
+        inspect.unwrap(reenact_video)(
+            make_frame(STILL), driving, driving.with_name("out.mp4"), system=engine, **options
+        )
     if "mode" in options:
         with pytest.raises(ConfigError, match=text):
-            inspect.unwrap(reenact_image)(picture(STILL), picture(STILL), system=engine, **options)
+            inspect.unwrap(reenact_image)(make_frame(STILL), make_frame(STILL), system=engine, **options)
     assert engine.system.encoded == 0
 
 
-def test_bad_settings_are_refused_before_any_work(engine: Engine, picture: Callable[..., Frame], clip: Clip) -> None:
+def test_bad_settings_are_refused_before_any_work(engine: Engine, clip: Clip) -> None:
     driving = clip([(160, 120, 80)])
     with pytest.raises(OutputError, match="exists already"):
-        reenact_video(picture(STILL), driving, driving, system=engine)
+        reenact_video(make_frame(STILL), driving, driving, system=engine)
     with pytest.raises(ConfigError, match="numbered from 0"):
-        run(engine, picture, driving, neutral_frame=-1)
+        run(engine, driving, neutral_frame=-1)
     assert engine.system.encoded == 0
