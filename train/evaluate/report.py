@@ -2,7 +2,6 @@
 
 import csv
 import dataclasses
-import importlib.metadata
 import json
 import os
 import pathlib
@@ -20,6 +19,7 @@ from train.evaluate.jobs import REAL, Outcome
 from train.evaluate.pairs import PairSet
 from train.evaluate.settings import Settings
 from train.evaluate.summary import Gain, Row
+from train.run.provenance import library_versions
 
 FORMAT_VERSION = 1
 KIND = "reenact-evaluation"
@@ -134,19 +134,13 @@ def describe_machine(device: torch.device) -> dict[str, Any]:
     commit = subprocess.run(
         ["git", "describe", "--always", "--dirty"], cwd=root, capture_output=True, text=True, check=False
     )
-    versions = {}
-    for name in _LIBRARIES:
-        try:
-            versions[name] = importlib.metadata.version(name)
-        except importlib.metadata.PackageNotFoundError:
-            versions[name] = "not installed"
     return {
         "commit": commit.stdout.strip() or "unknown",
         "device": torch.cuda.get_device_name(device) if device.type == "cuda" else str(device),
         "processor": _processor(),
         "cores": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count(),
         "python": platform.python_version(),
-        "versions": versions,
+        "versions": library_versions(_LIBRARIES),
     }
 
 

@@ -48,13 +48,17 @@ def digest(words: Iterable[str]) -> str:
 
 def program_facts() -> dict[str, Any]:
     """Commit, versions and hardware of this process."""
-    return {"commit": read_commit(), "versions": read_versions(), "hardware": describe_hardware()}
+    return {
+        "commit": read_commit(),
+        "versions": {"python": platform.python_version()} | library_versions(),
+        "hardware": describe_hardware(),
+    }
 
 
-def read_versions() -> dict[str, str]:
-    """Versions of Python and of the libraries that compute."""
-    versions = {"python": platform.python_version()}
-    for name in _LIBRARIES:
+def library_versions(names: Iterable[str] = _LIBRARIES) -> dict[str, str]:
+    """Installed version of each library."""
+    versions = {}
+    for name in names:
         try:
             versions[name] = importlib.metadata.version(name)
         except importlib.metadata.PackageNotFoundError:
