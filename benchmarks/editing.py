@@ -28,6 +28,7 @@ from reenact.geometry.action_units import BLENDSHAPE_NAMES, UNITS, BlendshapeUni
 from reenact.geometry.landmarks import LANDMARKS_68
 from reenact.geometry.unit_movements import UnitMovements
 from reenact.hub import load_parser, load_tracker
+from reenact.media.frame import Frame
 from reenact.perception.parser import PARSER_CLASSES, PARSER_CROP_PX
 from reenact.perception.tracking import Tracker
 from reenact.pipeline.controls.session import EditSession, open_edit
@@ -35,7 +36,7 @@ from reenact.pipeline.controls.settings import FaceEdit
 from reenact.pipeline.engine import load_engine
 from reenact.systems.facegan.motion import FaceMotion
 from reenact.systems.facegan.reenactor import DrivenFace, FaceganIdentity, FaceganReenactor
-from reenact.types import FaceGeometry, Frame, head_angles_rad
+from reenact.types import FaceGeometry, head_angles_rad
 from train.data.faces import FaceData, load_faces
 from train.evaluate.encoders import OwnEncoder, aligned_crops
 from train.evaluate.perceptual import sha256_of

@@ -17,7 +17,7 @@ from reenact.geometry.landmarks import (
 )
 from reenact.geometry.morphable import MorphableModel, Pose
 from reenact.geometry.rasterise import rasterise
-from reenact.types import Frame
+from reenact.media.frame import Frame
 
 OUTER_LIP_RING = (61, 185, 40, 39, 37, 0, 267, 269, 270, 409, 291, 375, 321, 405, 314, 17, 84, 181, 91, 146)
 RIGHT_BROW_RING = (70, 63, 105, 66, 107, 55, 65, 52, 53, 46)

@@ -22,10 +22,11 @@ from examples.actor import NECK, Actor, Looks
 from reenact.facs import ACTION_UNITS
 from reenact.geometry.morphable import MorphableModel, Pose, load_morphable
 from reenact.media import VideoWriter, read_image, write_image
+from reenact.media.frame import Frame
 from reenact.pipeline.animate import Animator
 from reenact.pipeline.engine import load_engine
 from reenact.pipeline.source import prepare_source
-from reenact.types import FaceGeometry, Frame
+from reenact.types import FaceGeometry
 
 HERE = pathlib.Path(__file__).resolve().parent
 SIDE_PX = 256

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from reenact.facs import ACTION_UNITS as ACTION_UNITS
     from reenact.hub import load as load
     from reenact.hub import load_tracker as load_tracker
+    from reenact.media.frame import Frame as Frame
     from reenact.pipeline.controls.reading import FaceReading as FaceReading
     from reenact.pipeline.controls.session import EditSession as EditSession
     from reenact.pipeline.controls.session import edit_image as edit_image
@@ -34,7 +35,6 @@ if TYPE_CHECKING:
     from reenact.types import CropSpec as CropSpec
     from reenact.types import FaceGeometry as FaceGeometry
     from reenact.types import FaceImage as FaceImage
-    from reenact.types import Frame as Frame
 
 __version__ = "0.1.0"
 
@@ -45,6 +45,7 @@ _NAMES = {
     ),
     "reenact.facs": ("ACTION_UNITS",),
     "reenact.hub": ("load", "load_tracker"),
+    "reenact.media.frame": ("Frame",),
     "reenact.pipeline.controls.reading": ("FaceReading",),
     "reenact.pipeline.controls.session": ("EditSession", "edit_image", "open_edit"),
     "reenact.pipeline.controls.settings": ("FaceEdit",),
@@ -52,7 +53,7 @@ _NAMES = {
     "reenact.pipeline.image": ("reenact_image",),
     "reenact.pipeline.results": ("ImageResult", "VideoResult"),
     "reenact.pipeline.video": ("reenact_video",),
-    "reenact.types": ("CropSpec", "FaceGeometry", "FaceImage", "Frame"),
+    "reenact.types": ("CropSpec", "FaceGeometry", "FaceImage"),
 }
 _MODULES = {name: module for module, names in _NAMES.items() for name in names}
 

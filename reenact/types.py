@@ -1,21 +1,16 @@
-"""What flows between the folders: pictures of one face, and what is known of its geometry.
+"""The tensors that flow between the folders: crops of one face, and its geometry.
 
 Conventions inside the package: RGB float32 in [0, 1], ``(frames, 3, height, width)``; pixel centres at +0.5;
-``a_from_b @ x_b = x_a``; radians. Whole frames straight from a file stay ``(height, width, 3)`` uint8 arrays
-(`Frame`), because a full-HD float copy of every frame would cost more than the networks; crops are float tensors.
+``a_from_b @ x_b = x_a``; radians. Whole frames stay uint8 arrays (`reenact.media.Frame`), because a
+full-HD float copy of every frame would cost more than the networks; crops are float tensors.
 """
 
 import dataclasses
 from typing import TypeVar
 
-import numpy as np
 import torch
 from jaxtyping import Float, UInt8
 from torch import Tensor
-
-Frame = UInt8[np.ndarray, "height width 3"]
-"""A decoded RGB picture of any size."""
-
 
 Rows = TypeVar("Rows", bound="PerFrame")
 

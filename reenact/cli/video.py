@@ -32,8 +32,7 @@ class Video(Driven):
         from reenact.media.output import VIDEO_SUFFIXES, check_output
 
         super().check()
-        if self.au:
-            self.units()
+        self.units()
         if self.neutral_frame is not None and self.neutral_frame < 0:
             raise ConfigError(f"--neutral-frame is {self.neutral_frame}; frames are numbered from 0.")
         check_output(self.out, overwrite=self.overwrite, suffixes=VIDEO_SUFFIXES)
@@ -68,7 +67,7 @@ class Video(Driven):
                 side_by_side=self.side_by_side,
                 on_missing_face=self.on_missing_face,
                 smoothing=self.smoothing,
-                action_units=self.units() if self.au else {},
+                action_units=self.units(),
                 neutralise=self.neutralise,
                 face=self.face,
                 driving_face=self.driving_face,

@@ -4,6 +4,7 @@ Everything enters the program as `Frame` arrays (height, width, 3; RGB, uint8) a
 cannot be read raises `UnsupportedInputError`, one that cannot be written `OutputError`, each with one line of text.
 """
 
+from reenact.media.frame import Frame
 from reenact.media.image import Picture, read_image, write_image
 from reenact.media.output import check_output
 from reenact.media.probe import kind_of
@@ -11,6 +12,7 @@ from reenact.media.video_reader import VideoInfo, VideoReader
 from reenact.media.video_writer import VideoWriter
 
 __all__ = [
+    "Frame",
     "Picture",
     "VideoInfo",
     "VideoReader",

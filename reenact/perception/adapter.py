@@ -4,9 +4,10 @@ import abc
 
 import numpy as np
 
+from reenact.media.frame import Frame
 from reenact.perception.detector import Detections
 from reenact.perception.tracking import TrackReport, check_face, choose_face, mesh_box, several_faces_note
-from reenact.types import FaceGeometry, Frame
+from reenact.types import FaceGeometry
 
 
 class WholeFrameTracker(abc.ABC):

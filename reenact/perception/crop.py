@@ -9,7 +9,8 @@ import numpy as np
 import torch
 from jaxtyping import Float, UInt8
 
-from reenact.types import CropSpec, FaceGeometry, FaceImage, Frame
+from reenact.media.frame import Frame
+from reenact.types import CropSpec, FaceGeometry, FaceImage
 
 RIGHT_EYE_OUTER, LEFT_EYE_OUTER = 33, 263
 """Mesh indices of the outer eye corners (the person's right and left)."""

@@ -17,9 +17,9 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from reenact.media.frame import Frame
 from reenact.ops.fold import fold_batch_norms
 from reenact.perception.layers import Stage, conv_bn
-from reenact.types import Frame
 
 STRIDES = (8, 16, 32)
 """Pixels between neighbouring cells of each level."""

@@ -20,8 +20,9 @@ from reenact.errors import MissingDependencyError
 from reenact.geometry.action_units import blendshapes_of_action_units
 from reenact.geometry.landmarks import LANDMARKS_68, landmarks68_of
 from reenact.geometry.morphable import MorphableModel, Pose, align, load_morphable
+from reenact.media.frame import Frame
 from reenact.perception.adapter import WholeFrameTracker
-from reenact.types import FaceGeometry, Frame
+from reenact.types import FaceGeometry
 
 _NOISE = 0.02
 """Standard deviation of FAN's points, in eye distances; the weight of the model's prior follows from it."""

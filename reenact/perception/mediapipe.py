@@ -15,8 +15,9 @@ import torch
 
 from reenact.errors import MissingDependencyError
 from reenact.geometry.action_units import read_action_units
+from reenact.media.frame import Frame
 from reenact.perception.adapter import WholeFrameTracker
-from reenact.types import FaceGeometry, Frame
+from reenact.types import FaceGeometry
 
 MODEL_VARIABLE = "REENACT_FACE_LANDMARKER"
 """Environment variable that names the file of weights."""

@@ -5,9 +5,9 @@ import numpy as np
 import torch
 from jaxtyping import Float, UInt8
 
+from reenact.media.frame import Frame
 from reenact.perception.crop import copy_square
 from reenact.perception.parser import PARSER_CLASSES, PARSER_CROP_PX
-from reenact.types import Frame
 
 Square = tuple[int, int, int]
 """Left, top and side, pixels of a frame."""

@@ -17,11 +17,12 @@ from jaxtyping import Float, UInt8
 
 from reenact.errors import Hint, NoFaceFoundError, Note
 from reenact.geometry.action_units import read_action_units
+from reenact.media.frame import Frame
 from reenact.ops.fold import fold_batch_norms
 from reenact.perception.crop import LEFT_EYE_OUTER, RIGHT_EYE_OUTER, TRACKER_CROP_SCALE, square_crop, tracker_crop
 from reenact.perception.detector import Detections, Detector
 from reenact.perception.tracker import TrackerNetwork
-from reenact.types import FaceGeometry, Frame, head_angles_rad
+from reenact.types import FaceGeometry, head_angles_rad
 
 MIN_FACE_PX = 40
 """Faces whose mesh is smaller than this, on its longer side, are refused."""

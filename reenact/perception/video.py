@@ -13,10 +13,11 @@ from torch import Tensor
 
 from reenact.errors import NoFaceFoundError, Note
 from reenact.geometry.action_units import read_action_units
+from reenact.media.frame import Frame
 from reenact.perception.crop import LEFT_EYE_OUTER, RIGHT_EYE_OUTER
 from reenact.perception.smoothing import OneEuroConfig, OneEuroFilter
 from reenact.perception.tracking import Tracker, mesh_box, share_outside
-from reenact.types import FaceGeometry, Frame
+from reenact.types import FaceGeometry
 
 MESH_FILTER = OneEuroConfig(min_cutoff_hz=1.0, beta=40.0)
 """Speed in eye distances per second, each point on its own: a blink passes while the jaw rests."""

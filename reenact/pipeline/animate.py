@@ -6,11 +6,12 @@ from typing import Any
 import torch
 
 from reenact.errors import ShapeError
+from reenact.media.frame import Frame
 from reenact.pipeline.paste import PasteBack
 from reenact.pipeline.results import to_frames
 from reenact.pipeline.source import Source, to_device
 from reenact.systems.base import MotionMode, Reenactor, Rendered
-from reenact.types import FaceGeometry, Frame
+from reenact.types import FaceGeometry
 
 BATCH = 8
 """Largest number of frames rendered at once; more are not faster on a CPU."""

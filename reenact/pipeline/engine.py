@@ -8,12 +8,12 @@ import torch
 
 from reenact.errors import ConfigError
 from reenact.hub.loading import TrackerKind, load, load_tracker, select_device
+from reenact.media.frame import Frame
 from reenact.perception.crop import LARGEST_PX, SMALLEST_PX
 from reenact.perception.tracking import Tracker
 from reenact.pipeline.source import Source, SourceCache
 from reenact.systems.base import Reenactor
 from reenact.systems.catalog import DEFAULT_SYSTEM
-from reenact.types import Frame
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from reenact.errors import Hint, NoFaceFoundError, Note
 from reenact.hub.loading import TrackerKind
+from reenact.media.frame import Frame
 from reenact.perception.crop import LARGEST_PX
 from reenact.perception.tracking import Tracker
 from reenact.pipeline.animate import Animator
@@ -15,7 +16,7 @@ from reenact.pipeline.results import ImageResult, SideBySide, size_of
 from reenact.pipeline.source import PictureLike, open_picture
 from reenact.systems.base import MotionMode
 from reenact.systems.catalog import DEFAULT_SYSTEM
-from reenact.types import FaceGeometry, Frame
+from reenact.types import FaceGeometry
 
 
 def reenact_image(

@@ -9,10 +9,11 @@ import torch
 from reenact.errors import ConfigError, NoFaceFoundError
 from reenact.geometry.morphable import MorphableModel, Pose, load_morphable
 from reenact.media import VideoReader
+from reenact.media.frame import Frame
 from reenact.perception.tracking import Tracker
 from reenact.pipeline.source import to_device
 from reenact.systems.base import MotionMode, Reenactor
-from reenact.types import FaceGeometry, Frame
+from reenact.types import FaceGeometry
 
 _CANDIDATES = 24
 """Number of frames that are tracked to choose from, spread over the beginning of the clip."""

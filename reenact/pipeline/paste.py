@@ -5,9 +5,9 @@ import numpy as np
 import torch
 from jaxtyping import Float, UInt8
 
+from reenact.media.frame import Frame
 from reenact.perception.crop import placed_square
 from reenact.pipeline.source import Source
-from reenact.types import Frame
 
 _UNTOUCHED, _REDRAWN = 0.02, 0.12
 """Values of `Rendered.changed`: up to the first, the source's pixels are kept; from the second on, the result's are

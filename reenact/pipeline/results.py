@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from jaxtyping import Float, UInt8
 
-from reenact.types import Frame
+from reenact.media.frame import Frame
 
 COMMENT = "Synthetic: a face reenacted by the program reenact"
 """Written into the metadata of results."""

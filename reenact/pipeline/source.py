@@ -13,11 +13,12 @@ from jaxtyping import UInt8
 
 from reenact.errors import NoFaceFoundError, Note
 from reenact.media import Picture, read_image
+from reenact.media.frame import Frame
 from reenact.perception.crop import LARGEST_PX, SMALLEST_PX, cut_face
 from reenact.perception.tracking import Tracker
 from reenact.pipeline.results import to_frames
 from reenact.systems.base import Reenactor
-from reenact.types import FaceGeometry, FaceImage, Frame, head_angles_rad
+from reenact.types import FaceGeometry, FaceImage, head_angles_rad
 
 PictureLike = UInt8[np.ndarray, "_ _ 3"] | Picture | str | pathlib.Path
 """A decoded picture, or the name of a file."""

@@ -12,6 +12,7 @@ from typing import Any, Literal, TypeVar
 from reenact.errors import ConfigError, Hint, NoFaceFoundError
 from reenact.hub.loading import TrackerKind
 from reenact.media import VideoReader, VideoWriter, check_output
+from reenact.media.frame import Frame
 from reenact.media.video_writer import VIDEO_SUFFIXES
 from reenact.perception.crop import LARGEST_PX
 from reenact.perception.video import VideoTracker
@@ -26,7 +27,7 @@ from reenact.pipeline.results import COMMENT, SideBySide, VideoResult, frame_ran
 from reenact.pipeline.source import PictureLike, open_picture
 from reenact.systems.base import MotionMode
 from reenact.systems.catalog import DEFAULT_SYSTEM
-from reenact.types import FaceGeometry, Frame
+from reenact.types import FaceGeometry
 
 OnMissingFace = Literal["hold", "skip", "stop"]
 """For driving frames without a face. hold: repeat the last result, before the first face the source. skip: leave the

@@ -15,11 +15,12 @@ import torch
 from reenact.hub import load_tracker
 from reenact.hub.loading import face_parser
 from reenact.media import VideoReader
+from reenact.media.frame import Frame
 from reenact.perception.crop import copy_square, face_square
 from reenact.perception.needs import parse_squares
 from reenact.perception.tracking import Tracker
 from reenact.perception.video import VideoTracker
-from reenact.types import CropSpec, Frame
+from reenact.types import CropSpec
 from tests.prepared_set import made_labels, write_set
 from train.data.shards import Sample, encode_arrays
 from train.evaluate.__main__ import main

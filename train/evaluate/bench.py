@@ -14,8 +14,9 @@ from reenact.errors import NoFaceFoundError
 from reenact.geometry.landmarks import LANDMARKS_68
 from reenact.geometry.morphable import load_morphable
 from reenact.hub.loading import select_device
+from reenact.media.frame import Frame
 from reenact.perception.video import VideoTracker
-from reenact.types import FaceGeometry, FaceImage, Frame
+from reenact.types import FaceGeometry, FaceImage
 from train.data.faces import FaceData, load_faces
 from train.evaluate import metrics
 from train.evaluate.encoders import aligned_crops

@@ -7,9 +7,10 @@ import numpy as np
 import torch
 
 from reenact.errors import NoFaceFoundError
+from reenact.media.frame import Frame
 from reenact.perception.video import VideoTracker
 from reenact.systems.base import Reenactor
-from reenact.types import FaceGeometry, FaceImage, Frame
+from reenact.types import FaceGeometry, FaceImage
 from train.data.faces import FaceData
 from train.evaluate.bench import Bench
 from train.evaluate.methods import SystemMethod

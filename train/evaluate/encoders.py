@@ -10,9 +10,9 @@ from torch import Tensor
 
 from reenact.errors import MissingDependencyError, UnsupportedInputError
 from reenact.hub.loading import load_identity
+from reenact.media.frame import Frame
 from reenact.perception.identity import IDENTITY_CROP_PX, identity_crop
 from reenact.perception.tracking import cut_crop
-from reenact.types import Frame
 from train.evaluate.settings import JudgeInput
 
 _SCALE: dict[JudgeInput, tuple[float, float]] = {

@@ -6,7 +6,7 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 
 from reenact.geometry.landmarks import landmarks68_of
-from reenact.types import Frame
+from reenact.media.frame import Frame
 from train.data.faces import FaceData
 from train.evaluate import metrics
 from train.evaluate.bench import Bench, Seen, to_rgb

@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 from jaxtyping import UInt8
 
-from reenact.types import Frame
+from reenact.media.frame import Frame
 from train.evaluate.bench import Bench
 from train.evaluate.catalogue import BY_KEY
 from train.evaluate.jobs import Job, Outcome

@@ -15,8 +15,9 @@ import cv2
 import numpy as np
 
 from reenact.media.clip_bytes import ClipEncoder
+from reenact.media.frame import Frame
 from reenact.media.picked_frames import Picked
-from reenact.types import FaceGeometry, Frame
+from reenact.types import FaceGeometry
 from train.data.faces import CROP_PX
 from train.data.shards import encode_arrays
 from train.prepare.encode import encode_still, encode_strip

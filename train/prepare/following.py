@@ -10,10 +10,11 @@ import cv2
 import numpy as np
 import torch
 
+from reenact.media.frame import Frame
 from reenact.perception.crop import LEFT_EYE_OUTER, RIGHT_EYE_OUTER, tracker_crop
 from reenact.perception.tracking import FaceTracker, box_crop, mesh_box, share_outside
 from reenact.perception.video import has_jumped, is_scene_cut
-from reenact.types import FaceGeometry, Frame
+from reenact.types import FaceGeometry
 
 _ROLLS_DEG = (0, -45, 45)
 """At which a new face is looked at; the last two if the first finds none."""

@@ -13,11 +13,12 @@ import numpy as np
 import torch
 
 from reenact.hub.loading import load_identity, load_parser, load_tracker
+from reenact.media.frame import Frame
 from reenact.ops.fold import fold_batch_norms
 from reenact.perception.identity import IDENTITY_CROP_PX, identity_crop
 from reenact.perception.parser import PARSER_CROP_PX
 from reenact.perception.tracking import FaceTracker, Tracker, cut_crop
-from reenact.types import FaceGeometry, Frame
+from reenact.types import FaceGeometry
 from train.prepare.following import look_again
 from train.prepare.settings import Teacher
 

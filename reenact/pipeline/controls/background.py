@@ -8,11 +8,11 @@ import torch
 from jaxtyping import Float, UInt8
 
 from reenact.hub.loading import face_parser
+from reenact.media.frame import Frame
 from reenact.perception.crop import copy_square
 from reenact.perception.person import Square, own_colours, person_matte, square_matte
 from reenact.pipeline.paste import soft_matte
 from reenact.pipeline.source import PictureLike, open_picture
-from reenact.types import Frame
 
 Background = PictureLike | Literal["none"] | None
 """None: the source's own. "none": transparent. A picture: scaled until it covers the source, then cropped around its

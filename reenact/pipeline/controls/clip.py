@@ -9,12 +9,12 @@ import torch
 
 from reenact.errors import ConfigError
 from reenact.media import VideoWriter, check_output
+from reenact.media.frame import Frame
 from reenact.media.video_writer import VIDEO_SUFFIXES
 from reenact.pipeline.controls.background import Background
 from reenact.pipeline.controls.reading import FaceReading
 from reenact.pipeline.progress import Progress, ShouldStop, stop_checker
 from reenact.pipeline.results import COMMENT, VideoResult
-from reenact.types import Frame
 
 _LONGEST_S, _HIGHEST_FPS = 60.0, 120
 

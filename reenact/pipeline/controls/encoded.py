@@ -7,6 +7,7 @@ import numpy as np
 import torch
 from jaxtyping import Float
 
+from reenact.media.frame import Frame
 from reenact.perception.crop import placed_square
 from reenact.pipeline.controls.background import Cutout
 from reenact.pipeline.controls.reading import FaceReading
@@ -15,7 +16,6 @@ from reenact.pipeline.paste import PasteBack
 from reenact.pipeline.results import to_frames
 from reenact.pipeline.source import Source, bytes_of, upright_quarters
 from reenact.systems.base import Reenactor
-from reenact.types import Frame
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

@@ -12,6 +12,7 @@ from typing import Any
 from reenact.errors import ConfigError
 from reenact.hub.loading import TrackerKind
 from reenact.media import Picture
+from reenact.media.frame import Frame
 from reenact.perception.crop import LARGEST_PX
 from reenact.pipeline.controls.background import Background
 from reenact.pipeline.controls.choice import EDITING, LARGE_POSE, Choice, choose_system, large_pose_reason
@@ -24,7 +25,6 @@ from reenact.pipeline.engine import Engine, load_engine
 from reenact.pipeline.progress import Progress, ShouldStop, never, no_progress
 from reenact.pipeline.results import ImageResult, VideoResult, size_of
 from reenact.pipeline.source import PictureLike, open_picture
-from reenact.types import Frame
 
 _FAR_SIDE_DEG = 50.0
 """Yaw of a source beyond which one half of its face is hardly visible."""

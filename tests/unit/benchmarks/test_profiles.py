@@ -11,7 +11,8 @@ from benchmarks import profiles
 from reenact.errors import NoFaceFoundError
 from reenact.geometry.morphable import load_morphable
 from reenact.geometry.rasterise import rasterise
-from reenact.types import FaceGeometry, Frame
+from reenact.media.frame import Frame
+from reenact.types import FaceGeometry
 from tests.synthetic import face_geometry, face_set
 from train.data.faces import FaceData
 

@@ -10,11 +10,12 @@ import torch
 from reenact.errors import MissingDependencyError, NoFaceFoundError
 from reenact.geometry.landmarks import LANDMARKS_68, landmarks68_of
 from reenact.geometry.morphable import MorphableModel, Pose
+from reenact.media.frame import Frame
 from reenact.perception.adapter import WholeFrameTracker
 from reenact.perception.fan import FanTracker, fit_landmarks, geometry_of_landmarks
 from reenact.perception.mediapipe import MODEL_VARIABLE, MediaPipeTracker, find_model
 from reenact.perception.tracking import Tracker
-from reenact.types import FaceGeometry, Frame, head_angles_rad
+from reenact.types import FaceGeometry, head_angles_rad
 
 FRAME = np.zeros((300, 400, 3), np.uint8)
 

@@ -8,11 +8,12 @@ import pytest
 import torch
 
 from reenact.errors import NoFaceFoundError, Note
+from reenact.media.frame import Frame
 from reenact.perception.detector import Detections
 from reenact.perception.smoothing import OneEuroConfig, OneEuroFilter
 from reenact.perception.tracking import TrackReport, mesh_box
 from reenact.perception.video import VideoTracker, has_jumped, is_scene_cut, orthonormal
-from reenact.types import FaceGeometry, Frame
+from reenact.types import FaceGeometry
 
 FPS = 25.0
 

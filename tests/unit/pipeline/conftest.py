@@ -13,11 +13,12 @@ from torch import nn
 
 from reenact.errors import Hint, NoFaceFoundError, Note
 from reenact.media import VideoWriter
+from reenact.media.frame import Frame
 from reenact.perception.detector import Detections
 from reenact.perception.tracking import TrackReport, mesh_box
 from reenact.pipeline.engine import Engine
 from reenact.systems.base import MotionMode, Reenactor, Rendered
-from reenact.types import CropSpec, FaceGeometry, FaceImage, Frame
+from reenact.types import CropSpec, FaceGeometry, FaceImage
 
 MARK_PX = 16
 """A frame says where its face is by the colour of its upper left corner: x / 2, y / 2, size / 2; black is no face."""

@@ -16,6 +16,7 @@ from reenact.errors import ConfigError, StoppedError, UnsupportedInputError
 from reenact.geometry.morphable import load_morphable
 from reenact.hub.loading import fill_needs
 from reenact.media import Picture, VideoReader, VideoWriter
+from reenact.media.frame import Frame
 from reenact.perception.adapter import WholeFrameTracker
 from reenact.pipeline.controls.background import cover
 from reenact.pipeline.controls.clip import between, eased
@@ -23,7 +24,7 @@ from reenact.pipeline.controls.driven import motion_change
 from reenact.pipeline.controls.session import EditSession
 from reenact.pipeline.engine import Engine
 from reenact.pipeline.video import reenact_video
-from reenact.types import FaceGeometry, Frame
+from reenact.types import FaceGeometry
 from tests.contract.systems import build
 from tests.synthetic import face_geometry, painted_clip, pose_of, rotation_of
 from tests.unit.pipeline.conftest import ShiftSystem

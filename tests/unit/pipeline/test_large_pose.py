@@ -11,9 +11,10 @@ import pytest
 import torch
 
 from reenact.errors import StoppedError, UnsupportedInputError
+from reenact.media.frame import Frame
 from reenact.pipeline.engine import Engine
 from reenact.pipeline.large_pose import far_turn_in_clip, far_turn_in_picture
-from reenact.types import FaceGeometry, Frame
+from reenact.types import FaceGeometry
 from tests.unit.pipeline.conftest import make_frame
 
 Faces = list[tuple[int, int, int] | None]

@@ -10,12 +10,12 @@ import pytest
 
 from reenact.errors import ConfigError, NoFaceFoundError, OutputError, StoppedError
 from reenact.media import VideoReader
+from reenact.media.frame import Frame
 from reenact.pipeline.engine import Engine
 from reenact.pipeline.image import reenact_image
 from reenact.pipeline.paste import PasteBack
 from reenact.pipeline.results import VideoResult
 from reenact.pipeline.video import reenact_video
-from reenact.types import Frame
 from tests.unit.pipeline.conftest import make_frame
 
 Clip = Callable[[Sequence[tuple[int, int, int] | None]], pathlib.Path]

@@ -9,7 +9,8 @@ import torch
 
 from reenact.errors import NoFaceFoundError
 from reenact.geometry.morphable import load_morphable
-from reenact.types import FaceGeometry, Frame
+from reenact.media.frame import Frame
+from reenact.types import FaceGeometry
 from tests.synthetic import face_geometry, face_set, pose_of, rotation_of
 from train.data.faces import FaceData
 from train.evaluate.inputs import label_geometry, track_inputs
