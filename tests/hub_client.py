@@ -12,6 +12,7 @@ import huggingface_hub
 import pytest
 import torch
 from huggingface_hub import constants
+from huggingface_hub.utils import disable_progress_bars
 from safetensors.torch import save_file
 
 from tests.hub_server import HubServer, served_hub
@@ -86,7 +87,7 @@ def hub(hub_server: HubServer, tmp_path: pathlib.Path, monkeypatch: pytest.Monke
     monkeypatch.setenv("HF_HOME", str(home))
     pauses_s: list[float] = []
     monkeypatch.setattr(time, "sleep", pauses_s.append)
-    huggingface_hub.utils.disable_progress_bars()
+    disable_progress_bars()
     yield Client(hub_server, home, monkeypatch, pauses_s)
     huggingface_hub.close_session()
     assert not hub_server.bugs, hub_server.bugs[0]

@@ -16,6 +16,7 @@ from typing import TypeVar
 
 import huggingface_hub
 import huggingface_hub.errors
+import huggingface_hub.utils
 from huggingface_hub import constants
 
 from reenact.errors import CheckpointError, ConfigError, OutputError, one_line
