@@ -2,7 +2,6 @@
 
 import csv
 import dataclasses
-import json
 import os
 import pathlib
 import platform
@@ -96,13 +95,6 @@ class Report:
             "gains": [dataclasses.asdict(gain) for gain in self.gains],
             "checks": self.checks,
         }
-
-    def save(self, folder: pathlib.Path) -> None:
-        """Write report.json and report.md."""
-        from train.evaluate.table import to_markdown
-
-        (folder / "report.json").write_text(json.dumps(self.to_json(), indent=1) + "\n")
-        (folder / "report.md").write_text(to_markdown(self) + "\n")
 
 
 def save_values(outcomes: Sequence[Outcome], data: FaceData, path: pathlib.Path) -> None:

@@ -24,6 +24,7 @@ from train.evaluate.report import Report, describe_machine, save_values
 from train.evaluate.settings import Settings
 from train.evaluate.sheet import draw_sheet, write_sheet
 from train.evaluate.summary import gains, summarise
+from train.evaluate.table import save_report
 
 PAIRS_NAME, VALUES_NAME = "pairs.json", "values.csv"
 
@@ -45,7 +46,7 @@ def evaluate(settings: Settings) -> Report:
         outcomes = [outcome for found in across("work", jobs, "drawing and measuring") for outcome in found]
     save_pairs(pairs, data, settings.out / PAIRS_NAME)
     report = _conclude(bench, pairs, jobs, outcomes, lost)
-    report.save(settings.out)
+    save_report(report, settings.out)
     save_values(outcomes, bench.data, settings.out / VALUES_NAME)
     _draw_sheets(bench, jobs, outcomes)
     return report

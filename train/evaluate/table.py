@@ -1,5 +1,7 @@
 """The report as Markdown: methods side by side, the best mean rank first."""
 
+import json
+import pathlib
 from collections.abc import Sequence
 
 from train.evaluate.bootstrap import Estimate
@@ -33,6 +35,12 @@ _DIRECTION_TEXT = (
     "the tracker finds no face are in no figure."
 )
 _GAIN_METRICS = ("psnr_db", "ssim", "l1", "lpips", "akd_px", "csim", "pose_error_deg", "ed")
+
+
+def save_report(report: Report, folder: pathlib.Path) -> None:
+    """Write report.json and report.md."""
+    (folder / "report.json").write_text(json.dumps(report.to_json(), indent=1) + "\n")
+    (folder / "report.md").write_text(to_markdown(report) + "\n")
 
 
 def to_markdown(report: Report) -> str:

@@ -19,7 +19,7 @@ from train.evaluate.pairs import Pair, PairSet
 from train.evaluate.report import Report, describe_machine, save_values
 from train.evaluate.settings import Settings
 from train.evaluate.summary import gains, mean_ranks, summarise
-from train.evaluate.table import cell, to_markdown
+from train.evaluate.table import cell, save_report, to_markdown
 
 
 @pytest.fixture
@@ -215,7 +215,7 @@ def test_a_row_can_be_asked_for_by_name(report: Report) -> None:
 
 
 def test_files_are_written(report: Report, tmp_path: pathlib.Path) -> None:
-    report.save(tmp_path)
+    save_report(report, tmp_path)
     assert json.loads((tmp_path / "report.json").read_text())["protocol"] == "self"
     assert (tmp_path / "report.md").read_text().startswith("# self")
 
