@@ -40,28 +40,28 @@ class CropSpec:
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class FaceImage:
-    """Square pictures of one face, each cut from a frame."""
+    """Square crops of one face."""
 
     rgb: Float[Tensor, "f 3 s s"]
     """RGB in [0, 1]; s is the crop's own size, from the network's 256 to the native one."""
     crop_from_frame: Float[Tensor, "f 3 3"]
     """Maps homogeneous frame pixels to crop pixels."""
     head: Float[Tensor, "f 1 i i"] | None = None
-    """Share of face and hair, at any size, where it has been looked for."""
+    """Share of face and hair, at any size, if it was computed."""
     parsing: UInt8[Tensor, "f j j"] | None = None
     """Classes of `reenact.perception.parser.PARSER_CLASSES` (background, face, hair, clothes, skin), at any size,
-    where they have been looked for."""
+    if they were computed."""
     embedding: Float[Tensor, "f e"] | None = None
-    """Face ID code of unit length (`reenact.perception.identity`), where it has been looked for."""
+    """Face ID code of unit length (`reenact.perception.identity`), if it was computed."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class FaceGeometry(PerFrame):
-    """What is known of one face's shape, pose and expression in f frames."""
+    """Shape, pose and expression of one face in f frames."""
 
     mesh_px: Float[Tensor, "f 478 3"]
-    """MediaPipe Face Mesh order; x right, y down, z on the same scale and smaller is nearer; pixels of the picture
-    named by the holder (the frame for a tracker's result, the crop beside a `FaceImage`)."""
+    """MediaPipe Face Mesh order; x right, y down, z on the same scale and smaller is nearer; in pixels of
+    the frame for a tracker's result, of the crop next to a `FaceImage`."""
     blendshapes: Float[Tensor, "f 52"]
     """MediaPipe's 52 scores in its order, 0 to 1."""
     rotation: Float[Tensor, "f 3 3"]
@@ -70,13 +70,13 @@ class FaceGeometry(PerFrame):
     action_units: Float[Tensor, "f 17"]
     """Intensity of `reenact.facs.ACTION_UNITS`, 0 to 1 (FACS 0 to 5)."""
     score: Float[Tensor, "f"]
-    """Probability that this is a face, well tracked."""
+    """Probability that this is a well tracked face."""
 
     def __len__(self) -> int:
         return self.mesh_px.shape[0]
 
     def moved_by(self, target_from_source: Float[Tensor, "3 3"]) -> "FaceGeometry":
-        """The same face in the pixels of another picture, reached by a similarity transform.
+        """The same face in the pixels of another picture, by a similarity transform.
 
         z is scaled with x and y; the rotation turns with the picture.
         """
@@ -95,7 +95,7 @@ class FaceGeometry(PerFrame):
 
     @staticmethod
     def cat(parts: "list[FaceGeometry]") -> "FaceGeometry":
-        """Frames of several objects, one after the other."""
+        """The frames of several objects, concatenated."""
         return FaceGeometry(
             **{
                 field.name: torch.cat([getattr(part, field.name) for part in parts])

@@ -1,4 +1,4 @@
-"""What commands show: a progress bar, results, remarks."""
+"""Output of the commands: progress bar, results, notes."""
 
 import contextlib
 import pathlib
@@ -25,7 +25,7 @@ HINTS = {
 
 
 class Bar:
-    """A progress bar with rate and time left, shown once a run has taken two seconds."""
+    """A progress bar with rate and time left, shown after two seconds."""
 
     def __init__(self) -> None:
         self._bar: "tqdm[Any] | None" = None
@@ -42,7 +42,7 @@ class Bar:
         if self._bar is None:
             from tqdm import tqdm
 
-            # a log file gets a line now and then, a terminal a moving bar
+            # a log file gets a line every ten seconds, a terminal a moving bar
             pause_s = 0.2 if sys.stderr.isatty() else 10
             self._bar = tqdm(
                 initial=done, total=total, unit=" " + stage, delay=2, mininterval=pause_s, leave=False, file=sys.stderr
@@ -54,7 +54,7 @@ class Bar:
 
 @contextlib.contextmanager
 def json_file(path: pathlib.Path | None, *, overwrite: bool) -> Iterator[IO[str]]:
-    """A text file that appears complete or not at all; the standard output likewise gets everything or nothing."""
+    """A text file, or standard output if `path` is None, that receives everything or nothing."""
     if path is None:
         with tempfile.TemporaryFile("w+", encoding="utf-8") as file:
             yield file
@@ -69,25 +69,25 @@ def json_file(path: pathlib.Path | None, *, overwrite: bool) -> Iterator[IO[str]
 
 
 def report(line: str, warnings: Sequence[str]) -> None:
-    """The result on the standard output, remarks beside it."""
+    """Print the result to standard output, and notes to standard error."""
     print(line)
     notes(warnings)
 
 
 def notes(warnings: Sequence[str]) -> None:
-    """Remarks, a line each, on the standard error output."""
+    """Print notes, a line each, to standard error."""
     for warning in warnings:
         print(f"Note: {with_hint(warning, HINTS)}", file=sys.stderr)
 
 
 def picture_line(path: pathlib.Path, result: "ImageResult") -> str:
-    """What is said of a picture that was written."""
+    """The line for a written picture."""
     height, width = result.rgb.shape[:2]
     return f"{path}: {width} x {height} pixels"
 
 
 def clip_line(result: "VideoResult") -> str:
-    """What is said of a clip that was written."""
+    """The line for a written clip."""
     rate, seconds = float(result.fps), float(result.frame_count / result.fps)
     return (
         f"{result.path}: {result.width} x {result.height} pixels, {rate:g} frames a second, "
@@ -99,11 +99,11 @@ def read_seconds(option: str, text: str) -> float:
     """Seconds of "2s", "1.5 s" or "2".
 
     Args:
-        option: that asks for it; for the error.
-        text: what was given.
+        option: its name, for the error.
+        text: its value.
 
     Raises:
-        ConfigError: it is no length of time.
+        ConfigError: not a length of time.
     """
     try:
         return float(text.strip().removesuffix("s"))

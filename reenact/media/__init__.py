@@ -1,7 +1,7 @@
-"""The only place that knows files, codecs, BGR, uint8 and Exif.
+"""Files, codecs, BGR, uint8 and Exif: nothing above this package handles them.
 
-Everything enters the program as `Frame` arrays (height, width, 3; RGB, uint8) and leaves it as such. A file that
-cannot be read raises `UnsupportedInputError`, one that cannot be written `OutputError`, each with one line of text.
+Pictures enter and leave the program as `Frame` arrays (height, width, 3; RGB, uint8). A file that cannot be read raises
+`UnsupportedInputError`, one that cannot be written `OutputError`, each with one line of text.
 """
 
 from reenact.media.frame import Frame

@@ -1,4 +1,4 @@
-"""The sound of one file, laid under the pictures of another without being re-encoded where that is possible."""
+"""The sound of one file with the pictures of another, copied without re-encoding where possible."""
 
 from collections.abc import Iterator
 from fractions import Fraction
@@ -23,7 +23,7 @@ _COPIED_CODECS = {
         *("pcm_s16le", "pcm_s24le", "dca", "truehd"),
     },
 }
-"""By output suffix: what players of that container understand. Anything else becomes AAC."""
+"""Codecs that players of each container support. Others are re-encoded as AAC."""
 _AAC_RATES = (8000, 11025, 12000, 16000, 22050, 24000, 32000, 44100, 48000, 64000, 88200, 96000)
 
 
@@ -67,7 +67,7 @@ class AudioTrack:
         self._ahead = next(self._packets, None)
 
     def advance(self, length_s: Fraction) -> None:
-        """Writes the sound that surely belongs to the first `length_s` of the pictures.
+        """Write the sound of the first `length_s` of the pictures.
 
         Raises:
             av.FFmpegError: The output cannot be written.
@@ -83,7 +83,7 @@ class AudioTrack:
                 self._output.mux(packet)
 
     def finish(self, length_s: Fraction) -> None:
-        """The same for all that is left, and ends the stream."""
+        """Write the rest of the sound, and end the stream."""
         self.advance(length_s)
         if self._encoder is not None:
             if self._ahead is not None and self._time_s(self._ahead, 0) < length_s:
@@ -127,7 +127,7 @@ class _AacEncoder:
         try:
             frames = packet.decode()
         except av.FFmpegError:
-            return  # one damaged packet is a short silence: later ones carry their own times
+            return  # a damaged packet becomes a short silence: later ones have their own times
         for frame in frames:
             for resampled in self._resampler.resample(frame):
                 self._mux(resampled if length_s is None else _cut(resampled, length_s))

@@ -1,4 +1,4 @@
-"""Small square clips in memory, for data sets: the same frames give the same bytes, and any decoder their colours."""
+"""Small square clips in memory, for data sets: the same frames give the same bytes."""
 
 import io
 from fractions import Fraction

@@ -1,8 +1,8 @@
-"""Packets to pictures, with a record of what was lost on the way.
+"""Packets to pictures, with a record of lost ones.
 
-A decoder says neither which packet it could not use (its threads report late) nor where a picture is missing. What
-is sure: every packet has a timestamp, and the pictures come out in their order. A timestamp that is passed over after
-the decoder has complained belongs to a lost picture.
+A decoder does not report which packet it could not use (its threads report late) or where a picture is missing. But
+every packet has a timestamp, and pictures come out in order. So a timestamp that is skipped after a decoding error
+belongs to a lost picture.
 """
 
 import dataclasses
@@ -25,8 +25,8 @@ else:
 
 _MAX_DEMUX_ERRORS = 100
 _MAX_SMEAR_S = 1
-"""Pictures after a lost one are predicted from it: they count as damaged until the next key frame, but no longer
-than this, because in the long spacing of many files they have recovered by then."""
+"""Pictures after a lost one are predicted from it and count as damaged until the next key frame, at most for this
+time: many files have few key frames, and pictures recover before."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -36,7 +36,7 @@ class Decoded:
     frame: VideoFrame | None
     """None at the end."""
     time_s: Fraction | None
-    """When the picture is shown, or the last packet's time at the end; None if the file does not say."""
+    """Time of the picture; at the end, of the last packet; None if unknown."""
     lost_since_s: Fraction | None
     """Time of the first picture lost after the good one before; None if nothing was lost."""
 
@@ -74,7 +74,7 @@ class _Decoder:
         yield self._step(None, self._latest)
 
     def _packets(self) -> Iterator[VideoPacket]:
-        """Reads on after errors of the container, as far as it can."""
+        """All packets; continues after errors of the container as far as possible."""
         for _ in range(_MAX_DEMUX_ERRORS):
             try:
                 yield from self._container.demux(self._stream)
@@ -114,7 +114,7 @@ class _Decoder:
 
     def _pass_over(self, stamps: set[int]) -> None:
         self._waiting -= stamps
-        # without a complaint they are pictures that are not meant to be shown
+        # without an error they are pictures that are not meant to be shown
         if stamps and self._complained_at is not None and min(stamps) <= self._complained_at:
             self._lose(stamps)
 

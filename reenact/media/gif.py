@@ -12,11 +12,11 @@ from PIL import Image
 from reenact.media.frame import Frame
 
 _FASTEST = 50
-"""Browsers slow down pictures that are shown for less than 2/100 s."""
+"""Frames a second; browsers slow down faster GIFs."""
 _PALETTE_SAMPLE_PX = 128
 _PALETTE_WORSE = 1.5
-"""The palette is renewed when it fits a frame this much worse than the one it was made of: at a change of scene.
-Otherwise it stays, so that a still background does not flicker."""
+"""A palette is replaced when its error on a frame grows by this factor, which happens at a change of scene. Otherwise
+it stays, so that a still background does not flicker."""
 _MIN_MISFIT = 2.0
 """Mean difference in levels below which no palette counts as bad."""
 
@@ -54,7 +54,7 @@ class GifTrack:
         self._mux(None)
 
     def _measure(self, image: Image.Image) -> float:
-        """Mean difference between the frame and what the present palette makes of it, in levels."""
+        """Mean error of the current palette on a frame, in levels."""
         if self._palette is None:
             return float("inf")
         small = _sample(image)
@@ -67,7 +67,7 @@ class GifTrack:
 
 
 def _sample(image: Image.Image) -> Image.Image:
-    """A small version of a frame, with its own colours, not mixed ones."""
+    """A small version of a frame with original, not mixed, colours."""
     size = (min(image.width, _PALETTE_SAMPLE_PX), min(image.height, _PALETTE_SAMPLE_PX))
     return image.resize(size, Image.Resampling.NEAREST)
 

@@ -29,18 +29,18 @@ class Picture:
     rgb: Frame
     """Colours as stored: not multiplied by alpha."""
     alpha: UInt8[np.ndarray, "height width"] | None
-    """255 is opaque; None where the file knows no transparency."""
+    """255 is opaque; None if the file has no transparency."""
 
 
 def read_image(path: str | Path, *, max_pixels: int = 100_000_000) -> Picture:
-    """Reads a picture file; of an animated one the first frame.
+    """Read a picture file; the first frame of an animated one.
 
     Exif orientation is applied, an embedded colour profile is converted to sRGB, 16-bit samples are scaled to 8.
 
     Args:
         path: PNG, JPEG, WebP, TIFF, BMP, GIF, PPM, JPEG 2000, AVIF, and HEIC where pillow-heif is installed.
         max_pixels: Larger pictures are refused from their header, before any pixel is decoded. Pillow's own guard
-            refuses about 179 million pixels whatever is given here.
+            refuses more than about 179 million pixels in any case.
 
     Raises:
         UnsupportedInputError: Missing, empty, truncated, too large, a video, or not a picture.
@@ -69,7 +69,7 @@ def write_image(
     overwrite: bool = False,
     comment: str | None = None,
 ) -> None:
-    """Writes a picture; the file appears complete or not at all.
+    """Write a picture; the file appears complete or not at all.
 
     Args:
         path: The suffix chooses the format: .png, .jpg, .jpeg, .webp. PNG is lossless, the others use quality 95.
@@ -101,7 +101,7 @@ def write_image(
 
 @contextlib.contextmanager
 def _explained(path: Path) -> Iterator[None]:
-    """Turns what Pillow raises for bad content into one line."""
+    """Turn Pillow's errors for bad content into one line."""
     try:
         yield
     except UnidentifiedImageError as error:
@@ -138,7 +138,7 @@ def _to_picture(image: Image.Image) -> Picture:
 
 
 def _turned(image: Image.Image, original: Image.Image) -> Image.Image:
-    """Applies the Exif orientation of `original`; broken Exif data counts as none."""
+    """Apply the Exif orientation of `original`; broken Exif data is ignored."""
     try:
         orientation = original.getexif().get(0x0112, 1)
     except BROKEN_PICTURE_ERRORS:
@@ -166,7 +166,7 @@ def _to_srgb(image: Image.Image, profile: bytes | None) -> Image.Image:
             embedded = ImageCms.ImageCmsProfile(io.BytesIO(profile))
             converted = ImageCms.profileToProfile(image, embedded, _SRGB, outputMode="RGB")
         except (ImageCms.PyCMSError, OSError):
-            converted = None  # a broken profile, or one of another mode: the numbers are taken for sRGB
+            converted = None  # a broken profile, or one of another mode: sRGB is assumed
         if converted is not None:
             return converted
     return image.convert("RGB")
@@ -175,7 +175,7 @@ def _to_srgb(image: Image.Image, profile: bytes | None) -> Image.Image:
 def _grey_to_u8(grey: np.ndarray) -> UInt8[np.ndarray, "height width"]:
     """Scales deep samples to 8 bit: 16-bit integers by their full range, floats from [0, 1].
 
-    32-bit integers are taken for 16-bit ones (how PNG was long decoded) unless they exceed that range.
+    32-bit integers count as 16-bit ones, as Pillow decodes PNG, unless they exceed that range.
     """
     if grey.dtype.kind == "f":
         full_scale = 1.0

@@ -1,4 +1,4 @@
-"""A clip at a lower, constant rate: frames picked by their time stamps, one at a time, however long the clip.
+"""A clip at a lower, constant rate: frames picked by their timestamps, one at a time.
 
     slot      0         1         2         3            slot k shows the time start + k / fps
     frames  | .   .   . | .   .   . | .   .   . |        of its frames the one nearest to that time is picked
@@ -28,14 +28,14 @@ from reenact.media.upright import UprightReader
 from reenact.media.video_reader import VideoReader
 
 MOST_HELD = 2
-"""Slots in a row that may show the frame before again; a longer hole is a gap."""
+"""Longest run of slots that repeat the frame before; a longer run is a gap."""
 
 MAX_PIXELS = 8192 * 8192
 """Larger frames are refused."""
 
 
 class Picture:
-    """A decoded frame, converted when it is looked at."""
+    """A decoded frame, converted on first use."""
 
     def __init__(self, frame: VideoFrame, upright: UprightReader) -> None:
         self._frame, self._upright = frame, upright
@@ -53,7 +53,7 @@ class Picked:
     slot: int
     """Its time is slot / fps after the clip's first frame."""
     after_gap: bool
-    """The picture may have moved on unseen since the one before: slots without frames, or damaged ones."""
+    """Slots without frames, or damaged ones, come before this one."""
     picture: Picture
 
     @property
@@ -132,7 +132,7 @@ class PickedFrames:
 
 @dataclasses.dataclass(kw_only=True)
 class _Clock:
-    """Time stamps to slots. Slots never go back: where the stamps do, counting goes on from there."""
+    """Timestamps to slots. Slots never go back: if timestamps do, counting continues at the next slot."""
 
     fps: Fraction
     source_fps: Fraction

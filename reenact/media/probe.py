@@ -1,4 +1,4 @@
-"""What a file holds, told from its content and never from its name, and how it is opened safely.
+"""What a file holds, by its content and not by its name, and how it is opened safely.
 
 Only containers and picture formats that hold pixels are opened: a playlist or a text file could otherwise make the
 libraries read other files or the network, and PostScript would be run by an interpreter.
@@ -33,11 +33,11 @@ BROKEN_PICTURE_ERRORS = (
     *(OSError, SyntaxError, ValueError, EOFError, LookupError, TypeError, ArithmeticError, MemoryError),
     *(AttributeError, NotImplementedError, RuntimeError),
 )
-"""What Pillow's decoders raise for broken content, beside OSError; they are not documented, fuzzing found them."""
+"""Errors of Pillow's decoders for broken content; undocumented, found by fuzzing."""
 
 
 def kind_of(path: str | Path) -> Literal["image", "video"]:
-    """Whether the file holds a picture or a clip; an animated GIF counts as a clip.
+    """Whether a file holds a picture or a clip; an animated GIF is a clip.
 
     Raises:
         UnsupportedInputError: Missing, empty, or neither of the two.
@@ -49,7 +49,7 @@ def kind_of(path: str | Path) -> Literal["image", "video"]:
     except UnidentifiedImageError:
         pass
     except (Image.DecompressionBombError, *BROKEN_PICTURE_ERRORS):
-        return "image"  # its format is known; reading it will say what is wrong
+        return "image"  # its format is known; reading it will give the reason
     if holds_video(path):
         return "video"
     raise UnsupportedInputError(unknown_format(path, "a picture or a video"))
@@ -76,7 +76,7 @@ def existing_file(path: str | Path) -> Path:
 
 
 def open_picture(path: Path) -> Image.Image:
-    """Reads the header of a picture, no pixels.
+    """Open a picture and read its header, no pixels.
 
     Raises:
         PIL.UnidentifiedImageError: No known picture format.
@@ -88,7 +88,7 @@ def open_picture(path: Path) -> Image.Image:
 
 
 def open_container(path: Path) -> av.container.InputContainer:
-    """Opens a file for demuxing, with the containers of this module's list only, and never the network.
+    """Open a file for demuxing, with the containers listed above only, and never the network.
 
     Raises:
         av.FFmpegError: Not one of them, or broken.
@@ -116,13 +116,13 @@ def holds_video(path: Path) -> bool:
 
 
 def unknown_format(path: Path, wanted: str) -> str:
-    """The text for a file that no reader knows, with the reason where the first bytes tell it."""
+    """The error text for an unknown format, with the reason if the first bytes show it."""
     with path.open("rb") as file:
         head = file.read(512)
     if head[4:8] == b"ftyp" and head[8:12] in (b"heic", b"heix", b"heif", b"mif1", b"msf1") and not HAS_HEIF:
         return f"{path} is a HEIC picture, which needs one more library: pip install pillow-heif, or save it as JPEG."
     if _reads_as_text(head):
-        return f"{path} holds text, not {wanted}, whatever its name says."
+        return f"{path} holds text, not {wanted}."
     return f"{path} is not {wanted} of a known format, or its beginning is damaged."
 
 

@@ -31,7 +31,7 @@ from reenact.media.upright import UprightReader
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class VideoInfo:
-    """What a clip's header and first picture tell."""
+    """What is known of a clip from its header and first picture."""
 
     width: int
     """Upright, in square pixels."""
@@ -39,17 +39,17 @@ class VideoInfo:
     fps: Fraction
     """Exact constant rate at which the reader yields frames."""
     frame_count: int
-    """Estimate; 0 where the file does not say."""
+    """Estimate; 0 if unknown."""
     duration_s: float
-    """Estimate; 0 where the file does not say."""
+    """Estimate; 0 if unknown."""
     has_audio: bool
 
 
 class VideoReader:
     """Frames of a clip, streamed: memory does not grow with its length. It can be iterated several times.
 
-    Variable rates are resampled by their timestamps onto the stream's average rate. Where pictures cannot be
-    decoded, the last good one is held, so that time stays in step with the sound, and the range is noted in `damaged`.
+    Variable rates are resampled by their timestamps to the stream's average rate. Pictures that cannot be decoded are
+    replaced by the last good one, so that the clip stays in sync with its sound; `damaged` lists them.
     """
 
     def __init__(self, path: str | Path, *, max_pixels: int = 8192 * 8192) -> None:
@@ -105,7 +105,7 @@ class VideoReader:
             self._close(container)
 
     def _frames(self, container: av.container.InputContainer, stream: VideoStream) -> Iterator[Frame]:
-        """Repeats and drops pictures so that each slot of the timeline is yielded once."""
+        """Repeat and drop pictures so that each slot of the timeline is yielded once."""
         info = self.info
         declared = round(info.frame_count * 1.1 + 10 * info.fps) if info.frame_count else None
         timeline = Timeline(fps=info.fps, start_s=start_time_s(stream), declared_slots=declared)
@@ -162,7 +162,7 @@ class VideoReader:
         return container, stream
 
     def _count_gif(self) -> int | None:
-        """Number of pictures in a GIF, whose header tells nothing; other containers are not gone through."""
+        """Number of pictures in a GIF, whose header does not give it; other containers are not scanned."""
         with open_container(self.path) as container:
             if container.format.name != "gif":
                 return None
@@ -207,7 +207,7 @@ def _read_info(
 
 
 def _stream_duration_s(stream: Stream) -> Fraction | None:
-    """Length of this stream alone, where the container knows it."""
+    """Length of this stream alone, if the container gives it."""
     if stream.duration is not None and stream.duration > 0 and stream.time_base is not None:
         return stream.duration * stream.time_base
     clock = stream.metadata.get("DURATION", "").split(":")  # Matroska: 00:00:02.002000000
@@ -219,14 +219,14 @@ def _stream_duration_s(stream: Stream) -> Fraction | None:
 
 
 def _duration_s(frame: VideoFrame, fps: Fraction) -> Fraction:
-    """How long the last picture is shown: what the file says, or one slot."""
+    """How long the last picture is shown, by the file; else one slot."""
     if frame.duration and frame.time_base is not None:
         return frame.duration * frame.time_base
     return 1 / fps
 
 
 def _end_slot(timeline: Timeline, end: Decoded, end_s: Fraction | None) -> int:
-    """The slot after the last: the last picture lasts its duration, and lost ones at the end count too."""
+    """The slot after the last one, with the duration of the last picture and lost pictures at the end."""
     slots = [timeline.next_slot]
     if end_s is not None:
         slots.append(timeline.slot_at(end_s))

@@ -1,4 +1,4 @@
-"""Clips: RGB frames to a playable file with the sound of another, complete or not at all."""
+"""RGB frames to a playable clip with the sound of another file."""
 
 import contextlib
 from fractions import Fraction
@@ -36,16 +36,15 @@ class VideoWriter:
         overwrite: bool = False,
         comment: str | None = None,
     ) -> None:
-        """Checks the path; nothing is created before the block is entered.
+        """Check the path; nothing is created before the block is entered.
 
         Args:
             path: .mp4, .mov and .mkv hold H.264 and sound; .gif has no sound.
-            width: Of the frames; odd sizes are extended by one pixel, a copy of the last column or row (not in GIF).
-            height: Likewise.
+            width: of the frames; odd sizes are extended by a copy of the last column or row (not in GIF).
+            height: of the frames.
             fps: Exact frames per second.
-            audio_from: Its sound is laid under the pictures, in step with that file's own first picture and cut to
-                their length. Packets are copied as they are where the container can hold their codec, else they are
-                encoded as AAC. A file without sound gives none.
+            audio_from: file with the sound, in sync with that file's first picture and cut to the clip's length.
+                Packets are copied if the container can hold their codec, else encoded as AAC.
             overwrite: Whether an existing file may be replaced.
             comment: Text about the clip's origin for the container's metadata (not in GIF).
 
@@ -86,7 +85,7 @@ class VideoWriter:
         """Appends a frame.
 
         Raises:
-            OutputError: The disk is full, or the file cannot be written for another reason; it has been removed.
+            OutputError: the file cannot be written; it has been removed.
             ShapeError: The frame has another size than promised.
         """
         height, width, _ = frame.shape
@@ -104,7 +103,7 @@ class VideoWriter:
             raise _as_output_error(self.path, error) from error
 
     def finish(self) -> None:
-        """Completes the file and gives it its name; without effect when finished or aborted before.
+        """Complete the file and rename it; no effect after `finish` or `abort`.
 
         Raises:
             OutputError: No frame was written, or the file cannot be completed; it has been removed.
@@ -130,7 +129,7 @@ class VideoWriter:
 
     def abort(self) -> None:
         """Removes what was written."""
-        # the name goes first: closing would otherwise still move the index to the front of a file nobody wants
+        # the file is removed first: otherwise closing would still move the index to its front
         if self._file is not None:
             self._file.discard()
         if self._audio is not None:

@@ -31,7 +31,7 @@ COARSE_FACTOR = 3
 """The picture is scanned a second time at this fraction of its size, for faces that fill it."""
 
 PAD_VALUE = 0.5
-"""Grey beside the picture: it reaches the network as 0, like its own zero padding."""
+"""Grey around the picture; 0 for the network, like its zero padding."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -145,15 +145,6 @@ def decode_boxes(
     centre = points + raw[..., :2] * strides[:, None]
     size = SIZE_OVER_STRIDE * strides[:, None] * raw[..., 2:].clamp(-4, 4).exp()
     return torch.cat([centre - size / 2, centre + size / 2], dim=-1)
-
-
-def encode_boxes(
-    boxes: Float[Tensor, "*b n 4"], points: Float[Tensor, "n 2"], strides: Float[Tensor, "n"]
-) -> Float[Tensor, "*b n 4"]:
-    """The inverse of `decode_boxes`."""
-    low, high = boxes.split(2, dim=-1)
-    offset = ((low + high) / 2 - points) / strides[:, None]
-    return torch.cat([offset, ((high - low) / (SIZE_OVER_STRIDE * strides[:, None])).log()], dim=-1)
 
 
 def box_overlaps(

@@ -1,9 +1,9 @@
-"""The identity encoder: an aligned face -> a unit vector that is near for one person, far for two.
+"""The identity encoder: an aligned face -> a unit vector, similar for pictures of one person.
 
     crop 112x112 -> /2 -> /4 -> /8 -> /16 -> 7x7 per-channel weighting -> linear -> unit length
 
 The pooling by learned weights per place is that of Chen et al., "MobileFaceNets", 2018. The weights are distilled from
-an open teacher; they compare faces for the losses and figures of this project, and are not made to recognise people.
+an open teacher; they compare faces for the losses and figures of this project, and are not meant to recognise people.
 """
 
 import dataclasses
@@ -21,7 +21,7 @@ IDENTITY_CROP_PX = 112
 ALIGNMENT_PX = np.array(
     [[38.2946, 51.6963], [73.5318, 51.5014], [56.0252, 71.7366], [41.5493, 92.3655], [70.7299, 92.2041]]
 )
-"""Where the eyes, the nose and the mouth corners come to lie in the crop, from left to right (ArcFace's template)."""
+"""Places of eyes, nose and mouth corners in the crop (ArcFace's template)."""
 
 ALIGNMENT_MESH = ((33, 133), (263, 362), (1,), (61,), (291,))
 """Mesh points whose means are these five places of a face: eye corners, nose tip, mouth corners."""

@@ -1,4 +1,4 @@
-"""The one-euro filter: steady when the signal rests, quick when it moves.
+"""The one-euro filter: smooth when the signal is still, fast when it moves.
 
 Casiez, Roussel and Vogel, "1 € Filter: A Simple Speed-based Low-pass Filter for Noisy Input in Interactive Systems",
 CHI 2012. The cutoff frequency of a low-pass rises with the signal's own (filtered) speed.
@@ -21,11 +21,11 @@ class OneEuroConfig:
     beta: float
     """Rise of the cutoff, in Hz, per unit of speed: higher lags less."""
     speed_cutoff_hz: float = 4.0
-    """Cutoff of the speed itself; higher reacts sooner to a start, lower tells noise from motion better."""
+    """Cutoff of the speed itself; higher reacts sooner to motion, lower rejects more noise."""
 
 
 class OneEuroFilter:
-    """Filters n vectors of any length frame by frame; each vector has its own speed, hence its own cutoff."""
+    """Filters n vectors of any length frame by frame; each vector has its own speed and cutoff."""
 
     def __init__(self, config: OneEuroConfig, fps: float) -> None:
         self.config, self.fps = config, fps
@@ -33,7 +33,7 @@ class OneEuroFilter:
         self.speed: Tensor | None = None
 
     def reset(self) -> None:
-        """Forget the past: the next frame passes unchanged."""
+        """Forget earlier frames: the next one passes unchanged."""
         self.value = self.speed = None
 
     def __call__(self, signal: Float[Tensor, "n d"], unit: float = 1.0) -> Float[Tensor, "n d"]:

@@ -3,7 +3,7 @@
     frame ── Detector ──▶ box ── crop ──▶ TrackerNetwork ──▶ mesh ── aligned crop ──▶ TrackerNetwork ──▶ FaceGeometry
                                                                └───── in a clip: of the frame before ─────┘
 
-`Tracker` is what every tracker of this package can do; `FaceTracker` is the project's own.
+`Tracker` is the interface of all trackers; `FaceTracker` is the project's own.
 """
 
 import dataclasses
@@ -27,28 +27,28 @@ from reenact.types import FaceGeometry, head_angles_rad
 MIN_FACE_PX = 40
 """Faces whose mesh is smaller than this, on its longer side, are refused."""
 MAX_SHARE_OUTSIDE = 0.12
-"""Faces with more of their mesh outside the picture are refused; a few points of a forehead are guessed well."""
+"""Faces with a larger share of their mesh outside the picture are refused; fewer points are extrapolated well."""
 WEAK_SCORE = 0.1
-"""Detections above it are told apart from nothing at all in the message that no face was found."""
+"""Lowest score of detections that the error for a missing face mentions."""
 USABLE_YAW_DEG = 85
 """Faces are found reliably up to about this yaw."""
 _FAR_YAW_DEG = 60.0
-"""Yaw read of a face that is not seen well from which on its turn is taken for the reason."""
+"""Beyond this yaw, a face with a low score is reported as turned too far."""
 _ROLLS_DEG = (0, -45, 45, -90, 90, 180)
 _CERTAIN, _FAIRLY_CERTAIN, _LYING_CERTAIN, _UPRIGHT_CERTAIN = 0.8, 0.6, 0.9, 0.93
-"""Scores after two looks: most upright faces reach 0.94, upright readings of upside-down ones seldom 0.9, a background
-seldom 0.6. Lying faces must be the surer the rarer they are."""
+"""Scores after two passes: most upright faces reach 0.94, upright readings of upside-down faces seldom 0.9, background
+seldom 0.6. Lying faces are rare, so they need a higher score."""
 _MOST_TURNED, _MOST_JUDGED = 4, 8
-"""Faces looked at in each turned picture."""
+"""Most faces tracked in each rotated picture, and in the upright one."""
 _OFF_CENTRE = 0.08
 """Shift of a face in its crop, over the crop's side, beyond which a second crop makes its mesh better."""
 _SHARP_SCALE = 0.75
-"""Crop pixels per frame pixel in most of the training pictures; larger faces are shrunk to it before they are cut."""
+"""Crop pixels per frame pixel in most training pictures; larger faces are scaled down to it first."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class TrackReport:
-    """A face and what the user should know about how it was chosen."""
+    """A face, and notes on how it was chosen."""
 
     geometry: FaceGeometry
     """f = 1, frame pixels."""
@@ -62,7 +62,7 @@ class TrackReport:
 
 @runtime_checkable
 class Tracker(Protocol):
-    """A tracker of any make. Frames are whole pictures; geometry has f = 1 and frame pixels."""
+    """Interface of face trackers. Frames are whole pictures; geometry has f = 1 and frame pixels."""
 
     def find(self, frame: Frame) -> Detections:
         """All faces, largest first."""
@@ -77,16 +77,16 @@ class Tracker(Protocol):
         ...
 
     def report(self, frame: Frame, *, face: int | None = None, min_score: float = 0.5) -> TrackReport:
-        """`track`, with all that was found and warnings for the user."""
+        """`track`, with all faces found and warnings for the user."""
         ...
 
     def follow(self, frame: Frame, previous: FaceGeometry, *, careful: bool = False) -> FaceGeometry:
-        """The same face one frame later; a low score says that it was lost.
+        """The same face one frame later; a low score means that it was lost.
 
         Args:
             frame: the next frame.
             previous: where the face was.
-            careful: spend more time on whether it still is one.
+            careful: spend more time on checking that it still is a face.
         """
         ...
 
@@ -130,7 +130,7 @@ class FaceTracker:
         return TrackReport(geometry=geometry, faces=faces, face=chosen + 1, warnings=warnings)
 
     def follow(self, frame: Frame, previous: FaceGeometry, *, careful: bool = False) -> FaceGeometry:
-        """See `Tracker.follow`. One look; two if the face left the middle of its crop or the network hesitates."""
+        """See `Tracker.follow`. One pass; two if the face left the crop's centre or its score is low."""
         crop_from_frame = tracker_crop(previous.mesh_px[0].cpu().numpy(), self.crop_px)
         geometry = self.track_crops([frame], [crop_from_frame])
         box = mesh_box(geometry.moved_by(torch.from_numpy(crop_from_frame)))
@@ -173,7 +173,7 @@ class FaceTracker:
         return FaceGeometry.cat(parts)
 
     def _locate(self, frame: Frame, box_px: Float[np.ndarray, "4"]) -> FaceGeometry:
-        """The face in a box, its head turned by any angle: the roll at which two looks agree best."""
+        """The face in a box at any roll: the roll at which two passes agree best."""
         upright = self._look_twice(frame, box_px, (0,))
         if float(upright.score[0]) >= _CERTAIN:
             return upright
@@ -184,7 +184,7 @@ class FaceTracker:
         return rolled[best : best + 1]
 
     def _why_none(self, frame: Frame, weak: Detections, best_score: float, min_score: float) -> str:
-        """Why none of some weak detections is a face: the best of them may be turned away too far."""
+        """The error text where all detections are weak: the best of them may be turned too far."""
         if len(weak):
             likeliest = self._locate(frame, weak.boxes_px[int(weak.scores.argmax())])
             if (turned_far := far_turn_text(likeliest, min_score)) is not None:
@@ -192,7 +192,7 @@ class FaceTracker:
         return no_face_text(best_score, min_score)
 
     def _verify(self, frame: Frame, faces: Detections, min_score: float) -> Detections:
-        """Of several boxes those that the tracker confirms, one for each face; all of them if it confirms none."""
+        """The boxes that the tracker confirms, one per face; all of them if it confirms none."""
         if len(faces) < 2:
             return faces
         judged = np.sort(np.argsort(-faces.scores)[:_MOST_JUDGED])
@@ -211,10 +211,10 @@ class FaceTracker:
         return self._look_again([frame] * len(crops), self.track_crops([frame] * len(crops), crops))
 
     def _look_again(self, frames: Sequence[Frame], first: FaceGeometry) -> FaceGeometry:
-        """The same faces in the crops that the first look asks for.
+        """The same faces in crops around the meshes of the first pass.
 
-        Their score falls with the distance of the two meshes: on a face they agree, on a background or a face seen
-        upside down the second one wanders off, though the network's own score may stay high.
+        Their score falls with the distance of the two meshes. On a face they agree; on background or an upside-down
+        face the second one differs, though the network's own score may stay high.
         """
         crops = [tracker_crop(mesh, self.crop_px) for mesh in first.mesh_px.cpu().numpy()]
         second = self.track_crops(frames, crops)
@@ -223,7 +223,7 @@ class FaceTracker:
         return dataclasses.replace(second, score=(second.score - 4 * moved).clamp(min=0))
 
     def _find_turned(self, frame: Frame, min_score: float, certain: float) -> Detections:
-        """Faces in a picture that lies on its side or stands on its head, tracked better than `certain`."""
+        """Faces in a picture rotated by quarter turns, with scores above `certain`."""
         height, width = frame.shape[:2]
         best = Detections(boxes_px=np.zeros((0, 4), np.float32), scores=np.zeros(0, np.float32))
         for quarters in (2, 1, 3):

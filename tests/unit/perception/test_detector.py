@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from reenact.hub.loading import load_detector
 from reenact.perception.detector import (
+    SIZE_OVER_STRIDE,
     STRIDES,
     Detector,
     DetectorConfig,
@@ -15,7 +16,6 @@ from reenact.perception.detector import (
     box_overlaps,
     cell_points,
     decode_boxes,
-    encode_boxes,
     suppress_overlaps,
 )
 
@@ -65,12 +65,16 @@ def test_cells_lie_inside_the_picture_in_order():
     assert (points < torch.tensor([96.0, 64.0])).all()
 
 
-@given(seed=st.integers(0, 1000))
-def test_decoding_undoes_encoding(seed: int):
-    points, strides = cell_points(64, 64)
-    boxes = random_boxes(len(points), seed)
-    back = decode_boxes(encode_boxes(boxes, points, strides), points, strides)
-    assert torch.allclose(back, boxes, atol=1e-3)
+def test_boxes_are_decoded_from_offset_and_log_size():
+    raw, point, stride = (
+        torch.tensor([[1.0, -0.5, 0, float(np.log(2))]]),
+        torch.tensor([[20.0, 12]]),
+        torch.tensor([8.0]),
+    )
+    half = SIZE_OVER_STRIDE * 8 / 2
+    assert decode_boxes(raw, point, stride)[0].tolist() == pytest.approx(
+        [28 - half, 8 - 2 * half, 28 + half, 8 + 2 * half]
+    )
 
 
 def test_overlaps_of_known_boxes():
