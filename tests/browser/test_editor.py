@@ -145,8 +145,8 @@ def test_background_is_taken_away_or_swapped(tab: Any, part: Any, wall: pathlib.
 
 def test_edit_becomes_a_clip(tab: Any, part: Any, tmp_path: pathlib.Path) -> None:
     redrawn(part, lambda: part.get_by_role("button", name="Smile").click())
-    part.get_by_role("button", name=re.compile("^Clip ")).click()
-    part.get_by_label(re.compile("^Turntable")).check()
+    part.get_by_role("button", name="Clip ▼").click()
+    part.get_by_label("Turntable: from one profile to the other").check()
     part.get_by_label("range slider for Seconds").fill("0.5")
     part.get_by_role("button", name="Make the clip").click()
     wait_for_result(part)
