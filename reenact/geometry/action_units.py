@@ -75,7 +75,7 @@ UNITS: dict[int, BlendshapeUnit | MeshUnit] = {
     17: BlendshapeUnit(name="mouthShrugLower", neutral=0.03, full=0.87),
     20: BlendshapeUnit(name="mouthStretch", neutral=0.01, full=0.56),
     23: BlendshapeUnit(name="mouthPress", neutral=0.08, full=0.68),
-    # inner edges of the lips beside the middle; "typical" 1 leaves the measure as it is
+    # inner edges of the lips next to the middle; "typical" 1 leaves the measure as it is
     25: MeshUnit(left=((312, 317),), right=((82, 87),), typical=1.0, neutral=0.03, full=0.30),
     26: BlendshapeUnit(name="jawOpen", neutral=0.06, full=0.78),
     45: BlendshapeUnit(name="eyeBlink", neutral=0.25, full=0.83),
@@ -110,7 +110,7 @@ def read_action_unit_sides(
         if isinstance(unit, BlendshapeUnit):
             value = blendshapes[:, _side_indices(unit.name)]
         else:
-            # "apart" has no typical distance of a person: a neutral mouth is closed, whoever it is
+            # "apart" has no typical distance of a person: a neutral mouth is always closed
             own = neutral_mesh_px is not None and unit.typical != 1.0
             reference = _measure(neutral_mesh_px, unit) if own else unit.typical  # type: ignore[arg-type]
             value = _measure(mesh_px, unit) / reference

@@ -93,7 +93,7 @@ def mesh_flow(
     if head is not None:
         whole = carry_rim(source, target, side, fade=False)
         share = warp(head.to(whole.dtype).expand(len(whole), -1, -1, -1), whole)
-        # what comes from the head does not fade: much hair turns with it, and the background beside it does not
+        # motion of the head does not fade: most hair turns with it, and the background next to it does not
         outside = outside + share * (whole - outside)
         carried_head = torch.maximum(share, inside)
     return MeshFlow(

@@ -1,15 +1,15 @@
-"""A head from one photo, that can be turned in depth and moved by its mesh.
+"""A head built from one photo, which can be rotated in depth and moved by its mesh.
 
 After the idea of 300W-LP (Zhu et al., "Face Alignment Across Large Poses", 2016). A head is two sheets and a mesh:
 
-    front   the picture on its depth: the mesh inside the face; hair, ears and forehead bulge from there back to the
+    front   the picture with depth: the mesh inside the face; hair, ears and forehead curve from there back to the
             head's outline, which lies at the depth of the ears
-    back    a dome behind the outline, painted with the hair (or skin) next to it
+    back    a dome behind the outline, in the colours of the hair (or skin) next to it
     mesh    just behind the front sheet, in its colours: jaw and cheek that the photo does not show
-    ground  the picture with its head painted over and a neck drawn on; it stays
+    ground  the picture with its head inpainted and a neck drawn; it does not move
 
-A z-buffer draws all but the ground before it. What the photo does not show (back, ground behind the head, skin that
-was seen edge-on) is marked. All is a function of the picture, its parsing, its mesh and the wanted one.
+A z-buffer draws the sheets over the ground. Pixels that the photo does not show (back, ground behind the head, skin
+seen edge-on) are marked. The result depends only on the picture, its parsing, its mesh and the target mesh.
 """
 
 import dataclasses
@@ -48,77 +48,77 @@ from reenact.types import head_angles_rad
 
 _EARS, _JAW_ANGLES, _MOUTH = (127, 234, 356, 454), (132, 361), 13
 _BEHIND_PX = 1.0
-"""Depth by which the mesh lies behind the front sheet, which has its shape wherever the photo shows it."""
+"""Distance of the mesh behind the front sheet, which hides it where the photo shows the face."""
 _FRONT, _BACK, _MESH = 0, 1, 2
 _STRETCHED = 2.5
-"""Area of a cell in the result over its area in the photo, from which on its pixels say nothing new."""
+"""Cells stretched by more than this factor in area count as not shown."""
 _SEAM_PX = 10.0
-"""Depth over which the outline's colour fades into that of the back."""
+"""Depth over which the outline's colour fades into the colour of the back."""
 _PAINTED_OVER = 12
-"""Difference of 8-bit colours from which on a pixel of the ground is made up."""
+"""Ground pixels that differ from the photo by more than this (8 bit) count as inpainted."""
 _FADE_FACES = 0.25
-"""Distance from the face's rim, in face heights, at which what the rim does has faded to 1/e: a falling jaw takes the
-throat along, not the hair on top."""
+"""Distance from the face's rim, in face heights, at which its motion fades to 1/e: a dropping jaw moves the throat, not
+the hair."""
 _REPAINT_DEG = (8.0, 25.0)
-"""Turn from which, and over which, the mixed colours of the outline are replaced."""
+"""Rotation at which the mixed colours of the outline start to be replaced, and the range over which they are."""
 _LIGHT_PX = 8
-"""Side in pixels of the blocks in which the mirrored head is matched to the light of the source."""
+"""Block size for matching the mirrored head to the source's light."""
 MIRROR_DEG = 15.0
-"""Yaw of a source up to which its mirror image shows nothing new."""
+"""Up to this yaw of the source, its mirror image shows nothing new."""
 _COARSER = 2
-"""Pixels to a side for which the z-buffer looks once."""
+"""The z-buffer has this many times fewer pixels per side."""
 _SOFT, _OUTLINE = 0.8, 1.5
-"""Blur of the outline in the z-buffer's pixels, and its slope after it: cells leave steps."""
+"""Blur of the outline in the z-buffer's pixels, and its slope afterwards: hides the steps of the cells."""
 _STEP_PX = 8.0
-"""Jump of the place in the photo, beyond its even change, from which on one surface hides another: nose and cheek."""
+"""A larger jump of source positions between pixels is an edge between two surfaces, such as nose and cheek."""
 _BEND = np.array([[1, -2, 1]], np.float32)
 _RING = np.ones((3, 3), np.uint8)
 _STILL_PX = 6.0
-"""Movement, pixels, over which the painted ground comes in behind the head."""
+"""Movement over which the inpainted ground replaces the photo behind the head."""
 
 
 class Binding(NamedTuple):
-    """How sheets hang on the mesh."""
+    """How the sheets follow the mesh."""
 
     inside: Int[Tensor, "i"]
-    """Vertices inside the face,"""
+    """Vertices inside the face."""
     corners: Int[Tensor, "i 3"]
-    """the mesh points of the triangle they lie on,"""
+    """Mesh points of the triangle that each of them lies on."""
     weights: Float[Tensor, "i 3"]
-    """and its weights."""
+    """Their barycentric weights."""
     outside: Int[Tensor, "o"]
-    """The others,"""
+    """All other vertices."""
     reach: Float[Tensor, "o r"]
-    """and how strongly each point of the face's rim pulls them."""
+    """Influence of each point of the face's rim on them."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Head:
-    """What is needed to move the head of one photo: made once, moved as often as one likes."""
+    """The head of one photo: built once, moved any number of times."""
 
     rgb: UInt8[np.ndarray, "s s 3"]
     painted: UInt8[np.ndarray, "s s 3"]
-    """The photo with the head's colours carried over its outline, where they mix with the ground's."""
+    """The photo with the head's colours extended over its outline, where they mix with the background."""
     behind: UInt8[np.ndarray, "s s 3"]
-    """Colours of the back sheet, at the place of the outline's inside."""
+    """Colours of the back sheet."""
     ground: UInt8[np.ndarray, "s s 3"]
     """The photo without its head."""
     vertices_px: Float[Tensor, "n 3"]
-    """Of the sheets and the mesh, where the photo has them: their places there are also where their colours are."""
+    """Vertices of the sheets and the mesh in the photo; x and y are also their texture coordinates."""
     sheet: Int[Tensor, "n"]
     """0 front, 1 back, 2 the mesh itself: cheek and jaw that the photo does not show."""
     triangles: Int[Tensor, "m 3"]
-    """Those of the back sheet look away while the head looks ahead."""
+    """Triangles of the back sheet face away from the camera in the photo."""
     mesh_px: Float[Tensor, "478 3"]
     pose: Pose
-    """Of the fitted mesh, pixels."""
+    """Pose of the fitted mesh, pixels."""
     pivot_px: Float[Tensor, "3"]
     """Between the ears."""
     binding: "Binding"
 
     @property
     def yaw_deg(self) -> float:
-        """Of the fitted mesh."""
+        """Yaw of the fitted mesh."""
         return float(head_angles_rad(self.pose.rotation)[0, 1].rad2deg())
 
 
@@ -128,31 +128,31 @@ class DrawnHead(NamedTuple):
     rgb: Float[np.ndarray, "s s 3"]
     """0 to 255."""
     place_px: Float[np.ndarray, "s s 2"]
-    """Where in the photo the colour comes from (x, y; pixel centres at +0.5); its own place on the ground."""
+    """Source position of each pixel in the photo (x, y; pixel centres at +0.5); its own position on the ground."""
     covered: Bool[np.ndarray, "s s"]
-    """Where the head is."""
+    """Pixels of the head."""
     sheet: Int[np.ndarray, "s s"]
-    """Of `Head.sheet`, where covered."""
+    """`Head.sheet` of covered pixels."""
     shown: Bool[np.ndarray, "s s"]
-    """Where the photo shows what is seen here; elsewhere it is made up."""
+    """Pixels whose colour the photo shows; others are invented."""
 
 
 class PosedHead(NamedTuple):
-    """f pictures of a source whose head was moved, for networks to finish; RGB in [0, 1]."""
+    """f pictures of a source with a moved head, as input for networks; RGB in [0, 1]."""
 
     rgb: Float[Tensor, "f 3 s s"]
-    """The moved head on its ground, with what the source does not show made up smoothly."""
+    """The moved head on its ground; pixels that the source does not show are filled smoothly."""
     displacement: Float[Tensor, "f 2 s s"]
     """Target pixel -> source place in half-sides (`reenact.ops.warp`); 0 on the ground and where `shown` is 0."""
     shown: Float[Tensor, "f 1 s s"]
-    """1 where the source's pixel at `displacement` is what is seen here."""
+    """1 where the source shows the pixel, at `displacement`."""
     head: Float[Tensor, "f 1 s s"]
     """1 where the head is."""
     parts: Float[Tensor, "f 3 s s"]
     """One-hot: skin, mouth opening, eye opening; 0 off the face."""
     mirrored: Float[Tensor, "f 3 s s"]
-    """The head of the mirrored source, moved in the same way and in the source's light. It fills the half that the
-    source hides; `rgb` if there is none."""
+    """The head of the mirrored source, moved likewise and in the source's light: the half that the source hides. Equal
+    to `rgb` if there is none."""
     mirrored_shown: Float[Tensor, "f 1 s s"]
     """1 where the mirrored source shows the head."""
 
@@ -160,7 +160,7 @@ class PosedHead(NamedTuple):
 def build_head(
     model: MorphableModel, rgb: UInt8[np.ndarray, "s s 3"], mesh_px: np.ndarray, parsing: np.ndarray
 ) -> Head:
-    """Give a photo its depth.
+    """Build the head of a photo.
 
     Args:
         model: triangles, and the pose of the mesh.
@@ -203,13 +203,13 @@ def build_head(
 
 
 def pose_head(model: MorphableModel, head: Head, mirrored: Head | None, mesh: Float[Tensor, "f 478 3"]) -> PosedHead:
-    """Move the head so that its mesh becomes `mesh`: rigidly as the fitted poses say, and the face by what is left.
+    """Move the head so that its mesh becomes `mesh`: rigidly by the fitted poses, and the face by the rest.
 
     Args:
         model: that of `build_head`.
         head: of the source.
         mirrored: of `mirror_turned`.
-        mesh: wanted, in half-sides of the source's picture.
+        mesh: target mesh in half-sides of the source's picture.
     """
     side = len(head.rgb)
     target_px = torch.cat([mesh[..., :2] + 1, mesh[..., 2:]], -1) * (side / 2)
@@ -253,7 +253,7 @@ def _draw_posed(model: MorphableModel, head: Head, target_px: Float[Tensor, "f 4
 def move_vertices(
     model: MorphableModel, head: Head, target_px: Float[Tensor, "f 478 3"]
 ) -> tuple[Float[Tensor, "f n 3"], list[float]]:
-    """All vertices under another mesh, in pixels, and by how many degrees the head turns."""
+    """All vertices for other meshes, in pixels, and the head's rotation in degrees."""
     pose, tie = model.fit(target_px).pose, head.binding
     change = pose.invert(target_px) - head.pose.invert(head.mesh_px[None])
     moved = head.pose.invert(head.vertices_px[None]).repeat(len(target_px), 1, 1)
@@ -266,12 +266,12 @@ def move_vertices(
 
 
 def mirror_turned(model: MorphableModel, head: Head) -> Head | None:
-    """`mirror_head` of a head turned by more than `MIRROR_DEG`; a frontal one shows both halves itself."""
+    """`mirror_head` of a head with a yaw beyond `MIRROR_DEG`; None for others, which show both halves."""
     return mirror_head(model, head) if abs(head.yaw_deg) > MIRROR_DEG else None
 
 
 def mirror_head(model: MorphableModel, head: Head) -> Head:
-    """The head of the mirrored photo: of a profile, the side that it hides."""
+    """The head of the mirrored photo: for a profile, the hidden side."""
     side, swap = len(head.rgb), torch.from_numpy(mesh_mirror())
     turn = head.vertices_px.new_tensor([-1, 1, 1])
     mesh_px, vertices_px = (
@@ -305,7 +305,7 @@ def bind(
     sheet_of: Tensor,
     side: int,
 ) -> Binding:
-    """Hang the vertices of sheets on the mesh of the same photo."""
+    """Bind the vertices of the sheets to the mesh of the same photo."""
     cells = side // CELL_PX
     shrunk = torch.cat([mesh_px[:, :2] / CELL_PX + 0.5, mesh_px[:, 2:] / CELL_PX], dim=1)
     raster = rasterise(shrunk[None], model.triangles, cells + 1, cells + 1)
@@ -329,7 +329,7 @@ def bind(
 def _match_colours(
     mirrored: Float[Tensor, "f 3 s s"], mirrored_shown: Tensor, own: Float[Tensor, "f 3 s s"], shown: Tensor
 ) -> Float[Tensor, "f 3 s s"]:
-    """The mirrored head in the light of the source: gains where both show the face, extended to the rest."""
+    """The mirrored head in the source's light: gains from where both show the face, extended to the rest."""
     small = mirrored.shape[-1] // _LIGHT_PX
     both = mirrored_shown * shown
     share = resize(both, small)
@@ -345,9 +345,9 @@ def draw_head(head: Head, corners_px: Float[Tensor, "n 3"], *, turned: float, re
 
     Args:
         head: of `build_head`.
-        corners_px: where its vertices are now.
-        turned: by how much this is no longer the photo: at 0 the ground is the photo itself.
-        repainted: share of the colours carried over the outline, in the place of the photo's mixed ones.
+        corners_px: the moved vertices.
+        turned: how far the head has moved, 0 to 1; at 0 the ground is the photo itself.
+        repainted: share of `Head.painted` in the colours near the outline.
     """
     side = len(head.rgb)
     seen = _look(head, corners_px, side // _COARSER)
@@ -372,7 +372,7 @@ def draw_head(head: Head, corners_px: Float[Tensor, "n 3"], *, turned: float, re
 
 
 def _look(head: Head, corners_px: Float[Tensor, "n 3"], side: int) -> Float[np.ndarray, "{side} {side} 6"]:
-    """Of each pixel: place in the photo (x, y), depth behind the outline, covered, sheet, stretch."""
+    """For each pixel: source position (x, y), depth behind the outline, covered, sheet, stretch."""
     raster = rasterise(corners_px[None] * (side / len(head.rgb)), head.triangles, side, side)
     triangle = raster.triangle[0].clamp(min=0)
     stretch = _stretch(corners_px, head.triangles)
@@ -385,7 +385,7 @@ def _look(head: Head, corners_px: Float[Tensor, "n 3"], side: int) -> Float[np.n
 
 
 def _enlarged(seen: np.ndarray, side: int) -> tuple[np.ndarray, np.ndarray]:
-    """Both smooth and as the nearest pixel has it; smooth places are the nearest one's where sheets or places meet."""
+    """Enlarged smoothly and by nearest neighbour; at edges between surfaces both are the nearest neighbour's."""
     smooth, nearest = (
         cv2.resize(seen, (side, side), interpolation=how) for how in (cv2.INTER_LINEAR, cv2.INTER_NEAREST)
     )
@@ -397,7 +397,7 @@ def _enlarged(seen: np.ndarray, side: int) -> tuple[np.ndarray, np.ndarray]:
     meet = cv2.resize(apart, (side, side), interpolation=cv2.INTER_NEAREST)[..., None] > 0
     places = np.where(meet, nearest, smooth)
     places[..., 3] = smooth[..., 3]
-    # a pixel just outside the coarse outline takes the place of the nearest covered one
+    # a pixel just outside the coarse outline takes the values of the nearest covered one
     outside = (smooth[..., 3] > 0.5) & (nearest[..., 3] == 0)
     if outside.any():
         lost = (seen[..., 3] == 0).astype(np.uint8)
@@ -408,7 +408,7 @@ def _enlarged(seen: np.ndarray, side: int) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _grown(values: np.ndarray, lost: np.ndarray) -> np.ndarray:
-    """Where lost, the mean of known pixels beside."""
+    """Lost pixels become the mean of their known neighbours."""
     known = 1.0 - lost.astype(np.float32)
     total, count = cv2.blur(values * known, (3, 3)), cv2.blur(known, (3, 3))
     return np.where(lost > 0, total / np.maximum(count, 1e-6), values)
@@ -434,7 +434,7 @@ def _stretch(corners_px: Float[Tensor, "n 3"], triangles: Tensor) -> Float[Tenso
 
 
 def _read(picture: np.ndarray, x_px: np.ndarray, y_px: np.ndarray) -> np.ndarray:
-    """Colours at places, pixel centres at +0.5."""
+    """Colours at positions, pixel centres at +0.5."""
     x, y = (np.ascontiguousarray(place, np.float32) - 0.5 for place in (x_px, y_px))
     return cv2.remap(picture, x, y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
 

@@ -1,4 +1,4 @@
-"""The two sheets of a head in a photo: how deep its pixels lie, and what its back may look like (`head.py`)."""
+"""The two sheets of a head in a photo: depth of its pixels, and colours of its back (see `head.py`)."""
 
 from typing import Any
 
@@ -21,27 +21,27 @@ CELL_PX = 2
 """Side of a cell: the set's parsing has one class per 2 x 2 pixels."""
 
 _FRONT_BULGE, _BACK_BULGE = 0.7, 1.0
-"""Depth of a round outline's middle over its radius: hair beside the face, and the back of the head."""
+"""Depth of a round outline's centre over its radius, for hair next to the face and for the back of the head."""
 _PIECE_CELLS = 20
-"""Cells above the mouth that a piece of hair needs to count as such."""
+"""A piece of hair needs this many cells above the mouth, else it is clothes."""
 _CLOSING = 3
-"""Cells from rim to rim, halved, of the bays in the head's outline that are filled."""
+"""Bays in the head's outline up to twice this many cells wide are filled."""
 _LOOSE_CELLS = 12
-"""Distance from the head up to which hair belongs to it, though it is in another piece."""
+"""Separate pieces of hair up to this many cells from the head belong to it."""
 _RIM_PX = 4.0
-"""Width of the band along the outline whose colours mix with the ground."""
+"""Width of the band along the outline whose colours mix with the background."""
 _LEAST_HAIR_PX = 400
-"""Pixels of hair or neck below which there is too little of it to read its colour."""
+"""With fewer pixels of hair or neck, its colour is not measured."""
 _STRAND_PX = 8.0
-"""How far the texture of hair is carried before it fades into its mean colour."""
+"""Distance over which the texture of hair fades into its mean colour."""
 _FOREHEAD, _BETWEEN_EYES, _CHIN, _MOUTH = 10, 168, 152, 13
 _JAW_ANGLES, _CHEEKS = (132, 361), (50, 280, 205, 425)
 _COLLAR = 0.05
-"""Share of red by which a neck has less than the cheeks from which on it is a collar."""
+"""A neck with this much less red than the cheeks is a collar."""
 _SHADE = 0.22
-"""Darkening of a drawn neck right under the jaw."""
+"""Darkening of a drawn neck directly under the jaw."""
 _NECK_WIDTH = 0.7
-"""Of the neck, over the jaw's."""
+"""Width of the neck over the width of the jaw."""
 
 Cells = Bool[np.ndarray, "r c"]
 """One flag per cell."""
@@ -58,11 +58,11 @@ def mesh_depth_px(model: MorphableModel, mesh_px: Float[Tensor, "478 3"], cells:
 
 
 def head_cells(parsing: np.ndarray, face: np.ndarray, jaw_row: int, mouth_row: int) -> tuple[Cells, Cells]:
-    """The cells of the front sheet, and all those of the head.
+    """The cells of the front sheet, and all cells of the head.
 
-    The head is face and hair in one piece, with all that the mesh covers. The sheet leaves out what lies beside the
-    mesh below the jaw's angles, where the parsing's border wavers between jaw and neck, and hair that does not hang
-    down from the head: dark clothes.
+    The head is one connected piece of face and hair, with everything that the mesh covers. The sheet excludes cells
+    next to the mesh below the jaw's angles, where the parsing is unsure between jaw and neck, and hair that is not
+    connected to the head: dark clothes.
     """
     rows = np.arange(len(parsing))[:, None]
     mesh = face[:-1, :-1] & face[1:, :-1] & face[:-1, 1:] & face[1:, 1:]
@@ -84,13 +84,13 @@ def head_cells(parsing: np.ndarray, face: np.ndarray, jaw_row: int, mouth_row: i
 
 
 def _pieces(cells: Cells) -> tuple[Int[np.ndarray, "r c"], int]:
-    """Which piece each cell belongs to, from 1, and how many there are."""
+    """Number of each cell's connected piece, from 1, and the number of pieces."""
     found: Any = ndimage.label(cells)
     return found
 
 
 def back_cells(head: Cells, parsing: np.ndarray, mouth_row: int) -> Cells:
-    """Where the head has a back: all of it above the mouth; below, what hangs between long hair on both sides."""
+    """Cells with a back: all above the mouth; below it, those between long hair on both sides."""
     rows, columns = np.arange(len(head))[:, None], np.arange(head.shape[1])[None]
     hair = head & np.equal(parsing, HAIR)
     first = np.where(hair, columns, head.shape[1]).min(1, keepdims=True)
@@ -113,10 +113,10 @@ def front_depth_px(
     jaw_row: int,
     mouth_row: int,
 ) -> Corners:
-    """z of the front sheet at the corners of cells: the mesh's inside the face, from there round to the outline.
+    """z of the front sheet at the corners of cells: the mesh inside the face, a curve from there to the outline.
 
-    The squared height over the outline's plane solves a Poisson equation, so that the sheet ends upright at the
-    outline, like a ball. Jaw and chin end in the neck, not in an outline: there the sheet ends as it comes.
+    The squared height over the outline's plane solves a Poisson equation, so that the sheet is
+    vertical at the outline, like a ball. Jaw and chin end in the neck, without an outline: there the sheet ends freely.
     """
     rows = np.arange(len(head) + 1)[:, None]
     throat = _touching(np.isin(parsing, (SKIN, CLOTHES))) & ~_touching(head & np.equal(parsing, HAIR))

@@ -79,7 +79,7 @@ class MatchedShape:
     shape: Float[Tensor, "f 478 3"]
     """Head coordinates."""
     pose: Pose
-    """Where it shall stand, in the unit of the identity's mesh."""
+    """Target position in the unit of the identity's mesh."""
 
 
 def match_shape(

@@ -83,7 +83,7 @@ class UnitMovements(nn.Module):
     def move(
         self, shape: Float[Tensor, "f 68 3"], own: Float[Tensor, "f 17 2"], wanted: Float[Tensor, "f 17 2"]
     ) -> Float[Tensor, "f 68 3"]:
-        """`shape`, which shows the units `own`, with those `wanted` (left and right, 0 to 1)."""
+        """`shape`, whose units are `own`, with the units `wanted` (left and right, 0 to 1)."""
         way = self.share(wanted) - self.share(own)
         moved = shape + torch.einsum("fas,asnc->fnc", way, self.basis)
         factor = blink_openness(wanted[:, _BLINK]) / blink_openness(own[:, _BLINK])
