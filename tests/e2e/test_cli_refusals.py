@@ -6,12 +6,9 @@ import resource
 import shutil
 from collections.abc import Callable
 
-import av
-import cv2
 import numpy as np
 import pytest
 import torch
-from PIL import Image
 from safetensors.torch import load_file, save_file
 
 from reenact import cli
@@ -41,13 +38,6 @@ def refused(tmp_path: pathlib.Path, capsys: pytest.CaptureFixture[str], monkeypa
     return run
 
 
-def canvas(astronaut: np.ndarray, side: int) -> np.ndarray:
-    """The portrait, `side` px wide, in the middle of a grey picture."""
-    picture = np.full((600, 800, 3), 128, np.uint8)
-    picture[100 : 100 + side, 300 : 300 + side] = cv2.resize(astronaut, (side, side), interpolation=cv2.INTER_AREA)
-    return picture
-
-
 @pytest.mark.parametrize("role", ["source", "driving"])
 def test_no_face(role: str, refused: Refused, material: pathlib.Path, tmp_path: pathlib.Path) -> None:
     nobody = tmp_path / "nobody.png"
@@ -65,25 +55,11 @@ def test_no_face_in_a_clip(refused: Refused, material: pathlib.Path, tmp_path: p
     assert "any of the 4 frames" in refused("track", clip, "--json", tmp_path / "out.json")
 
 
-def test_small_face(refused: Refused, material: pathlib.Path, astronaut: np.ndarray, tmp_path: pathlib.Path) -> None:
-    write_image(tmp_path / "far.png", canvas(astronaut, 130))  # a face of 28 px
-    line = refused("image", tmp_path / "far.png", material / "driving.png", "-o", tmp_path / "out.png")
-    assert "px large, need 40 px" in line or "No face found" in line
-
-
-def test_cut_face(refused: Refused, material: pathlib.Path, astronaut: np.ndarray, tmp_path: pathlib.Path) -> None:
-    write_image(tmp_path / "cut.png", astronaut[:, 215:])
-    line = refused("image", tmp_path / "cut.png", material / "driving.png", "-o", tmp_path / "out.png")
-    assert "cut by the border" in line or "No face found" in line
-
-
 @pytest.mark.parametrize(
     ("name", "content", "text"),
     [
         ("missing.png", None, "There is no file"),
-        ("empty.png", b"", "is empty"),
         ("text.png", b"This is a letter, not a portrait.\n" * 20, "holds text, not a picture"),
-        ("noise.png", bytes(range(256)) * 8, "is not a picture of a known format"),
     ],
 )
 def test_file_that_is_no_picture(
@@ -94,18 +70,6 @@ def test_file_that_is_no_picture(
         path.write_bytes(content)
     assert text in refused("image", path, material / "driving.png", "-o", tmp_path / "out.png")
     assert str(path) in refused("image", material / "source.png", path, "-o", tmp_path / "out.png")
-
-
-def test_truncated_picture(refused: Refused, material: pathlib.Path, tmp_path: pathlib.Path) -> None:
-    path = tmp_path / "half.png"
-    path.write_bytes((material / "source.png").read_bytes()[:60_000])
-    assert "truncated" in refused("image", path, material / "driving.png", "-o", tmp_path / "out.png")
-
-
-def test_huge_picture(refused: Refused, material: pathlib.Path, tmp_path: pathlib.Path) -> None:
-    path = tmp_path / "huge.png"
-    Image.new("1", (20_000, 20_000)).save(path)
-    assert "too large" in refused("image", path, material / "driving.png", "-o", tmp_path / "out.png")
 
 
 def test_picture_and_clip_in_each_others_place(
@@ -119,41 +83,12 @@ def test_picture_and_clip_in_each_others_place(
     assert "is a video" in refused(*image, disguised, "-o", tmp_path / "out.png")
 
 
-def test_clip_without_a_frame(refused: Refused, material: pathlib.Path, tmp_path: pathlib.Path) -> None:
-    path = tmp_path / "nothing.mp4"
-    with av.open(str(path), "w") as container:
-        stream = container.add_stream("libx264", rate=25)
-        stream.width, stream.height, stream.pix_fmt = 64, 48, "yuv420p"
-        container.start_encoding()
-    assert str(path) in refused("video", material / "source.png", path, "-o", tmp_path / "out.mp4")
-
-
-def test_truncated_clip(refused: Refused, material: pathlib.Path, tmp_path: pathlib.Path) -> None:
-    path = tmp_path / "half.mp4"
-    content = (material / "driving.mp4").read_bytes()
-    path.write_bytes(content[: len(content) // 2])  # its index stands at the end
-    assert "truncated?" in refused("video", material / "source.png", path, "-o", tmp_path / "out.mp4")
-
-
-def test_clip_of_sound_only(refused: Refused, material: pathlib.Path, tmp_path: pathlib.Path) -> None:
-    path = tmp_path / "song.wav"
-    with av.open(str(path), "w") as container:
-        stream = container.add_stream("pcm_s16le", rate=44100, layout="mono")
-        block = av.AudioFrame.from_ndarray(np.zeros((1, 4410), np.int16), format="s16", layout="mono")
-        block.sample_rate = 44100
-        container.mux(stream.encode(block))
-        container.mux(stream.encode())
-    assert "holds only sound" in refused("video", material / "source.png", path, "-o", tmp_path / "out.mp4")
-
-
 @pytest.mark.parametrize(
     ("name", "text"),
     [
         ("there.mp4", "exists already"),
-        ("folder.mp4", "is a folder"),
         ("nowhere/out.mp4", "does not exist"),
         ("out.avi", "'.avi'; use one of"),
-        ("out", "no suffix"),
     ],
 )
 def test_place_that_cannot_be_written_to(
@@ -164,13 +99,6 @@ def test_place_that_cannot_be_written_to(
     line = refused("video", material / "source.png", material / "driving.mp4", "-o", tmp_path / name)
     assert text in line
     assert (tmp_path / "there.mp4").read_bytes() == b"precious"
-
-
-def test_read_only_folder(refused: Refused, material: pathlib.Path) -> None:
-    # /proc refuses new files even to the administrator
-    assert "/proc/out.png could not be written" in refused(
-        "image", material / "source.png", material / "driving.png", "-o", "/proc/out.png"
-    )
 
 
 @pytest.mark.parametrize(("command", "suffix"), [("image", ".png"), ("video", ".mp4"), ("track", ".json")])
