@@ -1,12 +1,13 @@
-"""What trackers of other makers share: they see all faces of a whole frame and keep nothing of the last."""
+"""Base of third-party trackers, which find all faces in a whole frame and keep no state between frames."""
 
 import abc
+import dataclasses
 
 import numpy as np
 
 from reenact.media.frame import Frame
 from reenact.perception.detector import Detections
-from reenact.perception.tracking import TrackReport, check_face, choose_face, mesh_box, several_faces_note
+from reenact.perception.tracking import TrackReport, checked_report, choose_face, mesh_box
 from reenact.types import FaceGeometry
 
 
@@ -32,10 +33,7 @@ class WholeFrameTracker(abc.ABC):
         seen = [one for one in seen if float(one.score[0]) >= min_score]
         faces = _detections_of(seen)
         chosen = choose_face(faces, face, best_score=best_score, min_score=min_score)
-        warnings = check_face(seen[chosen], frame, min_score=min_score)
-        if len(faces) > 1 and face is None:
-            warnings = (several_faces_note(faces), *warnings)
-        return TrackReport(geometry=seen[chosen], faces=faces, face=chosen + 1, warnings=warnings)
+        return checked_report(seen[chosen], faces, chosen, frame, asked=face, min_score=min_score)
 
     def follow(self, frame: Frame, previous: FaceGeometry, *, careful: bool = False) -> FaceGeometry:
         """See `Tracker.follow`: the face nearest to where it was, score 0 if there is none within its own size."""
@@ -57,14 +55,8 @@ class WholeFrameTracker(abc.ABC):
 
 
 def lost(previous: FaceGeometry) -> FaceGeometry:
-    """The face where it was, with the score 0."""
-    return FaceGeometry(
-        mesh_px=previous.mesh_px,
-        blendshapes=previous.blendshapes,
-        rotation=previous.rotation,
-        action_units=previous.action_units,
-        score=previous.score * 0,
-    )
+    """The same face with score 0."""
+    return dataclasses.replace(previous, score=previous.score * 0)
 
 
 def _detections_of(seen: list[FaceGeometry]) -> Detections:

@@ -124,10 +124,7 @@ class FaceTracker:
             if geometry is None or len(turned):
                 chosen = choose_face(turned, face, best_score=best_score, min_score=min_score)
                 faces, geometry = turned, self._locate(frame, turned.boxes_px[chosen])
-        warnings = check_face(geometry, frame, min_score=min_score)
-        if len(faces) > 1 and face is None:
-            warnings = (several_faces_note(faces), *warnings)
-        return TrackReport(geometry=geometry, faces=faces, face=chosen + 1, warnings=warnings)
+        return checked_report(geometry, faces, chosen, frame, asked=face, min_score=min_score)
 
     def follow(self, frame: Frame, previous: FaceGeometry, *, careful: bool = False) -> FaceGeometry:
         """See `Tracker.follow`. One pass; two if the face left the crop's centre or its score is low."""
@@ -339,6 +336,32 @@ def far_turn_text(geometry: FaceGeometry, min_score: float) -> str | None:
     )
 
 
+def checked_report(
+    geometry: FaceGeometry, faces: Detections, chosen: int, frame: Frame, *, asked: int | None, min_score: float
+) -> TrackReport:
+    """The report on a chosen face, with warnings.
+
+    Args:
+        geometry: of the chosen face.
+        faces: all faces found, largest first.
+        chosen: its index in `faces`.
+        frame: the picture.
+        asked: number of the face that the caller asked for; None for the largest.
+        min_score: lowest score of a face.
+
+    Raises:
+        NoFaceFoundError: see `check_face`.
+    """
+    warnings = check_face(geometry, frame, min_score=min_score)
+    if len(faces) > 1 and asked is None:
+        note = (
+            f"{len(faces)} faces found; the largest was taken. Choose another by its number, 1 to {len(faces)} from "
+            "the largest to the smallest."
+        )
+        warnings = (Note(note, hint=Hint.SOURCE_FACE), *warnings)
+    return TrackReport(geometry=geometry, faces=faces, face=chosen + 1, warnings=warnings)
+
+
 def check_face(geometry: FaceGeometry, frame: Frame, *, min_score: float) -> tuple[Note, ...]:
     """Refuse a face that cannot be used.
 
@@ -379,12 +402,3 @@ def share_outside(geometry: FaceGeometry, frame: Frame) -> float:
     size = geometry.mesh_px.new_tensor([frame.shape[1], frame.shape[0]])
     points = geometry.mesh_px[0, :, :2]
     return float(((points < 0) | (points > size)).any(1).float().mean())
-
-
-def several_faces_note(faces: Detections) -> Note:
-    """The warning that the largest of several faces was taken."""
-    return Note(
-        f"{len(faces)} faces found; the largest was taken. Choose another by its number, 1 to {len(faces)} from the "
-        "largest to the smallest.",
-        hint=Hint.SOURCE_FACE,
-    )
