@@ -4,11 +4,10 @@ import io
 from fractions import Fraction
 
 import av
-import numpy as np
-from av.video.frame import VideoFrame
 from av.video.reformatter import ColorRange, Colorspace, VideoReformatter
 
 from reenact.media.frame import Frame
+from reenact.media.h264 import to_yuv420p
 
 _OPTIONS = {"crf": "16", "preset": "veryfast", "threads": "1", "mbtree": "0"}
 """42 dB at 3 kB a frame of 256 x 256. x264's output depends on its number of threads, and, on a busy machine, its
@@ -44,14 +43,7 @@ class ClipEncoder:
 
     def add(self, rgb: Frame) -> None:
         """Append a frame."""
-        frame = self._scaler.reformat(
-            VideoFrame.from_ndarray(np.ascontiguousarray(rgb), format="rgb24"),
-            format="yuv420p",
-            src_color_range=ColorRange.JPEG,
-            dst_color_range=ColorRange.MPEG,
-            dst_colorspace=Colorspace.ITU601,
-            threads=1,
-        )
+        frame = to_yuv420p(self._scaler, rgb, Colorspace.ITU601)
         frame.pts, frame.time_base = self.frame_count, self._time_base
         for packet in self._stream.encode(frame):
             self._container.mux(packet)

@@ -10,6 +10,18 @@ from av.video.reformatter import ColorPrimaries, ColorRange, Colorspace, ColorTr
 from reenact.media.frame import Frame
 
 
+def to_yuv420p(scaler: VideoReformatter, rgb: Frame, colorspace: Colorspace) -> VideoFrame:
+    """A frame as 4:2:0 in limited range; width and height must be even."""
+    return scaler.reformat(
+        VideoFrame.from_ndarray(np.ascontiguousarray(rgb), format="rgb24"),
+        format="yuv420p",
+        src_color_range=ColorRange.JPEG,
+        dst_color_range=ColorRange.MPEG,
+        dst_colorspace=colorspace,
+        threads=1,
+    )
+
+
 class H264Track:
     """H.264, 4:2:0, limited range, BT.709, constant quality.
 
@@ -38,14 +50,7 @@ class H264Track:
         height, width, _ = rgb.shape
         if height % 2 or width % 2:
             rgb = np.pad(rgb, ((0, height % 2), (0, width % 2), (0, 0)), mode="edge")
-        frame = self._scaler.reformat(
-            VideoFrame.from_ndarray(np.ascontiguousarray(rgb), format="rgb24"),
-            format="yuv420p",
-            src_color_range=ColorRange.JPEG,
-            dst_color_range=ColorRange.MPEG,
-            dst_colorspace=Colorspace.ITU709,
-            threads=1,
-        )
+        frame = to_yuv420p(self._scaler, rgb, Colorspace.ITU709)
         frame.pts = index
         frame.time_base = self._stream.codec_context.time_base
         self._mux(frame)
