@@ -1,1 +1,1 @@
-"""Scripts of one idea each, and the pictures and motions of the page."""
+"""Scripts that draw the example files of the page and the picture of the README."""

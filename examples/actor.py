@@ -1,4 +1,4 @@
-"""A driving actor who is nobody: the morphable model's mean face, painted and shaded, with hair, neck and eyes."""
+"""Drawn driving actor: the mean face of the morphable model, painted and shaded, with hair, neck and eyes."""
 
 import dataclasses
 
@@ -27,9 +27,9 @@ LEFT_UPPER_LID = (263, 466, 388, 387, 386, 385, 384, 398, 362)
 NOSTRILS = ((98, 97, 2), (327, 326, 2))
 CHEEKS = (50, 280)
 NECK = (0.0, -1.3, -1.0)
-"""What the head turns around, head coordinates."""
-SMOOTH = 2
-"""The picture is drawn this many times larger, then shrunk."""
+"""Centre of the head's rotation, head coordinates."""
+SUPERSAMPLING = 2
+"""Supersampling: the picture is drawn this many times larger, then reduced."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -45,23 +45,25 @@ class Looks:
 
 
 class Actor:
-    """Draws a mesh as a person."""
+    """Draws a face mesh as a person."""
 
     def __init__(self, model: MorphableModel, looks: Looks, *, side_px: int) -> None:
         self._model, self._looks, self._side = model, looks, side_px
-        size = side_px * SMOOTH
+        size = side_px * SUPERSAMPLING
         self._noise = np.random.default_rng(0).normal(0, 1, (side_px, side_px, 1)).astype(np.float32)
         down = np.linspace(1.06, 0.86, size, dtype=np.float32)[:, None, None]
         self._wall = np.broadcast_to(np.array(looks.wall, np.float32) * down, (size, size, 3))
 
     def draw(self, shape: Float[torch.Tensor, "478 3"], pose: Pose) -> Frame:
-        """A picture.
+        """Draw one picture.
 
         Args:
-            shape: of the face, head coordinates.
-            pose: one head, pixels of the picture.
+            shape: face shape in head coordinates.
+            pose: pose of one head, in pixels of the picture.
         """
-        large = Pose(rotation=pose.rotation, scale=pose.scale * SMOOTH, translation_px=pose.translation_px * SMOOTH)
+        large = Pose(
+            rotation=pose.rotation, scale=pose.scale * SUPERSAMPLING, translation_px=pose.translation_px * SUPERSAMPLING
+        )
         mesh = large.apply(shape[None])
         self._mesh = mesh[0].double().numpy()
         self._unit = float(large.scale[0])
@@ -73,7 +75,7 @@ class Actor:
         return np.round(small.clip(0, 255)).astype(np.uint8)
 
     def _draw_body(self, canvas: np.ndarray, pose: Pose) -> None:
-        """Shoulders stay where they are, hair and ears turn with the head, the neck joins them."""
+        """Shoulders, neck, hair and ears. Shoulders keep their place below the neck; hair and ears follow the head."""
         unit, looks = self._unit, self._looks
         foot = self._project(pose, NECK) + (0, 0.1 * unit)
         shoulders = foot + (0, 0.8 * unit)
@@ -81,8 +83,8 @@ class Actor:
         chin = self._project(pose, (0, -0.6, -0.55))
         half = 0.47 * unit
         neck = np.array([chin - (half, 0), chin + (half, 0), foot + (1.1 * half, 0), foot - (1.1 * half, 0)])
-        self._polygon(canvas, neck, _times(looks.skin, 0.72), blur=0.03)
-        self._ellipse(canvas, foot, (0.52 * unit, 0.2 * unit), _times(looks.skin, 0.72))
+        self._polygon(canvas, neck, _scale_colour(looks.skin, 0.72), blur=0.03)
+        self._ellipse(canvas, foot, (0.52 * unit, 0.2 * unit), _scale_colour(looks.skin, 0.72))
         roll = np.degrees(np.arctan2(*(self._project(pose, (0, -1, 0)) - self._project(pose, (0, 0, 0)))))
         self._ellipse(canvas, self._project(pose, (0, 0.42, -0.62)), (0.98 * unit, 1.1 * unit), looks.hair, -roll)
         for x in (-1, 1):
@@ -90,21 +92,23 @@ class Actor:
                 canvas,
                 self._project(pose, (0.86 * x, 0.06, -0.72)),
                 (0.11 * unit, 0.23 * unit),
-                _times(looks.skin, 0.82),
+                _scale_colour(looks.skin, 0.82),
             )
 
     def _draw_face(self, canvas: np.ndarray, mesh: torch.Tensor) -> None:
-        side, looks = self._side * SMOOTH, self._looks
+        side, looks = self._side * SUPERSAMPLING, self._looks
         paint = np.empty_like(canvas)
         paint[:] = looks.skin
         self._paint(paint)
-        # the forehead ends before the hair does
+        # the mesh ends below the hair line; a fringe is drawn over its upper rim below
         raster = rasterise(mesh.float(), self._model.triangles, side, side)
         normals = _vertex_normals(mesh[0].double(), self._model.triangles)
         shade = raster.interpolate(_light(normals)[None, :, None].float(), self._model.triangles)[0, 0].numpy()
         covered = raster.covered[0].numpy().astype(np.float32)
         shade = cv2.GaussianBlur(np.where(covered > 0, shade, 0.8).astype(np.float32), (0, 0), 0.035 * self._unit)
-        soft = cv2.GaussianBlur(cv2.erode(covered, np.ones((3, 3)), iterations=SMOOTH), (0, 0), 0.012 * self._unit)
+        soft = cv2.GaussianBlur(
+            cv2.erode(covered, np.ones((3, 3)), iterations=SUPERSAMPLING), (0, 0), 0.012 * self._unit
+        )
         face = paint * shade[..., None]
         canvas += soft[..., None] * (face - canvas)
         fringe = self._points(FACE_OVAL)
@@ -116,7 +120,7 @@ class Actor:
         self._polygon(canvas, np.concatenate([outer, inner[::-1]]), looks.hair, blur=0.03)
 
     def _paint(self, paint: np.ndarray) -> None:
-        """Everything on the skin, before it is shaded."""
+        """Draw cheeks, mouth, nostrils, eyes and brows on the unshaded skin."""
         looks = self._looks
         for cheek in CHEEKS:
             self._ellipse(paint, self._mesh[cheek, :2], (0.2 * self._unit,) * 2, (226, 160, 138), blur=0.1)
@@ -124,14 +128,16 @@ class Actor:
         self._draw_mouth(paint)
         for nostril in NOSTRILS:
             place = self._points(nostril).mean(0)
-            self._ellipse(paint, place, (0.05 * self._unit, 0.025 * self._unit), _times(looks.skin, 0.4), blur=0.012)
+            self._ellipse(
+                paint, place, (0.05 * self._unit, 0.025 * self._unit), _scale_colour(looks.skin, 0.4), blur=0.012
+            )
         for ring, iris, lid in (
             (RIGHT_EYE_RING, RIGHT_IRIS, RIGHT_UPPER_LID),
             (LEFT_EYE_RING, LEFT_IRIS, LEFT_UPPER_LID),
         ):
             self._draw_eye(paint, ring, iris, lid)
         for brow in (RIGHT_BROW_RING, LEFT_BROW_RING):
-            self._polygon(paint, self._points(brow), _times(looks.hair, 1.1), blur=0.014)
+            self._polygon(paint, self._points(brow), _scale_colour(looks.hair, 1.1), blur=0.014)
 
     def _draw_mouth(self, paint: np.ndarray) -> None:
         ring = self._points(INNER_LIP_RING)
@@ -141,21 +147,21 @@ class Actor:
         teeth = np.concatenate([upper, (upper + (0, 0.1 * self._unit))[::-1]])
         self._polygon(inside, teeth, (226, 220, 210), blur=0.008)
         self._blend(paint, inside, ring, blur=0.006)
-        self._line(paint, upper, _times(self._looks.lips, 0.55), width=0.022)
+        self._line(paint, upper, _scale_colour(self._looks.lips, 0.55), width=0.022)
 
     def _draw_eye(self, paint: np.ndarray, ring: tuple[int, ...], iris: tuple[int, ...], lid: tuple[int, ...]) -> None:
         inside = np.empty_like(paint)
         inside[:] = (238, 234, 230)
         points = self._points(iris)
         radius = max(float(np.linalg.norm(points[1:] - points[0], axis=1).max()), 0.1 * self._unit)
-        self._ellipse(inside, points[0], (radius, radius), _times(self._looks.iris, 0.6), blur=0.008)
+        self._ellipse(inside, points[0], (radius, radius), _scale_colour(self._looks.iris, 0.6), blur=0.008)
         self._ellipse(inside, points[0], (0.82 * radius,) * 2, self._looks.iris, blur=0.008)
         self._ellipse(inside, points[0], (0.42 * radius,) * 2, (14, 12, 12), blur=0.005)
         self._ellipse(inside, points[0] - 0.3 * radius, (0.16 * radius,) * 2, (255, 255, 255))
         self._blend(paint, inside, self._points(ring), blur=0.006)
         self._line(paint, self._points(lid), (48, 32, 28), width=0.045)
         crease = self._points(lid)[1:-1] - (0, 0.06 * self._unit)
-        self._line(paint, crease, _times(self._looks.skin, 0.72), width=0.025)
+        self._line(paint, crease, _scale_colour(self._looks.skin, 0.72), width=0.025)
 
     def _points(self, indices: tuple[int, ...]) -> np.ndarray:
         return self._mesh[list(indices), :2]
@@ -166,7 +172,7 @@ class Actor:
         )
 
     def _blend(self, canvas: np.ndarray, other: np.ndarray, points: np.ndarray, *, blur: float) -> None:
-        """Put `other`, a picture or a colour, inside a polygon of `canvas`; its edge is `blur` head units soft."""
+        """Draw `other`, a picture or a colour, into a polygon of `canvas`, with an edge `blur` head units soft."""
         sigma = max(blur * self._unit, 0.4)
         low = np.floor(points.min(0) - 3 * sigma - 1).astype(int).clip(0, canvas.shape[0])
         high = np.ceil(points.max(0) + 3 * sigma + 2).astype(int).clip(0, canvas.shape[0])
@@ -186,7 +192,7 @@ class Actor:
         self._blend(canvas, np.array(colour, np.float32), points, blur=blur)
 
     def _line(self, canvas: np.ndarray, points: np.ndarray, colour: tuple[int, int, int], *, width: float) -> None:
-        """An open line, `width` head units wide in its middle and pointed at its ends."""
+        """Draw an open line, `width` head units wide in the middle and pointed at the ends."""
         along = np.gradient(points, axis=0)
         across = np.stack([-along[:, 1], along[:, 0]], 1) / np.linalg.norm(along, axis=1, keepdims=True).clip(1e-6)
         half = 0.5 * width * self._unit * np.sin(np.linspace(0.15, np.pi - 0.15, len(points)))[:, None] * across
@@ -198,19 +204,19 @@ class Actor:
         centre: np.ndarray | tuple[float, float],
         half: tuple[float, float],
         colour: tuple[int, int, int],
-        turned_deg: float = 0.0,
+        rotation_deg: float = 0.0,
         *,
         blur: float = 0.02,
     ) -> None:
         angle = np.linspace(0, 2 * np.pi, 64, endpoint=False)
-        turn = np.radians(turned_deg)
+        turn = np.radians(rotation_deg)
         ring = np.stack([half[0] * np.cos(angle), half[1] * np.sin(angle)], 1)
         ring = ring @ np.array([[np.cos(turn), np.sin(turn)], [-np.sin(turn), np.cos(turn)]])
         self._polygon(canvas, ring + np.asarray(centre), colour, blur=blur)
 
 
 def _vertex_normals(mesh: torch.Tensor, triangles: torch.Tensor) -> torch.Tensor:
-    """Unit normals, pixel axes: towards the viewer is negative z."""
+    """Unit normals in pixel axes; negative z points to the viewer."""
     a, b, c = mesh[triangles].unbind(1)
     faces = torch.linalg.cross(b - a, c - a)
     normals = torch.zeros_like(mesh).index_add_(0, triangles.flatten(), faces.repeat_interleave(3, 0))
@@ -219,11 +225,11 @@ def _vertex_normals(mesh: torch.Tensor, triangles: torch.Tensor) -> torch.Tensor
 
 
 def _light(normals: torch.Tensor) -> torch.Tensor:
-    """Brightness under a lamp above to the left, and light from all around."""
+    """Brightness under a lamp at the upper left plus ambient light."""
     lamp = torch.tensor([-0.45, -0.55, -0.7], dtype=normals.dtype)
     lambert = (normals @ (lamp / lamp.norm())).clamp(min=0)
     return 0.52 + 0.5 * lambert + 0.06 * (-normals[:, 2]).clamp(min=0)
 
 
-def _times(colour: tuple[int, int, int], factor: float) -> tuple[int, int, int]:
+def _scale_colour(colour: tuple[int, int, int], factor: float) -> tuple[int, int, int]:
     return (round(colour[0] * factor), round(colour[1] * factor), round(colour[2] * factor))

@@ -1,11 +1,11 @@
-"""Draw the page's driving clips: authored motions of `examples/motions` on an actor who is nobody.
+"""Draw the driving clips of the page: the motions in `examples/motions`, on a drawn actor or a portrait.
 
-    python -m examples.make_motions              # the painted actor, no trained weights needed
+    python -m examples.make_motions              # the drawn actor, no trained weights needed
     python -m examples.make_motions --portrait examples/portraits/astronaut.jpg
 
 A motion is a JSON file of curves over time: head angles in degrees and Action Units in FACS intensity 0 to 5 ("AU12",
-or "L12" and "R12" for the person's left and right side alone). Both ways write `examples/driving/NAME-MOTION.mp4` and
-the frame of its strongest expression as a JPEG.
+or "L12" and "R12" for the person's left and right side only). Each motion gives `examples/driving/NAME-MOTION.mp4` and
+the frame with the strongest expression as a JPEG.
 """
 
 import argparse
@@ -34,10 +34,10 @@ ANGLES = ("pitch_deg", "yaw_deg", "roll_deg")
 
 
 class Motion:
-    """Curves of an authored motion, one value a frame."""
+    """Curves of a motion, one value a frame."""
 
     def __init__(self, path: pathlib.Path) -> None:
-        """Read it.
+        """Read a motion.
 
         Args:
             path: the JSON file.
@@ -48,11 +48,11 @@ class Motion:
         self._curves = {name: _eased(keys, self.count, float(self.fps)) for name, keys in data["tracks"].items()}
 
     def angles_rad(self) -> Float[torch.Tensor, "f 3"]:
-        """Pitch, yaw, roll."""
+        """Pitch, yaw and roll of every frame."""
         return torch.stack([self._curve(name) for name in ANGLES], dim=1).deg2rad()
 
     def offset(self, model: MorphableModel) -> Float[torch.Tensor, "f 478 3"]:
-        """Displacement of every vertex by the expression, head coordinates."""
+        """Displacement of every vertex by the expression, in head coordinates."""
         left = torch.sigmoid(model.mean[:, :1] / 0.08)  # x is positive on the person's left
         sides = {"AU": torch.ones_like(left), "L": left, "R": 1 - left}
         total = torch.zeros(self.count, 478, 3)
@@ -62,7 +62,7 @@ class Motion:
         return total
 
     def peak(self) -> int:
-        """The frame that moves most, blinks aside."""
+        """Index of the frame with the largest motion, blinks excluded."""
         curves = [value / (15 if name in ANGLES else 5) for name, value in self._curves.items() if name != "AU45"]
         return int(torch.stack(curves).square().sum(0).argmax())
 
@@ -70,40 +70,40 @@ class Motion:
         return self._curves.get(name, torch.zeros(self.count))
 
 
-def turned(pose: Pose, angles_rad: Float[torch.Tensor, "f 3"]) -> Pose:
-    """A head turned from where it is, around its neck.
+def rotate_head(pose: Pose, angles_rad: Float[torch.Tensor, "f 3"]) -> Pose:
+    """Rotate a head around its neck.
 
     Args:
         pose: one head.
-        angles_rad: pitch, yaw, roll.
+        angles_rad: pitch, yaw and roll added to the pose.
     """
     pitch, yaw, roll = angles_rad.unbind(1)
     zero, one = torch.zeros_like(pitch), torch.ones_like(pitch)
     about_x = torch.stack([one, zero, zero, zero, pitch.cos(), -pitch.sin(), zero, pitch.sin(), pitch.cos()], dim=1)
     about_y = torch.stack([yaw.cos(), zero, yaw.sin(), zero, one, zero, -yaw.sin(), zero, yaw.cos()], dim=1)
     about_z = torch.stack([roll.cos(), -roll.sin(), zero, roll.sin(), roll.cos(), zero, zero, zero, one], dim=1)
-    turn = about_y.view(-1, 3, 3) @ about_x.view(-1, 3, 3) @ about_z.view(-1, 3, 3)
-    rotation = turn @ pose.rotation
+    added = about_y.view(-1, 3, 3) @ about_x.view(-1, 3, 3) @ about_z.view(-1, 3, 3)
+    rotation = added @ pose.rotation
     axes = torch.tensor((1.0, -1.0, -1.0))
-    stays = ((pose.rotation - rotation) @ torch.tensor(NECK)) * axes * pose.scale[:, None]
-    return Pose(rotation=rotation, scale=pose.scale.expand(len(turn)), translation_px=pose.translation_px + stays)
+    shift_px = ((pose.rotation - rotation) @ torch.tensor(NECK)) * axes * pose.scale[:, None]
+    return Pose(rotation=rotation, scale=pose.scale.expand(len(added)), translation_px=pose.translation_px + shift_px)
 
 
 def draw_actor(motion: Motion, model: MorphableModel) -> list[Frame]:
-    """The painted actor in this motion."""
+    """Draw the actor with this motion."""
     actor = Actor(model, Looks(), side_px=SIDE_PX)
     rest = Pose(
         rotation=torch.eye(3)[None],
         scale=torch.tensor([0.29 * SIDE_PX]),
         translation_px=torch.tensor([[0.5 * SIDE_PX, 0.5 * SIDE_PX, 0.0]]),
     )
-    poses = turned(rest, motion.angles_rad())
+    poses = rotate_head(rest, motion.angles_rad())
     shapes = model.mean + motion.offset(model)
     return [actor.draw(shapes[i], poses[slice(i, i + 1)]) for i in range(motion.count)]
 
 
 def draw_portrait(motion: Motion, model: MorphableModel, portrait: pathlib.Path, system: str) -> list[Frame]:
-    """A portrait in this motion, through a reenactment system."""
+    """Reenact a portrait with this motion."""
     engine = load_engine(checkpoint=system)
     source = prepare_source(
         read_image(portrait).rgb,
@@ -116,7 +116,7 @@ def draw_portrait(motion: Motion, model: MorphableModel, portrait: pathlib.Path,
     rest = source.geometry
     fit = model.fit(rest.mesh_px)
     at_rest = fit.pose.invert(rest.mesh_px)
-    moved = turned(fit.pose, motion.angles_rad()).apply(at_rest + motion.offset(model))
+    moved = rotate_head(fit.pose, motion.angles_rad()).apply(at_rest + motion.offset(model))
     driving = FaceGeometry(
         mesh_px=moved,
         blendshapes=rest.blendshapes.expand(motion.count, -1),
@@ -133,12 +133,12 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """Draw the clips.
 
     Args:
-        arguments: in place of the program's own.
+        arguments: the command line; that of the process if None.
     """
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("motions", nargs="*", help="names of motions; all if none is given")
-    parser.add_argument("--portrait", type=pathlib.Path, help="drive this picture instead of painting the actor")
-    parser.add_argument("--checkpoint", default="correspondence", help="what draws the portrait")
+    parser.add_argument("motions", nargs="*", help="names of motions (default: all)")
+    parser.add_argument("--portrait", type=pathlib.Path, help="draw the motions on this picture instead of the actor")
+    parser.add_argument("--checkpoint", default="correspondence", help="reenactment system for --portrait")
     parser.add_argument("--out", type=pathlib.Path, default=HERE / "driving", help="folder of the results")
     chosen = parser.parse_args(arguments)
     paths = sorted((HERE / "motions").glob("*.json"))
@@ -157,12 +157,12 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 
 def write_clip(path: pathlib.Path, frames: list[Frame], fps: Fraction) -> None:
-    """Frames to a file.
+    """Write frames to a clip.
 
     Args:
-        path: of the clip; replaced if it exists.
-        frames: of one size.
-        fps: frames a second.
+        path: the clip; replaced if it exists.
+        frames: pictures of one size.
+        fps: frame rate.
     """
     height, width = frames[0].shape[:2]
     with VideoWriter(path, width=width, height=height, fps=fps, overwrite=True, comment="Drawn by a program") as writer:
@@ -171,7 +171,7 @@ def write_clip(path: pathlib.Path, frames: list[Frame], fps: Fraction) -> None:
 
 
 def _eased(keys: list[list[float]], count: int, fps: float) -> torch.Tensor:
-    """Values at every frame: half a cosine from key to key."""
+    """Value at every frame, with cosine easing between the keys (time in seconds, value)."""
     times, values = np.array(keys, np.float64).T
     at = np.arange(count) / fps
     after = np.clip(np.searchsorted(times, at, side="right"), 1, len(times) - 1)

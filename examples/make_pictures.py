@@ -1,6 +1,6 @@
-"""Draw README's pictures with the embedded weights: ``python -m examples.make_pictures``.
+"""Draw the picture of the README with the embedded weights: ``python -m examples.make_pictures``.
 
-Rows of driving actor, source and result, from the portrait and the clips that the page offers.
+Each row shows driving actor, source and result, from the example portrait and clips of the page.
 """
 
 import pathlib
@@ -15,7 +15,7 @@ from reenact.pipeline.video import reenact_video
 HERE = pathlib.Path(__file__).resolve().parent
 PICTURES = HERE.parent / "docs" / "pictures"
 FRAMES = {"talk": 0.3, "smile": 0.5, "shake": 0.3, "nod": 0.3}
-"""Clips shown, and at which share of their length."""
+"""Clips shown, and the position of the frame as a share of the length."""
 
 
 def main() -> None:

@@ -1,4 +1,4 @@
-"""What every test stands on: two CPU threads, fixed seeds, no way out of this machine, and skips that say a name."""
+"""Setup of all tests: two CPU threads, fixed seeds, no connections to other machines, skips with a reason."""
 
 import ipaddress
 import os
@@ -26,7 +26,7 @@ hypothesis.settings.load_profile("reenact")
 
 
 class OutsideConnectionError(OSError):
-    """A test tried to leave this machine."""
+    """A test tried to connect to another machine."""
 
 
 def _is_local(host: object) -> bool:
@@ -43,7 +43,7 @@ def _is_local(host: object) -> bool:
 
 @pytest.fixture(scope="session", autouse=True)
 def stay_on_this_machine() -> Iterator[None]:
-    """Refuse connections and name look-ups beyond the loopback, as a machine without network would."""
+    """Refuse connections and name lookups beyond the loopback interface, like a machine without a network."""
     connect, connect_ex, getaddrinfo = socket.socket.connect, socket.socket.connect_ex, socket.getaddrinfo
 
     def refuse_outside(address: Any) -> None:
@@ -73,26 +73,26 @@ def stay_on_this_machine() -> Iterator[None]:
 
 @pytest.fixture(scope="session", autouse=True)
 def two_threads() -> None:
-    """The suite is meant for two cores; more threads than cores are slower, and sums change with their number."""
+    """Use two threads: the suite is meant for two cores, and rounding of sums depends on the number of threads."""
     torch.set_num_threads(min(2, int(os.environ["OMP_NUM_THREADS"])))
 
 
 @pytest.fixture(autouse=True)
 def fixed_seeds() -> None:
-    """Random weights and inputs are the same in every run and in every order of tests."""
+    """Make random weights and inputs independent of the order of the tests."""
     torch.manual_seed(0)
-    np.random.seed(0)  # noqa: NPY002 - third-party code draws from it
+    np.random.seed(0)  # noqa: NPY002 - third-party code uses this generator
 
 
 @pytest.fixture
 def rng() -> np.random.Generator:
-    """A seeded generator of the test's own."""
+    """A seeded random generator for each test."""
     return np.random.default_rng(0)
 
 
 @pytest.fixture(scope="session")
 def embedded() -> Callable[[str], pathlib.Path]:
-    """`embedded("perception/tracker")`: the folder of embedded weights, or a skip that names what is missing."""
+    """`embedded("perception/tracker")` is the folder of these weights; it skips the test if they are missing."""
 
     def folder_of(name: str) -> pathlib.Path:
         folder = REPOSITORY / "checkpoints" / name
@@ -105,7 +105,7 @@ def embedded() -> Callable[[str], pathlib.Path]:
 
 @pytest.fixture(scope="session")
 def data_root() -> pathlib.Path:
-    """The labelled data folder (docs/data.md): REENACT_DATA, or shared/data beside the repository; else a skip."""
+    """The labelled data folder (docs/data.md): REENACT_DATA, or ../shared/data. Skips the test if there is none."""
     named = os.environ.get("REENACT_DATA")
     root = pathlib.Path(named) if named else REPOSITORY.parent / "shared" / "data"
     if not (root / "clips.csv").is_file():

@@ -1,4 +1,4 @@
-"""Web servers on localhost that fail as a test asks; `FileServer` serves one folder, with ranges."""
+"""Web servers on localhost with faults on demand. `FileServer` serves a folder and supports range requests."""
 
 import contextlib
 import dataclasses
@@ -15,23 +15,23 @@ from typing import Any, Self
 
 @dataclasses.dataclass
 class Fault:
-    """What goes wrong with the next `times` requests whose "METHOD /path" matches `pattern`."""
+    """A fault for the next `times` requests whose "METHOD /path" matches `pattern`."""
 
     pattern: str
     times: int = 1
     status: int | None = None
-    """Answer with this and do nothing."""
+    """Answer with this status code and do nothing else."""
     headers: dict[str, str] = dataclasses.field(default_factory=dict)
     cut_after: int | None = None
-    """Close the connection after so many bytes of the answer's body, or before reading an uploaded body."""
+    """Close the connection after this many bytes of the response body, or before reading an uploaded body."""
     whole: bool = False
-    """Ignore a range and send everything, as simple servers do."""
+    """Ignore the range and send the whole file, like simple servers."""
     shifted: int = 0
-    """Answer a range with one that begins so many bytes later."""
+    """Answer with a range that starts this many bytes later than requested."""
 
 
 class FaultyServer(ThreadingHTTPServer):
-    """Keeps the requests, and the faults of those to come."""
+    """Server that records requests and applies `faults` to later ones."""
 
     daemon_threads = True
 
@@ -39,16 +39,16 @@ class FaultyServer(ThreadingHTTPServer):
         super().__init__(("127.0.0.1", 0), handler)
         self.faults: list[Fault] = []
         self.requests: list[tuple[str, str | None]] = []
-        """"METHOD /path" and range of every request."""
+        """"METHOD /path" and Range header of every request."""
         self.bugs: list[str] = []
-        """Tracebacks of the server itself."""
+        """Tracebacks of errors in the server itself."""
 
     def asked(self, pattern: str) -> int:
-        """How many requests matched."""
+        """Number of requests that match."""
         return len(self.ranges_of(pattern))
 
     def ranges_of(self, pattern: str) -> list[str | None]:
-        """Ranges of the requests that matched."""
+        """Range headers of the requests that match."""
         return [span for request, span in self.requests if re.search(pattern, request)]
 
     def fault_for(self, request: str) -> Fault:
@@ -59,14 +59,14 @@ class FaultyServer(ThreadingHTTPServer):
         return Fault("")
 
     def handle_error(self, request: Any, client_address: Any) -> None:
-        """Ignore clients that hang up; keep the server's own bugs for the test."""
+        """Ignore clients that disconnect; keep other errors for the test."""
         error = sys.exception()
         if not isinstance(error, ConnectionError):
             self.bugs.append("".join(traceback.format_exception(error)))
 
     @contextlib.contextmanager
     def serving(self) -> Iterator[Self]:
-        """Serve while the block lasts."""
+        """Serve inside a `with` block."""
         with self:
             thread = threading.Thread(target=self.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
             thread.start()
@@ -78,12 +78,12 @@ class FaultyServer(ThreadingHTTPServer):
 
 
 class FaultyHandler(BaseHTTPRequestHandler):
-    """Sends bodies, or a part of them."""
+    """Request handler that sends whole or cut bodies."""
 
     fault = Fault("")
 
     def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the base class calls it so
-        """Quiet."""
+        """Print nothing."""
 
     def send(self, body: bytes, status: int = 200, headers: dict[str, str] | None = None) -> None:
         self.send_response(status)
@@ -99,7 +99,7 @@ class FaultyHandler(BaseHTTPRequestHandler):
             self.connection.shutdown(2)
 
     def send_ranged(self, content: bytes, headers: dict[str, str] | None = None) -> None:
-        """The content, or the end of it that a Range header asks for."""
+        """Send the content, or the part from the start of a Range header to the end."""
         found = re.fullmatch(r"bytes=(\d+)-", self.headers.get("Range") or "")
         if found is None or self.fault.whole:
             return self.send(content, 200, headers)
@@ -132,6 +132,6 @@ class _FileHandler(FaultyHandler):
 
 @contextlib.contextmanager
 def served_folder(root: pathlib.Path) -> Iterator[FileServer]:
-    """The server inside the block; the Hub's client may reach it, though the tests are offline."""
+    """Serve `root` inside a `with` block, with the Hub client's offline mode switched off."""
     with FileServer(root).serving() as server, unittest.mock.patch("huggingface_hub.constants.HF_HUB_OFFLINE", False):
         yield server

@@ -1,4 +1,4 @@
-"""The real Hub client, turned to the Hub on localhost: in this process, and for programs that a test starts."""
+"""Connects the real Hub client to the test Hub on localhost, in this process and in programs that a test starts."""
 
 import dataclasses
 import json
@@ -23,22 +23,22 @@ NETWORK = {
     "blocks": 1,
     "match_width": 8,
 }
-"""The smallest correspondence network."""
+"""A minimal correspondence network."""
 CARD = "---\nlicense: apache-2.0\n---\n\n# A small one\n\nFor tests.\n\n## Figures\n\nNone.\n"
 
 
 @dataclasses.dataclass
 class Client:
-    """Settings of this process's client, and its Hub."""
+    """The test Hub, and the settings of the client in this process."""
 
     server: HubServer
     home: pathlib.Path
     patch: pytest.MonkeyPatch
     pauses_s: list[float]
-    """Of the client and this program; nothing really sleeps."""
+    """Durations passed to `time.sleep`, which is replaced and does not wait."""
 
     def token(self, token: str | None) -> None:
-        """Sign in, or out."""
+        """Sign in with a token, or out with None."""
         if token is None:
             self.patch.delenv("HF_TOKEN", raising=False)
         else:
@@ -49,7 +49,7 @@ class Client:
 
 
 def hub_environment(server: HubServer, home: pathlib.Path) -> dict[str, str]:
-    """For programs that a test starts."""
+    """Environment variables for programs that a test starts."""
     return os.environ | {
         "HF_ENDPOINT": server.endpoint,
         "HF_HOME": str(home),
@@ -62,14 +62,14 @@ def hub_environment(server: HubServer, home: pathlib.Path) -> dict[str, str]:
 
 @pytest.fixture(scope="session")
 def hub_server() -> Iterator[HubServer]:
-    """One server for all tests of a folder."""
+    """One server for the test session; `hub` empties it for every test."""
     with served_hub() as server:
         yield server
 
 
 @pytest.fixture
 def hub(hub_server: HubServer, tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Client]:
-    """An empty Hub; this process is signed in as your-name, with an empty cache and without waiting."""
+    """An empty Hub. The client is signed in as your-name, with an empty cache, and does not sleep between retries."""
     hub_server.reset()
     home = tmp_path / "hf"
     for name, value in {
@@ -94,7 +94,7 @@ def hub(hub_server: HubServer, tmp_path: pathlib.Path, monkeypatch: pytest.Monke
 
 
 def write_system(folder: pathlib.Path, *, seed: int = 0) -> pathlib.Path:
-    """A checkpoint of the system correspondence with random weights."""
+    """Write a `correspondence` checkpoint with random weights."""
     from reenact.systems.catalog import CATALOG
 
     torch.manual_seed(seed)
@@ -110,7 +110,7 @@ def write_system(folder: pathlib.Path, *, seed: int = 0) -> pathlib.Path:
 
 
 def write_part(folder: pathlib.Path, *, model: str) -> pathlib.Path:
-    """A checkpoint of an unknown model, which is only read: quicker to check than a system."""
+    """Write a checkpoint of an unknown model. It is only read, not built, so tests with it are fast."""
     weights = {"weight": torch.rand(10_000, generator=torch.Generator().manual_seed(0))}
     return _write(folder, weights, {"model": model, "network": {}})
 
@@ -124,5 +124,5 @@ def _write(folder: pathlib.Path, weights: dict[str, torch.Tensor], config: dict[
 
 
 def files_of(folder: pathlib.Path) -> dict[str, bytes]:
-    """A checkpoint's files, for `HubServer.put`."""
+    """The files of a checkpoint, for `HubServer.put`."""
     return {name: (folder / name).read_bytes() for name in ("config.json", "model.safetensors", "README.md")}

@@ -1,4 +1,4 @@
-"""A Hub on localhost, as far as the package needs it: repositories, collections, and faults on demand."""
+"""A minimal Hub on localhost: the API for repositories and collections that the package uses, with faults on demand."""
 
 import base64
 import contextlib
@@ -16,7 +16,7 @@ from tests.file_server import FaultyHandler, FaultyServer
 
 
 class Refused(Exception):
-    """An answer with an HTTP status, a text, and the error code that the client reads."""
+    """An error response: HTTP status, text, and the error code that the client reads."""
 
     def __init__(self, status: int, text: str, code: str | None = None, **headers: str) -> None:
         super().__init__(text)
@@ -25,16 +25,16 @@ class Refused(Exception):
 
 
 Tree = dict[str, bytes]
-"""Contents by path."""
+"""File contents by path."""
 OWNERS = ("your-name", "your-team")
-"""User and organisation that tokens give access to."""
+"""User and organisation that the tokens can access."""
 _ROLES = {"hf_write": "write", "hf_read": "read"}
-"""By token."""
+"""Role of each token."""
 
 
 @dataclasses.dataclass
 class Repo:
-    """A repository of any type."""
+    """A model, dataset or Space repository."""
 
     name: str
     private: bool = False
@@ -49,7 +49,7 @@ class Repo:
         self.commit("main", {".gitattributes": b""}, "initial commit")
 
     def commit(self, branch: str, changes: dict[str, bytes | None], title: str) -> str:
-        """Add files, or remove those that are None; gives back the commit."""
+        """Add files, and remove those that are None. Returns the commit."""
         before = self.branches.get(branch, "")
         changed = self.trees.get(before, {}) | changes
         tree = {path: content for path, content in changed.items() if content is not None}
@@ -75,30 +75,30 @@ class HubServer(FaultyServer):
         self.reset()
 
     def reset(self) -> None:
-        """An empty Hub without faults."""
+        """Remove all repositories, collections, faults and records."""
         self.repos: dict[str, Repo] = {}
         self.collections: dict[str, dict[str, Any]] = {}
         self.faults, self.requests, self.bugs = [], [], []
 
     def put(self, name: str, files: dict[str, bytes], *, private: bool = False, branch: str = "main") -> str:
-        """Commit files without the network; gives back the commit."""
+        """Commit files directly, without HTTP. Returns the commit."""
         repo = self.repos.setdefault(name, Repo(name, private))
         repo.branches.setdefault(branch, repo.branches["main"])
         return repo.commit(branch, dict(files), "x")
 
     def files(self, name: str, revision: str = "main") -> Tree:
-        """Content of a repository."""
+        """Files of a repository at a revision."""
         repo = self.repos[name]
         return repo.trees[repo.resolve(revision)]
 
 
 def oid_of(content: bytes) -> str:
-    """Git's name of a file's content."""
+    """Git object ID of a file."""
     return hashlib.sha1(b"blob %d\0" % len(content) + content).hexdigest()
 
 
 def served_hub() -> contextlib.AbstractContextManager[HubServer]:
-    """A Hub while the block lasts."""
+    """Serve a Hub inside a `with` block."""
     return HubServer().serving()
 
 
@@ -160,7 +160,9 @@ class _Handler(FaultyHandler):
         repo = self.server.repos.get(name)
         if repo is not None and (not repo.private or self.role):
             return repo
-        if self.role is None:  # the Hub does not tell strangers what exists, and sends no error code
+        if (
+            self.role is None
+        ):  # like the Hub: without a token, missing and private repositories look the same, and no error code is sent
             raise Refused(401, "Invalid username or password.")
         raise Refused(404, "Repository not found", "RepoNotFound")
 

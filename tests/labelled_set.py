@@ -1,4 +1,4 @@
-"""A labelled folder (docs/data.md) of painted faces, small enough to be learned from in seconds."""
+"""A labelled folder (docs/data.md) of painted faces, small enough to train on in seconds."""
 
 import csv
 import dataclasses
@@ -13,14 +13,14 @@ from train.data.faces import FaceData
 
 
 def painted_faces(model: MorphableModel, seed: int, clips: int, frames: int, stills: int) -> FaceData:
-    """`face_set` with a parsing: the mesh is face, a rim around it hair, what lies below neck and clothes."""
+    """`face_set` with a parsing: face inside the mesh, hair around it, neck and clothes below."""
     faces = face_set(model, np.random.default_rng(seed), clips, frames, stills)
     parsing = np.stack([_parsing_of(mesh_px[:, :2] / 2) for mesh_px in faces.mesh_px])
     return dataclasses.replace(faces, parsing=parsing)
 
 
 def _parsing_of(points: np.ndarray) -> np.ndarray:
-    """(128, 128) uint8 classes of a face with these points."""
+    """(128, 128) uint8 parsing of a face with these points."""
     hull = cv2.convexHull(points.astype(np.float32)).round().astype(np.int32)
     face = cv2.fillConvexPoly(np.zeros((128, 128), np.uint8), hull, 1)
     around = cv2.dilate(face, np.ones((15, 15), np.uint8))
@@ -33,7 +33,7 @@ def _parsing_of(points: np.ndarray) -> np.ndarray:
 
 
 def write_labelled(root: pathlib.Path, splits: dict[str, FaceData]) -> pathlib.Path:
-    """Write `splits`, ``train`` and ``val``, as one labelled folder; nobody is in both."""
+    """Write the splits ``train`` and ``val`` as one labelled folder. No person is in both."""
     (root / "clips").mkdir(parents=True)
     (root / "stills").mkdir()
     clip_rows: list[dict[str, object]] = []

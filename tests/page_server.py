@@ -1,4 +1,4 @@
-"""The page, served by the test's own process or by a program that it starts."""
+"""Serves the page, in the test process or as ``python app.py``."""
 
 import contextlib
 import os
@@ -17,10 +17,15 @@ REPOSITORY = pathlib.Path(__file__).resolve().parents[1]
 
 @contextlib.contextmanager
 def served_page(folder: pathlib.Path, **options: Any) -> Iterator[str]:
-    """The page's address while the block lasts; uploads and results lie in `folder`. `options`: of `build_page`."""
+    """Serve the page inside a `with` block and yield its address.
+
+    Args:
+        folder: for uploads and results.
+        options: arguments of `build_page`.
+    """
     pytest.importorskip("gradio", reason="gradio is not installed")
     with pytest.MonkeyPatch.context() as patch:
-        # the page reads it while it is built
+        # read while the page is built
         patch.setenv("GRADIO_TEMP_DIR", str(folder))
         for name in ("GRADIO_SERVER_PORT", "GRADIO_SERVER_NAME", "GRADIO_ROOT_PATH", "GRADIO_SHARE"):
             patch.delenv(name, raising=False)
@@ -37,7 +42,7 @@ def served_page(folder: pathlib.Path, **options: Any) -> Iterator[str]:
 
 @contextlib.contextmanager
 def started_page(folder: pathlib.Path, *words: str, environment: dict[str, str] | None = None) -> Iterator[str]:
-    """The address of ``python app.py WORDS``, started in `folder` and stopped at the end of the block."""
+    """Start ``python app.py WORDS`` in `folder` for a `with` block and yield its address."""
     variables = {key: value for key, value in (environment or os.environ).items() if not key.startswith("GRADIO_SER")}
     variables |= {"GRADIO_TEMP_DIR": str(folder / "cache"), "PYTHONUNBUFFERED": "1"}
     command = [sys.executable, str(REPOSITORY / "app.py"), *words]
@@ -63,5 +68,5 @@ def started_page(folder: pathlib.Path, *words: str, environment: dict[str, str] 
 
 
 def left_over(folder: pathlib.Path) -> list[str]:
-    """Files of runs in `folder`."""
+    """Result files that remain in `folder`."""
     return sorted(os.path.relpath(path, folder) for path in (folder / "results").rglob("*") if path.is_file())

@@ -1,4 +1,4 @@
-"""Prepared sets in miniature: clips of one colour and stills, in shards with an index."""
+"""Tiny prepared sets: clips and stills of a single colour, in shards with an index."""
 
 import dataclasses
 import json
@@ -11,13 +11,13 @@ import numpy as np
 from train.data.shards import Index, Sample, ShardEntry, encode_arrays, shard_name, write_index, write_shard
 
 FRAMES = 3
-"""Of every clip."""
+"""Default number of frames of a clip."""
 
 Colour = tuple[int, int, int]
 
 
 def made_labels(rng: np.random.Generator, frames: int | None) -> dict[str, np.ndarray]:
-    """Labels of a clip of `frames`, or of a still: made-up, but of the right form."""
+    """Random labels with valid shapes and types, for a clip of `frames` or a still (None)."""
     count = frames or 1
     pose = np.zeros((count, 4, 4), np.float16)
     pose[:, :3, :3] = 2.5 * np.eye(3)
@@ -41,7 +41,7 @@ def made_labels(rng: np.random.Generator, frames: int | None) -> dict[str, np.nd
 
 
 def clip_sample(key: str, person: str, colour: Colour, *, frames: int = FRAMES, side: int = 256) -> Sample:
-    """A clip of one colour (RGB)."""
+    """A clip of a single RGB colour."""
     with tempfile.TemporaryDirectory() as folder:
         path = pathlib.Path(folder) / "clip.mp4"
         writer = cv2.VideoWriter(str(path), cv2.VideoWriter_fourcc(*"mp4v"), 12.5, (side, side))
@@ -55,7 +55,7 @@ def clip_sample(key: str, person: str, colour: Colour, *, frames: int = FRAMES, 
 
 
 def still_sample(key: str, person: str, colour: Colour) -> Sample:
-    """A still of one colour (RGB)."""
+    """A still of a single RGB colour."""
     png = cv2.imencode(".png", np.full((256, 256, 3), colour[::-1], np.uint8))[1].tobytes()
     labels = made_labels(np.random.default_rng(sum(map(ord, key))), None)
     return Sample(
@@ -64,7 +64,7 @@ def still_sample(key: str, person: str, colour: Colour) -> Sample:
 
 
 def write_set(root: pathlib.Path, splits: dict[str, list[list[Sample]]]) -> Index:
-    """One shard for each list of samples of each split, and the index."""
+    """Write one shard for each list of samples of each split, and the index."""
     entries = []
     for split, shards in splits.items():
         for number, samples in enumerate(shards):

@@ -1,4 +1,4 @@
-"""Made-up faces for tests: the morphable model posed as one likes, painted so that the paint moves with the mesh."""
+"""Synthetic faces for tests: posed meshes of the morphable model with a texture that moves with the mesh."""
 
 import dataclasses
 import math
@@ -26,7 +26,7 @@ def rotation_of(pitch_deg: float = 0, yaw_deg: float = 0, roll_deg: float = 0) -
 
 
 def pose_of(rotations: list[Tensor], *, scale: float, centre: tuple[float, float]) -> Pose:
-    """Heads of one size at one place."""
+    """Poses with these rotations, all at one scale and position."""
     return Pose(
         rotation=torch.stack(rotations),
         scale=torch.full((len(rotations),), float(scale)),
@@ -35,12 +35,12 @@ def pose_of(rotations: list[Tensor], *, scale: float, centre: tuple[float, float
 
 
 def random_coefficients(rng: np.random.Generator, frames: int, size: int, spread: float = 0.5) -> Tensor:
-    """(frames, size) normal numbers of the given standard deviation."""
+    """(frames, size) normally distributed coefficients with standard deviation `spread`."""
     return torch.from_numpy(rng.normal(0, spread, (frames, size)).astype(np.float32))
 
 
 def random_clip(model: MorphableModel, rng: np.random.Generator, frames: int, side: int) -> tuple[Tensor, Tensor]:
-    """(frames, 478, 3) meshes in the pixels of a crop of `side` and their (frames, 3, 3) rotations: one person."""
+    """Meshes (frames, 478, 3) of one person, in pixels of a crop of `side`, and rotations (frames, 3, 3)."""
     rotations = [rotation_of(*rng.normal(0, (6, 14, 4))) for _ in range(frames)]
     identity = random_coefficients(rng, 1, len(model.identity_basis)).expand(frames, -1)
     expression = random_coefficients(rng, frames, len(model.expression_basis))
@@ -49,7 +49,7 @@ def random_clip(model: MorphableModel, rng: np.random.Generator, frames: int, si
 
 
 def paint(model: MorphableModel, mesh_px: Tensor, side: int) -> Tensor:
-    """(f, 3, side, side) RGB in [0, 1]: a gradient, and on it the mesh with rings and stripes that keep to its skin."""
+    """(f, 3, side, side) RGB in [0, 1]: the mesh with a striped texture fixed to its surface, on a gradient."""
     raster = rasterise(mesh_px, model.triangles, side, side)
     place = raster.interpolate(model.colours.expand(len(mesh_px), -1, -1).contiguous(), model.triangles)
     x, y, z = place.unbind(1)
@@ -60,7 +60,7 @@ def paint(model: MorphableModel, mesh_px: Tensor, side: int) -> Tensor:
 
 
 def face_geometry(mesh_px: Tensor, rotation: Tensor) -> FaceGeometry:
-    """Well tracked faces without blendshapes or Action Units."""
+    """Face geometry with score 1, and blendshapes and Action Units of 0."""
     frames = len(mesh_px)
     return FaceGeometry(
         mesh_px=mesh_px,
@@ -74,7 +74,7 @@ def face_geometry(mesh_px: Tensor, rotation: Tensor) -> FaceGeometry:
 def painted_clip(
     model: MorphableModel, rng: np.random.Generator, frames: int, side: int
 ) -> tuple[FaceImage, FaceGeometry]:
-    """Crops of one made-up person with their geometry."""
+    """Crops of one synthetic person and their geometry."""
     mesh, rotation = random_clip(model, rng, frames, side)
     image = FaceImage(rgb=paint(model, mesh, side), crop_from_frame=torch.eye(3).expand(frames, -1, -1))
     return image, face_geometry(mesh, rotation)
@@ -83,7 +83,7 @@ def painted_clip(
 def face_set(
     model: MorphableModel, rng: np.random.Generator, clips: int = 2, frames: int = 3, stills: int = 3
 ) -> FaceData:
-    """A labelled set in memory: `clips` of `frames` each, then `stills`, every one of another person."""
+    """A labelled set in memory: `clips` of `frames` each, then `stills`, each of a different person."""
     lengths = [frames] * clips + [1] * stills
     parts = [random_clip(model, rng, length, 256) for length in lengths]
     mesh, rotation = (torch.cat(values) for values in zip(*parts, strict=True))
@@ -106,7 +106,7 @@ def face_set(
 
 
 def with_parsing(data: FaceData, *, hair: bool = False) -> FaceData:
-    """The set with a parsing: face where the mesh is, its upper part hair if `hair`, background elsewhere."""
+    """Add a parsing: face inside the mesh (its upper part hair if `hair`), background elsewhere."""
     mesh = np.array(data.mesh_px)
     covered = rasterise(torch.from_numpy(mesh) / 2, load_morphable().triangles, 128, 128).covered.numpy()
     above = np.arange(128)[None, :, None] < mesh[:, 168, 1, None, None] / 2 - 10
@@ -115,7 +115,7 @@ def with_parsing(data: FaceData, *, hair: bool = False) -> FaceData:
 
 
 def painted_photo(model: MorphableModel, yaw_deg: float, side: int = 128) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Picture (uint8), mesh and parsing of the mean face under a dark disc of hair, on grey, above a neck."""
+    """Picture (uint8), mesh and parsing of the mean face with dark hair and a neck, on a plain background."""
     unit = side / 128
     pose = pose_of([rotation_of(0, yaw_deg, 0)], scale=34 * unit, centre=(64 * unit, 68 * unit))
     mesh = pose.apply(model.mean[None])

@@ -1,4 +1,4 @@
-"""A task that trains in milliseconds, for tests of the loop; also in processes of their own."""
+"""A task that trains in milliseconds, for tests of the training loop in this process and in child processes."""
 
 import dataclasses
 import io
@@ -41,11 +41,11 @@ CONFIG = LoopConfig(
 
 
 class Killed(Exception):
-    """Stands for a kill."""
+    """Simulates a kill inside the test process."""
 
 
 class ToyTask:
-    """Fit a linear map through a small network with dropout and, if asked, batch norm."""
+    """Fits a linear map with a small network with dropout and optional batch norm."""
 
     def __init__(
         self,
@@ -57,7 +57,7 @@ class ToyTask:
         dropout: float = 0.2,
         joined: int = 1,
     ) -> None:
-        """Joined: so many micro-batches of other processes make up one batch."""
+        """`joined`: a batch holds the micro-batches of this many processes."""
         torch.manual_seed(5)
         norm = nn.BatchNorm2d(4) if batch_norm else nn.GroupNorm(2, 4)
         self.networks = nn.Sequential(nn.Conv2d(2, 4, 1), norm, nn.Dropout(dropout), nn.Conv2d(4, 1, 1))
@@ -106,21 +106,21 @@ class ToyTask:
 
 
 def read_log(out: pathlib.Path) -> list[dict[str, Any]]:
-    """The lines of a run's log."""
+    """The parsed lines of ``OUT/log.jsonl``."""
     return [json.loads(line) for line in (out / "log.jsonl").read_text().splitlines()]
 
 
 def free_port() -> int:
-    """A port of this machine that nobody listens on."""
+    """A free port on this machine."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return probe.getsockname()[1]
 
 
 def processes() -> multiprocessing.context.ForkServerContext:
-    """Starts processes of their own in milliseconds: their parent has imported the loop, and computed nothing."""
+    """Context that starts processes in milliseconds: the fork server has already imported the loop."""
     context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["train.run.loop", "torch._dynamo"])  # the second is imported by the first optimiser
+    context.set_forkserver_preload(["train.run.loop", "torch._dynamo"])  # the first optimiser imports torch._dynamo
     return context
 
 
@@ -136,15 +136,15 @@ class Launch:
     world_size: int = 1
     port: int = 0
     kill: str | None = None
-    """A moment at which the process kills itself: see `kill_at`."""
+    """When the process kills itself; see `kill_at`."""
     fsdp2: bool = False
-    """Shard the networks."""
+    """Shard the networks with FSDP2."""
     disk_bytes: int | None = None
-    """Largest file that may be written: the disk is full beyond it."""
+    """Maximum file size, to simulate a full disk."""
 
 
 def launch(start: Launch) -> None:
-    """Run the toy in this process, as a launcher would; what a rank ends with lies in ``OUT/rank-N.pt``."""
+    """Run the toy task in this process, like a launcher. Writes the rank's final state to ``OUT/rank-N.pt``."""
     torch.set_num_threads(1)
     os.environ["ACCELERATE_USE_CPU"] = "true"
     if start.world_size > 1:
@@ -186,7 +186,7 @@ def launch(start: Launch) -> None:
 
 
 def kill_at(moment: str) -> None:
-    """Let this process kill itself (SIGKILL) at the N-th ``loss``, ``save``, ``rename`` or ``log``: "save 1"."""
+    """Make this process send itself SIGKILL at the N-th ``loss``, ``save``, ``rename`` or ``log``, such as "save 1"."""
     what, number = moment.split()
     left = [int(number)]
 
@@ -200,7 +200,7 @@ def kill_at(moment: str) -> None:
     if what == "loss":
         compute = ToyTask.compute_losses
         ToyTask.compute_losses = lambda *arguments: die() if due() else compute(*arguments)  # type: ignore[method-assign]
-    if what == "save":  # half of a checkpoint
+    if what == "save":  # half of a checkpoint is written
         save = torch.save
 
         def half(state: Any, file: Any) -> None:
@@ -213,12 +213,12 @@ def kill_at(moment: str) -> None:
             save(state, file)
 
         torch.save = half
-    if what == "rename":  # all of it, under its first name
+    if what == "rename":  # the checkpoint is complete, but not renamed
         replace = pathlib.Path.replace
         pathlib.Path.replace = lambda path, to: (  # type: ignore[method-assign, assignment]
             die() if path.name.startswith(".step-") and due() else replace(path, to)
         )
-    if what == "log":  # half a line
+    if what == "log":  # half of a log line is written
         write = train.run.log.Logbook.write
 
         def cut(log: Any, step: int, line: Any) -> None:
@@ -232,14 +232,14 @@ def kill_at(moment: str) -> None:
 
 
 def pretend_fsdp2() -> None:
-    """Let accelerate shard on CPUs: it offers FSDP to accelerators alone, though PyTorch's works with gloo."""
+    """Let accelerate use FSDP on CPUs. Accelerate allows it only on accelerators, but PyTorch supports it with gloo."""
     os.environ |= {"ACCELERATE_USE_FSDP": "true", "FSDP_VERSION": "2", "FSDP_AUTO_WRAP_POLICY": "NO_WRAP"}
     state = accelerate.PartialState(cpu=True)
     state._shared_state["distributed_type"] = accelerate.DistributedType.MULTI_GPU
 
 
 def start_process(start: Launch) -> multiprocessing.context.ForkServerProcess:
-    """Start one process. It runs this file by its path: a library may have put its own `tests` before ours."""
+    """Start one process. It runs this file by path, because a library may install its own package `tests`."""
     fields = {field.name: getattr(start, field.name) for field in dataclasses.fields(start)}
     child = processes().Process(target=runpy.run_path, args=(__file__, {"FIELDS": fields}, _RUN_NAME))
     child.start()

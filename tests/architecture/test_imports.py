@@ -1,4 +1,4 @@
-"""Who may import what (DESIGN.md): by import-linter's contracts, by reading the files, and by looking at a process."""
+"""Import rules (DESIGN.md): the contracts of import-linter, libraries that one place may import, a light import."""
 
 import ast
 import pathlib
@@ -11,13 +11,13 @@ import pytest
 REPOSITORY = pathlib.Path(__file__).resolve().parents[2]
 FOLDERS = ("reenact", "train", "studies", "benchmarks", "examples")
 
-ONLY_THERE = {
+ALLOWED_PLACES = {
     "gradio": ("reenact/space/", "app.py"),
     "accelerate": ("train/",),
     "tyro": ("reenact/cli/", "train/", "studies/", "benchmarks/", "examples/"),
     "av": ("reenact/media/",),
 }
-"""Libraries that one place knows, and nobody else."""
+"""Libraries, and the only places that may import them."""
 
 
 def _python_files() -> list[pathlib.Path]:
@@ -33,7 +33,7 @@ def _imported(path: pathlib.Path) -> Iterator[str]:
             yield node.module
 
 
-def _trespassers(library: str, allowed: tuple[str, ...]) -> list[str]:
+def _forbidden_imports(library: str, allowed: tuple[str, ...]) -> list[str]:
     found = []
     for path in _python_files():
         name = path.relative_to(REPOSITORY).as_posix()
@@ -54,17 +54,17 @@ def test_import_contracts_are_kept() -> None:
     assert done.returncode == 0, done.stdout + done.stderr
 
 
-@pytest.mark.parametrize("library", ONLY_THERE)
-def test_library_is_imported_only_where_it_belongs(library: str) -> None:
-    assert _trespassers(library, ONLY_THERE[library]) == []
+@pytest.mark.parametrize("library", ALLOWED_PLACES)
+def test_library_is_imported_only_where_allowed(library: str) -> None:
+    assert _forbidden_imports(library, ALLOWED_PLACES[library]) == []
 
 
-def test_reading_imports_finds_a_trespasser() -> None:
-    assert "reenact/types.py" in _trespassers("torch", ("train/",))
+def test_check_finds_a_forbidden_import() -> None:
+    assert "reenact/types.py" in _forbidden_imports("torch", ("train/",))
 
 
 def test_import_reenact_stays_light() -> None:
-    """No page, no training, no optional library is loaded by ``import reenact``."""
+    """``import reenact`` loads no page, training or optional library."""
     heavy = ["gradio", "accelerate", "torchvision", "mediapipe", "face_alignment", "spandrel", "onnxruntime", "skimage"]
     code = f"import sys, reenact; print(*[name for name in {heavy} if name in sys.modules])"
     done = subprocess.run([sys.executable, "-c", code], cwd=REPOSITORY, capture_output=True, text=True, check=True)

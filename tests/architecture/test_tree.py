@@ -1,4 +1,4 @@
-"""The tree itself: what is committed, how large, how it is called, and whether it is documented."""
+"""Rules for the tracked files: size, names, places, documentation and dependencies."""
 
 import ast
 import pathlib
@@ -11,12 +11,12 @@ import pytest
 REPOSITORY = pathlib.Path(__file__).resolve().parents[2]
 
 MAX_TOTAL_BYTES = 40 * 1024 * 1024
-"""All tracked files together: the tree can be sent to a GPU machine with data beside it."""
+"""All tracked files together. Keeps clones and uploads small."""
 MAX_LINES = 500
 FORBIDDEN_NAMES = {"utils", "util", "helpers", "helper", "common", "misc"}
 PICTURES = {".png", ".jpg", ".jpeg", ".webp", ".gif", ".bmp", ".heic", ".tif", ".tiff"}
 CLIPS = {".mp4", ".webm", ".mov", ".avi", ".mkv"}
-PLACES_OF_PICTURES = ("examples/", "docs/", "tests/golden/", "reenact/space/")
+PICTURE_FOLDERS = ("examples/", "docs/", "tests/golden/", "reenact/space/")
 PICKLES = {".pt", ".pth", ".ckpt", ".pkl", ".pickle", ".bin", ".joblib"}
 
 
@@ -42,13 +42,13 @@ def test_no_file_is_too_long() -> None:
     assert {path: count for path, count in lines.items() if count > MAX_LINES} == {}
 
 
-def test_nothing_is_named_after_nothing() -> None:
+def test_files_are_named_after_their_subject() -> None:
     assert [str(path) for path in _tracked() if {part.partition(".")[0] for part in path.parts} & FORBIDDEN_NAMES] == []
 
 
-def test_pictures_and_clips_lie_only_where_they_may_be_shown() -> None:
+def test_pictures_and_clips_are_only_in_allowed_folders() -> None:
     found = [str(path) for path in _tracked() if path.suffix.lower() in PICTURES | CLIPS]
-    assert [name for name in found if not name.startswith(PLACES_OF_PICTURES)] == []
+    assert [name for name in found if not name.startswith(PICTURE_FOLDERS)] == []
 
 
 def test_weights_are_safetensors() -> None:
@@ -66,13 +66,13 @@ def test_every_checkpoint_has_a_config_and_a_card() -> None:
     assert missing == []
 
 
-def test_nothing_is_left_open() -> None:
+def test_no_open_task_markers() -> None:
     mark = re.compile(r"\b(TO" + r"DO|FIX" + r"ME|XX" + r"X)\b")
     assert [str(path) for path in _code() if mark.search((REPOSITORY / path).read_text(encoding="utf-8"))] == []
 
 
 def test_public_names_are_documented() -> None:
-    """Modules, classes and functions of the package; methods are spoken for by their class or its base."""
+    """Modules, classes and functions have docstrings. Methods may rely on their class or its base."""
     missing = []
     for path in _code():
         if path.parts[0] not in ("reenact", "train", "studies", "benchmarks") and path.name != "app.py":
@@ -93,8 +93,8 @@ def test_requirements_are_the_project_dependencies() -> None:
     assert [line for line in lines if line and not line.startswith("#")] == project["dependencies"]
 
 
-def test_gate_runs_the_test_command_of_the_readme() -> None:
+def test_ci_runs_the_test_command_of_the_readme() -> None:
     command = 'pip install -e ".[dev,train]" && pytest'
     assert command in (REPOSITORY / "README.md").read_text(encoding="utf-8")
-    gate = (REPOSITORY / ".ci" / "run").read_text(encoding="utf-8")
-    assert command in gate.replace("pip install -q ", "pip install ")
+    script = (REPOSITORY / ".ci" / "run").read_text(encoding="utf-8")
+    assert command in script.replace("pip install -q ", "pip install ")

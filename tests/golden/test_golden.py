@@ -1,7 +1,7 @@
-"""Numbers that may only change on purpose: flow, networks and one training step of toy size at 64 px.
+"""Regression tests against committed outputs: mesh flow, toy networks and one training step at 64 px.
 
-The inputs are a painted mesh of the morphable model and weights drawn by NumPy, so that neither pictures of people nor
-PyTorch's initialisers are part of them. ``make golden`` writes the committed files anew.
+Inputs are a painted mesh of the morphable model and weights drawn with NumPy, so they need no pictures of people and
+do not depend on PyTorch's initialisers. ``make golden`` rewrites the committed files.
 """
 
 import os
@@ -37,13 +37,13 @@ def check(name: str, values: dict[str, Tensor]) -> None:
         return
     assert path.is_file(), f"{path.name} is not in tests/golden; write it with `make golden`"
     with np.load(path, allow_pickle=False) as golden:
-        assert set(golden.files) == set(found), "other tensors than the golden ones; see `make golden`"
+        assert set(golden.files) == set(found), "the set of tensors has changed; see `make golden`"
         for key, value in found.items():
             np.testing.assert_allclose(value, golden[key], atol=TOLERANCE, rtol=TOLERANCE, err_msg=f"{name}: {key}")
 
 
 def seed_weights(networks: nn.Module) -> None:
-    """Fill every tensor of `networks` with numbers that depend on the order of its names alone."""
+    """Fill every tensor of `networks` with random numbers that depend only on the names and shapes of the tensors."""
     rng = np.random.default_rng(7)
     for name, value in sorted(networks.state_dict().items()):
         if not value.is_floating_point():
@@ -62,9 +62,9 @@ def model() -> MorphableModel:
 
 @pytest.fixture(scope="module")
 def inputs(model: MorphableModel) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    """Source and driving mesh in half-sides and their pictures: mean faces, turned, with different Action Units.
+    """Source and driving mesh in half-sides, and their pictures: rotated mean faces with different Action Units.
 
-    Committed too: the last bit of a pose may not decide which triangle a pixel on the rim belongs to.
+    They are committed, because rounding of a pose can change the triangle of a pixel on the rim.
     """
     path = FOLDER / "inputs.npz"
     if os.environ.get("REENACT_WRITE_GOLDEN"):
@@ -84,7 +84,7 @@ def test_mesh_flow(model: MorphableModel, inputs: tuple[Tensor, Tensor, Tensor, 
     source, driving, _, _ = inputs
     motion, neutral = read_mesh_motion(model, driving), read_mesh_motion(model, source)
     target = match_identity(model, split_identity(model, source), motion, neutral)
-    # the flow between fixed meshes: a pixel on the rim may not hang on the last bit of a fit
+    # between the committed meshes: rounding of a fit can change pixels on the rim
     flow = mesh_flow(model, source, driving, SIDE)
     check(
         "mesh_flow",
@@ -111,7 +111,7 @@ def test_networks(model: MorphableModel, inputs: tuple[Tensor, Tensor, Tensor, T
 
 
 def test_one_training_step(model: MorphableModel, inputs: tuple[Tensor, Tensor, Tensor, Tensor]) -> None:
-    """Plain gradient descent: Adam's first step is the gradients' sign, which hangs on the last bit of small ones."""
+    """Uses SGD: Adam's first step is the sign of each gradient, which rounding can flip for small gradients."""
     data = face_set(model, np.random.default_rng(0), clips=1, frames=2, stills=1)
     task = CorrespondenceTask(data, data, CONFIG, CorrespondenceTaskConfig(pairs=PairConfig(side=SIDE)))
     seed_weights(task.networks)

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from examples.actor import Actor, Looks
-from examples.make_motions import HERE, NECK, Motion, main, turned
+from examples.make_motions import HERE, NECK, Motion, main, rotate_head
 from reenact.geometry.morphable import MorphableModel, Pose, load_morphable
 from reenact.media import VideoReader, read_image
 from reenact.types import head_angles_rad
@@ -58,7 +58,7 @@ def test_one_sided_unit_moves_one_side(tmp_path: pathlib.Path, model: MorphableM
 
 def test_head_turns_by_the_angles_around_its_neck(rest: Pose) -> None:
     angles = torch.tensor([[0.2, -0.3, 0.1]])
-    pose = turned(rest, angles)
+    pose = rotate_head(rest, angles)
     torch.testing.assert_close(head_angles_rad(pose.rotation), angles, atol=1e-5, rtol=0)
     neck = torch.tensor(NECK).expand(1, 478, 3)
     torch.testing.assert_close(pose.apply(neck), rest.apply(neck), atol=1e-3, rtol=0)
@@ -69,7 +69,7 @@ def test_actor_looks_the_same_every_time_and_moves_with_the_mesh(model: Morphabl
     small = Pose(rotation=rest.rotation, scale=rest.scale / 2, translation_px=rest.translation_px / 2)
     first, again = (actor.draw(model.mean, small).astype(int) for _ in range(2))
     assert np.array_equal(first, again)
-    turned_away = actor.draw(model.mean, turned(small, torch.tensor([[0.0, 0.4, 0.0]]))).astype(int)
+    turned_away = actor.draw(model.mean, rotate_head(small, torch.tensor([[0.0, 0.4, 0.0]]))).astype(int)
     assert np.abs(turned_away - first)[30:90].mean() > 3
     # the shoulders stay
     assert np.abs(turned_away - first)[-8:].mean() < 1

@@ -1,4 +1,4 @@
-"""What conftest.py promises: no way out of this machine, and the same random numbers for every test."""
+"""conftest.py blocks connections to other machines and seeds every test."""
 
 import socket
 
@@ -12,7 +12,7 @@ def test_outside_connection_is_refused() -> None:
         outside.connect(("192.0.2.1", 80))
 
 
-def test_outside_name_is_not_looked_up() -> None:
+def test_outside_host_name_is_not_resolved() -> None:
     with pytest.raises(socket.gaierror, match="tests stay on this machine"):
         socket.getaddrinfo("example.com", 443)
 
