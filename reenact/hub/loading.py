@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from reenact.perception.identity import IdentityNetwork
     from reenact.perception.parser import ParserNetwork
     from reenact.perception.tracking import Tracker
+    from reenact.portrait.painters import Painted, Painters
     from reenact.systems.base import Need, Reenactor
 
 Config = TypeVar("Config")
@@ -87,6 +88,7 @@ def load(
     load_weights(system.networks, checkpoint.weights, where=checkpoint.folder)
     system.prepare()
     system.fill_needs = fill_needs
+    system.paint = paint
     system.weights = WeightsInfo(sha256=_sha256_of(located.folder / WEIGHTS_NAME), **vars(located))
     return system.to(_device(device))
 
@@ -183,6 +185,27 @@ def fill_needs(image: FaceImage, geometry: FaceGeometry, needs: "frozenset[Need]
     if "embedding" in needs and image.embedding is None:
         filled["embedding"] = face_codes(face_encoder(rgb.device), rgb, geometry.mesh_px)
     return dataclasses.replace(image, **filled)
+
+
+@functools.cache
+def painters(device: torch.device) -> "Painters":
+    """The embedded painters of mouths and eyes; loaded once per device."""
+    from reenact.portrait.networks import Painter, PainterConfig
+    from reenact.portrait.painters import Painters
+
+    networks: dict[str, Painter] = {}
+    for part in ("mouth", "eye"):
+        read = read_checkpoint(embedded_weights(f"painters/{part}"), model=f"{part}_painter")
+        network = Painter(read_network_config(read, PainterConfig))
+        load_weights(network, read.weights, where=read.folder)
+        folded = fold_batch_norms(network).requires_grad_(False)
+        networks[part] = folded.to(device).to(memory_format=torch.channels_last)
+    return Painters(**networks)
+
+
+def paint(rgb: torch.Tensor, *others: Any) -> "Painted":
+    """`Painters.paint` by the embedded painters, on the device of the frames."""
+    return painters(rgb.device).paint(rgb, *others)
 
 
 def check_loadable(folder: pathlib.Path) -> Checkpoint:

@@ -7,9 +7,11 @@ import torch
 
 from reenact.errors import ShapeError
 from reenact.media.frame import Frame
+from reenact.perception.crop import cut_face
 from reenact.pipeline.paste import PasteBack
 from reenact.pipeline.results import to_frames
 from reenact.pipeline.source import Source, to_device
+from reenact.portrait.painters import DrivingFaces
 from reenact.systems.base import MotionMode, Reenactor, Rendered
 from reenact.types import FaceGeometry
 
@@ -53,9 +55,19 @@ class Animator:
         self.still = source.still(paste_back=paste_back)
         """The source with the framing of the results."""
 
-    def draw(self, driving: FaceGeometry) -> Iterator[Frame]:
-        """Results for f frames, pasted back one at a time; `driving` has the same pixels as `neutral`."""
-        return self.finish(self.draw_driven(self.drive(driving)))
+    def draw(self, driving: FaceGeometry, driver: DrivingFaces | None = None) -> Iterator[Frame]:
+        """Results for f frames, pasted back one at a time.
+
+        Args:
+            driving: in the same pixels as `neutral`.
+            driver: of `show`, for the same frames; without it the painter guesses teeth and tongue.
+        """
+        return self.finish(self.draw_driven(self.drive(driving), driver))
+
+    def show(self, frame: Frame, geometry: FaceGeometry) -> DrivingFaces:
+        """The face of a driving frame as a small crop."""
+        image, face = cut_face(frame, geometry, self.system.crop, native=False)
+        return DrivingFaces(rgb=image.rgb.to(self._device), mesh_px=face.mesh_px.to(self._device))
 
     @torch.inference_mode()
     def drive(self, driving: FaceGeometry) -> Any:
@@ -70,9 +82,9 @@ class Animator:
         return self.system.retarget(self._source.identity, motion, self._neutral, self._mode)
 
     @torch.inference_mode()
-    def draw_driven(self, driven: Any) -> Rendered:
+    def draw_driven(self, driven: Any, driver: DrivingFaces | None = None) -> Rendered:
         """The result crops of a motion that `drive` has retargeted."""
-        return self.system.render(self._source.identity, driven)
+        return self.system.draw(self._source.identity, driven, driver)
 
     def finish(self, rendered: Rendered) -> Iterator[Frame]:
         """Result pictures from result crops; only one whole picture is held at a time."""

@@ -84,7 +84,7 @@ def reenact_image(
             reference = placed_like(reference, geometry)
             warnings += more
     animator = Animator(prepared, reference, system=engine.system, mode=mode, paste_back=paste_back)
-    result = next(animator.draw(geometry))
+    result = next(animator.draw(geometry, animator.show(driving_picture.rgb, geometry)))
     alpha = source_picture.alpha if paste_back and not side_by_side else None
     if side_by_side:
         pictures = (driving_picture.rgb, animator.still, result)

@@ -25,6 +25,7 @@ from reenact.pipeline.neutral import find_reference, track_frame
 from reenact.pipeline.progress import Progress, ShouldStop, never, no_progress, stop_checker
 from reenact.pipeline.results import COMMENT, SideBySide, VideoResult, frame_ranges, size_of
 from reenact.pipeline.source import PictureLike, open_picture
+from reenact.portrait.painters import DrivingFaces
 from reenact.systems.base import MotionMode
 from reenact.systems.catalog import DEFAULT_SYSTEM
 from reenact.types import FaceGeometry
@@ -148,6 +149,8 @@ class TrackedFrame:
     """None unless it was asked for."""
     geometry: FaceGeometry | None
     """f = 1, frame pixels; None if no face was found."""
+    driver: DrivingFaces | None = None
+    """The face as a small crop, if it was asked for."""
 
 
 def track_clip(
@@ -156,6 +159,7 @@ def track_clip(
     *,
     stop_without_face: bool = False,
     keep: Callable[[Frame], Frame] | None = None,
+    show: Callable[[Frame, FaceGeometry], DrivingFaces] | None = None,
     check: Callable[[], None] = lambda: None,
 ) -> Iterator[TrackedFrame]:
     """Follow the face through a clip.
@@ -165,6 +169,7 @@ def track_clip(
         tracker: of this clip alone.
         stop_without_face: whether the first frame without a face is an error.
         keep: makes `TrackedFrame.frame` from the frame; frames are not kept if None.
+        show: makes `TrackedFrame.driver` from the frame and the face in it.
         check: called before every frame; raises to end the work.
 
     Raises:
@@ -179,7 +184,9 @@ def track_clip(
                 "Or let such frames be held or skipped.",
                 hint=Hint.MISSING_FACE,
             )
-        yield TrackedFrame(index=index, frame=None if keep is None else keep(frame), geometry=geometry)
+        driver = None if show is None or geometry is None else show(frame, geometry)
+        kept = None if keep is None else keep(frame)
+        yield TrackedFrame(index=index, frame=kept, geometry=geometry, driver=driver)
 
 
 def in_batches(items: Iterable[Item], size: int) -> Iterator[list[Item]]:
@@ -230,6 +237,7 @@ def _write(
         following,
         stop_without_face=on_missing_face == "stop",
         keep=None if layout is None else layout.scale_first,
+        show=animator.show,
         check=check,
     )
     width, height = size_of(still) if layout is None else layout.size
@@ -276,6 +284,7 @@ def _write(
 def _draw_batch(animator: Animator, batch: list[TrackedFrame]) -> Iterator[tuple[TrackedFrame, Frame | None]]:
     """Frames with their results; None without a face. Results are pasted back one at a time."""
     found = [each.geometry for each in batch if each.geometry is not None]
-    results = animator.draw(FaceGeometry.cat(found)) if found else iter(())
+    shown = [each.driver for each in batch if each.driver is not None]
+    results = animator.draw(FaceGeometry.cat(found), DrivingFaces.cat(shown)) if found else iter(())
     for each in batch:
         yield each, None if each.geometry is None else next(results)

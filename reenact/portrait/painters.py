@@ -1,9 +1,10 @@
 """Mouths and eyes painted over what a system has drawn, at the drawing's own size."""
 
 import dataclasses
+from collections.abc import Sequence
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from torch import Tensor
 
 from reenact.geometry.landmarks import INNER_LIP_RING, LEFT_EYE_RING, LEFT_IRIS, RIGHT_EYE_RING, RIGHT_IRIS
@@ -17,6 +18,9 @@ _CHANGE_PX = {"mouth": (1.0, 2.5), "eye": (1.5, 3.5)}
 _GAP_PX = (1.5, 3.0)
 """The same for the opening between the lips: closed lips are not painted."""
 
+_STRETCH = (0.25, 0.6)
+"""The same for the logarithm of an open mouth's change of height: warped teeth are better than painted ones."""
+
 _WIDTH_PX = {"mouth": (10.0, 16.0), "eye": (12.0, 20.0)}
 """The same for a part's width in the picture: a part seen from the side is hidden or unknown to the painter."""
 
@@ -25,11 +29,18 @@ _UPPER_LIP, _LOWER_LIP = 13, 14
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class Driver:
+class DrivingFaces:
     """The driving pictures: the painter takes from them where teeth and tongue show."""
 
     rgb: Float[Tensor, "f 3 h w"]
     mesh_px: Float[Tensor, "f 478 3"]
+
+    @staticmethod
+    def cat(parts: "Sequence[DrivingFaces]") -> "DrivingFaces":
+        """Frames of several objects of one size, one after the other."""
+        return DrivingFaces(
+            rgb=torch.cat([each.rgb for each in parts]), mesh_px=torch.cat([each.mesh_px for each in parts])
+        )
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -54,7 +65,7 @@ class Painters:
         mesh_px: Float[Tensor, "f 478 3"],
         source_rgb: Float[Tensor, "1 3 s s"],
         source_mesh_px: Float[Tensor, "1 478 3"],
-        driver: Driver | None = None,
+        driver: DrivingFaces | None = None,
     ) -> Painted:
         """Paint opened mouths and moved eyes; parts whose contours do not change stay as they are, bit for bit.
 
@@ -65,50 +76,67 @@ class Painters:
             source_mesh_px: its mesh.
             driver: the driving pictures, where there are any.
         """
-        painted = Painted(rgb=rgb, share=torch.zeros_like(rgb[:, :1]))
-        source = _Source(rgb=source_rgb, mesh_px=source_mesh_px)
-        painted = self._paint_mouths(painted, mesh_px, source, driver)
-        for left in (False, True):
-            painted = self._paint_eyes(painted, mesh_px, source, left=left)
+        mouths = _find_mouths(mesh_px, source_rgb, source_mesh_px, driver)
+        eyes = [_find_eyes(mesh_px, source_rgb, source_mesh_px, left=left) for left in (False, True)]
+        painted = Painted(rgb=rgb.clone(), share=torch.zeros_like(rgb[:, :1]))
+        for painter, found in ((self.mouth, [mouths]), (self.eye, eyes)):
+            crops = [each for each in found if each is not None]
+            if crops:
+                near = torch.cat([parts.sample(rgb[each.rows], each.onto, parts.SIZE) for each in crops])
+                mask, maps = torch.cat([each.mask for each in crops]), torch.cat([each.maps for each in crops])
+                drawn = painter(near, mask, maps).split([len(each.rows) for each in crops])
+                for each, pictures in zip(crops, drawn, strict=True):
+                    _blend(painted, pictures, each)
         return painted
-
-    def _paint_mouths(self, painted: Painted, mesh_px: Tensor, source: "_Source", driver: Driver | None) -> Painted:
-        onto, own = parts.crop_part(mesh_px, "mouth"), parts.crop_part(source.mesh_px, "mouth")
-        points, theirs = parts.place(onto, mesh_px), parts.place(own, source.mesh_px)
-        share = _changed(points, theirs, "mouth", INNER_LIP_RING + OUTER_LIP_RING, "mouth")
-        share = share * _ramp(_gap(points), _GAP_PX)
-        rows = share.nonzero()[:, 0]
-        if not len(rows):
-            return painted
-        onto, points = onto[rows], points[rows]
-        source_mesh = source.mesh_px.expand(len(rows), -1, -1)
-        own = parts.align_noses(own.expand(len(rows), -1, -1), source_mesh, onto, mesh_px[rows])
-        shown = parts.sample(source.rgb.expand(len(rows), -1, -1, -1), own, parts.SIZE)
-        given = None if driver is None else parts.driver_mouth(driver.rgb[rows], driver.mesh_px[rows], points)
-        mask, maps = parts.mouth_inputs(points, shown, parts.place(own, source_mesh), given)
-        if driver is not None:
-            trusted = _trust(parts.place(parts.crop_part(driver.mesh_px[rows], "mouth"), driver.mesh_px[rows]), points)
-            maps[:, 1:3] *= trusted[:, None, None, None]
-        return _paint(self.mouth, painted, rows, onto, mask, maps, share[rows])
-
-    def _paint_eyes(self, painted: Painted, mesh_px: Tensor, source: "_Source", *, left: bool) -> Painted:
-        onto, own = (parts.crop_part(mesh, "eye", left=left) for mesh in (mesh_px, source.mesh_px))
-        points, theirs = parts.place(onto, mesh_px), parts.place(own, source.mesh_px)
-        ring = LEFT_EYE_RING + LEFT_IRIS[:1] if left else RIGHT_EYE_RING + RIGHT_IRIS[:1]
-        share = _changed(points, theirs, "eye", ring, "left" if left else "right")
-        rows = share.nonzero()[:, 0]
-        if not len(rows):
-            return painted
-        shown, seen = parts.sample(source.rgb, own, parts.SIZE), parts.eye_maps(theirs, left=left)
-        shown, seen = (each.expand(len(rows), -1, -1, -1) for each in (shown, seen))
-        mask, maps = parts.eye_inputs(points[rows], shown, seen, left=left)
-        return _paint(self.eye, painted, rows, onto[rows], mask, maps, share[rows])
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class _Source:
-    rgb: Float[Tensor, "1 3 s s"]
-    mesh_px: Float[Tensor, "1 478 3"]
+class _Crops:
+    """The crops of one part that are painted, in some of the frames."""
+
+    rows: Int[Tensor, "n"]
+    onto: Affine
+    mask: Float[Tensor, "n 1 i j"]
+    maps: Float[Tensor, "n 7 i j"]
+    share: Float[Tensor, "n"]
+
+
+def _find_mouths(
+    mesh_px: Tensor, source_rgb: Tensor, source_mesh_px: Tensor, driver: DrivingFaces | None
+) -> _Crops | None:
+    onto, own = parts.crop_part(mesh_px, "mouth"), parts.crop_part(source_mesh_px, "mouth")
+    points = parts.place(onto, mesh_px)
+    theirs = parts.place(own, source_mesh_px)
+    share = _changed(points, theirs, "mouth", INNER_LIP_RING + OUTER_LIP_RING, "mouth") * _ramp(_gap(points), _GAP_PX)
+    stretched = _ramp((_gap(points) / _gap(theirs).clamp(min=0.1)).log().abs(), _STRETCH)
+    share = share * (1 - _ramp(_gap(theirs), _GAP_PX) * (1 - stretched))
+    rows = share.nonzero()[:, 0]
+    if not len(rows):
+        return None
+    onto, points, count = onto[rows], points[rows], len(rows)
+    source_mesh_px = source_mesh_px.expand(count, -1, -1)
+    own = parts.align_noses(own.expand(count, -1, -1), source_mesh_px, onto, mesh_px[rows])
+    shown = parts.sample(source_rgb.expand(count, -1, -1, -1), own, parts.SIZE)
+    given = None if driver is None else parts.driver_mouth(driver.rgb[rows], driver.mesh_px[rows], points)
+    mask, maps = parts.mouth_inputs(points, shown, parts.place(own, source_mesh_px), given)
+    if driver is not None:
+        lips = parts.place(parts.crop_part(driver.mesh_px[rows], "mouth"), driver.mesh_px[rows])
+        maps[:, 1:3] *= _trust(lips, points)[:, None, None, None]
+    return _Crops(rows=rows, onto=onto, mask=mask, maps=maps, share=share[rows])
+
+
+def _find_eyes(mesh_px: Tensor, source_rgb: Tensor, source_mesh_px: Tensor, *, left: bool) -> _Crops | None:
+    onto, own = (parts.crop_part(mesh, "eye", left=left) for mesh in (mesh_px, source_mesh_px))
+    points, theirs = parts.place(onto, mesh_px), parts.place(own, source_mesh_px)
+    ring = LEFT_EYE_RING + LEFT_IRIS[:1] if left else RIGHT_EYE_RING + RIGHT_IRIS[:1]
+    share = _changed(points, theirs, "eye", ring, "left" if left else "right")
+    rows = share.nonzero()[:, 0]
+    if not len(rows):
+        return None
+    shown, seen = parts.sample(source_rgb, own, parts.SIZE), parts.eye_maps(theirs, left=left)
+    shown, seen = (each.expand(len(rows), -1, -1, -1) for each in (shown, seen))
+    mask, maps = parts.eye_inputs(points[rows], shown, seen, left=left)
+    return _Crops(rows=rows, onto=onto[rows], mask=mask, maps=maps, share=share[rows])
 
 
 def _changed(points: Tensor, theirs: Tensor, part: Part, ring: tuple[int, ...], corners: str) -> Float[Tensor, "f"]:
@@ -131,26 +159,19 @@ def _ramp(value: Tensor, limits: tuple[float, float]) -> Tensor:
     return ((value - limits[0]) / (limits[1] - limits[0])).clamp(0, 1)
 
 
-def _paint(
-    painter: Painter, painted: Painted, rows: Tensor, onto: Affine, mask: Tensor, maps: Tensor, share: Tensor
-) -> Painted:
-    """Run a painter on some frames and blend its crops into them."""
-    part, frames = painter.config.part, painted.rgb[rows]
-    crop = painter(parts.sample(frames, onto, parts.SIZE), mask, maps)
-    layer = torch.cat([crop, mask * share[:, None, None, None]], 1)
-    top, bottom, left, right = _box(onto, part, frames.shape[-1])
-    back = parts.invert(onto)
+def _blend(painted: Painted, drawn: Float[Tensor, "n 3 i j"], crops: _Crops) -> None:
+    """Lay painted crops over their frames, in place."""
+    layer = torch.cat([drawn, crops.mask * crops.share[:, None, None, None]], 1)
+    top, bottom, left, right = _box(crops.onto, painted.rgb.shape[-1])
+    back = parts.invert(crops.onto)
     back = torch.cat([back[:, :, :2], back[:, :, 2:] - back.new_tensor([[left], [top]])], 2)
     layer = parts.sample(layer, back, (bottom - top, right - left), "zeros")
-    rgb, shares = painted.rgb.clone(), painted.share.clone()
-    region = (rows, slice(None), slice(top, bottom), slice(left, right))
-    alpha = layer[:, 3:]
-    rgb[region] = torch.lerp(rgb[region], layer[:, :3], alpha)
-    shares[region] = torch.maximum(shares[region], alpha)
-    return Painted(rgb=rgb, share=shares)
+    region = (crops.rows, slice(None), slice(top, bottom), slice(left, right))
+    painted.rgb[region] = torch.lerp(painted.rgb[region], layer[:, :3], layer[:, 3:])
+    painted.share[region] = torch.maximum(painted.share[region], layer[:, 3:])
 
 
-def _box(onto: Affine, part: Part, side: int) -> tuple[int, int, int, int]:
+def _box(onto: Affine, side: int) -> tuple[int, int, int, int]:
     """Rows and columns of the picture around all crops."""
     height, width = parts.SIZE
     corners = onto.new_tensor([[0, 0], [width, 0], [0, height], [width, height]]).expand(len(onto), -1, -1)

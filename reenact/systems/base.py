@@ -5,6 +5,7 @@
     Identity + Motion ─────── retarget ─────────▶ Driven        (the motion, fitted to this face)
     Identity + PoseControls ─ pose ─────────────▶ Driven        (without a driver; systems with `can_pose`)
     Identity + Driven ─────── render ───────────▶ Rendered      (pixels at the source crop's own size)
+    Rendered ──────────────── draw ─────────────▶ Rendered      (mouths and eyes painted: the same for all systems)
 
 `Identity`, `Motion` and `Driven` are each system's own frozen dataclasses, which no other code reads.
 """
@@ -22,6 +23,7 @@ from reenact.config import parse_config
 from reenact.errors import ConfigError, ShapeError
 from reenact.geometry.matching import DrivingMotion, find_neutral
 from reenact.ops.fold import fold_batch_norms
+from reenact.portrait.painters import DrivingFaces, Painted
 from reenact.types import CropSpec, FaceGeometry, FaceImage
 from reenact.weights import WeightsInfo
 
@@ -36,6 +38,9 @@ caller rotates pictures in which the head lies on its side, and rotates the resu
 FillNeeds = Callable[[FaceImage, FaceGeometry, frozenset[Need]], FaceImage]
 """Adds the needed fields to a source crop that lacks them."""
 
+Paint = Callable[[Tensor, Tensor, Tensor, Tensor, DrivingFaces | None], Painted]
+"""Paints mouths and eyes: `reenact.portrait.painters.Painters.paint`."""
+
 MotionMode = Literal["absolute", "relative"]
 """absolute: expression and rotation of the driving face; position and size change as the driver's since the neutral
 frame. relative: all changes since the neutral frame are added to the source's own expression and pose."""
@@ -49,6 +54,16 @@ class Rendered:
     """RGB in [0, 1]; s is the side of the source `FaceImage`."""
     changed: Float[Tensor, "f 1 s s"]
     """0 where the source's pixel is unchanged, 1 where it was redrawn; paste-back fades along it."""
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class PlacedMesh:
+    """A source and its face in f frames; meshes in half-sides of the crop (x and y -1 to 1)."""
+
+    source_rgb: Float[Tensor, "1 3 s s"]
+    """At the side of the frames."""
+    source: Float[Tensor, "1 478 3"]
+    target: Float[Tensor, "f 478 3"]
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -86,6 +101,9 @@ class Reenactor(nn.Module, abc.ABC, Generic[Identity, Motion, Driven]):
     """Where the weights came from; None for a system that `reenact.load` did not make."""
     fill_needs: FillNeeds | None = None
     """Called by `encode_identity`; `reenact.load` sets it. With None the system draws from what it is given."""
+
+    paint: Paint | None = None
+    """Called by `draw`; `reenact.load` sets it. With None `draw` is `render`."""
 
     @classmethod
     def from_config(
@@ -181,7 +199,28 @@ class Reenactor(nn.Module, abc.ABC, Generic[Identity, Motion, Driven]):
 
     @abc.abstractmethod
     def render(self, identity: Identity, driven: Driven) -> Rendered:
-        """Draw the frames."""
+        """Draw the frames with the system's own networks."""
+
+    @abc.abstractmethod
+    def place_mesh(self, identity: Identity, driven: Driven) -> PlacedMesh:
+        """Where the face lies in the source crop and in the frames that `render` draws."""
+
+    def draw(self, identity: Identity, driven: Driven, driver: DrivingFaces | None = None) -> Rendered:
+        """The frames of `render` with mouths and eyes painted.
+
+        Args:
+            identity: the source's.
+            driven: f frames.
+            driver: the f driving pictures; None for edits, or if only their geometry is known.
+        """
+        rendered = self.render(identity, driven)
+        if self.paint is None:
+            return rendered
+        placed = self.place_mesh(identity, driven)
+        half = rendered.rgb.shape[-1] / 2
+        source, target = ((mesh + mesh.new_tensor([1.0, 1.0, 0.0])) * half for mesh in (placed.source, placed.target))
+        painted = self.paint(rendered.rgb, target, placed.source_rgb, source, driver)
+        return Rendered(rgb=painted.rgb, changed=torch.maximum(rendered.changed, painted.share))
 
     def _cannot_pose(self) -> ConfigError:
         return ConfigError(

@@ -10,6 +10,8 @@ from torch.utils.flop_counter import FlopCounterMode
 from reenact.errors import ConfigError, ShapeError
 from reenact.facs import ACTION_UNITS
 from reenact.hub import load
+from reenact.portrait.networks import Painter, PainterConfig
+from reenact.portrait.painters import DrivingFaces, Painters
 from reenact.systems.base import PoseControls, Rendered
 from reenact.systems.catalog import CATALOG
 from reenact.types import CropSpec, FaceImage
@@ -58,6 +60,25 @@ def test_its_id_is_its_row_in_the_catalog(system: AnyReenactor) -> None:
     assert CATALOG[system.system].load_class() is type(system)
     assert system.crop.network_px == SIDE
     assert not system.training
+
+
+def test_painters_change_only_mouths_and_eyes_that_move(
+    system: AnyReenactor, source: Clip, driving: Clip, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Without motion `draw` gives the source bit for bit; with it, what differs from `render` counts as changed."""
+    mouth, eye = (Painter(PainterConfig(part=part, widths=(4, 8))).eval() for part in ("mouth", "eye"))
+    monkeypatch.setattr(system, "paint", Painters(mouth=mouth, eye=eye).paint)
+    identity, motion = system.encode_identity(*source), system.read_motion(*driving)
+    neutral = system.select(motion, slice(0, 1))
+    with torch.inference_mode():
+        still = system.draw(identity, system.retarget(identity, neutral, neutral, "relative"))
+        driven = system.retarget(identity, motion, neutral, "absolute")
+        drawn = system.draw(identity, driven, DrivingFaces(rgb=driving[0].rgb, mesh_px=driving[1].mesh_px))
+        different = (drawn.rgb != system.render(identity, driven).rgb).any(1, keepdim=True)
+    assert torch.equal(still.rgb, source[0].rgb)
+    assert not still.changed.any()
+    assert different.any()
+    assert not (different & (drawn.changed == 0)).any()
 
 
 @pytest.mark.parametrize("mode", ["absolute", "relative"])

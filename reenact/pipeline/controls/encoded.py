@@ -72,7 +72,7 @@ class EncodedFace:
         if preview:
             identity = dataclasses.replace(identity, native_rgb=identity.rgb)
         driven = self._system.pose(identity, target.to_controls(identity.rgb.device))
-        rendered = self._system.render(identity, driven)
+        rendered = self._system.draw(identity, driven)
         crop, changed = to_frames(rendered.rgb)[0], rendered.changed[0, 0].float().cpu().numpy()
         rgb = crop if preview or self._paste is None else self._paste(crop, changed)
         return Drawn(rgb=self.source.turned_back(rgb), changed=changed)

@@ -17,7 +17,7 @@ from reenact.media.frame import Frame
 from reenact.perception.detector import Detections
 from reenact.perception.tracking import TrackReport, mesh_box
 from reenact.pipeline.engine import Engine
-from reenact.systems.base import MotionMode, Reenactor, Rendered
+from reenact.systems.base import MotionMode, PlacedMesh, Reenactor, Rendered
 from reenact.types import CropSpec, FaceGeometry, FaceImage
 
 MARK_PX = 16
@@ -107,6 +107,9 @@ class ShiftSystem(Reenactor[Any, Any, Any]):
         assert len(neutral) == 1
         self.neutrals.append(round(float(neutral)))
         return motion - neutral
+
+    def place_mesh(self, identity: FaceImage, driven: torch.Tensor) -> PlacedMesh:
+        raise AssertionError("only the painters ask for it, and there are none")
 
     def render(self, identity: FaceImage, driven: torch.Tensor) -> Rendered:
         self.batches.append(len(driven))

@@ -8,7 +8,7 @@ from reenact.geometry.landmarks import LEFT_EYE_RING, RIGHT_EYE_RING
 from reenact.geometry.morphable import load_morphable
 from reenact.portrait import parts
 from reenact.portrait.networks import Painter, PainterConfig
-from reenact.portrait.painters import Driver, Painted, Painters
+from reenact.portrait.painters import DrivingFaces, Painted, Painters
 from tests.synthetic import random_clip
 
 _LOWER_LIP = (14, 87, 88, 95, 178, 317, 318, 324, 402, 84, 17, 181, 314, 405, 91, 321)
@@ -38,7 +38,9 @@ def opened(closed: torch.Tensor) -> torch.Tensor:
 
 
 @torch.inference_mode()
-def paint(painters: Painters, source: torch.Tensor, target: torch.Tensor, driver: Driver | None = None) -> Painted:
+def paint(
+    painters: Painters, source: torch.Tensor, target: torch.Tensor, driver: DrivingFaces | None = None
+) -> Painted:
     rgb = torch.rand(1, 3, 256, 256, generator=torch.Generator().manual_seed(0))
     return painters.paint(rgb.expand(len(target), -1, -1, -1), target, rgb, source, driver)
 
@@ -91,7 +93,7 @@ def test_frames_do_not_depend_on_each_other(painters: Painters, closed: torch.Te
 
 def test_a_closed_driver_changes_nothing(painters: Painters, closed: torch.Tensor, opened: torch.Tensor) -> None:
     """Its lips are closed, so they show nothing of teeth or tongue."""
-    shut, open_ = (Driver(rgb=torch.ones(1, 3, 256, 256), mesh_px=mesh) for mesh in (closed, opened))
+    shut, open_ = (DrivingFaces(rgb=torch.ones(1, 3, 256, 256), mesh_px=mesh) for mesh in (closed, opened))
     without, with_shut, with_open = (paint(painters, closed, opened, driver).rgb for driver in (None, shut, open_))
     assert torch.equal(without, with_shut)
     assert not torch.equal(without, with_open)
