@@ -21,6 +21,7 @@ from torch import Tensor
 
 from reenact.errors import CheckpointError
 from reenact.geometry.landmarks import LANDMARKS_68
+from reenact.portrait.painters import DrivingFaces
 from reenact.systems.base import MotionMode
 from reenact.systems.facegan.landmarks import motion_vector, normalise_landmarks, place_landmarks
 from reenact.systems.facegan.motion import carry_motion
@@ -110,7 +111,12 @@ class LandmarkMethod(SystemMethod):
         self.with_transformer = with_transformer
 
     def draw(
-        self, identity: FaceganIdentity, driving: FaceGeometry, neutral: FaceGeometry, mode: MotionMode
+        self,
+        identity: FaceganIdentity,
+        driving: FaceGeometry,
+        neutral: FaceGeometry,
+        mode: MotionMode,
+        shown: DrivingFaces | None = None,
     ) -> Float[Tensor, "f 3 s s"]:
         """See `Method.draw`."""
         return self.facegan.render(identity, self.drive(identity, driving, neutral, mode)).rgb

@@ -16,6 +16,7 @@ from reenact.geometry.morphable import load_morphable
 from reenact.hub.loading import select_device
 from reenact.media.frame import Frame
 from reenact.perception.video import VideoTracker
+from reenact.portrait.painters import DrivingFaces
 from reenact.types import FaceGeometry, FaceImage
 from train.data.faces import FaceData, load_faces
 from train.evaluate import metrics
@@ -83,7 +84,9 @@ class Bench:
         frames: list[Frame] = []
         for start in range(0, len(job.driving), BATCH):
             driving = self._placed(job.driving_geometry[start : start + BATCH])
-            rgb = method.draw(identity, driving, self._placed(job.neutral), job.mode)
+            pictures = to_rgb([self.frame(row) for row in job.driving[start : start + BATCH]], self.device)
+            shown = DrivingFaces(rgb=pictures, mesh_px=driving.mesh_px)
+            rgb = method.draw(identity, driving, self._placed(job.neutral), job.mode, shown)
             rounded = (rgb.float().clamp(0, 1) * 255).round().to(torch.uint8).permute(0, 2, 3, 1)
             frames += list(np.ascontiguousarray(rounded.cpu().numpy()))
         return frames

@@ -15,6 +15,7 @@ from reenact.geometry.placement import to_half_sides
 from reenact.hub.loading import load
 from reenact.hub.names import resolve
 from reenact.ops.warp import resize, warp
+from reenact.portrait.painters import DrivingFaces
 from reenact.systems.base import MotionMode, Reenactor
 from reenact.types import FaceGeometry, FaceImage
 from reenact.weights import WEIGHTS_NAME
@@ -37,9 +38,14 @@ class Method(Protocol):
         ...
 
     def draw(
-        self, identity: Any, driving: FaceGeometry, neutral: FaceGeometry, mode: MotionMode
+        self,
+        identity: Any,
+        driving: FaceGeometry,
+        neutral: FaceGeometry,
+        mode: MotionMode,
+        shown: DrivingFaces | None = None,
     ) -> Float[Tensor, "f 3 s s"]:
-        """Results for f driving frames."""
+        """Results for f driving frames; `shown` are their pictures."""
         ...
 
 
@@ -67,12 +73,17 @@ class SystemMethod:
         return self.system.encode_identity(image, geometry)
 
     def draw(
-        self, identity: Any, driving: FaceGeometry, neutral: FaceGeometry, mode: MotionMode
+        self,
+        identity: Any,
+        driving: FaceGeometry,
+        neutral: FaceGeometry,
+        mode: MotionMode,
+        shown: DrivingFaces | None = None,
     ) -> Float[Tensor, "f 3 s s"]:
         """See `Method.draw`."""
         motion = self.system.read_motion(None, driving)
         driven = self.system.retarget(identity, motion, self.system.read_motion(None, neutral), mode)
-        return self.system.render(identity, driven).rgb
+        return self.system.draw(identity, driven, shown).rgb
 
 
 class CopySource:
@@ -88,7 +99,12 @@ class CopySource:
         return image.rgb
 
     def draw(
-        self, identity: Float[Tensor, "1 3 s s"], driving: FaceGeometry, neutral: FaceGeometry, mode: MotionMode
+        self,
+        identity: Float[Tensor, "1 3 s s"],
+        driving: FaceGeometry,
+        neutral: FaceGeometry,
+        mode: MotionMode,
+        shown: DrivingFaces | None = None,
     ) -> Float[Tensor, "f 3 s s"]:
         """See `Method.draw`."""
         return identity.expand(len(driving), -1, -1, -1)
@@ -118,7 +134,12 @@ class MeshWarp:
         return WarpedSource(rgb=image.rgb, mesh=mesh, matched=split_identity(self.model, mesh))
 
     def draw(
-        self, identity: WarpedSource, driving: FaceGeometry, neutral: FaceGeometry, mode: MotionMode
+        self,
+        identity: WarpedSource,
+        driving: FaceGeometry,
+        neutral: FaceGeometry,
+        mode: MotionMode,
+        shown: DrivingFaces | None = None,
     ) -> Float[Tensor, "f 3 s s"]:
         """See `Method.draw`."""
         side = identity.rgb.shape[-1]
