@@ -17,12 +17,13 @@ import tyro
 
 from benchmarks.speed import describe_machine
 from reenact.errors import NoFaceFoundError
+from reenact.geometry.head import build_head
 from reenact.geometry.morphable import MorphableModel, load_morphable
 from reenact.hub import load_tracker
 from reenact.perception.tracking import Tracker
 from reenact.types import head_angles_rad
 from train.data.faces import FaceData, load_faces
-from train.profiling.turn import about_vertical, build_head, fitted_yaw_deg, turn_head
+from train.profiling.turn import about_vertical, fitted_yaw_deg, turn_head
 
 YAWS_DEG = (0, 20, 40, 55, 65, 75, 80, 85, 90)
 STRAIGHT_DEG = 12.0

@@ -90,6 +90,25 @@ def rng() -> np.random.Generator:
     return np.random.default_rng(0)
 
 
+@pytest.fixture
+def fresh_accelerator(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[], None]]:
+    """Run the training loop on the CPU with no state of an earlier run; call it to reset once more within a test."""
+    import accelerate.state
+    import cv2
+
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+
+    def reset() -> None:
+        accelerate.state.AcceleratorState._reset_state(reset_partial_state=True)
+        accelerate.state.GradientState._reset_state()
+
+    threads = cv2.getNumThreads()  # some recipes set it to 1
+    reset()
+    yield reset
+    reset()
+    cv2.setNumThreads(threads)
+
+
 @pytest.fixture(scope="session")
 def embedded() -> Callable[[str], pathlib.Path]:
     """`embedded("perception/tracker")` is the folder of these weights; it skips the test if they are missing."""

@@ -1,6 +1,5 @@
 """Tiny prepared sets: clips and stills of a single colour, in shards with an index."""
 
-import dataclasses
 import json
 import pathlib
 import tempfile
@@ -8,7 +7,7 @@ import tempfile
 import cv2
 import numpy as np
 
-from train.data.shards import Index, Sample, ShardEntry, encode_arrays, shard_name, write_index, write_shard
+from train.data.shards import Index, Sample, encode_arrays, shard_name, write_index, write_shard
 
 FRAMES = 3
 """Default number of frames of a clip."""
@@ -68,9 +67,7 @@ def write_set(root: pathlib.Path, splits: dict[str, list[list[Sample]]]) -> Inde
     entries = []
     for split, shards in splits.items():
         for number, samples in enumerate(shards):
-            name = shard_name(split, number)
-            facts = write_shard(root / name, samples)
-            entries.append(ShardEntry(file=name, split=split, **dataclasses.asdict(facts)))
+            entries.append(write_shard(root / shard_name(split, number), samples, split))
     people = {sample.facts.get("person") for shards in splits.values() for samples in shards for sample in samples}
     index = Index(settings={"side": 256}, people=len(people), shards=tuple(entries))
     write_index(root, index)

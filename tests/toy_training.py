@@ -110,6 +110,11 @@ def read_log(out: pathlib.Path) -> list[dict[str, Any]]:
     return [json.loads(line) for line in (out / "log.jsonl").read_text().splitlines()]
 
 
+def logged(out: pathlib.Path, name: str) -> dict[int, Any]:
+    """A figure of a run's log by step."""
+    return {line["step"]: line[name] for line in read_log(out) if name in line}
+
+
 def free_port() -> int:
     """A free port on this machine."""
     with socket.socket() as probe:

@@ -10,6 +10,7 @@ triplets.
 """
 
 import dataclasses
+import operator
 import pathlib
 from collections.abc import Iterator, Sequence
 from typing import Literal
@@ -37,7 +38,7 @@ from train.evaluate.jobs import Driver, Job, Outcome, TrackTask
 from train.evaluate.methods import CopySource, Method, SystemMethod
 from train.evaluate.pairs import PairSet, rows_by_name
 from train.evaluate.protocols import draw_pairs
-from train.evaluate.settings import PICTURE_PX, JudgeInput, ProtocolName, Settings
+from train.evaluate.settings import PICTURE_PX, ProtocolName, Settings
 
 Part = Literal["self", "cross", "triplet", "landmarks"]
 
@@ -88,8 +89,6 @@ class MeasureConfig:
     """Bootstrap draws behind each interval."""
     judge: str | None = None
     """See `train.evaluate.settings.Settings`; None leaves its column empty."""
-    judge_input: JudgeInput = "-1..1"
-    """Likewise."""
     labels: bool = False
     """Take the inputs' geometry from the labels, for pictures that no tracker knows."""
 
@@ -232,7 +231,6 @@ class LandmarkMeasures:
             seed=seed,
             runs=0,
             judge=None if config.judge is None else pathlib.Path(config.judge),
-            judge_input=config.judge_input,
             labels=config.labels,
         )
 
@@ -245,7 +243,9 @@ class LandmarkMeasures:
         }
         taking_part = sorted({row for parts in wanted.values() for three in parts for row in three[:2]})
         found = {row: self.bench.track(TrackTask(rows=(row,), is_clip=False)) for row in taking_part}
-        return {part: list(_jobs(part, sorted(rows, key=_by_source), found)) for part, rows in wanted.items()}
+        return {
+            part: list(_jobs(part, sorted(rows, key=operator.itemgetter(0)), found)) for part, rows in wanted.items()
+        }
 
     def _figure(self, values: Float[np.ndarray, "n"], column: Column) -> Figure:
         people = self.data.person[self.drivers[column.part]]
@@ -261,10 +261,6 @@ def in_words(estimate: Estimate, digits: int) -> str:
     if estimate.low is None or estimate.high is None:
         return mean
     return f"{mean} [{estimate.low:.{digits}f}, {estimate.high:.{digits}f}]"
-
-
-def _by_source(rows: tuple[int, int, int | None]) -> int:
-    return rows[0]
 
 
 def _jobs(part: Part, wanted: Sequence[tuple[int, int, int | None]], found: dict[int, Driver]) -> Iterator[Job]:

@@ -8,6 +8,7 @@ from typing import Any
 import torch
 
 from reenact.errors import ConfigError
+from reenact.media.output import replacing
 from train.run.loop import LoopConfig, run
 
 Figure = float | str | None
@@ -73,6 +74,5 @@ def _require_same(path: pathlib.Path, kept: dict[str, Any], wanted: dict[str, An
 def write_json(path: pathlib.Path, value: Any) -> None:
     """Write a file whole or not at all."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_suffix(".tmp")
-    partial.write_text(json.dumps(value, indent=2, ensure_ascii=False) + "\n")
-    partial.replace(path)
+    with replacing(path, overwrite=True) as partial:
+        partial.write_text(json.dumps(value, indent=2, ensure_ascii=False) + "\n")

@@ -1,13 +1,9 @@
 """Every recipe on painted faces, through the command line and the real loop."""
 
 import functools
-import json
 import pathlib
-from collections.abc import Iterator
 from typing import Any
 
-import accelerate.state
-import cv2
 import numpy as np
 import pytest
 import torch
@@ -17,10 +13,12 @@ import train.recipes.perception.detector
 import train.run.loop
 from reenact.geometry.morphable import load_morphable
 from tests.labelled_set import painted_faces, write_labelled
+from tests.toy_training import read_log
 from train.cli import main
 from train.recipes import RECIPES
 from train.run.state import TrainingState
 
+pytestmark = pytest.mark.usefixtures("fresh_accelerator")
 LEARNED = [name for name in sorted(RECIPES) if name != "morphable"]
 AGAINST_THE_CRITIC = ("adversarial", "matching", "subject")
 """Terms that need not fall while a critic learns too."""
@@ -50,16 +48,6 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> pathlib.Path:
     root = tmp_path_factory.mktemp("painted") / "data"
     splits = {"train": painted_faces(model, 1, 3, 6, 6), "val": painted_faces(model, 2, 1, 9, 3)}
     return write_labelled(root, splits)
-
-
-@pytest.fixture(autouse=True)
-def fresh_accelerator(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    monkeypatch.setenv("ACCELERATE_USE_CPU", "true")
-    accelerate.state.AcceleratorState._reset_state(reset_partial_state=True)
-    threads = cv2.getNumThreads()
-    yield
-    cv2.setNumThreads(threads)
-    accelerate.state.AcceleratorState._reset_state(reset_partial_state=True)
 
 
 def train_on(data: pathlib.Path, recipe: str, out: pathlib.Path, *more: str) -> int:
@@ -114,7 +102,7 @@ def test_a_recipe_lowers_its_loss(
     monkeypatch.setattr(train.cli, "run", measured)
     assert train_on(data, recipe, tmp_path / "run", *init, *MORE.get(recipe, ())) == 0
     assert losses[1] < losses[0]
-    lines = [json.loads(line) for line in (tmp_path / "run" / "log.jsonl").read_text().splitlines()]
+    lines = read_log(tmp_path / "run")
     steps = lines[-1]["step"]
     assert [line["step"] for line in lines] == [*range(4, steps + 1, 4), steps]
     assert all(np.isfinite(value) for value in lines[-1]["validation"].values())
@@ -135,7 +123,7 @@ def test_paper_presets_take_a_step(
     init = untrained_parts(data, recipe, tmp_path, *paper)
     monkeypatch.setattr(train.run.loop, "validate_and_export", lambda *_: {})
     assert train_on(data, recipe, tmp_path / "run", *init, *paper, "--steps", "1", "--log-every", "1") == 0
-    line = json.loads((tmp_path / "run" / "log.jsonl").read_text().splitlines()[0])
+    line = read_log(tmp_path / "run")[0]
     assert line["step"] == 1
     assert np.isfinite(line["grad_norm"])
     assert line["grad_norm"] > 0

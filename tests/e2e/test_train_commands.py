@@ -8,19 +8,20 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable
 from typing import Any
 
-import accelerate.state
 import numpy as np
 import psutil
 import pytest
 
 from reenact.geometry.morphable import load_morphable
 from tests.labelled_set import painted_faces, write_labelled
+from tests.toy_training import logged
 from train.cli import main
 from train.data.pack import Pack, pack
 
+pytestmark = pytest.mark.usefixtures("fresh_accelerator")
 REPOSITORY = pathlib.Path(__file__).resolve().parents[2]
 LAUNCH = (sys.executable, "-m", "accelerate.commands.launch", "--config_file")
 ENVIRONMENT = os.environ | {"ACCELERATE_USE_CPU": "true", "OMP_NUM_THREADS": "1"}
@@ -33,23 +34,10 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> pathlib.Path:
     return write_labelled(tmp_path_factory.mktemp("painted") / "data", splits)
 
 
-@pytest.fixture(autouse=True)
-def fresh_accelerator(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    monkeypatch.setenv("ACCELERATE_USE_CPU", "true")
-    accelerate.state.AcceleratorState._reset_state(reset_partial_state=True)
-    yield
-    accelerate.state.AcceleratorState._reset_state(reset_partial_state=True)
-
-
 def words(data: pathlib.Path, recipe: str, out: pathlib.Path, *more: str) -> list[str]:
     small = "--steps 4 --batch-size 2 --side 64 --log-every 1 --mixed-precision no --track none"
     cache = str(data.parent / "cache")
     return [recipe, "--data", str(data), "--out", str(out), "--cache", cache, *small.split(), *more]
-
-
-def losses(out: pathlib.Path, name: str) -> dict[int, float]:
-    lines = [json.loads(line) for line in (out / "log.jsonl").read_text().splitlines()]
-    return {line["step"]: line[name] for line in lines if name in line}
 
 
 @pytest.mark.processes
@@ -57,7 +45,7 @@ def test_accelerate_launches_one_process(data: pathlib.Path, tmp_path: pathlib.P
     command = [*LAUNCH, "train/configs/cpu.yaml", "-m", "train", *words(data, "correspondence", tmp_path / "run")]
     done = subprocess.run(command, cwd=REPOSITORY, env=ENVIRONMENT, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
-    assert losses(tmp_path / "run", "l1").keys() == {1, 2, 3, 4}
+    assert logged(tmp_path / "run", "l1").keys() == {1, 2, 3, 4}
     assert (tmp_path / "run" / "export" / "model.safetensors").is_file()
 
 
@@ -88,7 +76,7 @@ def test_a_lost_process_ends_the_launch_and_the_same_command_goes_on(
     done = subprocess.run(command, cwd=REPOSITORY, env=ENVIRONMENT, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr[-2000:]
     assert "resumed at step" in done.stdout
-    assert list(losses(tmp_path, "landmarks")) == list(range(1, 161))
+    assert list(logged(tmp_path, "landmarks")) == list(range(1, 161))
 
 
 def wait_for(condition: Any, process: subprocess.Popen[str], timeout_s: float = 120) -> None:
@@ -107,7 +95,7 @@ def test_a_streamed_run_resumes_in_the_window_of_its_step(data: pathlib.Path, tm
     assert main(words(tmp_path / "shards", "tracker", halved, *stream)) == 0
     (halved / "checkpoints" / "step-0000004.pt").unlink()  # as if it had been killed in step 4
     assert main(words(tmp_path / "shards", "tracker", halved, *stream)) == 0
-    assert losses(halved, "mesh") == pytest.approx(losses(whole, "mesh"), abs=1e-6)
+    assert logged(halved, "mesh") == pytest.approx(logged(whole, "mesh"), abs=1e-6)
     record = json.loads((halved / "run.json").read_text())
     assert [start["step"] for start in record["starts"]] == [0, 3]
     assert record["settings"]["data_facts"]["train"]["shards"] >= 2
@@ -115,7 +103,7 @@ def test_a_streamed_run_resumes_in_the_window_of_its_step(data: pathlib.Path, tm
 
 def test_pictures_may_stay_on_the_device(data: pathlib.Path, tmp_path: pathlib.Path) -> None:
     assert main(words(data, "correspondence", tmp_path, "--resident", "--steps", "2")) == 0
-    assert np.isfinite(list(losses(tmp_path, "l1").values())).all()
+    assert np.isfinite(list(logged(tmp_path, "l1").values())).all()
 
 
 def test_a_dry_run_prints_the_cost_and_writes_nothing(
@@ -149,7 +137,10 @@ def refusal(capsys: pytest.CaptureFixture[str], arguments: list[str]) -> str:
 
 
 def test_what_can_be_mended_is_one_line(
-    data: pathlib.Path, tmp_path: pathlib.Path, capsys: pytest.CaptureFixture[str]
+    data: pathlib.Path,
+    tmp_path: pathlib.Path,
+    capsys: pytest.CaptureFixture[str],
+    fresh_accelerator: Callable[[], None],
 ) -> None:
     assert "there is no recipe 'trakcer'; the recipes are correspondence, d" in refusal(
         capsys, words(data, "trakcer", tmp_path / "a")
@@ -166,7 +157,7 @@ def test_what_can_be_mended_is_one_line(
         capsys, words(data, "correspondence", tmp_path / "a", "--stream", "--own-meshes")
     )
     assert "fp16 needs a GPU" in refusal(capsys, words(data, "parser", tmp_path / "a", "--mixed-precision", "fp16"))
-    accelerate.state.AcceleratorState._reset_state(reset_partial_state=True)
+    fresh_accelerator()
     assert main(words(data, "parser", tmp_path / "run", "--steps", "1")) == 0
     other = refusal(capsys, words(data, "tracker", tmp_path / "run", "--steps", "1"))
     assert "holds a run with other settings: batch_size was 2" not in other

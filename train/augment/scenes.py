@@ -35,7 +35,6 @@ class SceneComposer:
         *,
         side: int,
         backgrounds: list[np.ndarray],
-        rows: np.ndarray | None = None,
         min_face_px: float = 8.0,
         max_face_px: float = 260.0,
     ) -> None:
@@ -43,10 +42,6 @@ class SceneComposer:
         self.min_face_px, self.max_face_px = min_face_px, max_face_px
         self._drawn: list[int] = []
         weights = person_weights(data)
-        if rows is not None:
-            chosen = np.zeros(len(data))
-            chosen[rows] = 1
-            weights = weights * chosen
         self.cumulative = np.cumsum(weights / weights.sum())
 
     @classmethod

@@ -19,16 +19,7 @@ from reenact.geometry.action_units import read_action_units
 from train.data.faces import read_table, require_labelled, still_labels
 from train.data.prepared import read_shards
 from train.data.remote import open_source
-from train.data.shards import (
-    Index,
-    Sample,
-    ShardEntry,
-    decode_arrays,
-    encode_arrays,
-    shard_name,
-    write_index,
-    write_shard,
-)
+from train.data.shards import Index, Sample, decode_arrays, encode_arrays, shard_name, write_index, write_shard
 
 _LABELS = ("blendshapes", "pose", "parsing", "embedding")
 _PNG = [cv2.IMWRITE_PNG_COMPRESSION, 1]
@@ -75,10 +66,9 @@ def pack(options: Pack) -> Index:
         chosen = {kind: [row for row in rows if row["split"] == split] for kind, rows in tables.items()}
         groups = _groups(chosen["clips"], chosen["stills"], options.pictures_per_shard)
         for number, rows in enumerate(groups):
-            name = shard_name(split, number)
-            facts = write_shard(options.out / name, _samples(options.data, rows))
-            entries.append(ShardEntry(file=name, split=split, **dataclasses.asdict(facts)))
-            print(f"{name}: {facts.clips} clips, {facts.stills} stills, {facts.frames} frames", flush=True)
+            entry = write_shard(options.out / shard_name(split, number), _samples(options.data, rows), split)
+            entries.append(entry)
+            print(f"{entry.file}: {entry.clips} clips, {entry.stills} stills, {entry.frames} frames", flush=True)
     settings = {"made_by": "train.data pack", "side": 256, "pictures_per_shard": options.pictures_per_shard}
     index = Index(settings=settings, people=len(people), shards=tuple(entries))
     write_index(options.out, index)

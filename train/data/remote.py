@@ -14,7 +14,6 @@ import re
 import time
 import urllib.parse
 from collections.abc import Callable, Iterator
-from typing import Protocol
 
 import huggingface_hub
 import huggingface_hub.errors
@@ -39,45 +38,9 @@ Download = Callable[[str, pathlib.Path, int | None], None]
 """Downloads a file of the set, given by its name, to a path; the size is None if unknown."""
 
 
-class ShardSource(Protocol):
-    """A prepared set, local or remote."""
-
-    where: str
-    """Its address, for errors."""
-
-    def read_index(self) -> Index: ...
-
-    def opened(self, entry: ShardEntry) -> contextlib.AbstractContextManager[pathlib.Path]:
-        """A verified shard on the local disk, kept there at least inside the block.
-
-        Raises:
-            UnsupportedInputError: it is missing, damaged or cannot be downloaded.
-        """
-        ...
-
-
 def is_remote(address: pathlib.Path | str) -> bool:
     """Whether this is an http(s):// or hf:// address; pathlib may have reduced its slashes to one."""
     return _REMOTE.match(str(address)) is not None
-
-
-def open_source(address: pathlib.Path | str, cache: pathlib.Path, limit_gb: float | None = None) -> ShardSource:
-    """The set at a folder or address.
-
-    Args:
-        address: a folder, ``http(s)://…`` or ``hf://datasets/owner/name[@revision][/folder]``.
-        cache: folder for downloads.
-        limit_gb: downloaded shards beyond this many gigabytes are deleted, oldest first; None keeps all.
-
-    Raises:
-        UnsupportedInputError: the address has none of these forms.
-    """
-    if not is_remote(address):
-        return FolderSource(pathlib.Path(address))
-    text = _REMOTE.sub(lambda found: f"{found[1].lower()}://", str(address), count=1).rstrip("/")
-    folder = cache / "shards" / hashlib.sha256(text.encode()).hexdigest()[:12]
-    download = _hub_download(text, folder) if text.startswith("hf:") else functools.partial(_download_http, text)
-    return RemoteSource(text, download, folder, limit_gb)
 
 
 class FolderSource:
@@ -93,6 +56,11 @@ class FolderSource:
 
     @contextlib.contextmanager
     def opened(self, entry: ShardEntry) -> Iterator[pathlib.Path]:
+        """The verified file.
+
+        Raises:
+            UnsupportedInputError: it is missing or damaged.
+        """
         path = self.root / entry.file
         if entry.sha256 not in self._checked or not path.is_file():
             check_shard(path, entry)
@@ -123,6 +91,11 @@ class RemoteSource:
 
     @contextlib.contextmanager
     def opened(self, entry: ShardEntry) -> Iterator[pathlib.Path]:
+        """The verified file in the cache, kept there at least inside the block.
+
+        Raises:
+            UnsupportedInputError: it is damaged or cannot be downloaded.
+        """
         path = self.folder / entry.file
         with _lock_of(path):
             if not self._is_complete(path, entry):
@@ -174,6 +147,29 @@ class RemoteSource:
                 size = path.stat().st_size
                 path.unlink()
                 total -= size
+
+
+ShardSource = FolderSource | RemoteSource
+"""A prepared set; `where` is its address, for errors."""
+
+
+def open_source(address: pathlib.Path | str, cache: pathlib.Path, limit_gb: float | None = None) -> ShardSource:
+    """The set at a folder or address.
+
+    Args:
+        address: a folder, ``http(s)://…`` or ``hf://datasets/owner/name[@revision][/folder]``.
+        cache: folder for downloads.
+        limit_gb: downloaded shards beyond this many gigabytes are deleted, oldest first; None keeps all.
+
+    Raises:
+        UnsupportedInputError: the address has none of these forms.
+    """
+    if not is_remote(address):
+        return FolderSource(pathlib.Path(address))
+    text = _REMOTE.sub(lambda found: f"{found[1].lower()}://", str(address), count=1).rstrip("/")
+    folder = cache / "shards" / hashlib.sha256(text.encode()).hexdigest()[:12]
+    download = _hub_download(text, folder) if text.startswith("hf:") else functools.partial(_download_http, text)
+    return RemoteSource(text, download, folder, limit_gb)
 
 
 def _lock_of(path: pathlib.Path, *, wait: bool = True) -> FileLock:

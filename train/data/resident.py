@@ -4,8 +4,6 @@ The crops differ from those of OpenCV (`train.augment.crops.warp_crop`, then a t
 average; tests/unit/train/data/test_resident.py compares them.
 """
 
-from typing import Literal
-
 import numpy as np
 import torch
 from torch.nn import functional
@@ -14,10 +12,6 @@ from reenact.errors import ConfigError
 from train.data.faces import CROP_PX, FaceData
 from train.run.options import RecipeOptions
 
-Border = Literal["reflect", "replicate", "zeros"]
-"""Pixels outside the picture, as OpenCV's BORDER_REFLECT_101, BORDER_REPLICATE and BORDER_CONSTANT."""
-
-_PADDING = {"reflect": "reflection", "replicate": "border", "zeros": "zeros"}
 _UPLOAD_ROWS = 256
 
 
@@ -37,15 +31,7 @@ class ResidentFaces:
         return len(self.rgb)
 
     def crops(
-        self,
-        rows: np.ndarray,
-        matrices: np.ndarray,
-        side: int,
-        luts: np.ndarray | None = None,
-        flips: np.ndarray | None = None,
-        *,
-        blur_px: float | None = None,
-        border: Border = "reflect",
+        self, rows: np.ndarray, matrices: np.ndarray, side: int, luts: np.ndarray, flips: np.ndarray
     ) -> torch.Tensor:
         """Cut one crop from each of some pictures.
 
@@ -53,23 +39,19 @@ class ResidentFaces:
             rows: (n,) rows of the split.
             matrices: (n, 3, 3) crop_from_frame, pixel centres at +0.5 in both.
             side: of the crops in pixels.
-            luts: (n, 256, 3) uint8 tables of the channels, applied last; None keeps the colours.
-            flips: (n,) bool, which crops are mirrored; None mirrors none.
-            blur_px: standard deviation of the blur before the crop is cut; None takes `shrink_blur_px`.
-            border: pixels outside the picture.
+            luts: (n, 256, 3) uint8 tables of the channels, applied last.
+            flips: (n,) bool, which crops are mirrored.
 
         Returns:
             (n, 3, side, side) float32 in [0, 1] on the device, channels last in memory.
         """
         chosen = torch.as_tensor(np.asarray(rows), device=self.device)
         picture = self.rgb[chosen].permute(0, 3, 1, 2).float()
-        sigma = shrink_blur_px(side) if blur_px is None else blur_px
-        if sigma > 0:
+        if sigma := shrink_blur_px(side):
             picture = gaussian_blur(picture, sigma)
-        grid = sampling_grid(np.asarray(matrices), flips, side).to(self.device)
-        crop = functional.grid_sample(picture, grid, "bilinear", _PADDING[border], align_corners=True)
-        if luts is not None:
-            crop = look_up(crop, torch.from_numpy(np.ascontiguousarray(luts)).to(self.device))
+        grid = sampling_grid(matrices, flips, side).to(self.device)
+        crop = functional.grid_sample(picture, grid, "bilinear", "reflection", align_corners=True)
+        crop = look_up(crop, torch.from_numpy(luts).to(self.device))
         return (crop / 255).contiguous(memory_format=torch.channels_last)
 
 
@@ -90,7 +72,7 @@ def gaussian_blur(picture: torch.Tensor, sigma_px: float) -> torch.Tensor:
     return functional.conv2d(across, kernel.transpose(2, 3), groups=channels)
 
 
-def sampling_grid(crop_from_frame: np.ndarray, flips: np.ndarray | None, side: int) -> torch.Tensor:
+def sampling_grid(crop_from_frame: np.ndarray, flips: np.ndarray, side: int) -> torch.Tensor:
     """Position in the frame of each crop pixel, in units of `grid_sample` with aligned corners.
 
     Args:
@@ -101,10 +83,8 @@ def sampling_grid(crop_from_frame: np.ndarray, flips: np.ndarray | None, side: i
     Returns:
         (n, side, side, 2) float32; -1 and 1 are the centres of the outermost pixels.
     """
-    matrices = np.asarray(crop_from_frame, np.float64)
-    if flips is not None:
-        mirror = np.array([[-1.0, 0, side], [0, 1, 0], [0, 0, 1]])
-        matrices = np.where(np.asarray(flips, bool)[:, None, None], mirror @ matrices, matrices)
+    mirror = np.array([[-1.0, 0, side], [0, 1, 0], [0, 0, 1]])
+    matrices = np.where(flips[:, None, None], mirror @ crop_from_frame, crop_from_frame)
     centres = np.arange(side) + 0.5
     x, y = np.meshgrid(centres, centres)
     crop_px = np.stack([x.ravel(), y.ravel(), np.ones(side * side)])
@@ -134,14 +114,13 @@ def crop_meshes(
     Returns:
         (n, 478, 3) float32.
     """
-    matrices = np.asarray(crop_from_frame, np.float64)
-    mesh = np.asarray(mesh_px, np.float64)
+    matrices, mesh = crop_from_frame, mesh_px.astype(np.float64)
     zoom = np.hypot(matrices[:, 0, 0], matrices[:, 1, 0])
     moved = np.empty(mesh.shape, np.float64)
     moved[..., :2] = mesh[..., :2] @ matrices[:, :2, :2].transpose(0, 2, 1) + matrices[:, None, :2, 2]
     moved[..., 2] = mesh[..., 2] * zoom[:, None]
     mirrored = moved[:, mirror] * [-1, 1, 1] + [side, 0, 0]
-    moved = np.where(np.asarray(flips, bool)[:, None, None], mirrored, moved)
+    moved = np.where(flips[:, None, None], mirrored, moved)
     return (moved * (2 / side) - [1, 1, 0]).astype(np.float32)
 
 

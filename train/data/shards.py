@@ -63,9 +63,13 @@ class Sample:
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class ShardFacts:
-    """What the index says about a shard except its name."""
+class ShardEntry:
+    """One line of the index."""
 
+    file: str
+    """Path below the set's root, with forward slashes."""
+    split: str
+    """``train``, ``val`` or ``test``."""
     bytes: int
     """Size of the file."""
     sha256: str
@@ -76,21 +80,6 @@ class ShardFacts:
     """Samples with a ``png``."""
     frames: int
     """Frames of all clips; stills are not among them."""
-
-
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class ShardEntry:
-    """One line of the index."""
-
-    file: str
-    """Path below the set's root, with forward slashes."""
-    split: str
-    """``train``, ``val`` or ``test``."""
-    bytes: int
-    sha256: str
-    clips: int
-    stills: int
-    frames: int
 
     @property
     def pictures(self) -> int:
@@ -128,8 +117,11 @@ def shard_name(split: str, number: int) -> str:
     return f"shards/{split}-{number:06d}.tar"
 
 
-def write_shard(path: pathlib.Path, samples: Iterable[Sample]) -> ShardFacts:
+def write_shard(path: pathlib.Path, samples: Iterable[Sample], split: str = "") -> ShardEntry:
     """Write one shard; its bytes depend only on the samples and their order.
+
+    Returns:
+        Its line of the index, if `path` is that of `shard_name` below the set's root.
 
     Raises:
         OutputError: the disk is full or the folder cannot be written.
@@ -144,7 +136,7 @@ def write_shard(path: pathlib.Path, samples: Iterable[Sample]) -> ShardFacts:
             size = file.tell()
             file.seek(0)
             digest = hashlib.file_digest(file, "sha256").hexdigest()
-    return ShardFacts(bytes=size, sha256=digest, **counts)
+    return ShardEntry(file=f"shards/{path.name}", split=split, bytes=size, sha256=digest, **counts)
 
 
 def _add_samples(tar: tarfile.TarFile, samples: Iterable[Sample], counts: dict[str, int]) -> None:

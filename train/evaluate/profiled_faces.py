@@ -6,11 +6,12 @@ import numpy as np
 import torch
 
 from reenact.geometry.flow import landmark_visibility
+from reenact.geometry.head import build_head
 from reenact.geometry.morphable import MorphableModel
 from train.data.faces import FaceData
 from train.evaluate.pairs import PairSet, base_and_yaw, rows_by_name
 from train.evaluate.settings import PICTURE_PX
-from train.profiling.turn import about_vertical, build_head, fitted_yaw_deg, turn_head
+from train.profiling.turn import about_vertical, fitted_yaw_deg, turn_head
 
 _VISIBILITY_SIDE_PX = 64
 

@@ -13,31 +13,28 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional
 
-Norm = Literal["instance", "spectral", "none"]
+Norm = Literal["instance", "spectral"]
 Scales = Sequence[Sequence[Tensor]]
 """Features of each layer, for each scale: the answer of a `MultiScaleDiscriminator`."""
 Losses = dict[str, Tensor]
 
 
 class PatchDiscriminator(nn.Module):
-    """Convolutions of stride 2, then one logit per patch (PatchGAN; Isola et al., 2017)."""
+    """Three convolutions of stride 2, then one logit per patch of 54 x 54 pixels (PatchGAN; Isola et al., 2017)."""
 
-    def __init__(self, inputs: int, *, width: int = 64, layers: int = 3, norm: Norm = "instance") -> None:
+    def __init__(self, inputs: int, *, width: int, norm: Norm) -> None:
         """Build the layers.
 
         Args:
             inputs: channels of the picture, conditions included.
             width: channels after the first layer; doubled by each further one, up to 8 times as many.
-            layers: halvings; 3 judge patches of 54 x 54 pixels.
-            norm: "instance" as published, "spectral" for hinge losses on small batches, or "none".
+            norm: "instance" as published, or "spectral" for hinge losses on small batches.
         """
         super().__init__()
-        widths = [width * min(2**i, 8) for i in range(layers + 1)]
-        stages: list[nn.Module] = [nn.Sequential(_conv(inputs, widths[0], 2, norm), nn.LeakyReLU(0.2))]
-        for i in range(1, layers + 1):
-            stride = 2 if i < layers else 1
-            stages.append(_stage(widths[i - 1], widths[i], stride, norm))
-        stages.append(_conv(widths[-1], 1, 1, norm))
+        stages: list[nn.Module] = [nn.Sequential(_conv(inputs, width, 2, norm), nn.LeakyReLU(0.2))]
+        for factor, stride in ((1, 2), (2, 2), (4, 1)):
+            stages.append(_stage(factor * width, 2 * factor * width, stride, norm))
+        stages.append(_conv(8 * width, 1, 1, norm))
         self.stages = nn.ModuleList(stages)
 
     def forward(self, picture: Float[Tensor, "f c h w"]) -> list[Tensor]:
@@ -52,13 +49,9 @@ class PatchDiscriminator(nn.Module):
 class MultiScaleDiscriminator(nn.Module):
     """A `PatchDiscriminator` for each of the sides 1, 1/2, 1/4 ... (Wang et al., 2018, pix2pixHD)."""
 
-    def __init__(
-        self, inputs: int, *, scales: int = 3, width: int = 64, layers: int = 3, norm: Norm = "instance"
-    ) -> None:
+    def __init__(self, inputs: int, *, scales: int = 3, width: int = 64, norm: Norm = "instance") -> None:
         super().__init__()
-        self.scales = nn.ModuleList(
-            PatchDiscriminator(inputs, width=width, layers=layers, norm=norm) for _ in range(scales)
-        )
+        self.scales = nn.ModuleList(PatchDiscriminator(inputs, width=width, norm=norm) for _ in range(scales))
 
     def forward(self, picture: Float[Tensor, "f c h w"]) -> list[list[Tensor]]:
         """Features of each scale, the finest first."""

@@ -49,11 +49,8 @@ class Motions(NamedTuple):
     """Pitch, yaw, roll, radians."""
 
 
-class LandmarkPair(NamedTuple):
-    """Sources and their targets."""
-
-    source: Motions
-    target: Motions
+LandmarkPairs = tuple[Motions, Motions]
+"""Sources and their targets."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -97,23 +94,23 @@ class LandmarkTable:
         at = torch.from_numpy(index)
         return Motions(self.landmarks[at], self.units[at], self.angles[at])
 
-    def sample(self, rng: np.random.Generator, size: int, shares: PairShares) -> LandmarkPair:
+    def sample(self, rng: np.random.Generator, size: int, shares: PairShares) -> LandmarkPairs:
         """A batch: clip pairs first, then rig, then cross."""
         rig, cross = int(size * shares.rig), int(size * shares.cross)
         pairs = [self.clip_pairs(rng, size - rig - cross), self.rig_pairs(rng, rig), self.cross_pairs(rng, cross)]
         source, target = (
             Motions(*(torch.cat(field) for field in zip(*side, strict=True))) for side in zip(*pairs, strict=True)
         )
-        return LandmarkPair(source, target)
+        return source, target
 
-    def clip_pairs(self, rng: np.random.Generator, size: int) -> LandmarkPair:
+    def clip_pairs(self, rng: np.random.Generator, size: int) -> LandmarkPairs:
         clips = rng.choice(len(self.clip_ranges), size, p=self.clip_share)
         ranges = np.array(self.clip_ranges)[clips]
         mirrored = rng.integers(0, 2, size) * self.count
         first, second = (rng.integers(ranges[:, 0], ranges[:, 1]) + mirrored for _ in range(2))
-        return LandmarkPair(self.rows(first), self.rows(second))
+        return self.rows(first), self.rows(second)
 
-    def rig_pairs(self, rng: np.random.Generator, size: int) -> LandmarkPair:
+    def rig_pairs(self, rng: np.random.Generator, size: int) -> LandmarkPairs:
         """Faces, half of them turned to a made-up pose, and the same with one to three units and a pose changed."""
         index = rng.integers(0, 2 * self.count, size)
         own = self.rows(index)
@@ -123,13 +120,13 @@ class LandmarkTable:
         units = edited_units(own.units, rng)
         angles = _turned(turned, rng, share=0.5)
         moved = project(self.movements.move(shape, own.units, units), angles)
-        return LandmarkPair(source, Motions(moved, units, angles))
+        return source, Motions(moved, units, angles)
 
-    def cross_pairs(self, rng: np.random.Generator, size: int) -> LandmarkPair:
+    def cross_pairs(self, rng: np.random.Generator, size: int) -> LandmarkPairs:
         own, other = (torch.from_numpy(rng.integers(0, 2 * self.count, size)) for _ in range(2))
         shape = self.shape[own] - self.expression[own] + self.expression[other]
         target = Motions(project(shape, self.angles[other]), self.units[other], self.angles[other])
-        return LandmarkPair(self.rows(own.numpy()), target)
+        return self.rows(own.numpy()), target
 
 
 def project(shape: Float[Tensor, "f 68 3"], angles: Float[Tensor, "f 3"]) -> Float[Tensor, "f 68 2"]:

@@ -185,9 +185,7 @@ def write_set(
         # mixed, so that a shard holds many people
         mine = sorted((entry for entry in entries if entry.split == split), key=lambda one: _order(settings.seed, one))
         for number, group in enumerate(_groups(mine, settings.shard_mb * 2**20)):
-            name = shard_name(split, number)
-            written = write_shard(folder / name, (entry.sample() for entry in group))
-            shards.append(ShardEntry(file=name, split=split, **dataclasses.asdict(written)))
+            shards.append(write_shard(folder / shard_name(split, number), (one.sample() for one in group), split))
     index = Index(settings=facts, people=len({entry.person for entry in entries}), shards=tuple(shards))
     write_index(folder, index)
     return index

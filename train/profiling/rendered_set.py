@@ -12,11 +12,12 @@ from typing import NamedTuple
 
 import numpy as np
 
+from reenact.geometry.head import build_head
 from reenact.geometry.morphable import load_morphable
 from train.data.cache import digest
 from train.data.face_table import FaceTable
 from train.data.faces import FaceData, keep_decoded
-from train.profiling.turn import about_vertical, build_head, fitted_yaw_deg, turn_head
+from train.profiling.turn import about_vertical, fitted_yaw_deg, turn_head
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

@@ -11,9 +11,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from reenact.geometry.head import Head, build_head, draw_head, smoothstep
+from reenact.geometry.head import Head, draw_head, smoothstep
 from reenact.geometry.head_sheets import BACKGROUND, CELL_PX, FACE, HAIR
-from reenact.geometry.morphable import MorphableModel
 
 YAW_BINS_DEG = ((0.0, 30.0), (30.0, 60.0), (60.0, 90.0))
 """Bins of the large-pose protocol; `draw_yaw_deg` fills them evenly."""
@@ -59,11 +58,6 @@ def turn_mesh(
     return turned + pivot_px[:, None]
 
 
-def labelled_yaw_deg(fitted_deg: float) -> float:
-    """The label's yaw for a yaw of the fitted mesh."""
-    return float(np.copysign(np.interp(abs(fitted_deg), _FITTED_DEG, _LABELLED_DEG), fitted_deg))
-
-
 def fitted_yaw_deg(labelled_deg: float) -> float:
     """The fitted mesh's yaw for a yaw of the label."""
     return float(np.copysign(np.interp(abs(labelled_deg), _LABELLED_DEG, _FITTED_DEG), labelled_deg))
@@ -105,13 +99,6 @@ def turn_head(head: Head, yaw_deg: float, parsing: np.ndarray | None = None) -> 
         yaw_deg=yaw_deg,
         parsing=classes,
     )
-
-
-def profile_face(
-    model: MorphableModel, rgb: np.ndarray, mesh_px: np.ndarray, parsing: np.ndarray, yaw_deg: float
-) -> ProfiledFace:
-    """One photo at one yaw; see `build_head` and `turn_head`."""
-    return turn_head(build_head(model, rgb, mesh_px, parsing), yaw_deg, parsing)
 
 
 def draw_yaw_deg(rng: np.random.Generator) -> float:

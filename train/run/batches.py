@@ -7,7 +7,6 @@ run therefore sees the batches of an uninterrupted one, and two processes see th
 import queue
 import threading
 import time
-from types import TracebackType
 from typing import Any, Protocol, Self
 
 import numpy as np
@@ -90,9 +89,7 @@ class Prefetcher:
         self._thread.start()
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self._stopped.set()
         self._thread.join(timeout=60)
 

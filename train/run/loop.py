@@ -207,7 +207,8 @@ def run(
 
     with Logbook(out, trackers, step, active=is_main) as log, batches:
         while step < config.steps:
-            set_learning_rate(trained["networks"].optimizer, config, step)
+            for group in trained["networks"].optimizer.param_groups:
+                group["lr"] = config.learning_rate * learning_rate_factor(step, config)
             terms: list[Losses] = []
             for index in range(config.accumulate):
                 batch = batches.next()
@@ -249,12 +250,6 @@ def run(
             figures = validate_and_export(task, averaged, average, log, 0, config, command)
     accelerator.end_training()
     return figures
-
-
-def set_learning_rate(optimizer: torch.optim.Optimizer, config: LoopConfig, step: int) -> None:
-    """Set the rate of `step`."""
-    for group in optimizer.param_groups:
-        group["lr"] = config.learning_rate * learning_rate_factor(step, config)
 
 
 def learning_rate_factor(step: int, config: LoopConfig) -> float:

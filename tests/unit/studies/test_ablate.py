@@ -16,22 +16,17 @@ from studies.ablate.rows import Figure, finished_row, keep_row
 from studies.ablate.table import DIFFERENCE, AblationRow, AblationTable, write_tables
 from tests.synthetic import face_set
 
+BASELINE = AblationRow(name="baseline", paper=("8.07 ± 2.59", 0.503), ours=(7.12345, "no such network"))
+FULL = AblationRow(name="full", paper=(4.13, None), ours=None)
 
-def table() -> AblationTable:
-    return AblationTable(
-        title="Paper, Table 1",
-        paper_caption="on their data",
-        columns=("ACE ↓", "SSIM ↑"),
-        rows=(
-            AblationRow(name="baseline", paper=("8.07 ± 2.59", 0.503), ours=(7.12345, "no such network")),
-            AblationRow(name="full", paper=(4.13, None), ours=None),
-        ),
-        note="on ours",
-    )
+
+def table(*rows: AblationRow) -> AblationTable:
+    titles = {"title": "Paper, Table 1", "paper_caption": "on their data", "note": "on ours"}
+    return AblationTable(columns=("ACE ↓", "SSIM ↑"), rows=rows, **titles)
 
 
 def test_the_paper_stands_beside_ours() -> None:
-    text = table().to_markdown()
+    text = table(BASELINE, FULL).to_markdown()
     assert "| setting | ACE ↓ (paper) | ACE ↓ (ours) | SSIM ↑ (paper) | SSIM ↑ (ours) |" in text
     assert "| baseline | 8.07 ± 2.59 | 7.123 | 0.503 | no such network |" in text
     assert "| full | 4.13 | – | – | – |" in text
@@ -41,19 +36,13 @@ def test_the_paper_stands_beside_ours() -> None:
 
 
 def test_what_the_paper_did_not_measure_has_one_column() -> None:
-    own = AblationTable(
-        title="t",
-        paper_caption="",
-        columns=("ACE ↓", "extra ↑"),
-        rows=(AblationRow(name="r", paper=(1.0, None), ours=(2.0, 3.0)),),
-        note="",
-    )
-    assert "| setting | ACE ↓ (paper) | ACE ↓ (ours) | extra ↑ (ours) |" in own.to_markdown()
-    assert "| r | 1 | 2 | 3 |" in own.to_markdown()
+    text = table(AblationRow(name="r", paper=(1.0, None), ours=(2.0, 3.0))).to_markdown()
+    assert "| setting | ACE ↓ (paper) | ACE ↓ (ours) | SSIM ↑ (ours) |" in text
+    assert "| r | 1 | 2 | 3 |" in text
 
 
 def test_json_holds_everything(tmp_path: pathlib.Path) -> None:
-    text = write_tables(tmp_path, [table()], {"command": "x"})
+    text = write_tables(tmp_path, [table(BASELINE, FULL)], {"command": "x"})
     kept = json.loads((tmp_path / "ablation.json").read_text())
     assert kept["tables"][0]["rows"][0]["ours"] == [7.12345, "no such network"]
     assert kept["tables"][0]["difference"] == DIFFERENCE
@@ -63,13 +52,7 @@ def test_json_holds_everything(tmp_path: pathlib.Path) -> None:
 
 def test_a_row_of_another_length_is_refused() -> None:
     with pytest.raises(ConfigError, match="has 1 of our figures, but the table has 2 columns"):
-        AblationTable(
-            title="t",
-            paper_caption="",
-            columns=("a", "b"),
-            rows=(AblationRow(name="r", paper=(1.0, 2.0), ours=(1.0,)),),
-            note="",
-        )
+        table(AblationRow(name="r", paper=(1.0, 2.0), ours=(1.0,)))
 
 
 def test_a_finished_row_is_not_trained_again(tmp_path: pathlib.Path) -> None:

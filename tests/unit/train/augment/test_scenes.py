@@ -1,15 +1,19 @@
 """Composed scenes and faceless pictures, which teach the detector."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 
+from reenact.geometry.morphable import MorphableModel
+from tests.synthetic import face_set
 from train.augment.faceless import fill_smoothly, random_pattern, remove_person
 from train.augment.scenes import SceneComposer, person_weights
 from train.data.faces import FaceData
 
 
 @pytest.fixture(scope="module")
-def discs() -> FaceData:
+def discs(model: MorphableModel) -> FaceData:
     """Bright discs on grey: two short clips of one person, and six stills."""
     rng = np.random.default_rng(0)
     count = 14
@@ -25,18 +29,9 @@ def discs() -> FaceData:
         angle = rng.uniform(0, 2 * np.pi, 478)
         radius = 60 * np.sqrt(rng.uniform(0, 1, 478))[:, None]
         mesh[i, :, :2] = centre + radius * np.stack([np.cos(angle), np.sin(angle)], 1)
-    return FaceData(
-        rgb=rgb,
-        mesh_px=mesh,
-        blendshapes=np.zeros((count, 52), np.float32),
-        rotation=np.repeat(np.eye(3, dtype=np.float32)[None], count, axis=0),
-        embedding=np.full((count, 256), 1 / 16, np.float32),
-        parsing=parsing,
-        has_parsing=np.ones(count, bool),
-        person=np.array([0] * 8 + list(range(1, 7))),
-        clip=np.array([0] * 4 + [1] * 4 + [-1] * 6),
-        names=tuple(str(i) for i in range(count)),
-    )
+    faces = face_set(model, rng, clips=2, frames=4, stills=6)
+    person = np.array([0] * 8 + list(range(1, 7)))
+    return dataclasses.replace(faces, rgb=rgb, mesh_px=mesh, parsing=parsing, person=person)
 
 
 def test_scene_boxes_lie_where_the_faces_are(discs: FaceData):

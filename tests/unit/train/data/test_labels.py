@@ -1,5 +1,7 @@
 """Mirror, turn and crop: labels go where the picture goes."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 import torch
@@ -8,7 +10,7 @@ from reenact.geometry.action_units import BLENDSHAPE_NAMES
 from reenact.geometry.landmarks import LEFT_EYE_OUTER, RIGHT_EYE_OUTER
 from reenact.geometry.morphable import MorphableModel, align
 from reenact.perception.tracker import TrackerConfig
-from tests.synthetic import rotation_of
+from tests.synthetic import face_set, rotation_of
 from train.augment.crops import warp_crop
 from train.augment.mirror import MIRROR_BLENDSHAPES, mirror_of_mesh
 from train.data.faces import FaceData
@@ -23,19 +25,9 @@ def means(model: MorphableModel) -> FaceData:
     angles = [(10, 0, 0), (-5, 20, 4), (0, -25, 0), (0, 0, 12), (15, 15, -10), (-10, -20, 6)]
     rotation = torch.stack([rotation_of(*each) for each in angles])
     mesh = model.mean @ rotation.transpose(1, 2) * torch.tensor([70.0, -70, -70]) + torch.tensor([128.0, 134, 0])
-    count = len(angles)
-    return FaceData(
-        rgb=np.zeros((count, 256, 256, 3), np.uint8),
-        mesh_px=mesh.numpy(),
-        blendshapes=np.tile(np.linspace(0, 1, 52, dtype=np.float32), (count, 1)),
-        rotation=rotation.numpy(),
-        embedding=np.ones((count, 256), np.float32) / 16,
-        parsing=np.zeros((count, 128, 128), np.uint8),
-        has_parsing=np.zeros(count, bool),
-        person=np.array([0, 0, 0, 1, 2, 3]),
-        clip=np.array([0, 0, 0, -1, -1, -1]),
-        names=tuple("abcdef"),
-    )
+    blendshapes = np.tile(np.linspace(0, 1, 52, dtype=np.float32), (len(angles), 1))
+    faces = face_set(model, np.random.default_rng(0), clips=1, frames=3, stills=3)
+    return dataclasses.replace(faces, mesh_px=mesh.numpy(), rotation=rotation.numpy(), blendshapes=blendshapes)
 
 
 def test_mirroring_twice_changes_nothing(means: FaceData, model: MorphableModel) -> None:

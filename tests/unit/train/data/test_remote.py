@@ -14,7 +14,7 @@ from tests.hub_client import Client, hub, hub_server
 from tests.hub_server import HubServer
 from tests.prepared_set import still_sample, write_set
 from train.data.remote import GB, PAUSES_S, FolderSource, RemoteSource, is_remote, open_source
-from train.data.shards import Index, check_shard, read_index, shard_name
+from train.data.shards import Index, check_shard, read_index
 
 __all__ = ["hub", "hub_server"]
 
@@ -196,15 +196,6 @@ def test_the_cache_keeps_its_bound(source: RemoteSource, server: FileServer, ind
     assert files_of(source) == ["train-000001.tar", "train-000002.tar"]
     with source.opened(index.shards[1]), source.opened(index.shards[3]):
         assert files_of(source) == ["train-000001.tar", "train-000003.tar"]
-
-
-def test_a_missing_shard_of_a_folder_is_named(prepared: pathlib.Path, index: Index) -> None:
-    entry = dataclasses.replace(index.shards[0], file=shard_name("train", 77))
-    with (
-        pytest.raises(UnsupportedInputError, match=r"train-000077\.tar is missing, but the index lists it"),
-        FolderSource(prepared).opened(entry),
-    ):
-        pass
 
 
 @pytest.fixture

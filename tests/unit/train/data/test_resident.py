@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from reenact.errors import ConfigError
-from reenact.geometry.morphable import load_morphable
+from reenact.geometry.morphable import MorphableModel
 from tests.synthetic import face_set
 from train.augment.crops import warp_crop
 from train.data.faces import FaceData
@@ -18,7 +18,8 @@ from train.pairs.frames import PairConfig
 from train.recipes.task import PairTask
 from train.run.options import RecipeOptions
 
-BORDERS = {"reflect": cv2.BORDER_REFLECT_101, "replicate": cv2.BORDER_REPLICATE, "zeros": cv2.BORDER_CONSTANT}
+PLAIN = np.tile(np.arange(256, dtype=np.uint8)[:, None], (4, 1, 3))
+"""Tables that keep the colours of four pictures."""
 
 
 def pictures(count: int) -> np.ndarray:
@@ -34,26 +35,9 @@ def pictures(count: int) -> np.ndarray:
     return rgb
 
 
-def face_data(rgb: np.ndarray) -> FaceData:
-    count = len(rgb)
-    rng = np.random.default_rng(1)
-    return FaceData(
-        rgb=rgb,
-        mesh_px=rng.uniform(40, 220, (count, 478, 3)).astype(np.float32),
-        blendshapes=np.zeros((count, 52), np.float32),
-        rotation=np.tile(np.eye(3, dtype=np.float32), (count, 1, 1)),
-        embedding=np.zeros((count, 256), np.float32),
-        parsing=np.zeros((count, 128, 128), np.uint8),
-        has_parsing=np.zeros(count, bool),
-        person=np.zeros(count, np.int64),
-        clip=np.zeros(count, np.int64),
-        names=tuple(f"c:{i}" for i in range(count)),
-    )
-
-
 @pytest.fixture(scope="module")
-def faces() -> FaceData:
-    return face_data(pictures(4))
+def faces(model: MorphableModel) -> FaceData:
+    return dataclasses.replace(face_set(model, np.random.default_rng(1), clips=0, stills=4), rgb=pictures(4))
 
 
 def similarities(count: int, side: int) -> np.ndarray:
@@ -68,21 +52,20 @@ def similarities(count: int, side: int) -> np.ndarray:
     return matrices
 
 
-@pytest.mark.parametrize("border", BORDERS)
 @pytest.mark.parametrize("side", [64, 128, 256])
-def test_crops_agree_with_opencv(faces: FaceData, side: int, border: str) -> None:
+def test_crops_agree_with_opencv(faces: FaceData, side: int) -> None:
     rows, matrices = np.array([3, 0, 0, 2, 1, 3]), similarities(6, side)
     rng = np.random.default_rng(3)
     luts = rng.integers(0, 4, (6, 256, 3)).cumsum(1).clip(0, 255).astype(np.uint8)
     flips = np.array([True, False, True, False, False, True])
-    ours = ResidentFaces(faces, torch.device("cpu")).crops(rows, matrices, side, luts, flips, border=border)
+    ours = ResidentFaces(faces, torch.device("cpu")).crops(rows, matrices, side, luts, flips)
     assert ours.shape == (6, 3, side, side)
     assert ours.is_contiguous(memory_format=torch.channels_last)
     for i, row in enumerate(rows):
         rgb = faces.rgb[row]
         if shrink_blur_px(side):
             rgb = cv2.GaussianBlur(rgb, (0, 0), shrink_blur_px(side))
-        crop = cv2.LUT(warp_crop(rgb, matrices[i], side, BORDERS[border]), luts[i][None])
+        crop = cv2.LUT(warp_crop(rgb, matrices[i], side, cv2.BORDER_REFLECT_101), luts[i][None])
         crop = crop[:, ::-1] if flips[i] else crop
         difference = np.abs(ours[i].permute(1, 2, 0).numpy() - crop / 255.0)
         assert difference.mean() < 2 / 255
@@ -90,7 +73,8 @@ def test_crops_agree_with_opencv(faces: FaceData, side: int, border: str) -> Non
 
 
 def test_the_identity_returns_the_pictures(faces: FaceData) -> None:
-    crops = ResidentFaces(faces, torch.device("cpu")).crops(np.arange(4), np.tile(np.eye(3), (4, 1, 1)), 256)
+    resident, same = ResidentFaces(faces, torch.device("cpu")), np.tile(np.eye(3), (4, 1, 1))
+    crops = resident.crops(np.arange(4), same, 256, PLAIN, np.zeros(4, bool))
     np.testing.assert_allclose(crops.permute(0, 2, 3, 1).numpy() * 255, faces.rgb, atol=0.02)
 
 
@@ -112,9 +96,8 @@ def test_meshes_follow_their_crops(faces: FaceData) -> None:
     for picture, (x, y, _) in zip(rgb, mesh[:, 5].astype(int), strict=True):
         picture[y - 3 : y + 3, x - 3 : x + 3] = 255
     moved = crop_meshes(mesh, matrices, side, flips, mirror)
-    crops = ResidentFaces(dataclasses.replace(faces, rgb=rgb), torch.device("cpu")).crops(
-        np.arange(4), matrices, side, flips=flips
-    )
+    resident = ResidentFaces(dataclasses.replace(faces, rgb=rgb), torch.device("cpu"))
+    crops = resident.crops(np.arange(4), matrices, side, PLAIN, flips)
     for i in range(4):
         y, x = (float((np.argwhere(crops[i, 0].numpy() > 0.5) + 0.5).mean(0)[k]) for k in (0, 1))
         np.testing.assert_allclose((moved[i, 5, :2] + 1) * side / 2, [x, y], atol=0.6)
@@ -123,9 +106,8 @@ def test_meshes_follow_their_crops(faces: FaceData) -> None:
 
 
 @pytest.mark.parametrize("resident", [False, True])
-def test_other_data_takes_the_place_of_the_first(resident: bool) -> None:
+def test_other_data_takes_the_place_of_the_first(model: MorphableModel, resident: bool) -> None:
     """Pairs after a change of data are those of a task that began with that data, on the device too."""
-    model = load_morphable()
     first, second = (face_set(model, np.random.default_rng(seed), clips=2, frames=2, stills=0) for seed in (5, 6))
 
     def pairs_of(task: PairTask) -> dict[str, torch.Tensor]:

@@ -14,7 +14,6 @@ from reenact.errors import UnsupportedInputError
 from train.data.shards import (
     Index,
     Sample,
-    ShardEntry,
     check_shard,
     decode_arrays,
     encode_arrays,
@@ -109,8 +108,7 @@ def test_keys_have_a_form_and_are_unique(tmp_path: pathlib.Path, key: str) -> No
 
 
 def made_index(root: pathlib.Path) -> Index:
-    facts = write_shard(root / shard_name("train", 0), samples())
-    entry = ShardEntry(file=shard_name("train", 0), split="train", **dataclasses.asdict(facts))
+    entry = write_shard(root / shard_name("train", 0), samples(), "train")
     return Index(settings={"side": 256, "fps": "25/2"}, people=2, shards=(entry,))
 
 
@@ -137,7 +135,7 @@ def test_a_shard_is_checked_against_its_entry(tmp_path: pathlib.Path) -> None:
     with pytest.raises(UnsupportedInputError, match=r"bytes, the index says"):
         check_shard(path, entry)
     path.unlink()
-    with pytest.raises(UnsupportedInputError, match=r"train-000000\.tar is missing"):
+    with pytest.raises(UnsupportedInputError, match=r"train-000000\.tar is missing, but the index lists it"):
         check_shard(path, entry)
 
 

@@ -141,12 +141,6 @@ def test_a_restart_sees_what_the_unbroken_run_saw(new_feed, start: int) -> None:
     assert shown(new_feed(), range(start, 18)) == unbroken[start:]
 
 
-def test_ranks_read_their_own(new_feed) -> None:
-    names = [shown(new_feed(rank=rank, world=2), range(0, 12, 3)) for rank in range(2)]
-    for mine, other in zip(*names, strict=True):
-        assert not set(mine) & set(other)
-
-
 def test_a_damaged_shard_stops_the_run_by_name(root: pathlib.Path, tmp_path: pathlib.Path) -> None:
     (tmp_path / "shards").mkdir()
     for path in (root / "shards").glob("*.tar"):

@@ -15,7 +15,7 @@ from tests.unit.train.evaluate.made_up import set_of
 from tests.unit.train.recipes.tiny_tasks import DETECTOR, TRACKER
 from train.data.faces import FaceData
 from train.profiling.rendered_set import ProfiledSetConfig, Turns, draw_turns, make_profiled_set, render_turns
-from train.profiling.turn import fitted_yaw_deg, labelled_yaw_deg
+from train.profiling.turn import fitted_yaw_deg
 from train.recipes.perception import detector, tracker
 
 CONFIG = ProfiledSetConfig(pictures=10, per_photo=4)
@@ -34,10 +34,12 @@ def rendered(data: FaceData, tmp_path_factory: pytest.TempPathFactory) -> FaceDa
     return made
 
 
-@pytest.mark.parametrize("yaw_deg", [-80.0, -30.0, 0.0, 12.0, 47.0, 90.0])
-def test_yaws_of_labels_and_of_fitted_meshes_convert_both_ways(yaw_deg: float) -> None:
-    assert labelled_yaw_deg(fitted_yaw_deg(yaw_deg)) == pytest.approx(yaw_deg, abs=1e-6)
-    assert abs(labelled_yaw_deg(yaw_deg)) <= abs(yaw_deg)  # labels say less, on average
+def test_fitted_yaws_are_larger_than_labelled_ones_to_both_sides() -> None:
+    yaws = [0.0, 12.0, 20.0, 36.8, 60.0, 90.0]
+    fitted = np.array([fitted_yaw_deg(yaw) for yaw in yaws])
+    assert fitted[[0, 2, 3, 5]].tolist() == [0, 21.6, 40.7, 90]
+    assert (fitted >= yaws).all()
+    assert [-fitted_yaw_deg(-yaw) for yaw in yaws] == fitted.tolist()
 
 
 def test_every_bin_has_the_same_number_of_pictures(rendered: FaceData) -> None:

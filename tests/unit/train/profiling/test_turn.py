@@ -7,17 +7,24 @@ import numpy as np
 import pytest
 import torch
 
+from reenact.geometry.head import build_head
 from reenact.geometry.morphable import MorphableModel
 from reenact.types import head_angles_rad
 from tests.synthetic import painted_photo as photo
 from train.data.faces import FaceData
 from train.evaluate.pairs import Pair, PairSet
 from train.evaluate.profiled_faces import render_faces
-from train.profiling.turn import ProfiledFace, build_head, draw_yaw_deg, profile_face, turn_head, turn_mesh
+from train.profiling.turn import ProfiledFace, draw_yaw_deg, turn_head, turn_mesh
 
 
 def yaw_deg(model: MorphableModel, mesh_px: np.ndarray) -> float:
     return float(head_angles_rad(model.fit(torch.from_numpy(mesh_px)[None]).pose.rotation)[0, 1].rad2deg())
+
+
+def profile_face(
+    model: MorphableModel, rgb: np.ndarray, mesh_px: np.ndarray, parsing: np.ndarray, yaw_deg: float
+) -> ProfiledFace:
+    return turn_head(build_head(model, rgb, mesh_px, parsing), yaw_deg, parsing)
 
 
 @pytest.mark.parametrize("own_deg", [0.0, 15.0])

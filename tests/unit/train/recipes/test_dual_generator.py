@@ -14,7 +14,6 @@ from reenact.geometry.morphable import MorphableModel
 from reenact.systems.dual_generator.config import PRESETS
 from reenact.systems.dual_generator.networks import standardise
 from tests.synthetic import paint, random_clip
-from tests.unit.train.recipes.test_every_recipe import train_on
 from tests.unit.train.recipes.tiny_tasks import DUAL_GENERATOR, SIDE, face_task, shape_task, turned_task
 from train.data.faces import FaceData
 from train.recipes.dual_generator.face import LOOPS as FACE_LOOPS
@@ -24,6 +23,30 @@ from train.recipes.dual_generator.shape import ShapeTask, ShapeTaskConfig
 from train.recipes.dual_generator.shape_validation import matched_landmarks, validation_pairs
 
 CPU = torch.device("cpu")
+
+
+def train_on(task: Any, batch: dict[str, Any], steps: int, rate: float = 2e-3) -> list[float]:
+    """Losses of the generator on one batch, its critic (if any) trained too."""
+    optimizer = torch.optim.Adam(task.networks.parameters(), lr=rate)
+    critics = [] if task.critic is None else list(task.critic.parameters())
+    found = []
+    for _ in range(steps):
+        outputs = task.networks(*task.inputs(batch))
+        for parameter in critics:
+            parameter.requires_grad_(False)
+        loss = torch.stack(list(task.compute_losses(outputs, batch, task.critic).values())).sum()
+        loss.backward()
+        optimizer.step()
+        optimizer.zero_grad()
+        found.append(loss.item())
+        for parameter in critics:
+            parameter.requires_grad_(True)
+        if task.critic is not None:
+            losses = task.compute_critic_losses(outputs, batch, task.critic)
+            torch.stack(list(losses.values())).sum().backward()
+            torch.optim.Adam(critics, lr=1e-4).step()
+            task.critic.zero_grad()
+    return found
 
 
 def test_matched_landmarks_of_oneself_are_one_s_own(model: MorphableModel) -> None:

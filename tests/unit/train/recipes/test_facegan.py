@@ -7,14 +7,9 @@ import pytest
 import torch
 
 from reenact.errors import ConfigError
-from reenact.systems.facegan.config import PRESETS
-from reenact.types import CropSpec
-from tests.unit.train.recipes.test_every_recipe import train_on
 from tests.unit.train.recipes.tiny_tasks import FACEGAN, background_task, landmark_task, reenactor_task
 from train.data.faces import FaceData
-from train.pairs.frames import PairConfig
 from train.recipes.facegan.landmarks import LandmarkTask, LandmarkTaskConfig
-from train.recipes.facegan.reenactor import FaceReenactorTask, ReenactorTaskConfig
 
 CPU = torch.device("cpu")
 
@@ -49,13 +44,3 @@ def test_stills_get_the_hole_of_a_made_up_pose(faces: FaceData):
     same, moved = (task.prepare(batch, shift) for shift in (None, torch.full((6, 2), 0.4)))
     assert (moved["hole"].sum((1, 2, 3)) > same["hole"].sum((1, 2, 3)))[still].all()
     assert torch.equal(moved["hole"][~still], same["hole"][~still])
-
-
-@pytest.mark.slow
-def test_the_paper_preset_takes_a_step(faces: FaceData):
-    torch.manual_seed(0)
-    network = dataclasses.replace(PRESETS["paper"], crop=CropSpec(network_px=32))
-    config = ReenactorTaskConfig(pairs=PairConfig(side=32), critic_width=4)
-    task = FaceReenactorTask(faces, faces, network, config)
-    found = train_on(task, task.sample_batch(np.random.default_rng(0), 1, CPU), steps=2, rate=1e-4)
-    assert found[1] < found[0]

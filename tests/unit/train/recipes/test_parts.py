@@ -9,7 +9,6 @@ import torch
 from reenact.errors import CheckpointError, ConfigError
 from reenact.hub.checkpoint import read_checkpoint
 from reenact.systems.dual_generator.config import PRESETS as DUAL_GENERATOR_PRESETS
-from reenact.systems.facegan.config import PRESETS as FACEGAN_PRESETS
 from reenact.systems.facegan.networks import FaceganNetworks
 from tests.unit.train.recipes.tiny_tasks import (
     FACEGAN,
@@ -23,7 +22,6 @@ from train.data.faces import FaceData
 from train.recipes.dual_generator import PARTS as DUAL_GENERATOR_PARTS
 from train.recipes.dual_generator import face_cross
 from train.recipes.facegan import PARTS as FACEGAN_PARTS
-from train.recipes.task import find_preset
 from train.run.export import write_model
 from train.run.options import RecipeOptions
 
@@ -80,8 +78,6 @@ def test_end_to_end_needs_all_three_modules(faces: FaceData, tmp_path: pathlib.P
 
 
 def test_what_a_recipe_does_not_have_is_refused(faces: FaceData, tmp_path: pathlib.Path) -> None:
-    with pytest.raises(ConfigError, match="facegan has the presets tiny, paper, not 'huge'"):
-        find_preset(FACEGAN_PRESETS, "huge", "facegan")
     with pytest.raises(ConfigError, match="train dual_generator_face first"):
         face_cross.build(faces, faces, RecipeOptions(out=tmp_path))
     with pytest.raises(ConfigError, match="leave --stream out"):

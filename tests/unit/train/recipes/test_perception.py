@@ -121,13 +121,6 @@ def test_warped_label_marks_what_lies_outside():
     assert (warped[33:] == parser.IGNORED).all()
 
 
-def test_the_shipped_sizes_are_built(faces: FaceData, tmp_path: pathlib.Path):
-    for recipe in (identity, parser):
-        task, loop = recipe.build(faces, faces, RecipeOptions(out=tmp_path))
-        assert loop.steps > 500
-        assert isinstance(task.networks, nn.Module)
-
-
 def test_a_morphable_model_is_learned_in_closed_form(model: MorphableModel, tmp_path: pathlib.Path):
     """From faces of the embedded model: few bases explain them, and the learned model is symmetric."""
     data = face_set(model, np.random.default_rng(0), clips=3, frames=20, stills=12)

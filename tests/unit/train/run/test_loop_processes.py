@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from reenact.hub.checkpoint import read_checkpoint
-from tests.toy_training import CONFIG, Launch, free_port, read_log, run_processes
+from tests.toy_training import CONFIG, Launch, free_port, logged, read_log, run_processes
 
 pytestmark = pytest.mark.processes
 PLAIN = dataclasses.replace(CONFIG, steps=3, validate_every=3)
@@ -99,8 +99,3 @@ def test_a_killed_run_goes_on_with_or_without_shards_and_with_other_processes(tm
             run_two(out, config=CONFIG, task=task, fsdp2=then == "shards")
         for name in ("error", "adversarial", "critic"):
             assert logged(out, name) == pytest.approx(logged(tmp_path / "whole", name), abs=1e-5), then
-
-
-def logged(out: pathlib.Path, name: str) -> dict[int, float]:
-    """A figure of the log by step."""
-    return {line["step"]: line[name] for line in read_log(out) if name in line}
