@@ -10,7 +10,7 @@ import cv2
 import numpy as np
 import pytest
 
-WEIGHTS = ("correspondence", "geometry", "perception/tracker", "perception/detector")
+WEIGHTS = ("correspondence", "geometry", "painters/mouth", "painters/eye", "perception/tracker", "perception/detector")
 
 
 @pytest.fixture(scope="session")
