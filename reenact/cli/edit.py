@@ -3,7 +3,7 @@
 import dataclasses
 import pathlib
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any
 
 from tyro.conf import UseAppendAction, arg
 
@@ -13,6 +13,7 @@ from reenact.errors import ConfigError, UnsupportedInputError
 from reenact.facs import unit_name
 from reenact.pipeline.controls.presets import PRESETS
 from reenact.pipeline.controls.settings import FaceEdit, checked_angle
+from reenact.systems.catalog import POSING_SYSTEMS, cannot_pose
 
 if TYPE_CHECKING:
     from reenact.pipeline.controls.session import EditSession
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
 class Edit(Redrawing):
     """Redraw a face with other Action Units, head angles or another background."""
 
-    system: Literal["auto", "facegan", "dual_generator"] = "auto"  # pyright: ignore[reportIncompatibleVariableOverride]
+    system: str = "auto"
     """Which system draws. auto: facegan near the source's own pose, dual_generator far from it; the checkpoint's
     system if a checkpoint is given."""
     au: UseAppendAction[tuple[str, ...]] = ()
@@ -62,6 +63,8 @@ class Edit(Redrawing):
         from reenact.media.output import IMAGE_SUFFIXES, VIDEO_SUFFIXES, check_output
 
         super().check()
+        if self.system not in ("auto", *POSING_SYSTEMS):
+            raise cannot_pose(self.system)
         self.edit()
         seconds = self._seconds()
         self._check_transparency(clip=seconds is not None)

@@ -22,7 +22,6 @@ if TYPE_CHECKING:
     MakeEdit = Callable[[EditSession], FaceEdit]
 
 BackgroundChoice = Literal["keep", "none", "picture"]
-SystemChoice = Literal["auto", "facegan", "dual_generator"]
 
 
 class ControlsApi:
@@ -40,7 +39,7 @@ class ControlsApi:
         background_picture: str | None = None,
         paste_back: bool = True,
         source_face: int = 0,
-        system: SystemChoice = "auto",
+        system: str = "auto",
     ) -> tuple[str, str]:
         """Edit the expression of the face in a picture and rotate its head.
 
@@ -78,7 +77,7 @@ class ControlsApi:
         mode: Literal["relative", "absolute"] = "relative",
         background: BackgroundChoice = "keep",
         background_picture: str | None = None,
-        system: SystemChoice = "auto",
+        system: str = "auto",
         progress: gr.Progress = gr.Progress(),  # noqa: B008 - gradio finds it by its default
         request: gr.Request | None = None,
     ) -> tuple[str, str]:

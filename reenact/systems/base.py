@@ -20,10 +20,11 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from reenact.config import parse_config
-from reenact.errors import ConfigError, ShapeError
+from reenact.errors import ShapeError
 from reenact.geometry.matching import DrivingMotion, find_neutral
 from reenact.ops.fold import fold_batch_norms
 from reenact.portrait.painters import DrivingFaces, Painted
+from reenact.systems.catalog import cannot_pose
 from reenact.types import CropSpec, FaceGeometry, FaceImage
 from reenact.weights import WeightsInfo
 
@@ -181,7 +182,7 @@ class Reenactor(nn.Module, abc.ABC, Generic[Identity, Motion, Driven]):
         Raises:
             ConfigError: the system cannot pose.
         """
-        raise self._cannot_pose()
+        raise cannot_pose(self.system)
 
     def pose(self, identity: Identity, controls: PoseControls) -> Driven:
         """The source with these Action Units and head angles instead of a driver's motion.
@@ -195,7 +196,7 @@ class Reenactor(nn.Module, abc.ABC, Generic[Identity, Motion, Driven]):
         Raises:
             ConfigError: the system cannot pose.
         """
-        raise self._cannot_pose()
+        raise cannot_pose(self.system)
 
     @abc.abstractmethod
     def render(self, identity: Identity, driven: Driven) -> Rendered:
@@ -221,8 +222,3 @@ class Reenactor(nn.Module, abc.ABC, Generic[Identity, Motion, Driven]):
         source, target = ((mesh + mesh.new_tensor([1.0, 1.0, 0.0])) * half for mesh in (placed.source, placed.target))
         painted = self.paint(rendered.rgb, target, placed.source_rgb, source, driver)
         return Rendered(rgb=painted.rgb, changed=torch.maximum(rendered.changed, painted.share))
-
-    def _cannot_pose(self) -> ConfigError:
-        return ConfigError(
-            f"The system {self.system!r} takes its motion from a driver; it cannot set Action Units or head angles."
-        )

@@ -34,6 +34,8 @@ class CatalogEntry:
     """What the program uses it for by itself."""
     tags: tuple[str, ...] = ()
     """For the Hub's search, on its model card."""
+    can_pose: bool = False
+    """Whether it sets Action Units and head angles without a driver, so that it can draw edits."""
 
     def load_class(self) -> "type[Reenactor[Any, Any, Any]]":
         """Import its class."""
@@ -57,6 +59,7 @@ _ENTRIES = (
         use="expressions by Action Units, background apart",
         roles=("edit",),
         tags=("face-reenactment", "face-editing", "action-units"),
+        can_pose=True,
     ),
     CatalogEntry(
         id="dual_generator",
@@ -65,6 +68,7 @@ _ENTRIES = (
         use="heads rotated up to 90 degrees",
         roles=("large_pose",),
         tags=("face-reenactment", "large-pose"),
+        can_pose=True,
     ),
 )
 
@@ -90,3 +94,13 @@ def system_for(role: Role) -> str:
 
 DEFAULT_SYSTEM = system_for("default")
 """Id of the system that draws unless another is chosen."""
+POSING_SYSTEMS = tuple(entry.id for entry in _ENTRIES if entry.can_pose)
+"""Ids of the systems that can draw edits."""
+
+
+def cannot_pose(system: str) -> ConfigError:
+    """The error for a system that needs a driver."""
+    return ConfigError(
+        f"The system {system!r} takes its motion from a driver; it cannot set Action Units or head angles. "
+        f"Edit with {' or '.join(POSING_SYSTEMS)}."
+    )

@@ -58,6 +58,7 @@ def test_every_system_is_under_test() -> None:
 
 def test_its_id_is_its_row_in_the_catalog(system: AnyReenactor) -> None:
     assert CATALOG[system.system].load_class() is type(system)
+    assert CATALOG[system.system].can_pose == system.can_pose
     assert system.crop.network_px == SIDE
     assert not system.training
 

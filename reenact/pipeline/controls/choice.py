@@ -44,6 +44,11 @@ def choose_system(system: str, own: FaceReading, targets: Sequence[FaceReading],
     return Choice(system=system, note=f"{chosen}.")
 
 
+def fallback_note(failure: str) -> str:
+    """The note where facegan draws because dual_generator cannot be loaded; `failure` says why."""
+    return f"Drawn by {EDITING}, because {LARGE_POSE} cannot be loaded: expect smears or a doubled face. {failure}"
+
+
 def large_pose_reason(own: FaceReading, targets: Sequence[FaceReading], *, lies: bool) -> str | None:
     """Why facegan would draw badly; None if it would not."""
     if lies:

@@ -9,13 +9,13 @@ import pathlib
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from reenact.errors import ConfigError
+from reenact.errors import CheckpointError
 from reenact.hub.loading import TrackerKind
 from reenact.media import Picture
 from reenact.media.frame import Frame
 from reenact.perception.crop import LARGEST_PX
 from reenact.pipeline.controls.background import Background
-from reenact.pipeline.controls.choice import EDITING, LARGE_POSE, Choice, choose_system, large_pose_reason
+from reenact.pipeline.controls.choice import EDITING, LARGE_POSE, choose_system, fallback_note, large_pose_reason
 from reenact.pipeline.controls.clip import between, check_clip, eased, write_clip
 from reenact.pipeline.controls.encoded import EncodedFace
 from reenact.pipeline.controls.reading import FaceReading
@@ -51,6 +51,7 @@ class EditSession:
         """
         self._picture, self._encode, self._system, self._paste_back = picture, encode, system, paste_back
         self._faces: dict[str, EncodedFace] = {}
+        self._failure = ""
         first = self._face(EDITING if system == "auto" else system)
         if system == "auto" and large_pose_reason(first.reading, (), lies=first.lies) is not None:
             first = self._face(LARGE_POSE)
@@ -60,7 +61,7 @@ class EditSession:
     @property
     def nbytes(self) -> int:
         """Memory that the session holds."""
-        return sum(face.nbytes for face in self._faces.values())
+        return sum(face.nbytes for face in set(self._faces.values()))
 
     @property
     def still(self) -> Frame:
@@ -186,12 +187,19 @@ class EditSession:
         """The source encoded for the system that draws all targets, and the note that names the system."""
         if all(is_same(target, self.reading) for target in targets):
             return self._first, ()
-        choice: Choice = choose_system(self._system, self.reading, targets, lies=self._first.lies)
-        return self._face(choice.system), (choice.note,)
+        choice = choose_system(self._system, self.reading, targets, lies=self._first.lies)
+        face = self._face(choice.system)
+        return face, (choice.note if face.system_id == choice.system else fallback_note(self._failure),)
 
     def _face(self, system: str) -> EncodedFace:
+        """The source encoded for a system; in "auto", for facegan if dual_generator cannot be loaded."""
         if system not in self._faces:
-            self._faces[system] = self._encode(system)
+            try:
+                self._faces[system] = self._encode(system)
+            except CheckpointError as error:
+                if self._system != "auto" or system == EDITING:
+                    raise
+                self._failure, self._faces[system] = str(error), self._face(EDITING)
         return self._faces[system]
 
 
@@ -210,8 +218,8 @@ def open_edit(
     Args:
         source: the picture to edit.
         engines: from a system's id to its engine; called when a system is first needed.
-        system: "auto": facegan draws near the source's own pose, dual_generator far from it. Or the id of the system
-            that draws all edits.
+        system: "auto": facegan draws near the source's own pose, dual_generator far from it; without the weights of
+            dual_generator, facegan draws all edits. Or the id of the system that draws all edits.
         face: number of the face to edit, 1 is the largest; the largest if None.
         min_face_score: certainty, 0 to 1, from which on a detection counts as a face.
         max_crop_px: larger faces are redrawn at this side, to save time and memory.
@@ -226,11 +234,6 @@ def open_edit(
 
     def encode(system_id: str) -> EncodedFace:
         engine = engines(system_id)
-        if not engine.system.can_pose:
-            raise ConfigError(
-                f"The system {engine.system.system!r} cannot set Action Units and head angles; "
-                f"edit with {EDITING} or {LARGE_POSE}."
-            )
         prepared = engine.open_source(
             picture.rgb,
             face=face,

@@ -12,7 +12,7 @@ import pytest
 import torch
 
 from reenact import FaceEdit, edit_image, open_edit
-from reenact.errors import ConfigError, StoppedError, UnsupportedInputError
+from reenact.errors import CheckpointError, ConfigError, StoppedError, UnsupportedInputError
 from reenact.geometry.morphable import load_morphable
 from reenact.hub.loading import fill_needs
 from reenact.media import Picture, VideoReader, VideoWriter
@@ -219,6 +219,19 @@ def test_a_source_in_profile_is_drawn_by_dual_generator(
         assert np.isfinite(result.rgb).all() and not np.array_equal(result.rgb, result.source)
 
 
+@pytest.mark.parametrize("yaw_deg", [0, 70])
+def test_without_dual_generator_facegan_draws_with_a_warning(engines: Engines, frame: Frame, yaw_deg: float) -> None:
+    def load(system: str) -> Engine:
+        if system == "dual_generator":
+            raise CheckpointError("No such weights.")
+        return engines.seeing(turned(yaw_deg))(system)
+
+    result = open_edit(frame, engines=load, face=1).render(FaceEdit(yaw_deg=-60.0))
+    assert result.system == "facegan" and "expect smears or a doubled face. No such weights." in result.warnings[-1]
+    with pytest.raises(CheckpointError, match="No such weights"):  # chosen, it is needed
+        open_edit(frame, engines=load, face=1, system="dual_generator")
+
+
 @pytest.mark.parametrize(
     ("system", "note"),
     [
@@ -343,7 +356,7 @@ def test_a_stopped_clip_leaves_nothing_behind(session: EditSession, tmp_path: pa
 
 def test_a_system_without_action_units_is_refused(engines: Engines, frame: Frame, driving: pathlib.Path) -> None:
     other = dataclasses.replace(engines.known["facegan"], system=ShiftSystem())
-    with pytest.raises(ConfigError, match="edit with facegan or dual_generator"):
+    with pytest.raises(ConfigError, match="Edit with facegan or dual_generator"):
         open_edit(frame, engines=lambda _: other, system="shift")
     for options in ({"action_units": {"12": 1.0}}, {"neutralise": True}):
         with pytest.raises(ConfigError, match="choose the system facegan"):
