@@ -7,7 +7,7 @@
     Identity + Driven ─────── render ───────────▶ Rendered      (pixels at the source crop's own size)
     Rendered ──────────────── draw ─────────────▶ Rendered      (mouths and eyes painted: the same for all systems)
 
-`Identity`, `Motion` and `Driven` are each system's own frozen dataclasses, which no other code reads.
+`Identity`, `Motion` and `Driven` are each system's own frozen dataclasses; identities extend `EncodedCrop`.
 """
 
 import abc
@@ -45,6 +45,18 @@ Paint = Callable[[Tensor, Tensor, Tensor, Tensor, DrivingFaces | None], Painted]
 MotionMode = Literal["absolute", "relative"]
 """absolute: expression and rotation of the driving face; position and size change as the driver's since the neutral
 frame. relative: all changes since the neutral frame are added to the source's own expression and pose."""
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class EncodedCrop:
+    """What the identities of all systems hold."""
+
+    native_rgb: Float[Tensor, "1 3 n n"]
+    """The source crop at its own size: unchanged and warped pixels come from it."""
+    rgb: Float[Tensor, "1 3 s s"]
+    """The same at the network's side."""
+    mesh: Float[Tensor, "1 478 3"]
+    """In half-sides of the crop."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

@@ -39,7 +39,7 @@ class EncodedFace:
 
         Args:
             source: encoded by `system`.
-            system: one that can pose; its identities hold `rgb` (network's side) and `native_rgb` (the crop's own).
+            system: one that can pose.
             paste_back: whether results are whole source pictures.
         """
         self.source, self._system, self.system_id = source, system, system.system

@@ -1,12 +1,9 @@
 """Sizes of the correspondence system's networks."""
 
 import dataclasses
-from typing import Literal
 
 from reenact.errors import ConfigError
 from reenact.types import CropSpec
-
-PresetName = Literal["paper", "tiny"]
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -29,7 +26,7 @@ class CorrespondenceConfig:
             raise ConfigError("widths, blocks and match_width must be 1 or more")
 
 
-PRESETS: dict[PresetName, CorrespondenceConfig] = {
+PRESETS: dict[str, CorrespondenceConfig] = {
     "tiny": CorrespondenceConfig(),
     "paper": CorrespondenceConfig(widths=(128, 256, 512), blocks=3, match_width=256),
 }

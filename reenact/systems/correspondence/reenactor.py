@@ -17,7 +17,7 @@ from reenact.geometry.matching import (
 from reenact.geometry.morphable import MorphableModel, load_morphable
 from reenact.geometry.placement import to_half_sides
 from reenact.ops.warp import resize
-from reenact.systems.base import MotionMode, PlacedMesh, Reenactor, Rendered
+from reenact.systems.base import EncodedCrop, MotionMode, PlacedMesh, Reenactor, Rendered
 from reenact.systems.correspondence.config import CorrespondenceConfig
 from reenact.systems.correspondence.networks import CorrespondenceNetworks, SourceFeatures, compose, sharpen_matte
 from reenact.systems.stillness import moved_share
@@ -28,16 +28,10 @@ _ROUNDING_SHARE = 1e-5
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class CorrespondenceIdentity:
+class CorrespondenceIdentity(EncodedCrop):
     """A source, encoded once."""
 
-    native_rgb: Float[Tensor, "1 3 n n"]
-    """The source crop at its own size: the pixels that are warped."""
-    rgb: Float[Tensor, "1 3 s s"]
-    """The same at the network's side."""
     features: SourceFeatures
-    mesh: Float[Tensor, "1 478 3"]
-    """In half-sides of the crop."""
     matched: MatchedIdentity
 
 

@@ -6,8 +6,6 @@ from typing import Literal
 from reenact.errors import ConfigError
 from reenact.types import CropSpec
 
-PresetName = Literal["paper", "tiny"]
-
 LEVELS = 4
 """Blocks of `G_f` that halve the side, and blocks that double it again (paper, section 3.2)."""
 
@@ -65,7 +63,7 @@ class DualGeneratorConfig:
         return tuple(min(self.width * 2**level, self.max_width) for level in range(LEVELS + 1))
 
 
-PRESETS: dict[PresetName, DualGeneratorConfig] = {
+PRESETS: dict[str, DualGeneratorConfig] = {
     "tiny": DualGeneratorConfig(),
     "paper": DualGeneratorConfig(
         landmark_width=204,

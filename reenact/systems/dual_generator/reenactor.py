@@ -13,15 +13,14 @@ from reenact.geometry.flow import draw_face
 from reenact.geometry.head import Head, PosedHead, build_head, mirror_turned, pose_head
 from reenact.geometry.head_sheets import FACE
 from reenact.geometry.landmarks import landmarks68_of
-from reenact.geometry.matching import MatchedIdentity, match_shape, split_identity
+from reenact.geometry.matching import MatchedIdentity, MeshMotion, match_shape, read_mesh_motion, split_identity
 from reenact.geometry.morphable import MorphableModel, load_morphable
 from reenact.geometry.placement import SKULL_BASE, rotation_of_angles, to_half_sides, turn_on_neck
 from reenact.geometry.unit_movements import UnitMovements
 from reenact.ops.warp import resize
-from reenact.systems.base import MotionMode, PlacedMesh, PoseControls, Reenactor, Rendered
+from reenact.systems.base import EncodedCrop, MotionMode, PlacedMesh, PoseControls, Reenactor, Rendered
 from reenact.systems.dual_generator.config import DualGeneratorConfig
 from reenact.systems.dual_generator.finish import changed_share, draw_landmarks, finish
-from reenact.systems.dual_generator.motion import HeadMotion, read_head_motion
 from reenact.systems.dual_generator.networks import DualGeneratorNetworks
 from reenact.systems.dual_generator.shape import AnchoredShape, SourceShape
 from reenact.systems.stillness import moved_share
@@ -29,17 +28,11 @@ from reenact.types import FaceGeometry, FaceImage, head_angles_rad
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class DualGeneratorIdentity:
+class DualGeneratorIdentity(EncodedCrop):
     """A source, encoded once."""
 
-    native_rgb: Float[Tensor, "1 3 n n"]
-    """The source crop at its own size: unchanged pixels and fine detail come from it."""
-    rgb: Float[Tensor, "1 3 s s"]
-    """The same at the network's side."""
     style: Float[Tensor, "1 d"]
     """Facial style code, s_s."""
-    mesh: Float[Tensor, "1 478 3"]
-    """In half-sides of the crop."""
     matched: MatchedIdentity
     action_units: Float[Tensor, "1 17 2"]
     """Of the source in its picture, left and right."""
@@ -51,6 +44,14 @@ class DualGeneratorIdentity:
     def angles_rad(self) -> Float[Tensor, "1 3"]:
         """Pitch, yaw and roll of the fitted head."""
         return head_angles_rad(self.matched.pose.rotation)
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class HeadMotion(MeshMotion):
+    """Motion of f driving frames, with the landmarks that `E_l` reads."""
+
+    landmarks: Float[Tensor, "f 68 3"]
+    """In the unit of the driver's picture."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -99,7 +100,8 @@ class DualGeneratorReenactor(Reenactor[DualGeneratorIdentity, HeadMotion, Driven
         )
 
     def read_motion(self, image: FaceImage | None, geometry: FaceGeometry) -> HeadMotion:
-        return read_head_motion(self.morphable, geometry.mesh_px)
+        motion = read_mesh_motion(self.morphable, geometry.mesh_px)
+        return HeadMotion(**vars(motion), landmarks=landmarks68_of(geometry.mesh_px))
 
     def retarget(
         self, identity: DualGeneratorIdentity, motion: HeadMotion, neutral: HeadMotion, mode: MotionMode

@@ -1,13 +1,10 @@
 """Sizes and choices of the FACEGAN system's networks."""
 
 import dataclasses
-from typing import Literal
 
 from reenact.errors import ConfigError
 from reenact.systems.layers import Norm
 from reenact.types import CropSpec
-
-PresetName = Literal["paper", "tiny"]
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -64,7 +61,7 @@ class FaceganConfig:
         return 17 * self.sides + 3
 
 
-PRESETS: dict[PresetName, FaceganConfig] = {
+PRESETS: dict[str, FaceganConfig] = {
     "tiny": FaceganConfig(),
     "paper": FaceganConfig(
         sides=1,

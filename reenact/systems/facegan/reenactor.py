@@ -10,7 +10,7 @@ from reenact.geometry.landmarks import LANDMARKS_68
 from reenact.geometry.morphable import MorphableModel, Pose, load_morphable
 from reenact.geometry.placement import rotation_of_angles, to_half_sides, turn_on_neck
 from reenact.ops.warp import resize, warp
-from reenact.systems.base import MotionMode, PlacedMesh, PoseControls, Reenactor, Rendered
+from reenact.systems.base import EncodedCrop, MotionMode, PlacedMesh, PoseControls, Reenactor, Rendered
 from reenact.systems.facegan.background import changed_near, close_hole, heads_in, under_chin
 from reenact.systems.facegan.conditions import TargetView, target_view
 from reenact.systems.facegan.config import FaceganConfig
@@ -31,17 +31,11 @@ training."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class FaceganIdentity:
+class FaceganIdentity(EncodedCrop):
     """A source, encoded once."""
 
-    native_rgb: Float[Tensor, "1 3 n n"]
-    """The source crop at its own size: pixels to warp, and the background."""
-    rgb: Float[Tensor, "1 3 s s"]
-    """The same at the network's side."""
     features: list[Tensor] | None
     """Of `FaceReenactor.encode_source`."""
-    mesh: Float[Tensor, "1 478 3"]
-    """In half-sides of the crop."""
     rigged: RiggedFace
     motion: FaceMotion
     """Of the source in its picture, half-sides."""
