@@ -1,15 +1,15 @@
 """A photo driven by another photo."""
 
 import dataclasses
+import typing
 from pathlib import Path
 
-from reenact.errors import Hint, NoFaceFoundError, Note
+from reenact.errors import ConfigError, Hint, NoFaceFoundError, Note
 from reenact.hub.loading import TrackerKind
 from reenact.media.frame import Frame
 from reenact.perception.crop import LARGEST_PX
 from reenact.perception.tracking import Tracker
 from reenact.pipeline.animate import Animator
-from reenact.pipeline.checks import check_choice
 from reenact.pipeline.engine import Engine, load_engine
 from reenact.pipeline.neutral import neutralised
 from reenact.pipeline.results import ImageResult, SideBySide, size_of
@@ -96,6 +96,13 @@ def reenact_image(
         warnings=prepared.warnings + warnings,
         system=engine.system.system,
     )
+
+
+def check_choice(name: str, value: object, choices: object) -> None:
+    """Raise a `ConfigError` unless the value is among the choices of a `Literal`."""
+    allowed = typing.get_args(choices)
+    if value not in allowed:
+        raise ConfigError(f"{name} is {value!r}; choose {' or '.join(map(repr, allowed))}.")
 
 
 def placed_like(geometry: FaceGeometry, other: FaceGeometry) -> FaceGeometry:

@@ -17,10 +17,9 @@ from reenact.media.video_writer import VIDEO_SUFFIXES
 from reenact.perception.crop import LARGEST_PX
 from reenact.perception.video import VideoTracker
 from reenact.pipeline.animate import Animator
-from reenact.pipeline.checks import check_choice
 from reenact.pipeline.controls.driven import check_edits_motion, motion_change
 from reenact.pipeline.engine import Engine, load_engine
-from reenact.pipeline.image import driving_warnings
+from reenact.pipeline.image import check_choice, driving_warnings
 from reenact.pipeline.neutral import find_reference, track_frame
 from reenact.pipeline.progress import Progress, ShouldStop, never, no_progress, stop_checker
 from reenact.pipeline.results import COMMENT, SideBySide, VideoResult, frame_ranges, size_of

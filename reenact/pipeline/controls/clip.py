@@ -1,20 +1,16 @@
-"""Clips of edits: their timing, and how they are written."""
+"""Clips of edits: their settings and their timing."""
 
 import pathlib
-from collections.abc import Iterable, Iterator
-from fractions import Fraction
+from collections.abc import Iterator
 
 import numpy as np
 import torch
 
 from reenact.errors import ConfigError
-from reenact.media import VideoWriter, check_output
-from reenact.media.frame import Frame
+from reenact.media import check_output
 from reenact.media.video_writer import VIDEO_SUFFIXES
 from reenact.pipeline.controls.background import Background
 from reenact.pipeline.controls.reading import FaceReading
-from reenact.pipeline.progress import Progress, ShouldStop, stop_checker
-from reenact.pipeline.results import COMMENT, VideoResult
 
 _LONGEST_S, _HIGHEST_FPS = 60.0, 120
 
@@ -55,54 +51,4 @@ def between(own: FaceReading, target: FaceReading, share: float) -> FaceReading:
         yaw_deg=mixed(own.yaw_deg, target.yaw_deg),
         pitch_deg=mixed(own.pitch_deg, target.pitch_deg),
         roll_deg=mixed(own.roll_deg, target.roll_deg),
-    )
-
-
-def write_clip(
-    out: pathlib.Path,
-    frames: Iterable[Frame],
-    *,
-    size: tuple[int, int],
-    count: int,
-    fps: int,
-    overwrite: bool,
-    progress: Progress,
-    should_stop: ShouldStop,
-    warnings: tuple[str, ...],
-    system: str | None,
-) -> VideoResult:
-    """Draw and write a clip frame by frame; the file appears complete or not at all.
-
-    Args:
-        out: the file.
-        frames: are drawn while they are written.
-        size: width and height of the frames.
-        count: number of frames.
-        fps: frames a second.
-        overwrite: whether an existing file may be replaced.
-        progress: called after every frame.
-        should_stop: called before every frame.
-        warnings: for the result.
-        system: for the result.
-
-    Raises:
-        StoppedError: `should_stop` returned True.
-        OutputError: the file cannot be written.
-    """
-    check, drawn, (width, height) = stop_checker(should_stop), iter(frames), size
-    writer = VideoWriter(out, width=width, height=height, fps=Fraction(fps), overwrite=overwrite, comment=COMMENT)
-    with writer:
-        for index in range(count):
-            check()
-            writer.write(next(drawn))
-            progress(index + 1, count, "frames")
-    return VideoResult(
-        path=out,
-        width=width,
-        height=height,
-        fps=Fraction(fps),
-        frame_count=writer.frame_count,
-        missing=(),
-        warnings=warnings,
-        system=system,
     )

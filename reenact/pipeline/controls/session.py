@@ -7,23 +7,23 @@ source ── tracked and encoded once ──▶ EditSession ── FaceEdit ─
 
 import pathlib
 from collections.abc import Callable, Sequence
-from typing import Any
+from fractions import Fraction
 
 from reenact.errors import CheckpointError
 from reenact.hub.loading import TrackerKind
-from reenact.media import Picture
+from reenact.media import Picture, VideoWriter
 from reenact.media.frame import Frame
 from reenact.perception.crop import LARGEST_PX
 from reenact.pipeline.controls.background import Background
 from reenact.pipeline.controls.choice import EDITING, LARGE_POSE, choose_system, fallback_note, large_pose_reason
-from reenact.pipeline.controls.clip import between, check_clip, eased, write_clip
+from reenact.pipeline.controls.clip import between, check_clip, eased
 from reenact.pipeline.controls.encoded import EncodedFace
 from reenact.pipeline.controls.reading import FaceReading
 from reenact.pipeline.controls.rules import is_same, resolve, transfer, with_yaw
 from reenact.pipeline.controls.settings import FaceEdit, checked_angle
 from reenact.pipeline.engine import Engine, load_engine
-from reenact.pipeline.progress import Progress, ShouldStop, never, no_progress
-from reenact.pipeline.results import ImageResult, VideoResult, size_of
+from reenact.pipeline.progress import Progress, ShouldStop, never, no_progress, stop_checker
+from reenact.pipeline.results import COMMENT, ImageResult, VideoResult, size_of
 from reenact.pipeline.source import PictureLike, open_picture
 
 _FAR_SIDE_DEG = 50.0
@@ -162,25 +162,37 @@ class EditSession:
         )
 
     def _write(
-        self, out: str | pathlib.Path, targets: list[FaceReading], background: Background, **options: Any
+        self,
+        out: str | pathlib.Path,
+        targets: list[FaceReading],
+        background: Background,
+        *,
+        fps: int,
+        overwrite: bool,
+        progress: Progress,
+        should_stop: ShouldStop,
     ) -> VideoResult:
         """A clip of these frames, drawn by one system while they are written."""
         face, notes = self._drawing_face(targets)
         cutout = None if background is None else face.cutout()
         behind = None if cutout is None else cutout.background(background)
-
-        def draw(target: FaceReading) -> Frame:
-            drawn = face.draw(transfer(target, self.reading, face.reading))
-            return drawn.rgb if cutout is None else cutout.replace(drawn.rgb, drawn.changed, behind)[0]
-
-        return write_clip(
-            pathlib.Path(out),
-            map(draw, targets),
-            size=size_of(self.still),
-            count=len(targets),
+        check, path, (width, height) = stop_checker(should_stop), pathlib.Path(out), size_of(self.still)
+        writer = VideoWriter(path, width=width, height=height, fps=Fraction(fps), overwrite=overwrite, comment=COMMENT)
+        with writer:
+            for index, target in enumerate(targets):
+                check()
+                drawn = face.draw(transfer(target, self.reading, face.reading))
+                writer.write(drawn.rgb if cutout is None else cutout.replace(drawn.rgb, drawn.changed, behind)[0])
+                progress(index + 1, len(targets), "frames")
+        return VideoResult(
+            path=path,
+            width=width,
+            height=height,
+            fps=Fraction(fps),
+            frame_count=writer.frame_count,
+            missing=(),
             warnings=self.warnings + notes,
             system=face.system_id if notes else None,
-            **options,
         )
 
     def _drawing_face(self, targets: Sequence[FaceReading]) -> tuple[EncodedFace, tuple[str, ...]]:
