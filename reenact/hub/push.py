@@ -1,6 +1,7 @@
 """Uploads to the Hub, checked first and in one commit each: one checkpoint, all checkpoints, or the page as a Space."""
 
 import dataclasses
+import functools
 import pathlib
 import subprocess
 import warnings
@@ -333,9 +334,6 @@ def _collect(owner: str, title: str, repos: Iterable[str], *, private: bool) -> 
             )
         )
         for repo in repos:
-            _add(api, found.slug, repo)
+            add = functools.partial(api.add_collection_item, found.slug, repo, "model", exists_ok=True)
+            retry_while_busy(add)
     return found.url
-
-
-def _add(api: HfApi, slug: str, repo: str) -> None:
-    retry_while_busy(lambda: api.add_collection_item(slug, item_id=repo, item_type="model", exists_ok=True))

@@ -43,17 +43,14 @@ def split_name(text: str) -> tuple[str, str | None] | None:
 
 def check_repo_name(repo: str) -> None:
     """Raise `ConfigError` unless the Hub accepts the name."""
-    try:
+    with contextlib.suppress(_errors.HFValidationError):
         huggingface_hub.utils.validate_repo_id(repo)
-    except _errors.HFValidationError:
-        valid = False
-    else:
-        valid = bool(_REPO_NAME.fullmatch(repo))
-    if not valid:
-        raise ConfigError(
-            f"{repo!r} is no repository name; write owner/name with letters, digits, -, _ and . "
-            "(at most 96 characters, no -- or ..)."
-        )
+        if _REPO_NAME.fullmatch(repo):
+            return
+    raise ConfigError(
+        f"{repo!r} is no repository name; write owner/name with letters, digits, -, _ and . "
+        "(at most 96 characters, no -- or ..)."
+    )
 
 
 def fetch(repo: str, revision: str | None, files: list[str], folder: pathlib.Path | None = None) -> pathlib.Path:
