@@ -148,12 +148,6 @@ def test_the_page_lists_every_unit() -> None:
     assert [int(number) for number, sides in rows if sides] == [2, 12, 14, 15, 45]
 
 
-@pytest.mark.parametrize(("system", "options"), [("facegan", "--au 12=0"), ("dual_generator", "--yaw 0")])
-def test_an_edit_of_nothing_is_the_source(run: Run, folder: pathlib.Path, system: str, options: str) -> None:
-    run(f"reenact edit portrait.jpg {options} -o same.png --overwrite", system)
-    assert np.array_equal(read_image(folder / "same.png").rgb, read_image(folder / "portrait.jpg").rgb)
-
-
 @pytest.mark.slow
 @pytest.mark.parametrize("name", ["upside-down", "lying"])
 def test_a_photo_that_does_not_stand_upright_is_turned_as_it_lies(run: Run, folder: pathlib.Path, name: str) -> None:
@@ -175,15 +169,6 @@ def test_a_head_rolled_beyond_90_degrees_is_found_or_refused_with_its_score(
         assert "does not stand upright" in run(line, "dual_generator")
     except AssertionError as error:
         assert "No face found (best score" in str(error)
-
-
-@pytest.mark.slow
-def test_a_driver_that_leaves_the_picture_is_waited_for(run: Run, folder: pathlib.Path, astronaut: np.ndarray) -> None:
-    seen = astronaut[:240, 100:340]
-    write_clip(folder / "leaving.mp4", [seen, seen, *[np.full_like(seen, 120)] * 2, seen])
-    notes = run("reenact video portrait.jpg leaving.mp4 --system dual_generator -o held.mp4", "dual_generator")
-    assert "no face in 2 frames (2 to 3)" in notes
-    check_lengths(folder, {"held.mp4": 5})
 
 
 @pytest.mark.slow

@@ -15,10 +15,7 @@ from reenact.systems.dual_generator.networks import (
     DualGeneratorNetworks,
     FaceGenerator,
     LandmarkMLP,
-    PlainBlock,
     ShapeGenerator,
-    SixDown,
-    StyledBlock,
     adain,
     mirrored_alone,
     place,
@@ -101,28 +98,6 @@ def test_a_style_of_zero_bias_leaves_a_plain_instance_norm() -> None:
     torch.nn.init.zeros_(layer.to_scale_shift.bias)
     x = torch.randn(1, 3, 8, 8)
     torch.testing.assert_close(layer(x, torch.zeros(1, 5)), torch.nn.functional.instance_norm(x))
-
-
-def test_blocks_change_sides_and_channels() -> None:
-    x, style = torch.randn(1, 4, 16, 16), torch.randn(1, 5)
-    assert PlainBlock(4, 6, down=True)(x).shape == (1, 6, 8, 8)
-    assert PlainBlock(4, 4, down=False)(x).shape == (1, 4, 16, 16)
-    assert StyledBlock(4, 6, 5, up=True)(x, style).shape == (1, 6, 32, 32)
-    assert StyledBlock(4, 4, 5, up=False)(x, style).shape == (1, 4, 16, 16)
-    assert SixDown(3, 64, width=4, max_width=8, outputs=2)(torch.randn(2, 3, 128, 128)).shape == (2, 2)
-
-
-@pytest.mark.parametrize("config", [SMALL, PAPER_FORM], ids=["variant", "paper form"])
-@pytest.mark.parametrize("side", [64, 128])
-def test_pictures_have_the_side_of_the_map(config: DualGeneratorConfig, side: int) -> None:
-    net = face_generator(config)
-    style = net.encode_style(torch.rand(1, 3, side, side))
-    drawn = net(torch.rand(3, 1, side, side), style.expand(3, -1), moved_source(3, side))
-    for picture in (drawn.rgb, drawn.colour):
-        assert picture.shape == (3, 3, side, side)
-        assert picture.min() >= 0
-        assert picture.max() <= 1
-        assert bool(torch.isfinite(picture).all())
 
 
 def test_the_paper_form_reads_no_moved_source_and_the_variant_asks_for_it() -> None:

@@ -17,7 +17,6 @@ from reenact.systems.facegan.networks import (
     LandmarkTransformer,
     MixedPicture,
     TargetMaps,
-    compose_face,
     landmark_map,
     mix,
 )
@@ -100,21 +99,6 @@ def test_the_landmark_map_peaks_at_the_landmarks():
     assert drawn.shape == (1, 1, 32, 32)
     assert float(drawn[0, 0, 20, 24]) == pytest.approx(1)
     assert float(drawn[0, 0, 31, 31]) < 1e-6
-
-
-@pytest.mark.parametrize("config", [SMALL, PLAIN], ids=["warp", "plain"])
-def test_what_the_reenactor_draws_fits_any_source_size(config: FaceganConfig, rig: LandmarkRig, meshes: torch.Tensor):
-    torch.manual_seed(0)
-    network = FaceReenactor(config).eval()
-    rgb = torch.rand(1, 3, SIDE, SIDE)
-    maps = maps_of(rig, meshes, source_warp=config.source_warp)
-    with torch.no_grad():
-        drawn = network(network.encode_source(rgb), rgb, maps)
-    assert drawn.colour.shape == (4, 3, SIDE, SIDE) and drawn.segments.shape == (4, 3, SIDE, SIDE)
-    assert drawn.foreground.shape == (4, 1, SIDE, SIDE)
-    picture = compose_face(drawn, torch.rand(1, 3, 100, 100), "bicubic")
-    assert picture.shape == (4, 3, 100, 100)
-    assert picture.min() >= 0 and picture.max() <= 1
 
 
 def test_an_untrained_warp_follows_the_rig_and_a_still_face_does_not_move(rig: LandmarkRig, meshes: torch.Tensor):
