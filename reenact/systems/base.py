@@ -20,11 +20,10 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from reenact.config import parse_config
-from reenact.errors import ShapeError
+from reenact.errors import ConfigError, ShapeError
 from reenact.geometry.matching import DrivingMotion, find_neutral
 from reenact.ops.fold import fold_batch_norms
 from reenact.portrait.painters import DrivingFaces, Painted
-from reenact.systems.catalog import cannot_pose
 from reenact.types import CropSpec, FaceGeometry, FaceImage
 from reenact.weights import WeightsInfo
 
@@ -194,7 +193,7 @@ class Reenactor(nn.Module, abc.ABC, Generic[Identity, Motion, Driven]):
         Raises:
             ConfigError: the system cannot pose.
         """
-        raise cannot_pose(self.system)
+        raise self._cannot_pose()
 
     def pose(self, identity: Identity, controls: PoseControls) -> Driven:
         """The source with these Action Units and head angles instead of a driver's motion.
@@ -208,7 +207,7 @@ class Reenactor(nn.Module, abc.ABC, Generic[Identity, Motion, Driven]):
         Raises:
             ConfigError: the system cannot pose.
         """
-        raise cannot_pose(self.system)
+        raise self._cannot_pose()
 
     @abc.abstractmethod
     def render(self, identity: Identity, driven: Driven) -> Rendered:
@@ -234,3 +233,8 @@ class Reenactor(nn.Module, abc.ABC, Generic[Identity, Motion, Driven]):
         source, target = ((mesh + mesh.new_tensor([1.0, 1.0, 0.0])) * half for mesh in (placed.source, placed.target))
         painted = self.paint(rendered.rgb, target, placed.source_rgb, source, driver)
         return Rendered(rgb=painted.rgb, changed=torch.maximum(rendered.changed, painted.share))
+
+    def _cannot_pose(self) -> ConfigError:
+        return ConfigError(
+            f"The system {self.system!r} takes its motion from a driver; it cannot set Action Units or head angles."
+        )

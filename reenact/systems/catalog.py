@@ -99,8 +99,7 @@ POSING_SYSTEMS = tuple(entry.id for entry in _ENTRIES if entry.can_pose)
 
 
 def cannot_pose(system: str) -> ConfigError:
-    """The error for a system that needs a driver."""
+    """The error for a system that cannot draw edits."""
     return ConfigError(
-        f"The system {system!r} takes its motion from a driver; it cannot set Action Units or head angles. "
-        f"Edit with {' or '.join(POSING_SYSTEMS)}."
+        f"The system {system!r} cannot set Action Units or head angles; edit with {' or '.join(POSING_SYSTEMS)}."
     )

@@ -225,7 +225,7 @@ def test_real_profiles_are_turned_to_the_front_or_refused(
         ("--preset neutral --relative --au 12=1 -o x.png", "make both relative or both absolute"),
         ("--save x.txt -o x.png", ".json"),
         ("--system dual_generator -o x.png", "holds the system 'facegan'"),
-        ("--system correspondence -o x.png", "Edit with facegan or dual_generator"),
+        ("--system correspondence -o x.png", "edit with facegan or dual_generator"),
         ("--face 3 --yaw 10 -o x.png", "Face 3 was asked for"),
     ],
 )

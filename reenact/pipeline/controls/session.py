@@ -25,6 +25,7 @@ from reenact.pipeline.engine import Engine, load_engine
 from reenact.pipeline.progress import Progress, ShouldStop, never, no_progress, stop_checker
 from reenact.pipeline.results import COMMENT, ImageResult, VideoResult, size_of
 from reenact.pipeline.source import PictureLike, open_picture
+from reenact.systems.catalog import cannot_pose
 
 _FAR_SIDE_DEG = 50.0
 """Yaw of a source beyond which one half of its face is hardly visible."""
@@ -246,6 +247,8 @@ def open_edit(
 
     def encode(system_id: str) -> EncodedFace:
         engine = engines(system_id)
+        if not engine.system.can_pose:
+            raise cannot_pose(engine.system.system)
         prepared = engine.open_source(
             picture.rgb,
             face=face,

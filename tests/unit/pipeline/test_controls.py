@@ -356,7 +356,7 @@ def test_a_stopped_clip_leaves_nothing_behind(session: EditSession, tmp_path: pa
 
 def test_a_system_without_action_units_is_refused(engines: Engines, frame: Frame, driving: pathlib.Path) -> None:
     other = dataclasses.replace(engines.known["facegan"], system=ShiftSystem())
-    with pytest.raises(ConfigError, match="Edit with facegan or dual_generator"):
+    with pytest.raises(ConfigError, match="edit with facegan or dual_generator"):
         open_edit(frame, engines=lambda _: other, system="shift")
     for options in ({"action_units": {"12": 1.0}}, {"neutralise": True}):
         with pytest.raises(ConfigError, match="choose the system facegan"):
