@@ -1,4 +1,4 @@
-"""``python -m train.prepare`` as a program: processes, kills, limits of the system."""
+"""``python -m train.prepare`` as a program: worker processes, kills, limits of the system."""
 
 import os
 import pathlib
@@ -58,7 +58,7 @@ def finish(process: subprocess.Popen[str]) -> tuple[int, str, str]:
 
 @pytest.fixture(scope="module")
 def whole(videos: pathlib.Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[pathlib.Path, str, str]:
-    """An unbroken run of two processes: its folder and what it said."""
+    """An uninterrupted run of two workers: its folder, stdout and stderr."""
     out = tmp_path_factory.mktemp("whole") / "set"
     code, said, err = finish(start(videos, out, "--workers", "2"))
     assert code == 0, err
@@ -70,7 +70,7 @@ def test_a_folder_becomes_a_set(whole: tuple[pathlib.Path, str, str]) -> None:
     assert "1 people (train 1, val 0, test 0); 3 clips, 75 frames, 0.1 minutes; 0 stills" in said
     assert "left out: unreadable 2" in said
     assert "warning: only one person: everything is in train" in said
-    assert f"look at {out / 'report.html'}" in said
+    assert f"open {out / 'report.html'}" in said
     assert "5/5 files" in err
     assert "frames/s" in err
     assert set(digests(out)) >= {"index.json", "rejected.csv", "report.html", "shards/train-000000.tar"}
@@ -94,16 +94,16 @@ def test_killed_and_run_again_it_is_the_same(
         code, _, err = finish(start(videos, out, "--workers", "0"))  # the number of processes changes nothing
         assert code == 0, err
         assert digests(out) == digests(whole[0])
-        assert {name: (units / name).stat().st_mtime_ns for name in done} == done  # not worked on again
+        assert {name: (units / name).stat().st_mtime_ns for name in done} == done  # not processed again
 
 
-def test_a_process_that_is_killed_is_named_by_its_file(videos: pathlib.Path, tmp_path: pathlib.Path) -> None:
+def test_a_killed_worker_is_reported_with_its_file(videos: pathlib.Path, tmp_path: pathlib.Path) -> None:
     from train.prepare import PrepareProgress, PrepareSettings, prepare
     from train.prepare.work import WorkError
 
     units = tmp_path / "set" / "work" / "units"
 
-    def kill_the_only_one(progress: PrepareProgress) -> None:
+    def kill_workers(progress: PrepareProgress) -> None:
         import multiprocessing
 
         if progress.files_done >= 2:  # broken.mp4 comes before the second clip
@@ -112,15 +112,15 @@ def test_a_process_that_is_killed_is_named_by_its_file(videos: pathlib.Path, tmp
 
     settings = PrepareSettings(videos=videos, out=tmp_path / "set", workers=1)
     with pytest.raises(WorkError) as raised:
-        prepare(settings, progress=kill_the_only_one)
+        prepare(settings, progress=kill_workers)
     said = str(raised.value)
     assert f"The process working on {videos / 'actor-wink.mp4'} was killed by signal 9 (SIGKILL)" in said
-    assert "What is finished is kept" in said
+    assert "Finished files are kept" in said
     assert len(list(units.iterdir())) == 2
     assert not (tmp_path / "set" / "index.json").exists()
 
 
-def test_files_that_may_not_grow_are_one_error(videos: pathlib.Path, tmp_path: pathlib.Path) -> None:
+def test_a_limit_of_the_file_size_is_one_error(videos: pathlib.Path, tmp_path: pathlib.Path) -> None:
     def small_files() -> None:
         resource.setrlimit(resource.RLIMIT_FSIZE, (40_000, 40_000))
 

@@ -1,6 +1,6 @@
 """From a folder of clips and pictures to a labelled set of faces in shards.
 
-find_sources ──▶ per file, in processes: follow everybody, cut stretches, crop, label, filter ──▶ OUT/work/units
+find_sources ──▶ per file, in worker processes: follow people, cut stretches, crop, label, filter ──▶ OUT/work/units
                                            └──▶ people, splits, shards, index, report ──▶ OUT
 """
 

@@ -24,7 +24,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         print(error, file=sys.stderr)
         return _FAILED
     except KeyboardInterrupt:
-        print("Stopped; what is finished is kept. The same command goes on.", file=sys.stderr)
+        print("Stopped. Finished files are kept; run the same command again to resume.", file=sys.stderr)
         return _INTERRUPTED
     for line in describe(facts):
         print(line)
@@ -32,7 +32,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def describe(facts: PreparedFacts) -> list[str]:
-    """The result in a few lines."""
+    """Lines that summarise a run."""
     split = ", ".join(f"{name} {count}" for name, count in facts.people_of_split.items())
     clips = f"{facts.clips} clips, {facts.frames} frames, {facts.hours * 60:.1f} minutes"
     lines = [f"{facts.people} people ({split}); {clips}; {facts.stills} stills"]
@@ -41,13 +41,13 @@ def describe(facts: PreparedFacts) -> list[str]:
     lines += [*facts.notes, *(f"warning: {warning}" for warning in facts.warnings)]
     if facts.frames_worked_on:
         rate = facts.frames_worked_on / max(facts.seconds, 1e-6)
-        lines.append(f"{facts.frames_worked_on} frames looked at in {facts.seconds:.0f} s ({rate:.1f} a second)")
-    lines.append(f"written to {facts.out}; look at {facts.out / 'report.html'}")
+        lines.append(f"{facts.frames_worked_on} frames processed in {facts.seconds:.0f} s ({rate:.1f} per second)")
+    lines.append(f"written to {facts.out}; open {facts.out / 'report.html'}")
     return lines
 
 
 class _Bar:
-    """One progress bar: files, frames a second, time left."""
+    """Progress bar: files, frames per second, time left."""
 
     _FORMAT = "{desc}{percentage:3.0f}%|{bar}| {n_fmt}/{total_fmt} files [{elapsed}{postfix}]"
 
@@ -59,7 +59,7 @@ class _Bar:
         self._bar.close()
 
     def show(self, progress: PrepareProgress) -> None:
-        """Draw where the run is."""
+        """Redraw the bar."""
         self._bar.total, self._bar.n = progress.files, progress.files_done
         left = "" if progress.seconds_left is None else f", {_clock(progress.seconds_left)} left"
         self._bar.set_description_str(f"{progress.stage} ", refresh=False)

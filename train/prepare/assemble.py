@@ -1,7 +1,7 @@
-"""The last stage: results of all files -> people, splits, shards, index. It depends on the results alone.
+"""The last stage: from the units of all files to people, splits, shards and index.
 
-Everything is written to a folder beside the finished set and moved when it is complete; the index goes last. A run that
-is killed here leaves the old set or none, and is repeated by the same command.
+The set is written to a separate folder and moved when it is complete, the index last. If a run is killed here, the old
+set or none is left, and the same command repeats the stage.
 """
 
 import base64
@@ -28,22 +28,22 @@ from train.prepare.unit import SUMMARY_KEY
 
 CLIP_FACTS = ("fps", "frames", "face_px_in_source", "yaw_min", "yaw_max", "origin", "start_s", "crop_px", "labels")
 STILL_FACTS = ("synthetic", "face_px_in_source", "yaw_min", "yaw_max", "origin", "crop_px", "labels")
-"""What a sample's json says beside its person."""
+"""Facts in the json of a sample, besides its person."""
 
 _NOT_IN_SET = ("json", "jpg")
 
 
 @dataclasses.dataclass(kw_only=True)
 class Entry:
-    """A sample in the result of its file."""
+    """A sample in the unit of its file."""
 
     unit: pathlib.Path
-    """The file that holds it."""
+    """The tar file that holds it."""
     members: dict[str, tuple[int, int]]
-    """Where in that file, by extension: offset and length."""
+    """Offset and length in that file, by extension."""
     facts: dict[str, Any]
     key: str = ""
-    """In the set."""
+    """Key in the set."""
     person: str = ""
     split: str = ""
 
@@ -52,7 +52,7 @@ class Entry:
         return "mp4" in self.members
 
     def read(self, *, names: Sequence[str] | None = None) -> dict[str, bytes]:
-        """Its files, or some of them."""
+        """Content of its files by extension; `names` selects some."""
         with self.unit.open("rb") as file:
             content = {}
             for name, (offset, length) in self.members.items():
@@ -62,42 +62,45 @@ class Entry:
         return content
 
     def sample(self) -> Sample:
-        """As it stands in a shard."""
-        wanted = CLIP_FACTS if self.is_clip else STILL_FACTS
-        facts = {"person": self.person} | {name: self.facts[name] for name in wanted if name in self.facts}
+        """The sample for a shard."""
+        kept = CLIP_FACTS if self.is_clip else STILL_FACTS
+        facts = {"person": self.person} | {name: self.facts[name] for name in kept if name in self.facts}
         files = {name: content for name, content in self.read().items() if name not in _NOT_IN_SET}
         return Sample(key=self.key, files=files | {"json": json.dumps(facts, ensure_ascii=False).encode()})
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Material:
-    """All results together."""
+    """Content of all units."""
 
     entries: list[Entry]
     rejected: list[tuple[Rejection, Entry | None]]
-    """With the entry that holds a picture of it."""
+    """Each with the entry that holds its picture."""
     frames: int
     face_frames: int
 
 
 def read_units(paths: Sequence[pathlib.Path], failed: Sequence[Rejection]) -> Material:
-    """Look through the results, in the order of their sources; pictures are left where they are."""
+    """List the content of units, in the order of their sources, without reading pictures."""
     entries: list[Entry] = []
     rejected: list[tuple[Rejection, Entry | None]] = [(one, None) for one in failed]
     frames = face_frames = 0
     for path in paths:
-        by_key = _look_into(path)
+        by_key = _read_unit(path)
         summary = by_key.pop(SUMMARY_KEY).facts
         frames, face_frames = frames + summary["frames"], face_frames + summary["face_frames"]
         for one in summary["rejected"]:
             rejection = Rejection(**one)
             rejected.append((rejection, by_key.get(rejection.thumbnail)))
         entries += [entry for _, entry in sorted(by_key.items()) if "rejected" not in entry.facts]
-    rejected.sort(key=lambda pair: (pair[0].origin, pair[0].start_s or 0.0, pair[0].reason))
-    return Material(entries=entries, rejected=rejected, frames=frames, face_frames=face_frames)
+    return Material(entries=entries, rejected=sorted(rejected, key=_place), frames=frames, face_frames=face_frames)
 
 
-def _look_into(path: pathlib.Path) -> dict[str, Entry]:
+def _place(rejected: tuple[Rejection, Entry | None]) -> tuple[str, float, str]:
+    return rejected[0].origin, rejected[0].start_s or 0.0, rejected[0].reason
+
+
+def _read_unit(path: pathlib.Path) -> dict[str, Entry]:
     found: dict[str, Entry] = {}
     with tarfile.open(path, "r:") as tar:
         for member in tar:
@@ -112,30 +115,29 @@ def _look_into(path: pathlib.Path) -> dict[str, Entry]:
 
 
 def name_entries(material: Material, settings: PrepareSettings) -> Material:
-    """Give every sample its person, split and key; those who are not who they should be are rejected."""
+    """Give every sample its person, split and key; samples that contradict their known person are rejected."""
     if not material.entries:
         return material
     people = _people_of(material.entries, settings)
     counts: collections.Counter[str] = collections.Counter()
     entries, rejected = [], list(material.rejected)
-    for entry, person, side, likeness in zip(
-        material.entries, people.person, people.side, people.likeness, strict=True
+    for entry, person, split, similarity in zip(
+        material.entries, people.person, people.split, people.similarity, strict=True
     ):
         if person is None:
-            rejected.append((_other_person(entry, likeness), entry))
+            rejected.append((_other_person(entry, similarity), entry))
             continue
         name = re.sub(r"[^A-Za-z0-9_-]+", "-", person)[:60].strip("-") or "person"
         counts[name] += 1
-        entry.person, entry.split, entry.key = person, side, f"{name}_{counts[name]:04d}"
+        entry.person, entry.split, entry.key = person, split, f"{name}_{counts[name]:04d}"
         entries.append(entry)
-    rejected.sort(key=lambda pair: (pair[0].origin, pair[0].start_s or 0.0, pair[0].reason))
-    return dataclasses.replace(material, entries=entries, rejected=rejected)
+    return dataclasses.replace(material, entries=entries, rejected=sorted(rejected, key=_place))
 
 
 def _people_of(entries: list[Entry], settings: PrepareSettings) -> People:
     faces = [
         Face(
-            place=f"{entry.facts['origin']}:{entry.facts['track']}",
+            track=f"{entry.facts['origin']}:{entry.facts['track']}",
             known_person=entry.facts["known_person"],
             embedding=np.frombuffer(base64.b64decode(entry.facts["mean_embedding"]), np.float32),
             frames=entry.facts["frames"],
@@ -152,14 +154,14 @@ def _people_of(entries: list[Entry], settings: PrepareSettings) -> People:
     )
 
 
-def _other_person(entry: Entry, likeness: float) -> Rejection:
+def _other_person(entry: Entry, similarity: float) -> Rejection:
     facts = entry.facts
     start = facts.get("start_s")
     seconds = facts["frames"] / _rate(facts["fps"]) if entry.is_clip else 0.0
     return Rejection(
         origin=facts["origin"],
         reason="other person",
-        detail=f"similarity {likeness:.2f} to {facts['known_person']}",
+        detail=f"similarity {similarity:.2f} to {facts['known_person']}",
         start_s=start,
         end_s=None if start is None else round(start + seconds, 4),
         frames=facts["frames"],
@@ -172,9 +174,9 @@ def write_set(
     """Write shards and index into an empty folder.
 
     Args:
-        folder: where.
-        entries: named.
-        settings: for the size of a shard and the order of samples.
+        folder: an empty folder.
+        entries: of `name_entries`.
+        settings: size of a shard and order of samples.
         facts: settings for the index.
 
     Raises:
@@ -182,7 +184,7 @@ def write_set(
     """
     shards: list[ShardEntry] = []
     for split in SPLITS:
-        # mixed, so that a shard holds many people
+        # shuffled, so that a shard holds many people
         mine = sorted((entry for entry in entries if entry.split == split), key=lambda one: _order(settings.seed, one))
         for number, group in enumerate(_groups(mine, settings.shard_mb * 2**20)):
             shards.append(write_shard(folder / shard_name(split, number), (one.sample() for one in group), split))
@@ -210,7 +212,7 @@ def _groups(entries: list[Entry], most_bytes: int) -> Iterator[list[Entry]]:
 
 
 def move_into_place(finished: pathlib.Path, out: pathlib.Path) -> None:
-    """Put the finished files in the place of the old ones: the index leaves first and comes last."""
+    """Replace the old files by the finished ones; the old index is removed first and the new one moved last."""
     index = out / "index.json"
     index.unlink(missing_ok=True)
     names = sorted(path.name for path in finished.iterdir() if path.name != index.name)
@@ -235,7 +237,7 @@ def _sync(folder: pathlib.Path) -> None:
 
 
 def hours_of(entries: Sequence[Entry]) -> float:
-    """Playing time of the clips among them."""
+    """Playing time of the clips among the entries."""
     return sum(entry.facts["frames"] / _rate(entry.facts["fps"]) for entry in entries if entry.is_clip) / 3600
 
 
@@ -245,7 +247,7 @@ def _rate(fps: str) -> float:
 
 
 def by_person(entries: Sequence[Entry]) -> dict[str, list[Entry]]:
-    """Entries of each person, the one with most frames first."""
+    """Entries of each person; people with most frames come first."""
     ordered = sorted(entries, key=lambda entry: entry.person)
     groups = {person: list(group) for person, group in itertools.groupby(ordered, key=lambda entry: entry.person)}
     return dict(sorted(groups.items(), key=lambda item: (-sum(e.facts["frames"] for e in item[1]), item[0])))

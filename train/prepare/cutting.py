@@ -1,8 +1,7 @@
-"""Stretches to samples: crops cut from the frames, labelled in batches, encoded as they come.
+"""Turns stretches into samples: crops are cut, labelled in batches and encoded one by one.
 
-A stretch is known only when it ends, and its frames are gone by then. So the clip is decoded a second time, as far
-behind the first as the longest stretch that is still open: memory holds one batch of crops per person, however long the
-clip.
+The crop of a stretch is known only after its last frame. The clip is therefore decoded a second time, behind the first
+by the longest open stretch, so that memory holds one batch of crops per person for clips of any length.
 """
 
 import base64
@@ -33,32 +32,32 @@ from train.prepare.labels import (
 )
 from train.prepare.settings import PrepareSettings
 from train.prepare.sources import Source
-from train.prepare.stretches import Crop, Stretch
+from train.prepare.stretches import MAX_FACE_OUTSIDE, Crop, Stretch
 
 BATCH = 16
-"""Crops labelled at once."""
+"""Crops labelled together."""
 THUMBNAIL_PX = 96
 _STRIP, _STRIP_EVERY = 4, 8
 _MOST_THUMBNAILS = 24
-"""Of rejected stretches, in one clip."""
+"""Most thumbnails of rejected stretches in one clip."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Cut:
-    """A sample of one source, before it is known whose it is and which split it belongs to."""
+    """A sample of one source, before its person and split are known."""
 
     files: dict[str, bytes]
     facts: dict[str, Any]
-    """`SAMPLE_FACTS` of `assemble`, and what only the last stage needs."""
+    """Facts of the sample, including those that only the last stage needs."""
 
 
 class Cutter:
-    """Takes stretches as they end and gives samples and rejections."""
+    """Turns finished stretches of one clip into samples and rejections."""
 
     def __init__(
         self, frames: Iterable[Picked], source: Source, fps: Fraction, labeller: Labeller, settings: PrepareSettings
     ) -> None:
-        """Start a clip; its frames are not touched before the first stretch."""
+        """Start a clip; its frames are not decoded before the first stretch."""
         self._frames = iter(frames)
         self._next: Picked | None = None
         self._source, self._fps, self._labeller, self._settings = source, fps, labeller, settings
@@ -67,11 +66,11 @@ class Cutter:
         self._thumbnails = 0
 
     def add(self, stretch: Stretch) -> None:
-        """A stretch that has ended."""
+        """Add a finished stretch."""
         self._waiting.append(stretch)
 
     def advance(self, settled_slot: int | None) -> Iterator[Cut | Rejection]:
-        """Cut all that lies before `settled_slot`, from which on stretches may still come; None: all."""
+        """Cut stretches up to `settled_slot`, before which no more stretches begin; None: all."""
         while self._waiting or self._active:
             picked = self._peek()
             if picked is None or (settled_slot is not None and picked.slot >= settled_slot):
@@ -106,10 +105,10 @@ class Cutter:
                 yield place.reject(*fault, 0, len(stretch))
 
     def _fault_of(self, stretch: Stretch) -> tuple[str, str] | None:
-        """Reason and detail, as far as they can be told without the pixels."""
+        """Reason and detail of a rejection that needs no pixels; None without one."""
         settings = self._settings
         if stretch.fault:
-            return stretch.fault, "more than 12 % of the face is outside"
+            return stretch.fault, f"more than {MAX_FACE_OUTSIDE:.0%} of the face is outside"
         if stretch.face_px < settings.min_face_px:
             return "small", f"{stretch.face_px:.0f} px, need {settings.min_face_px}"
         if len(stretch) < settings.min_frames:
@@ -122,7 +121,7 @@ class Cutter:
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class _Place:
-    """Where in its clip a stretch lies."""
+    """A stretch in its clip."""
 
     source: Source
     stretch: Stretch
@@ -136,7 +135,7 @@ class _Place:
         return round(float((self.stretch.first_slot + frame) / self.fps), 4)
 
     def reject(self, reason: str, detail: str, first: int, end: int) -> Rejection:
-        """Frames `first` to `end` of the stretch, the last excluded."""
+        """Rejection of the stretch's frames from `first` to before `end`."""
         return Rejection(
             origin=self.source.origin,
             reason=reason,
@@ -148,7 +147,7 @@ class _Place:
 
 
 class _OpenThumbnail:
-    """One picture of a stretch that is not used."""
+    """Takes one picture of a rejected stretch."""
 
     def __init__(self, place: _Place, fault: tuple[str, str]) -> None:
         self._place, self._fault = place, fault
@@ -171,7 +170,7 @@ class _OpenThumbnail:
 
 
 class _OpenStretch:
-    """Takes the frames of one stretch; frames without a sure face break it into pieces."""
+    """Takes the frames of one stretch; frames with a low score split it into pieces."""
 
     def __init__(self, place: _Place, labeller: Labeller, settings: PrepareSettings) -> None:
         self._place, self._labeller, self._settings = place, labeller, settings
@@ -216,16 +215,16 @@ class _OpenStretch:
         self._batch = []
 
     def _parse(self, sure: np.ndarray) -> dict[int, np.ndarray]:
-        """Class maps of every second frame of each piece, by place in the batch."""
+        """Class maps of every second frame of each piece, by index in the batch."""
         length = 0 if self._piece is None else self._piece.frames
-        wanted = []
+        chosen = []
         for i, good in enumerate(sure):
             if good and length % 2 == 0:
-                wanted.append(i)
+                chosen.append(i)
             length = length + 1 if good else 0
-        if not wanted:
+        if not chosen:
             return {}
-        return dict(zip(wanted, self._labeller.parse([self._batch[i] for i in wanted]), strict=True))
+        return dict(zip(chosen, self._labeller.parse([self._batch[i] for i in chosen]), strict=True))
 
     def _close_unsure(self, end: int) -> None:
         if self._unsure:
@@ -246,11 +245,11 @@ class _OpenStretch:
 
 
 class _Piece:
-    """Frames in a row that become one sample."""
+    """Consecutive frames that become one sample."""
 
     def __init__(self, first: int, fps: Fraction) -> None:
         self.first = first
-        """Its first frame, counted in the stretch."""
+        """Index of its first frame in the stretch."""
         self.frames = 0
         self._fps = fps
         self._encoder = ClipEncoder(side_px=CROP_PX, fps=fps)
@@ -273,7 +272,7 @@ class _Piece:
         self.frames += 1
 
     def fault(self, settings: PrepareSettings) -> tuple[str, str] | None:
-        """Reason and detail why it is not used."""
+        """Reason and detail of a rejection; None without one."""
         if self.frames < settings.min_frames:
             return "short", f"{self.frames} frames, need {settings.min_frames}"
         sharp = float(np.median(self._sharpness))
@@ -302,7 +301,7 @@ class _Piece:
         return Cut(files=files, facts=facts)
 
     def strip(self) -> bytes:
-        """A few frames beside each other."""
+        """A few frames side by side."""
         chosen = np.linspace(0, len(self._small) - 1, min(_STRIP, len(self._small))).round().astype(int)
         return encode_strip([self._small[i] for i in chosen], THUMBNAIL_PX)
 
@@ -310,7 +309,7 @@ class _Piece:
 def cut_still(
     rgb: Frame, stretch: Stretch, source: Source, labeller: Labeller, settings: PrepareSettings
 ) -> Cut | Rejection:
-    """One face of a picture as a sample."""
+    """Sample of one face of a picture, or its rejection."""
     place = _Place(source=source, stretch=stretch, fps=Fraction(1))
     crop = cut_square(rgb, stretch.crop)
     labelled = labeller.measure([crop], mesh_in_crop(stretch.meshes_px, stretch.crop))
@@ -337,13 +336,13 @@ def cut_still(
 def sample_facts(
     geometry: FaceGeometry, embedding: np.ndarray, source: Source, face_px: float, sharp: float
 ) -> dict[str, Any]:
-    """What is noted of every sample, but for its place."""
+    """Facts of every sample, without its position in the source."""
     yaw = yaw_deg(geometry)
     mean = embedding.astype(np.float64).mean(0)
     return {
         "origin": source.origin,
         "face_px_in_source": round(face_px),
-        "yaw_min": round(float(yaw.min()), 1) + 0.0,  # no minus before zero
+        "yaw_min": round(float(yaw.min()), 1) + 0.0,  # avoids -0.0
         "yaw_max": round(float(yaw.max()), 1) + 0.0,
         "labels": source.labels,
         "known_person": source.person,
@@ -355,7 +354,7 @@ def sample_facts(
 
 
 def cut_square(rgb: Frame, crop: Crop) -> Frame:
-    """(256, 256, 3): the square of the frame; beyond the border its last pixels are repeated."""
+    """(256, 256, 3): the crop of a frame; border pixels are repeated outside the frame."""
     height, width = rgb.shape[:2]
     x0, y0, x1, y1 = crop.box_px
     inside = rgb[max(y0, 0) : min(y1, height), max(x0, 0) : min(x1, width)]
@@ -371,5 +370,5 @@ def cut_square(rgb: Frame, crop: Crop) -> Frame:
 
 
 def mesh_in_crop(meshes_px: np.ndarray, crop: Crop) -> np.ndarray:
-    """Meshes of frame pixels in crop pixels; z on the same scale."""
+    """Meshes from frame pixels to crop pixels; z is scaled likewise."""
     return ((meshes_px - np.array([crop.x0, crop.y0, 0])) * (CROP_PX / crop.side)).astype(np.float32)

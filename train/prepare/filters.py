@@ -1,4 +1,4 @@
-"""What is left out, and why: one word for each reason, counted in the report and listed in rejected.csv."""
+"""Reasons to leave frames out, counted in the report and listed in rejected.csv, and measures behind them."""
 
 import dataclasses
 
@@ -7,24 +7,24 @@ import numpy as np
 
 REASONS = {
     "unreadable": "the file cannot be read",
-    "no face": "nobody was found in the file",
+    "no face": "no face was found in the file",
     "small": "the face is too small in the original",
-    "outside": "the face or its crop reaches too far over the border of the picture",
-    "uncertain": "the tracker or the teacher is not sure of the face",
-    "short": "too few frames in a row",
+    "outside": "too much of the face or of its crop is outside the picture",
+    "uncertain": "the confidence of the tracker or teacher is too low",
+    "short": "too few consecutive frames",
     "blurred": "the face is not sharp",
-    "identity": "the person changes in the middle of the stretch",
-    "other person": "somebody else than the folder or table says",
+    "identity": "the person changes within the stretch",
+    "other person": "not the person that the folder or table names",
 }
 
 SHARPNESS_FACE_PX = 128
-"""Side at which a face's sharpness is measured, whatever its size."""
+"""Side to which a face is resized before its sharpness is measured."""
 _WINDOW_PX = 9
 _MIN_SIDE = 4
-"""Frames on each side of a change of person."""
+"""Least frames before and after a change of person."""
 _DIFFERENT_PERSON = 0.35
-"""Similarity of the mean embeddings before and after it: halves of one clip are above 0.68 in 99 of 100, two people
-below 0.37 in 99 of 100."""
+"""Similarity of the mean embeddings before and after a frame, below which the person has changed. 99 % of clips of one
+person have halves above 0.68; 99 % of pairs of people are below 0.37."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -35,23 +35,23 @@ class Rejection:
     reason: str
     """A key of `REASONS`."""
     detail: str
-    """The measured value and the wanted one, or the error."""
+    """Measured and required value, or the error."""
     start_s: float | None = None
     """None for a whole file."""
     end_s: float | None = None
     frames: int = 0
     thumbnail: str = ""
-    """Key of a sample that holds a picture of it, if there is one."""
+    """Key of the sample that holds its picture; "" without one."""
 
     def __post_init__(self) -> None:
         assert self.reason in REASONS, self.reason
 
 
 def sharpness(rgb: np.ndarray, mesh_px: np.ndarray) -> float:
-    """How much of a face's fine change of brightness a blur would take away, 0 to 1.
+    """Share of a face's local brightness changes that a blur removes, 0 to 1, independent of contrast.
 
-    A sharp picture loses much of it, a blurred one little, whatever its contrast (Crete et al., "The blur effect:
-    perception and estimation with a new no-reference perceptual blur metric", 2007).
+    A sharp picture loses more than a blurred one (Crete et al., "The blur effect: perception and estimation with a new
+    no-reference perceptual blur metric", 2007).
 
     Args:
         rgb: (H, W, 3) uint8.
@@ -72,13 +72,13 @@ def sharpness(rgb: np.ndarray, mesh_px: np.ndarray) -> float:
 
 
 def person_changes(embedding: np.ndarray) -> float | None:
-    """Similarity of the people before and after the moment where a stretch changes most.
+    """Lowest similarity of the mean embeddings before and after a frame, if low enough for two people.
 
     Args:
         embedding: (T, e) unit length.
 
     Returns:
-        None where both are the same person, as far as can be told.
+        None if the stretch shows one person or is too short to tell.
     """
     count = len(embedding)
     if count < 2 * _MIN_SIDE:

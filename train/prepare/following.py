@@ -1,7 +1,7 @@
-"""Every person of a clip, followed from frame to frame until they are lost.
+"""Follows every person of a clip from frame to frame.
 
-frame ── crops from the meshes before, one batch ──▶ FaceTracker ──▶ meshes ── doubtful ones a second look
-  └───── after a cut, a loss, and every second ────▶ Detector ─────▶ boxes that nobody has ──▶ new people
+frame ── crops from the previous meshes, batched ──▶ FaceTracker ──▶ meshes; doubtful ones are tracked twice
+  └───── after a cut or a loss, and every second ──▶ Detector ─────▶ boxes of people not followed yet
 """
 
 import dataclasses
@@ -17,13 +17,13 @@ from reenact.perception.video import has_jumped, is_scene_cut
 from reenact.types import FaceGeometry
 
 _ROLLS_DEG = (0, -45, 45)
-"""At which a new face is looked at; the last two if the first finds none."""
+"""Crop rotations at which a new face is tracked; the tilted ones only if the upright one finds no face."""
 _CERTAIN, _OFF_CENTRE = 0.8, 0.08
-"""A less certain or less centred face (shift over the crop's side) is looked at twice."""
+"""Score below which, and offset from the crop's centre (share of its side) above which, a face is tracked twice."""
 _GONE_SHARE = 0.5
 """A face with more of its mesh outside the picture is lost."""
 _SAME_IOU = 0.5
-"""Two people whose boxes overlap more are one."""
+"""Two tracks whose boxes overlap more than this follow the same person."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -31,7 +31,7 @@ class Sighting:
     """One person in one frame."""
 
     person: int
-    """Numbered through the clip; somebody who is lost and found again has a new number."""
+    """Track number within the clip; a person who is lost and found again gets a new one."""
     mesh_px: np.ndarray
     """(478, 3) float32, frame pixels."""
     score: float
@@ -40,13 +40,14 @@ class Sighting:
 
 
 class SceneCuts:
-    """Tells from each frame whether another scene begins with it."""
+    """Detects scene cuts."""
 
     def __init__(self) -> None:
         self._before: np.ndarray | None = None
 
     def begins(self, frame: Frame) -> bool:
-        step = max(min(frame.shape[:2]) // 256, 1)  # a large frame is thinned out first: averages of all take longer
+        """Whether a new scene begins with the next frame."""
+        step = max(min(frame.shape[:2]) // 256, 1)  # subsampling first is faster than averaging a large frame
         thumbnail = cv2.resize(np.ascontiguousarray(frame[::step, ::step]), (32, 32), interpolation=cv2.INTER_AREA)
         cut = self._before is not None and is_scene_cut(self._before, thumbnail)
         self._before = thumbnail
@@ -54,28 +55,33 @@ class SceneCuts:
 
 
 class Follower:
-    """Give it the frames of a clip in order; it answers with everybody in each."""
+    """Follows all people of a clip, whose frames are given in order."""
 
     def __init__(self, tracker: FaceTracker, *, min_score: float, min_face_px: float, detect_every: int) -> None:
         """Start a clip.
 
         Args:
             tracker: the embedded one.
-            min_score: below it a face counts as lost.
-            min_face_px: people whose detection is smaller are not followed.
-            detect_every: frames between looks for new people.
+            min_score: a face with a lower score is lost.
+            min_face_px: smaller faces are not followed.
+            detect_every: frames between detections of new people.
         """
         self.tracker, self.min_score, self.min_face_px = tracker, min_score, min_face_px
         self.detect_every = detect_every
         self.small_sightings = 0
-        """Detections that were too small to follow."""
+        """Number of detections that were too small to follow."""
         self.largest_small_px = 0.0
         self._followed: dict[int, FaceGeometry] = {}
         self._next_person = 0
         self._until_detection = 0
 
     def step(self, frame: Frame, *, cut: bool) -> list[Sighting]:
-        """Everybody in the next frame, by number; `cut`: nobody of the frame before is in it."""
+        """People in the next frame, sorted by number.
+
+        Args:
+            frame: the next frame.
+            cut: whether a new scene begins, so that tracks of the previous frame end.
+        """
         before = {} if cut else self._followed
         self._followed = self._without_doubles(self._follow(frame, before))
         lost_some = len(self._followed) < len(before)
@@ -108,7 +114,7 @@ class Follower:
         for (person, old), face in zip(before.items(), faces, strict=True):
             if float(face.score[0]) < self.min_score or share_outside(face, frame) > _GONE_SHARE:
                 continue
-            if has_jumped(old, face):  # a dissolve, or the tracker went over to somebody else
+            if has_jumped(old, face):  # a dissolve, or the tracker switched to another person
                 person = self._new_person()
             followed[person] = face
         return followed
@@ -125,7 +131,7 @@ class Follower:
             if _is_taken(box, self._followed):
                 continue
             size_px = float((box[2:] - box[:2]).max())
-            if size_px < 0.75 * self.min_face_px:  # boxes are less exact than meshes
+            if size_px < 0.75 * self.min_face_px:  # boxes are less accurate than meshes
                 self.small_sightings += 1
                 self.largest_small_px = max(self.largest_small_px, size_px)
             else:
@@ -150,7 +156,7 @@ class Follower:
 def find_faces(
     tracker: FaceTracker, frame: Frame, boxes_px: list[np.ndarray], *, min_score: float
 ) -> list[FaceGeometry]:
-    """The faces in some boxes of a frame, in their order; f = 1 each. Boxes without a face give none."""
+    """Faces in boxes of a frame, f = 1 each, in the order of the boxes; boxes without a face are skipped."""
     if not boxes_px:
         return []
     best: list[FaceGeometry | None] = [None] * len(boxes_px)
@@ -168,12 +174,12 @@ def find_faces(
 
 
 def look_again(tracker: FaceTracker, frame: Frame | list[Frame], first: FaceGeometry) -> FaceGeometry:
-    """The same faces in the crops that the first look asks for; their score falls as the two looks disagree.
+    """Track faces again in crops around their first meshes; the score falls with the distance of the two meshes.
 
     Args:
         tracker: the embedded one.
-        frame: the picture of all, or of each.
-        first: f = n, pixels of their pictures.
+        frame: one picture for all faces, or one for each.
+        first: f = n, first meshes in pixels of their pictures.
     """
     frames = frame if isinstance(frame, list) else [frame] * len(first)
     crops = [tracker_crop(mesh, tracker.crop_px) for mesh in first.mesh_px.numpy()]
@@ -192,7 +198,7 @@ def overlap(first: np.ndarray, second: np.ndarray) -> float:
 
 
 def _is_taken(box: np.ndarray, followed: dict[int, FaceGeometry]) -> bool:
-    """Whether a box shows somebody who is followed already."""
+    """Whether a box shows a person who is already followed."""
     centre = (box[:2] + box[2:]) / 2
     for geometry in followed.values():
         other = mesh_box(geometry)

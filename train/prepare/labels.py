@@ -1,6 +1,6 @@
-"""Labels of crops, in the form of docs/data.md: mesh, blendshapes, pose, Action Units, parsing, identity.
+"""Labels of crops in the format of docs/data.md: mesh, blendshapes, pose, Action Units, parsing, identity.
 
-crops ── tracker, from the mesh that followed the head ──▶ mesh, blendshapes, rotation, Action Units, score
+crops ── tracker, started from the followed mesh ────────▶ mesh, blendshapes, rotation, Action Units, score
   │                                     mesh ── aligned crop ──▶ identity encoder ──▶ embedding
   └────── every second one, at 128 px ──▶ parser ──▶ classes
 """
@@ -23,15 +23,15 @@ from train.prepare.following import look_again
 from train.prepare.settings import Teacher
 
 PARSING_PX = 128
-"""Side of the class maps of a set; the parser answers at half of that and is enlarged."""
+"""Side of the stored class maps, to which the parser's output is enlarged."""
 
 YAW_BINS_DEG = np.arange(-95, 96, 10)
-"""Edges of the yaw histogram in samples' facts: one bin is frontal."""
+"""Edges of the yaw histogram in the facts of a sample; the middle bin is frontal."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class LabelledCrops:
-    """n crops of one person and all that is known of them."""
+    """n crops of one person with mesh and identity."""
 
     rgb: np.ndarray
     """(n, 256, 256, 3) uint8."""
@@ -42,10 +42,10 @@ class LabelledCrops:
 
 
 class Labeller:
-    """The networks of one process."""
+    """Networks that label crops."""
 
     def __init__(self, teacher: Teacher, teacher_file: pathlib.Path | None) -> None:
-        """Load them.
+        """Load the networks.
 
         Raises:
             MissingDependencyError: the teacher's library or weights are absent.
@@ -53,7 +53,7 @@ class Labeller:
         tracker = load_tracker("own")
         assert isinstance(tracker, FaceTracker)
         self.tracker = tracker
-        """Finds and follows people, whoever labels them."""
+        """Finds and follows people, also if another teacher labels them."""
         self.teacher: Tracker | None = None
         if teacher != "own":
             self.teacher = load_tracker(teacher, model_file=teacher_file)
@@ -61,11 +61,11 @@ class Labeller:
         self._parser = fold_batch_norms(load_parser()).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
     def measure(self, crops: list[Frame], meshes_px: np.ndarray) -> LabelledCrops:
-        """Mesh and identity of some crops.
+        """Mesh and identity of crops.
 
         Args:
             crops: n of (256, 256, 3).
-            meshes_px: (n, 478, 3) about where the face is, in the crops' pixels.
+            meshes_px: (n, 478, 3) approximate meshes in pixels of the crops.
         """
         first = _geometry_at(meshes_px)
         if self.teacher is None:
@@ -93,20 +93,20 @@ class Labeller:
 
 
 def clip_arrays(geometry: FaceGeometry, embedding: np.ndarray, parsing: np.ndarray) -> dict[str, np.ndarray]:
-    """Labels of a clip; `parsing` is that of every second frame."""
+    """Labels of a clip; `parsing` holds every second frame."""
     mesh_16 = _mesh_16(geometry).astype(np.int32)
     differences = np.diff(mesh_16, axis=0, prepend=np.zeros_like(mesh_16[:1]))
     return {"mesh_d16": differences.astype(np.int16)} | _common_arrays(geometry, embedding, parsing)
 
 
 def still_arrays(geometry: FaceGeometry, embedding: np.ndarray, parsing: np.ndarray) -> dict[str, np.ndarray]:
-    """Labels of one picture, without the leading axis."""
+    """Labels of a still (f = 1), without the leading axis."""
     arrays = {"mesh_16": _mesh_16(geometry)} | _common_arrays(geometry, embedding, parsing)
     return {name: array[0] for name, array in arrays.items()}
 
 
 def pose_of(geometry: FaceGeometry) -> np.ndarray:
-    """(n, 4, 4) float16 whose upper left is the rotation, camera from head; it says nothing of place and size."""
+    """(n, 4, 4) float16 camera_from_head rotations, without translation and scale."""
     pose = np.zeros((len(geometry), 4, 4), np.float16)
     pose[:, :3, :3] = geometry.rotation.numpy()
     pose[:, 3, 3] = 1
@@ -114,18 +114,18 @@ def pose_of(geometry: FaceGeometry) -> np.ndarray:
 
 
 def yaw_deg(geometry: FaceGeometry) -> np.ndarray:
-    """(n,) in degrees; positive looks to the right of the picture."""
+    """(n,) yaw in degrees; positive faces the right of the picture."""
     rotation = geometry.rotation.numpy()
     return np.degrees(np.arctan2(rotation[:, 0, 2], rotation[:, 2, 2]).astype(np.float64))
 
 
 def yaw_histogram(yaw: np.ndarray) -> list[int]:
-    """Frames per bin of `YAW_BINS_DEG`; heads turned beyond count in the outermost."""
+    """Frames per bin of `YAW_BINS_DEG`; larger yaws count in the outermost bins."""
     return np.histogram(np.clip(yaw, -90, 90), YAW_BINS_DEG)[0].tolist()
 
 
 def turned_counts(yaw: np.ndarray) -> list[int]:
-    """Frames turned by less than 30, by 30 to 60, and by more degrees."""
+    """Frames with an absolute yaw below 30, of 30 to 60, and above 60 degrees."""
     return np.bincount(np.digitize(np.abs(yaw), (30, 60)), minlength=3).tolist()
 
 
@@ -153,7 +153,7 @@ def _to_tensor(rgb: np.ndarray) -> torch.Tensor:
 
 
 def _geometry_at(meshes_px: np.ndarray) -> FaceGeometry:
-    """Meshes of which nothing else is known yet."""
+    """Geometry with these meshes and neutral values elsewhere."""
     count = len(meshes_px)
     return FaceGeometry(
         mesh_px=torch.from_numpy(np.asarray(meshes_px, np.float32)),

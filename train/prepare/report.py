@@ -1,6 +1,6 @@
-"""The page that shows what a run made: counts, head poses, people, pictures, and what was left out and why.
+"""HTML report of a prepared set: counts, head poses, people, pictures, and what was left out and why.
 
-One HTML file and a folder of small pictures beside it, named relatively: it can be copied anywhere. No scripts.
+One file without scripts and a folder of thumbnails with relative paths, so that it can be copied anywhere.
 """
 
 import html
@@ -17,7 +17,7 @@ from train.prepare.labels import YAW_BINS_DEG
 from train.prepare.people import SPLITS
 
 MOST_STRETCHES, MOST_REJECTED, MOST_PEOPLE, MOST_FILES = 96, 24, 200, 100
-"""Shown per split, per reason, in the table of people, and in the list of unreadable files; the rest is counted."""
+"""Most items shown per split, per reason, in the table of people and in the list of unreadable files."""
 
 FOLDER = "report"
 
@@ -49,20 +49,20 @@ def write_report(
 
     Args:
         folder: of the set.
-        material: named.
-        notes: shown on top.
-        warnings: shown on top, so that nobody misses them.
+        material: of `name_entries`.
+        notes: shown at the top.
+        warnings: shown at the top.
         settings: shown at the end.
     """
     entries = material.entries
     body = [
         "<h1>Prepared faces</h1>",
-        f'<p class="lead">{_count(material.frames, "frame")} looked at, faces in them {material.face_frames:,}.</p>',
+        f'<p class="lead">{_count(material.frames, "frame")} processed, {_count(material.face_frames, "face")}.</p>',
         *(f'<p class="lead">{_sentence(text)}</p>' for text in notes),
         *(f'<p class="note">{_sentence(text)}</p>' for text in warnings),
-        "<h2>What there is</h2>",
+        "<h2>Contents</h2>",
         _totals(entries),
-        "<h2>Head turned, share of frames</h2>",
+        "<h2>Head yaw, share of frames</h2>",
         _yaw_charts(entries),
         "<h2>People</h2>",
         _people_table(entries),
@@ -122,7 +122,7 @@ def _yaw_chart(split: str, counts: np.ndarray, turned: np.ndarray) -> str:
         f'<figure><svg width="{width}" height="{height}" role="img" aria-label="Histogram of yaw, {split}">'
         f'<text x="10" y="14">{split}, highest bar {float(shares.max()):.0%}</text>{"".join(bars)}'
         f'<line x1="10" x2="{width - 10}" y1="{base}" y2="{base}" stroke="#c9ced6"/>{marks}</svg>'
-        f"<figcaption>{middling:.1%} turned by 30 to 60°, {strong:.1%} by more</figcaption></figure>"
+        f"<figcaption>{middling:.1%} at 30 to 60°, {strong:.1%} beyond</figcaption></figure>"
     )
 
 
@@ -174,7 +174,7 @@ def _left_out(folder: pathlib.Path, rejected: Sequence[tuple[Rejection, Entry | 
         if mine:
             rows.append([reason, f"{len(mine):,}", f"{sum(one.frames for one in mine):,}", meaning])
     yield _table(["reason", "times", "frames", "meaning"], rows, numbers_from=1, numbers_to=3)
-    yield '<p class="quiet">Each one, with its time and the measured value: <a href="rejected.csv">rejected.csv</a></p>'
+    yield '<p class="quiet">All, with time and measured value: <a href="rejected.csv">rejected.csv</a></p>'
     unreadable = [one for one, _ in rejected if one.reason == "unreadable"]
     if unreadable:
         listed = "".join(f"<li>{html.escape(one.detail)}</li>" for one in unreadable[:MOST_FILES])
@@ -193,7 +193,7 @@ def _left_out(folder: pathlib.Path, rejected: Sequence[tuple[Rejection, Entry | 
 
 
 def _figure(folder: pathlib.Path, name: str, entry: Entry, caption: str, *, first_only: bool = False) -> str:
-    """A picture of an entry, copied beside the page; `first_only` shows the first of a strip."""
+    """Figure with a copy of the entry's thumbnails; `first_only` shows only the first of them."""
     content = entry.read(names=("jpg",)).get("jpg", b"")
     (folder / FOLDER / name).write_bytes(content)
     crop = ' style="width:88px;object-fit:cover;object-position:left"' if first_only else ""
@@ -218,7 +218,7 @@ def _table(head: Sequence[str], rows: Sequence[Sequence[str]], *, numbers_from: 
 
 
 def _spread(items: Sequence[_Item], most: int) -> list[_Item]:
-    """At most so many, evenly from first to last."""
+    """At most `most` items, evenly spaced from first to last."""
     if len(items) <= most:
         return list(items)
     return [items[i] for i in np.linspace(0, len(items) - 1, most).round().astype(int)]

@@ -1,4 +1,4 @@
-"""A whole run: find files, work on those that are not done, put the results together."""
+"""A whole run: find files, process those that are not done, assemble the set."""
 
 import contextlib
 import csv
@@ -24,23 +24,22 @@ from train.prepare.sources import Found, Source, find_sources
 from train.prepare.work import Done, Event, failures, unit_path, work_on
 
 _FACTS = "facts.json"
-"""In OUT/report: what a run says of its result, for a later run that has nothing to do."""
+"""In OUT/report: the facts of a finished set, for a later run with nothing to do."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class PrepareProgress:
-    """Where a run is."""
+    """Progress of a run."""
 
     files_done: int
     files: int
     frames: int
-    """Worked on in this run."""
+    """Processed in this run."""
     frames_per_s: float
-    """All processes together."""
+    """Of all processes together."""
     seconds_left: float | None
-    """Estimate, by the files' sizes; None before there is one."""
+    """Estimate from the sizes of the files; None at the start."""
     stage: str
-    """What is being done."""
 
 
 Progress = Callable[[PrepareProgress], None]
@@ -48,7 +47,7 @@ Progress = Callable[[PrepareProgress], None]
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class PreparedFacts:
-    """What a run made."""
+    """Facts of a prepared set."""
 
     out: pathlib.Path
     people: int
@@ -60,30 +59,30 @@ class PreparedFacts:
     """Playing time of the clips."""
     people_of_split: dict[str, int]
     rejected: dict[str, int]
-    """Stretches, pictures and files left out, by reason; all of them in rejected.csv."""
+    """Number of stretches, pictures and files left out, by reason; rejected.csv lists them."""
     notes: tuple[str, ...]
-    """How the folder was understood; one line each."""
+    """How the folder was read; one line each."""
     warnings: tuple[str, ...]
-    """What makes the set less useful than it could be; one line each."""
+    """Weaknesses of the set; one line each."""
     frames_worked_on: int = 0
-    """In this run, after resampling."""
+    """Processed in this run, after resampling."""
     seconds: float = 0.0
-    """That this run worked on files."""
+    """Time that this run spent on files."""
 
 
 def no_progress(progress: PrepareProgress) -> None:
-    """Nobody looks."""
+    """No-op callback."""
 
 
 def prepare(settings: PrepareSettings, *, progress: Progress = no_progress) -> PreparedFacts:
-    """Make a set, or go on making it.
+    """Make a set, or resume an interrupted run.
 
     Raises:
-        UnsupportedInputError: no clips or pictures, or not as the layout wants.
-        NoFaceFoundError: not one usable face in any file.
-        OutputError: the folder holds something else or is being written by another run, or the disk is full.
-        WorkError: a process died.
-        MissingDependencyError: the teacher is absent.
+        UnsupportedInputError: no clips or pictures, or none that fit the layout.
+        NoFaceFoundError: no usable face in any file.
+        OutputError: the folder holds something else, another run writes to it, or the disk is full.
+        WorkError: a worker process died.
+        MissingDependencyError: the teacher is missing.
     """
     found = find_sources(settings)
     facts = fingerprint(settings, found.layout, found.digest)
@@ -98,43 +97,43 @@ def prepare(settings: PrepareSettings, *, progress: Progress = no_progress) -> P
         if earlier is not None:
             refuse_other_run(settings.out, facts, earlier)
         if earlier == facts and not any((work / "units").iterdir()) and (settings.out / "index.json").exists():
-            return _as_before(settings.out)  # finished, and cleaned
+            return _saved_facts(settings.out)  # finished, and cleaned
         _write_whole(work / "settings.json", json.dumps(facts, indent=1))
-        result = _go_on(settings, found, facts, progress)
+        result = _resume(settings, found, facts, progress)
     if settings.clean:
         shutil.rmtree(work)
     return result
 
 
-def _go_on(settings: PrepareSettings, found: Found, facts: dict[str, Any], progress: Progress) -> PreparedFacts:
+def _resume(settings: PrepareSettings, found: Found, facts: dict[str, Any], progress: Progress) -> PreparedFacts:
     units = settings.out / "work" / "units"
-    _remove_strays(units, found.sources)
-    started, watch = time.monotonic(), _Watch(found.sources, units, progress)
+    _remove_stale_units(units, found.sources)
+    started, reporter = time.monotonic(), _ProgressReporter(found.sources, units, progress)
     undone = [source for source in found.sources if not unit_path(units, source).exists()]
-    work_on(undone, units, settings, watch.tell)
+    work_on(undone, units, settings, reporter.on_event)
     seconds = time.monotonic() - started
-    failed = failures(watch.ends)
+    failed = failures(reporter.ends)
     names = [source.unit for source in found.sources]
     digest = digest_of([names, [dataclasses.asdict(one) for one in failed]])
     finished = settings.out / "work" / "finished.json"
     if _read_json(finished) == {"results": digest} and (settings.out / "index.json").exists():
-        return dataclasses.replace(_as_before(settings.out), seconds=seconds)
-    watch.stage("putting the set together")
+        return dataclasses.replace(_saved_facts(settings.out), seconds=seconds)
+    reporter.report("assembling the set")
     paths = [path for source in found.sources if (path := unit_path(units, source)).exists()]
     with disk_errors(settings.out):
         result = _assemble(settings, name_entries(read_units(paths, failed), settings), facts, found.notes)
         _write_whole(finished, json.dumps({"results": digest}))
-    return dataclasses.replace(result, frames_worked_on=watch.frames, seconds=seconds)
+    return dataclasses.replace(result, frames_worked_on=reporter.frames, seconds=seconds)
 
 
 def _assemble(
     settings: PrepareSettings, material: Material, facts: dict[str, Any], notes: Sequence[str]
 ) -> PreparedFacts:
-    """Write the set beside its place and move it there."""
+    """Write the set to a folder below OUT/work, then move it to OUT."""
     rejections = [rejection for rejection, _ in material.rejected]
     if not material.entries:
         _write_whole(settings.out / "rejected.csv", _table_of(rejections))
-        raise NoFaceFoundError(_nobody_text(settings, rejections))
+        raise NoFaceFoundError(_no_face_text(settings, rejections))
     fresh = settings.out / "work" / "fresh"
     shutil.rmtree(fresh, ignore_errors=True)
     (fresh / "report").mkdir(parents=True)
@@ -143,8 +142,8 @@ def _assemble(
         (fresh / "rejected.csv").write_text(_table_of(rejections), encoding="utf-8")
         result = _facts_of(settings, material, notes)
         saved = {field.name: getattr(result, field.name) for field in dataclasses.fields(result)}
-        for passing in ("out", "frames_worked_on", "seconds"):
-            del saved[passing]
+        for of_this_run in ("out", "frames_worked_on", "seconds"):
+            del saved[of_this_run]
         (fresh / "report" / _FACTS).write_text(json.dumps(saved, indent=1, ensure_ascii=False), encoding="utf-8")
         write_report(fresh, material, notes=notes, warnings=result.warnings, settings=facts)
         move_into_place(fresh, settings.out)
@@ -156,7 +155,6 @@ def _assemble(
 def _facts_of(settings: PrepareSettings, material: Material, notes: Sequence[str]) -> PreparedFacts:
     entries = material.entries
     of_split = {split: len({e.person for e in entries if e.split == split}) for split in SPLITS}
-    counts = {reason: sum(one.reason == reason for one, _ in material.rejected) for reason in REASONS}
     return PreparedFacts(
         out=settings.out,
         people=len({entry.person for entry in entries}),
@@ -165,36 +163,40 @@ def _facts_of(settings: PrepareSettings, material: Material, notes: Sequence[str
         frames=sum(entry.facts["frames"] for entry in entries if entry.is_clip),
         hours=round(hours_of(entries), 4),
         people_of_split=of_split,
-        rejected={reason: count for reason, count in counts.items() if count},
+        rejected=_count_reasons([rejection for rejection, _ in material.rejected]),
         notes=tuple(notes),
         warnings=tuple(_warnings(of_split, settings, entries)),
     )
 
 
+def _count_reasons(rejections: Sequence[Rejection]) -> dict[str, int]:
+    counts = {reason: sum(one.reason == reason for one in rejections) for reason in REASONS}
+    return {reason: count for reason, count in counts.items() if count}
+
+
 def _warnings(of_split: dict[str, int], settings: PrepareSettings, entries: Sequence[Entry]) -> Iterator[str]:
     if not of_split["val"]:
         yield (
-            "only one person: everything is in train, and nothing is left to choose settings by or to report figures "
-            "on; add clips of other people"
+            "only one person: all samples are in train, so nothing is left for validation and test; add clips of other "
+            "people"
         )
     elif not of_split["test"] and settings.test_share > 0:
         yield f"only {sum(of_split.values())} people: test is empty"
     train = sum(entry.facts["frames"] for entry in entries if entry.split == "train")
     if train < 1000:
-        yield f"only {train} frames to train on; a first sensible result takes some ten thousand"
+        yield f"only {train} frames to train on; a usable result needs about ten thousand"
 
 
-def _nobody_text(settings: PrepareSettings, rejections: Sequence[Rejection]) -> str:
-    counts = {reason: sum(one.reason == reason for one in rejections) for reason in REASONS}
-    listed = ", ".join(f"{reason} {count}" for reason, count in counts.items() if count)
+def _no_face_text(settings: PrepareSettings, rejections: Sequence[Rejection]) -> str:
+    listed = ", ".join(f"{reason} {count}" for reason, count in _count_reasons(rejections).items())
     return (
-        f"Not one usable face in {settings.videos} ({listed}); see {settings.out / 'rejected.csv'}. Faces need "
-        f"{settings.min_face_px} px or more (--min-face-px) and {settings.min_frames} frames in a row."
+        f"No usable face in {settings.videos} ({listed}); see {settings.out / 'rejected.csv'}. Faces need at least "
+        f"{settings.min_face_px} px (--min-face-px) and {settings.min_frames} consecutive frames (--min-frames)."
     )
 
 
-class _Watch:
-    """Turns events into progress."""
+class _ProgressReporter:
+    """Turns events of workers into progress."""
 
     def __init__(self, sources: Sequence[Source], units: pathlib.Path, progress: Progress) -> None:
         self._sizes = {source.origin: max(source.size_bytes, 1) for source in sources}
@@ -202,15 +204,15 @@ class _Watch:
         done = [source for source in sources if unit_path(units, source).exists()]
         self._done = len(done)
         self._open_bytes = sum(self._sizes[s.origin] for s in sources) - sum(self._sizes[s.origin] for s in done)
-        self._worked: dict[str, float] = {}
-        self._worked_bytes = 0.0
+        self._done_bytes_of: dict[str, float] = {}
+        self._done_bytes = 0.0
         self._progress, self._started = progress, time.monotonic()
         self.frames = 0
         self.ends: list[Done] = []
-        self.stage("starting")
+        self.report("starting")
 
-    def tell(self, event: Event) -> None:
-        """Something happened."""
+    def on_event(self, event: Event) -> None:
+        """Count an event and report."""
         origin = event.source.origin
         share = 1.0 if isinstance(event, Done) else event.share
         if isinstance(event, Done):
@@ -218,15 +220,15 @@ class _Watch:
             self.ends.append(event)
         else:
             self.frames += event.frames
-        worked = share * self._sizes[origin]
-        self._worked_bytes += worked - self._worked.get(origin, 0.0)
-        self._worked[origin] = worked
-        self.stage("working")
+        done_bytes = share * self._sizes[origin]
+        self._done_bytes += done_bytes - self._done_bytes_of.get(origin, 0.0)
+        self._done_bytes_of[origin] = done_bytes
+        self.report("working")
 
-    def stage(self, name: str) -> None:
-        """Tell where the run is."""
-        elapsed, worked = time.monotonic() - self._started, self._worked_bytes
-        left = elapsed * (self._open_bytes - worked) / worked if worked else None
+    def report(self, stage: str) -> None:
+        """Call the progress callback."""
+        elapsed, done = time.monotonic() - self._started, self._done_bytes
+        left = elapsed * (self._open_bytes - done) / done if done else None
         self._progress(
             PrepareProgress(
                 files_done=self._done,
@@ -234,13 +236,13 @@ class _Watch:
                 frames=self.frames,
                 frames_per_s=self.frames / max(elapsed, 1e-6),
                 seconds_left=None if left is None else max(left, 0.0),
-                stage=name,
+                stage=stage,
             )
         )
 
 
 def _refuse_foreign(out: pathlib.Path) -> None:
-    """Raise if the folder holds anything but a run of this program."""
+    """Raise if the folder holds files that no run of this program wrote."""
     if out.exists() and not out.is_dir():
         raise OutputError(f"{out} is a file; give --out a folder.")
     known = (out / "index.json").exists() or (out / "work" / "settings.json").exists()
@@ -255,15 +257,15 @@ def _earlier_settings(out: pathlib.Path) -> dict[str, Any] | None:
     return saved
 
 
-def _as_before(out: pathlib.Path) -> PreparedFacts:
+def _saved_facts(out: pathlib.Path) -> PreparedFacts:
     saved = _read_json(out / "report" / _FACTS)
     if saved is None:
         raise OutputError(f"{out / 'report' / _FACTS} is missing; delete {out} and run the same command again.")
     return PreparedFacts(out=out, **(saved | {name: tuple(saved[name]) for name in ("notes", "warnings")}))
 
 
-def _remove_strays(units: pathlib.Path, sources: Sequence[Source]) -> None:
-    """Results of files that are gone or have changed, and what a kill left half-written."""
+def _remove_stale_units(units: pathlib.Path, sources: Sequence[Source]) -> None:
+    """Remove units of files that are gone or have changed, and partial files of killed runs."""
     wanted = {unit_path(units, source).name for source in sources}
     for path in units.iterdir():
         if path.name not in wanted:
@@ -294,10 +296,10 @@ def _write_whole(path: pathlib.Path, text: str) -> None:
 
 @contextlib.contextmanager
 def _only_run(work: pathlib.Path) -> Iterator[None]:
-    """Hold the folder for this process; the system lets go of it however the process ends."""
+    """Lock the folder; the system releases the lock when the process ends, even if it is killed."""
     with (work / "lock").open("w") as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:
-            raise OutputError(f"Another run is writing {work.parent}; wait for its end, or stop it.") from error
+            raise OutputError(f"Another run is writing to {work.parent}; wait until it ends, or stop it.") from error
         yield

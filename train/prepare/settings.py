@@ -1,4 +1,4 @@
-"""What a run of `train.prepare` is told, and whether a folder holds the work of the same run."""
+"""Settings of `train.prepare`, and the comparison with the settings of an earlier run."""
 
 import dataclasses
 import hashlib
@@ -16,16 +16,16 @@ from reenact.weights import WEIGHTS_NAME, embedded_weights
 from train.data.shards import sha256_of
 
 Layout = Literal["auto", "videos", "people", "voxceleb", "rafd", "multipie", "ijbc", "faceforensics"]
-"""How the folder is laid out, hence who is known in it."""
+"""Folder layout; most layouts name the person in each file."""
 
 Teacher = Literal["own", "mediapipe", "fan"]
-"""Who measures the mesh."""
+"""Tracker that labels the mesh."""
 
 VERSION = 1
-"""Raised when the same settings begin to give other output."""
+"""Increased whenever the same settings give different output."""
 
 LONGEST_FRAMES, SHORTEST_FRAMES = 250, 8
-"""Of a clip sample: what readers of prepared sets rely on."""
+"""Length of a clip sample; readers of prepared sets rely on these limits."""
 
 NETWORKS = ("perception/detector", "perception/tracker", "perception/parser", "perception/identity")
 
@@ -38,7 +38,7 @@ _FRACTION = tyro.constructors.PrimitiveConstructorSpec(
 )
 
 _NOT_IN_OUTPUT = ("videos", "out", "csv", "teacher_file", "workers", "clean")
-"""Fields that say where and how, not what; of the files their content counts."""
+"""Fields that do not change the output: paths (the digest of the files counts instead) and how the work is done."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -46,53 +46,54 @@ class PrepareSettings:
     """Turn a folder of clips and pictures into a labelled set of faces, ready for training."""
 
     videos: pathlib.Path
-    """Folder that is searched for clips and pictures, with all folders in it."""
+    """Folder that is searched for clips and pictures, including its subfolders."""
     out: pathlib.Path
-    """Where the set is written. Used again with the same settings, the run goes on where it stopped."""
+    """Output folder. The same folder and settings resume an interrupted run."""
     layout: Layout = "auto"
-    """How the folder is laid out: `people` (a folder per person) is never guessed, the others are."""
+    """Folder layout. `people` (one folder per person) must be given; auto detects the others."""
     csv: pathlib.Path | None = None
-    """Table of layout ijbc; by default the only .csv in the folder that has a column for the file and the person."""
+    """Table of layout ijbc. Default: the only .csv in the folder that has a file column and a person column."""
     manipulated: bool = False
-    """Layout faceforensics: take the manipulated sequences as well."""
+    """Layout faceforensics: include the manipulated sequences."""
     fps: Annotated[Fraction, _FRACTION] = Fraction(25, 2)
-    """Frames per second of the clips; slower ones keep their own rate. 12.5 keeps every second frame of most."""
+    """Highest frame rate of the clips. 12.5 keeps every second frame of a clip at 25 frames per second."""
     max_minutes: float | None = None
-    """Take no more than this from the beginning of a clip; None takes all."""
+    """Use only this much from the start of each clip; None uses all."""
     teacher: Teacher = "own"
-    """Who measures the mesh: the embedded tracker, MediaPipe, or FAN. People are found by the embedded one."""
+    """Tracker that labels the mesh: the embedded one, MediaPipe or FAN. The embedded one always finds the people."""
     teacher_file: pathlib.Path | None = None
     """MediaPipe's face_landmarker.task."""
     crop_scale: float = CropSpec().face_scale
-    """Side of the crop over the larger side of the face, as the systems crop."""
+    """Side of the crop divided by the larger side of the face; the default is what the systems use."""
     min_face_px: int = 80
-    """Smaller faces are left out: their detail would be invented."""
+    """Smaller faces are left out because they lack detail."""
     min_score: float = 0.5
-    """Certainty below which a frame shows no usable face."""
+    """Tracker confidence below which a frame is not used."""
     min_sharpness: float = 0.3
-    """Blurred faces are left out; 0 takes all. Sharp ones measure 0.35 to 0.65, blurred by 3 px of 256 below 0.3."""
+    """Less sharp faces are left out; 0 keeps all. Sharp faces measure 0.35 to 0.65; a blur of 3 px in 256 is below
+    0.3."""
     max_share_outside: float = 0.25
     """Crops with more of their area outside the picture are left out."""
     min_frames: int = SHORTEST_FRAMES
     """Shorter stretches are left out."""
     max_frames: int = LONGEST_FRAMES
-    """Longer stretches are cut."""
+    """Longer stretches are split."""
     same_person: float = 0.55
-    """Mean similarity from which on two faces count as one person, where folders do not say who it is."""
+    """Mean similarity at which two faces count as one person, where the layout does not name the person."""
     same_side: float = 0.4
-    """People more alike than this go to the same split, in case they are one person after all."""
+    """People at least this similar go to the same split, in case they are the same person."""
     val_share: float = 0.1
     """Share of people in val."""
     test_share: float = 0.1
     """Share of people in test."""
     seed: int = 0
-    """Decides who goes where, and the order of samples in the shards."""
+    """Seed of the splits and of the order of samples in the shards."""
     shard_mb: int = 16
-    """Shards are begun anew at this size: 16 MB are some 4,000 frames, 0.9 GB when they are decoded for training."""
+    """Largest size of a shard. 16 MB hold about 4,000 frames, which are 0.9 GB when decoded for training."""
     workers: int | None = None
-    """Processes; None takes one per core, 0 works in this one."""
+    """Worker processes; None: one per core, 0: work in the main process."""
     clean: bool = False
-    """Remove OUT/work when the set is complete; adding clips later then starts from the beginning."""
+    """Remove OUT/work when the set is complete. A later run with more clips then starts from the beginning."""
 
     def __post_init__(self) -> None:
         ranges = {
@@ -118,13 +119,15 @@ class PrepareSettings:
         if self.max_minutes is not None and self.max_minutes <= 0:
             raise ConfigError(f"--max-minutes is {self.max_minutes}; give a positive number, or leave it out.")
         if self.workers is not None and self.workers < 0:
-            raise ConfigError(f"--workers is {self.workers}; give the number of processes, 0 for none beside this one.")
+            raise ConfigError(f"--workers is {self.workers}; give a number of processes, or 0 for the main process.")
         if self.teacher_file is not None and self.teacher != "mediapipe":
-            raise ConfigError("--teacher-file belongs to --teacher mediapipe; leave it out or choose that teacher.")
+            raise ConfigError(
+                "--teacher-file is only used by --teacher mediapipe; leave it out or choose that teacher."
+            )
 
     @property
     def process_count(self) -> int:
-        """Processes to start; 0 for none."""
+        """Worker processes to start."""
         if self.workers is not None:
             return self.workers
         affinity = getattr(os, "sched_getaffinity", None)
@@ -132,11 +135,11 @@ class PrepareSettings:
 
 
 def fingerprint(settings: PrepareSettings, layout: str, sources: str) -> dict[str, Any]:
-    """All that changes the output, for the index and for the comparison with an earlier run.
+    """Everything that changes the output, for the index and for the comparison with an earlier run.
 
     Args:
-        settings: as given.
-        layout: the one that was found, where `settings` says auto.
+        settings: of the run.
+        layout: the detected layout, also where `settings` say auto.
         sources: digest of the list of files.
     """
     taken: dict[str, Any] = {
@@ -154,22 +157,22 @@ def fingerprint(settings: PrepareSettings, layout: str, sources: str) -> dict[st
 
 
 def digest_of(value: Any) -> str:
-    """Hash of anything that JSON can say."""
+    """SHA-256 of a value as JSON."""
     return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()
 
 
 def refuse_other_run(out: pathlib.Path, mine: dict[str, Any], theirs: dict[str, Any]) -> None:
-    """Compare with the settings found in `out`; the list of files may have changed.
+    """Compare with the settings found in `out`. The list of files may differ.
 
     Raises:
-        OutputError: any other setting differs; the text names each with both values.
+        OutputError: another setting differs; the text names each with both values.
     """
     keys = sorted((set(mine) | set(theirs)) - {"sources"})
     different = [key for key in keys if mine.get(key) != theirs.get(key)]
     if different:
-        listed = "; ".join(f"{key}: {_short(theirs.get(key))} there, {_short(mine.get(key))} now" for key in different)
+        listed = "; ".join(f"{key}: was {_short(theirs.get(key))}, now {_short(mine.get(key))}" for key in different)
         raise OutputError(
-            f"{out} holds a set made with other settings ({listed}); give another --out, the same settings, "
+            f"{out} holds a set made with other settings ({listed}); give the same settings or another --out, "
             "or delete that folder."
         )
 

@@ -1,4 +1,4 @@
-"""What there is to prepare: clips and pictures in a folder, and what the layout says of each."""
+"""Finds clips and pictures in a folder and reads person and labels from the folder's layout."""
 
 import dataclasses
 import functools
@@ -18,39 +18,38 @@ CLIPS = frozenset(
 PICTURES = frozenset(".jpg .jpeg .png .webp .bmp .tif .tiff .ppm .pgm .jp2 .heic .heif .avif".split())
 
 Labels = dict[str, str | int | float]
-"""What names and tables say of a picture, for the sample's json."""
+"""Labels from file names and tables, for the json of a sample."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Source:
-    """One file to work on, and what is known of it beforehand."""
+    """One file to process and its known facts."""
 
     path: pathlib.Path
     origin: str
     """Path below the searched folder, with forward slashes; sources are sorted by it."""
     person: str | None = None
-    """Who it shows, where the layout says so."""
+    """Name of the person, if the layout has it."""
     labels: Labels = dataclasses.field(default_factory=dict)
     box_px: tuple[float, float, float, float] | None = None
-    """Which face of a picture is meant: x0, y0, x1, y1."""
+    """Box of the labelled face in a picture: x0, y0, x1, y1."""
     size_bytes: int = 0
-    """When it was found; so is the next."""
     mtime_ns: int = 0
 
     @functools.cached_property
     def unit(self) -> str:
-        """Name of its result: another one when the file or what is known of it changes."""
+        """Name of its unit, which changes with the file and its known facts."""
         return digest_of([*self.known, self.mtime_ns])[:24]
 
     @property
     def known(self) -> list[Any]:
-        """All that is known of it, but for its date."""
+        """Known facts without the modification time."""
         return [self.origin, self.person, self.labels, self.box_px, self.size_bytes]
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Found:
-    """All sources of a folder."""
+    """Sources of a folder."""
 
     layout: str
     sources: tuple[Source, ...]
@@ -59,15 +58,15 @@ class Found:
 
     @property
     def digest(self) -> str:
-        """Changes with the list of files, their sizes and what is known of them; not with their dates."""
+        """Digest of the files, their sizes and known facts, without modification times."""
         return digest_of([source.known for source in self.sources])
 
 
 def find_sources(settings: PrepareSettings) -> Found:
-    """Search the folder.
+    """Search the folder of the settings.
 
     Raises:
-        UnsupportedInputError: it is missing, holds no clips or pictures, or is not laid out as the settings say.
+        UnsupportedInputError: it is missing, holds no clips or pictures, or does not have the layout of the settings.
     """
     root = settings.videos
     if not root.is_dir():
@@ -82,15 +81,15 @@ def find_sources(settings: PrepareSettings) -> Found:
     sources = sorted(read, key=lambda source: (source.origin, str(source.box_px)))
     if not sources:
         raise UnsupportedInputError(
-            f"None of the {len(files)} clips and pictures in {root} is named as layout {layout} wants; "
+            f"None of the {len(files)} clips and pictures in {root} has a name of the layout {layout}; "
             "choose another --layout."
         )
-    notes = [f"layout {layout}" + (" (found by the names)" if settings.layout == "auto" else "")]
+    notes = [f"layout {layout}" + (" (detected)" if settings.layout == "auto" else "")]
     taken = len({source.path for source in sources})
     if taken < len(files):
         notes.append(f"{len(files) - taken} of {len(files)} files do not belong to the layout and are left out")
     if layout == "videos" and any("/" in source.origin for source in sources):
-        notes.append("people are told apart by their faces; if each folder is one person, say --layout people")
+        notes.append("people are grouped by their faces; if each folder is one person, give --layout people")
     return Found(layout=layout, sources=tuple(sources), notes=tuple(notes))
 
 
@@ -100,7 +99,7 @@ def _with_size(source: Source) -> Source:
 
 
 def _media_files(root: pathlib.Path, *, leave_out: pathlib.Path) -> Iterator[pathlib.Path]:
-    """Files with a known ending, but for hidden ones and those of the output folder."""
+    """Files with a known suffix, without hidden ones and those of the output folder."""
     forbidden = leave_out.resolve()
     for folder, folders, names in os.walk(root):
         here = pathlib.Path(folder)
@@ -113,7 +112,7 @@ def _media_files(root: pathlib.Path, *, leave_out: pathlib.Path) -> Iterator[pat
 
 
 def _guess(root: pathlib.Path, files: list[pathlib.Path], settings: PrepareSettings) -> str:
-    """The most telling layout; plain clips if nothing tells."""
+    """The layout that most file names fit, else plain clips."""
     if (root / "original_sequences").is_dir():
         return "faceforensics"
     if settings.csv is not None or tables.find_table(root) is not None:
@@ -147,8 +146,8 @@ MULTI_PIE_CAMERA_DEG: dict[str, int] = dict(
         strict=True,
     )
 )
-"""Angle of each camera from the frontal one; the last two hang higher. One side is negative: compare with the
-tracker's yaw before you rely on which."""
+"""Angle of each camera from the frontal one; the last two are mounted higher. The sign of the sides is unverified:
+compare it with the tracker's yaw before use."""
 _FRAME_SEQUENCES = {"original": "original_sequences", "manipulated": "manipulated_sequences"}
 
 
@@ -158,7 +157,7 @@ def _read_videos(root: pathlib.Path, files: list[pathlib.Path], settings: Prepar
 
 
 def _read_people(root: pathlib.Path, files: list[pathlib.Path], settings: PrepareSettings) -> Iterator[Source]:
-    """The first folder below the root names the person; files beside the folders show whom they will."""
+    """The first folder below the root names the person; files directly in the root have none."""
     for file in files:
         origin = _origin(root, file)
         yield Source(path=file, origin=origin, person=origin.split("/")[0] if "/" in origin else None)
@@ -196,8 +195,8 @@ def _read_table(root: pathlib.Path, files: list[pathlib.Path], settings: Prepare
     path = settings.csv or tables.find_table(root)
     if path is None:
         raise UnsupportedInputError(
-            f"{root} holds no single table for layout ijbc; name it with --csv: a column for the file and one for the "
-            "person."
+            f"{root} does not hold exactly one table for layout ijbc (a file column and a person column); "
+            "give it with --csv."
         )
     for row in tables.read_table(path, root):
         yield Source(
@@ -206,17 +205,17 @@ def _read_table(root: pathlib.Path, files: list[pathlib.Path], settings: Prepare
 
 
 def _read_faceforensics(root: pathlib.Path, files: list[pathlib.Path], settings: PrepareSettings) -> Iterator[Source]:
-    """original_sequences/{youtube,actors}/<compression>/videos/*.mp4; an actor's number opens the file's name."""
+    """original_sequences/{youtube,actors}/<compression>/videos/*.mp4; names of actors' files start with a number."""
     for file in files:
         origin = _origin(root, file)
         parts = origin.split("/")
         real = parts[0] == _FRAME_SEQUENCES["original"]
-        wanted = real or (settings.manipulated and parts[0] == _FRAME_SEQUENCES["manipulated"])
-        if not wanted or "videos" not in parts:
+        included = real or (settings.manipulated and parts[0] == _FRAME_SEQUENCES["manipulated"])
+        if not included or "videos" not in parts:
             continue
         labels: Labels = {"kind": "original" if real else "manipulated", "collection": parts[1]}
         actor = re.match(r"(\d{2})__", parts[-1]) if parts[1] in ("actors", "DeepFakeDetection") else None
-        # a swapped face is nobody's: who it looks like is for the faces to say
+        # a manipulated face has no known person: it is grouped by its embedding
         person = f"actor-{actor[1]}" if actor and real else None
         yield Source(path=file, origin=origin, person=person, labels=labels)
 
@@ -235,5 +234,5 @@ _READERS: dict[str, Callable[[pathlib.Path, list[pathlib.Path], PrepareSettings]
 def _origin(root: pathlib.Path, file: pathlib.Path) -> str:
     try:
         return file.relative_to(root).as_posix()
-    except ValueError:  # a table may name files elsewhere
+    except ValueError:  # a table may name files outside the root
         return file.as_posix().lstrip("/")

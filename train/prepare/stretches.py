@@ -1,7 +1,7 @@
-"""One person's frames, cut into stretches that one fixed crop can show.
+"""Splits the frames of one person into stretches that fit one fixed crop.
 
-The head is free to move in the crop; when it would leave it, or grows or shrinks too much, the stretch ends there and
-another begins. The crop is placed when the stretch is complete, so that it holds the whole movement.
+A stretch ends when the head would leave the crop or its size changes too much. The crop is placed when the stretch is
+complete, so that it contains the whole movement.
 """
 
 import dataclasses
@@ -11,27 +11,27 @@ import numpy as np
 from train.prepare.following import Sighting
 
 _ABOVE, _BESIDE, _BELOW = 0.22, 0.10, 0.06
-"""Room that must stay inside the crop around the mesh, in face sizes: hair, ears, chin."""
+"""Margins around the mesh that must lie in the crop, in face sizes: hair, ears, chin."""
 _SMALLEST, _LARGEST = 0.62, 1.6
-"""Size of a face over the stretch's median."""
+"""Allowed size of a face divided by the median of the stretch."""
 _TIGHTEST = 1.6
-"""Crops may be this narrow, in face sizes, to stay inside a small picture."""
+"""Smallest side of a crop in face sizes; crops shrink to this to stay inside a small picture."""
 _SHIFT_UP = 0.03
-"""As the systems crop: the crop's centre lies this share of its side above the face's."""
+"""The crop's centre lies this share of its side above the face's, as in the crops of the systems."""
 MAX_FACE_OUTSIDE = 0.12
-"""Frames with more of the mesh outside the picture are not used."""
+"""Frames with a larger share of the mesh outside the picture are not used."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Crop:
-    """A square of the frame, whole pixels; it may reach over the border."""
+    """A square in whole pixels of the frame; parts may lie outside the frame."""
 
     x0: int
     y0: int
     side: int
 
     def share_outside(self, size: tuple[int, int]) -> float:
-        """Share of the area outside a frame of this width and height."""
+        """Share of the area outside a frame of `size` (width, height)."""
         inside = [
             max(min(start + self.side, limit) - max(start, 0), 0)
             for start, limit in zip((self.x0, self.y0), size, strict=True)
@@ -46,7 +46,7 @@ class Crop:
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Stretch:
-    """Consecutive slots of one person."""
+    """Consecutive frames of one person, numbered by their slots."""
 
     person: int
     first_slot: int
@@ -58,19 +58,19 @@ class Stretch:
     outside: float
     """Share of the crop outside the picture."""
     fault: str = ""
-    """A reason of `filters.REASONS` if the frames are no use."""
+    """A reason of `filters.REASONS` if the frames cannot be used."""
 
     def __len__(self) -> int:
         return len(self.meshes_px)
 
     @property
     def end_slot(self) -> int:
-        """The slot after the last."""
+        """Slot after the last frame."""
         return self.first_slot + len(self)
 
 
 class StretchBuilder:
-    """Collects the frames of one person."""
+    """Collects the frames of one person into stretches."""
 
     def __init__(self, size: tuple[int, int], *, crop_scale: float, max_frames: int) -> None:
         """Start a person.
@@ -78,7 +78,7 @@ class StretchBuilder:
         Args:
             size: width and height of the frames.
             crop_scale: side of the crop over the size of the face.
-            max_frames: length of a stretch at which it ends.
+            max_frames: longest stretch.
         """
         self._size, self._scale, self._max_frames = size, crop_scale, max_frames
         self._sightings: list[Sighting] = []
@@ -87,10 +87,10 @@ class StretchBuilder:
         self.first_slot = 0
 
     def add(self, slot: int, sighting: Sighting) -> Stretch | None:
-        """Take the person's next frame.
+        """Add the person's next frame.
 
         Returns:
-            The stretch before it, if it cannot be part of that.
+            The previous stretch if this frame does not fit into it and starts a new one.
         """
         closed = None
         needed, size = needed_box(sighting.mesh_px)
@@ -104,7 +104,7 @@ class StretchBuilder:
         return closed
 
     def close(self) -> Stretch | None:
-        """The stretch so far; None without any frame."""
+        """End the current stretch; None if it has no frames."""
         if not self._sightings:
             return None
         size = float(np.median(self._sizes))
@@ -140,20 +140,20 @@ class StretchBuilder:
 
 
 def needed_box(mesh_px: np.ndarray) -> tuple[np.ndarray, float]:
-    """What a crop must show of a head, x0, y0, x1, y1, and the size of its face: the larger side of the mesh's box."""
+    """Box of a head that a crop must contain (x0, y0, x1, y1), and the face's size: the larger side of the mesh."""
     low, high = mesh_px[:, :2].min(0).astype(np.float64), mesh_px[:, :2].max(0).astype(np.float64)
     size = float((high - low).max())
     return np.concatenate([low - [_BESIDE * size, _ABOVE * size], high + [_BESIDE * size, _BELOW * size]]), size
 
 
 def crop_side(face_px: float, size: tuple[int, int], scale: float) -> float:
-    """Side of a crop: `scale` faces, or the picture's shorter side where that leaves enough room."""
+    """Side of a crop: `scale` faces, limited to the picture's shorter side but not below `_TIGHTEST` faces."""
     side = scale * face_px
     return max(min(side, float(min(size))), min(_TIGHTEST, scale) * face_px)
 
 
 def place_crop(needed: np.ndarray, centre: np.ndarray, face_px: float, size: tuple[int, int], scale: float) -> Crop:
-    """The crop that holds `needed`; where that leaves a choice, inside the picture; else around the face's centre."""
+    """Crop that contains `needed`, if possible inside the picture, with the face near its centre."""
     side = round(max(crop_side(face_px, size, scale), float((needed[2:] - needed[:2]).max())))
     corner = np.asarray(centre) - side / 2 - [0, _SHIFT_UP * side]
     limit = np.asarray(size) - side

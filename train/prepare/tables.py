@@ -1,4 +1,4 @@
-"""Tables of pictures as IJB-C has them: a row names a file, a person, perhaps the face's box, and anything else."""
+"""Tables of pictures such as IJB-C's: a row names a file and a person, and may have a face box and other labels."""
 
 import csv
 import dataclasses
@@ -20,22 +20,22 @@ class Row:
     path: pathlib.Path
     person: str
     labels: dict[str, str | int | float]
-    """All other columns, in small letters; numbers as numbers."""
+    """Other columns, their names in lower case; numbers are converted."""
     box_px: tuple[float, float, float, float] | None
-    """x0, y0, x1, y1, where the table has it."""
+    """x0, y0, x1, y1; None if the table has no box."""
 
 
 def find_table(root: pathlib.Path) -> pathlib.Path | None:
-    """The only .csv of a folder with a column for the file and one for the person; None if there is not just one."""
+    """The only .csv of a folder with a file column and a person column; None unless there is exactly one."""
     found = [path for path in sorted(root.glob("*.csv")) if _columns(_header(path)) is not None]
     return found[0] if len(found) == 1 else None
 
 
 def read_table(path: pathlib.Path, root: pathlib.Path) -> Iterator[Row]:
-    """Rows whose file is there.
+    """Rows whose file exists.
 
     Raises:
-        UnsupportedInputError: the table cannot be read, lacks a column, or names not one file that is there.
+        UnsupportedInputError: the table cannot be read, lacks a column, or none of its files exists.
     """
     columns = _columns(_header(path))
     if columns is None:
@@ -61,8 +61,8 @@ def read_table(path: pathlib.Path, root: pathlib.Path) -> Iterator[Row]:
             yield Row(path=place, person=row[person_column], labels=labels, box_px=box)
     if not there:
         raise UnsupportedInputError(
-            f"Not one of the {missing} files that {path} names is in {root} (the first: {first_missing!r}); "
-            "give --videos the folder that its paths start from."
+            f"None of the {missing} files named in {path} is in {root} (the first: {first_missing!r}); "
+            "give --videos the folder that its paths are relative to."
         )
 
 
@@ -81,7 +81,7 @@ def _columns(header: list[str]) -> tuple[str, str] | None:
 
 
 def _place(name: str, *folders: pathlib.Path) -> pathlib.Path | None:
-    """The file of that name below one of the folders; paths that lead out of them are not followed."""
+    """The file of that name below one of the folders; paths with ".." are refused."""
     if not name or ".." in pathlib.PurePosixPath(name).parts:
         return None
     for folder in folders:
@@ -104,6 +104,6 @@ def _number(text: str) -> str | int | float:
             number = kind(text)
         except ValueError:
             continue
-        if math.isfinite(number):  # JSON has no others
+        if math.isfinite(number):  # JSON has no infinity or NaN
             return number
     return text

@@ -1,4 +1,4 @@
-"""One source file to one result: every usable face of it as samples, in a file of its own.
+"""Turns one source file into one unit: a tar file with a sample for every usable face.
 
 PickedFrames ──▶ SceneCuts, Follower ──▶ a StretchBuilder per person ── ended ──▶ Cutter ──▶ samples, rejections
 """
@@ -23,32 +23,32 @@ from train.prepare.following import Follower, SceneCuts, Sighting, find_faces, o
 from train.prepare.labels import Labeller
 from train.prepare.settings import PrepareSettings
 from train.prepare.sources import Source
-from train.prepare.stretches import StretchBuilder
+from train.prepare.stretches import Stretch, StretchBuilder
 
 DETECT_EVERY_S = 1.0
-"""Seconds of a clip between looks for new people."""
+"""Seconds between detections of new people."""
 
 REPORT_EVERY = 16
 """Frames between calls of `progress`."""
 
 SUMMARY_KEY = "unit"
-"""Key of the last sample of a result, which holds a `Summary`."""
+"""Key of the last sample of a unit, which holds the `Summary`."""
 
 UnitProgress = Callable[[int, float], None]
-"""Called with frames done since the last call, and the share of the file that is done."""
+"""Called with the frames processed since the last call and the processed share of the file."""
 
 
 @dataclasses.dataclass(kw_only=True)
 class Summary:
-    """What was seen in a file, apart from its samples."""
+    """Counts and rejections of a file."""
 
     origin: str
     frames: int = 0
-    """Looked at, after resampling."""
+    """Processed frames, after resampling."""
     face_frames: int = 0
-    """Faces in them, each frame counted once for each person."""
+    """Faces in these frames."""
     people: int = 0
-    """Followed from beginning to end; somebody lost and found again counts twice."""
+    """Tracks; a person who is lost and found again counts twice."""
     rejected: list[dict[str, Any]] = dataclasses.field(default_factory=list)
     """`Rejection`s as dicts."""
 
@@ -56,15 +56,15 @@ class Summary:
 def write_unit(
     source: Source, path: pathlib.Path, labeller: Labeller, settings: PrepareSettings, progress: UnitProgress
 ) -> Summary:
-    """Work on one file and write its result, whole or not at all.
+    """Process one file and write its unit atomically.
 
     Raises:
         UnsupportedInputError: the file cannot be read.
-        OutputError: the result cannot be written.
+        OutputError: the unit cannot be written.
     """
     summary = Summary(origin=source.origin)
     samples = _samples(source, labeller, settings, progress, summary)
-    first = next(samples)  # a file that cannot be opened is told from a result that cannot be written
+    first = next(samples)  # opens the source before the unit, so that errors of the two are not confused
     write_shard(path, itertools.chain([first], samples))
     return summary
 
@@ -93,7 +93,7 @@ def _results(
     try:
         work = _clip if kind_of(source.path) == "video" else _picture
         yield from work(source, labeller, settings, progress, summary)
-    except OSError as error:  # here only reading happens: never to be taken for a full disk
+    except OSError as error:  # only reading happens here, so this is no full disk
         raise UnsupportedInputError(
             f"{source.path} cannot be read to its end: {error.strerror or error}; copy it again."
         ) from error
@@ -118,28 +118,28 @@ def _clip(
         cut = cuts.begins(rgb) or picked.after_gap
         sightings = {sighting.person: sighting for sighting in follower.step(rgb, cut=cut)}
         for person in sorted(set(builders) - set(sightings)):
-            _hand_over(builders.pop(person).close(), cutter)
+            _add_if_any(builders.pop(person).close(), cutter)
         for person, sighting in sightings.items():
             if person not in builders:
                 summary.people += 1
                 builders[person] = StretchBuilder(
                     (rgb.shape[1], rgb.shape[0]), crop_scale=settings.crop_scale, max_frames=settings.max_frames
                 )
-            _hand_over(builders[person].add(picked.slot, sighting), cutter)
+            _add_if_any(builders[person].add(picked.slot, sighting), cutter)
         summary.frames += 1
         summary.face_frames += len(sightings)
         yield from cutter.advance(min((one.first_slot for one in builders.values()), default=picked.slot + 1))
         if summary.frames % REPORT_EVERY == 0:
             progress(REPORT_EVERY, min(summary.frames / expected, 1.0))
     for person in sorted(builders):
-        _hand_over(builders[person].close(), cutter)
+        _add_if_any(builders[person].close(), cutter)
     yield from cutter.advance(None)
     progress(summary.frames % REPORT_EVERY, 1.0)
     if not summary.people:
-        yield _nobody(source, summary.frames, follower.largest_small_px, settings)
+        yield _no_face(source, summary.frames, follower.largest_small_px, settings)
 
 
-def _hand_over(stretch: Any, cutter: Cutter) -> None:
+def _add_if_any(stretch: Stretch | None, cutter: Cutter) -> None:
     if stretch is not None:
         cutter.add(stretch)
 
@@ -147,7 +147,7 @@ def _hand_over(stretch: Any, cutter: Cutter) -> None:
 def _picture(
     source: Source, labeller: Labeller, settings: PrepareSettings, progress: UnitProgress, summary: Summary
 ) -> Iterator[Cut | Rejection]:
-    """The faces of a picture: the one in the given box, else the largest of a known person, else all."""
+    """Faces of a picture: the one in the box if there is one, else the largest if the person is known, else all."""
     rgb = read_image(source.path).rgb
     boxes = list(labeller.tracker.detector.detect(rgb).boxes_px)
     if source.box_px is not None:
@@ -174,11 +174,11 @@ def _picture(
         yield cut_still(rgb, stretch, source, labeller, settings)
     progress(1, 1.0)
     if not faces:
-        yield _nobody(source, 1, 0.0, settings)
+        yield _no_face(source, 1, 0.0, settings)
 
 
-def _nobody(source: Source, frames: int, largest_small_px: float, settings: PrepareSettings) -> Rejection:
+def _no_face(source: Source, frames: int, largest_small_px: float, settings: PrepareSettings) -> Rejection:
     if largest_small_px:
-        detail = f"the largest face has about {largest_small_px:.0f} px, need {settings.min_face_px}"
+        detail = f"the largest face is about {largest_small_px:.0f} px, need {settings.min_face_px}"
         return Rejection(origin=source.origin, reason="small", detail=detail, frames=frames)
     return Rejection(origin=source.origin, reason="no face", detail=f"in {frames} frames", frames=frames)

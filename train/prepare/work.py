@@ -1,7 +1,6 @@
-"""Files dealt out to processes. Each file's result is written whole or not at all; what is there is not done again.
+"""Distributes files over worker processes. Each file's unit is written atomically, and existing units are kept.
 
-This process hands out one file at a time and listens; it knows at any moment who works on what, so that the file at
-which a process died can be named.
+The main process hands out one file at a time, so that it can name the file at which a worker died.
 """
 
 import contextlib
@@ -14,8 +13,8 @@ import pathlib
 import signal
 import time
 from collections.abc import Callable, Iterator, Sequence
+from multiprocessing.connection import Connection
 from multiprocessing.process import BaseProcess
-from typing import Any, Literal
 
 import cv2
 import torch
@@ -30,81 +29,78 @@ from train.prepare.unit import UnitProgress, write_unit
 _log = logging.getLogger(__name__)
 
 _BAD_FILE = (cv2.error, ValueError, ArithmeticError, LookupError, RuntimeError)
-"""What decoders and networks raise for content that nobody foresaw: the file is skipped, with its error in the log."""
+"""Errors of decoders and networks on unexpected content: the file is skipped and the error is logged."""
 
 
 class WorkError(ReenactError):
-    """A process that works on files has died."""
+    """A worker process has died."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Done:
-    """A file is finished, or was given up."""
+    """A file is finished or has failed."""
 
     source: Source
     failure: str = ""
-    """Why it could not be read."""
+    """Why it could not be read; "" if it is finished."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Step:
-    """Some frames of a file have been worked on."""
+    """Some frames of a file have been processed."""
 
     source: Source
     frames: int
+    """Since the last step."""
     share: float
-    """Of the file that is done."""
+    """Processed share of the file."""
 
 
 Event = Done | Step
-Tell = Callable[[Event], None]
-_Message = tuple[Literal["ready", "step", "done", "failed", "stop"], Any]
+OnEvent = Callable[[Event], None]
 
 
 def unit_path(folder: pathlib.Path, source: Source) -> pathlib.Path:
-    """Where the result of a file is kept."""
+    """Path of a file's unit."""
     return folder / f"{source.unit}.tar"
 
 
-def work_on(sources: Sequence[Source], folder: pathlib.Path, settings: PrepareSettings, tell: Tell) -> None:
-    """Work on files, each to its own result.
+def work_on(sources: Sequence[Source], folder: pathlib.Path, settings: PrepareSettings, on_event: OnEvent) -> None:
+    """Process files, each to a unit of its own.
 
     Args:
         sources: the files.
-        folder: of the results.
+        folder: where the units go.
         settings: of the run.
-        tell: called with every `Event`.
+        on_event: called with every `Event`.
 
     Raises:
-        WorkError: a process died; the text names its file. Finished results stay.
-        OutputError: a result could not be written.
-        MissingDependencyError: the teacher is absent.
+        WorkError: a worker died; the text names its file. Finished units stay.
+        OutputError: a unit could not be written.
+        MissingDependencyError: the teacher is missing.
     """
     count = min(settings.process_count, len(sources))
     if count:
-        _Crew(count, folder, settings, tell).run(list(sources))
+        _Workers(count, folder, settings, on_event).run(list(sources))
     elif sources:
-        _work_here(sources, folder, settings, tell)
+        _work_here(sources, folder, settings, on_event)
 
 
-def _work_here(sources: Sequence[Source], folder: pathlib.Path, settings: PrepareSettings, tell: Tell) -> None:
+def _work_here(sources: Sequence[Source], folder: pathlib.Path, settings: PrepareSettings, on_event: OnEvent) -> None:
     labeller = Labeller(settings.teacher, settings.teacher_file)
     for source in sources:
+
+        def progress(frames: int, share: float, source: Source = source) -> None:
+            on_event(Step(source=source, frames=frames, share=share))
+
         with _single_threaded():
-            failure = _work_on_one(source, folder, settings, labeller, _steps_of(source, tell))
-        tell(Done(source=source, failure=failure))
-
-
-def _steps_of(source: Source, tell: Tell) -> UnitProgress:
-    def progress(frames: int, share: float) -> None:
-        tell(Step(source=source, frames=frames, share=share))
-
-    return progress
+            failure = _work_on_one(source, folder, settings, labeller, progress)
+        on_event(Done(source=source, failure=failure))
 
 
 @contextlib.contextmanager
 def _single_threaded() -> Iterator[None]:
-    """As in a process of its own: sums over several threads differ in their last bits."""
+    """One thread, as in a worker: sums over several threads differ in their last bits."""
     before = torch.get_num_threads(), cv2.getNumThreads()
     torch.set_num_threads(1)
     cv2.setNumThreads(1)
@@ -116,13 +112,9 @@ def _single_threaded() -> Iterator[None]:
 
 
 def _work_on_one(
-    source: Source,
-    folder: pathlib.Path,
-    settings: PrepareSettings,
-    labeller: Labeller,
-    progress: UnitProgress,
+    source: Source, folder: pathlib.Path, settings: PrepareSettings, labeller: Labeller, progress: UnitProgress
 ) -> str:
-    """Write the result of a file.
+    """Write the unit of a file.
 
     Returns:
         "", or why the file cannot be read.
@@ -135,75 +127,80 @@ def _work_on_one(
         return str(error)
     except _BAD_FILE as error:
         _log.warning("%s is skipped", source.path, exc_info=True)
-        return f"{source.path} cannot be worked on ({type(error).__name__}: {' '.join(str(error).split())[:200]})."
+        return f"{source.path} cannot be processed ({type(error).__name__}: {' '.join(str(error).split())[:200]})."
     return ""
 
 
-class _Crew:
-    """Processes, each with at most one file in hand."""
+class _Workers:
+    """Worker processes that each process one file at a time.
 
-    def __init__(self, count: int, folder: pathlib.Path, settings: PrepareSettings, tell: Tell) -> None:
+    A worker sends (kind, content): ("ready", ""), ("step", (frames, share)), ("done", failure) or ("stop", error). It
+    gets the next source, or None to end.
+    """
+
+    def __init__(self, count: int, folder: pathlib.Path, settings: PrepareSettings, on_event: OnEvent) -> None:
         context = multiprocessing.get_context("spawn")
-        self._folder, self._tell = folder, tell
-        self._in_hand: dict[multiprocessing.connection.Connection, Source | None] = {}
-        self._process: dict[multiprocessing.connection.Connection, BaseProcess] = {}
-        with _one_thread():
+        self._folder, self._on_event = folder, on_event
+        self._current: dict[Connection, Source | None] = {}
+        """Running workers, and the file of each."""
+        self._process: dict[Connection, BaseProcess] = {}
+        with _one_thread_per_process():
             for _ in range(count):
                 here, there = context.Pipe()
-                process = context.Process(target=_serve, args=(there, folder, settings), daemon=True)
+                process = context.Process(target=_run_worker, args=(there, folder, settings), daemon=True)
                 process.start()
                 there.close()
-                self._in_hand[here], self._process[here] = None, process
+                self._current[here], self._process[here] = None, process
 
     def run(self, sources: list[Source]) -> None:
-        """Deal out the files until all are done."""
+        """Hand out the files until all are done."""
         waiting = sources[::-1]
         try:
-            while self._in_hand:
-                for connection in multiprocessing.connection.wait(list(self._in_hand)):
-                    assert isinstance(connection, multiprocessing.connection.Connection)
-                    self._listen(connection, waiting)
+            while self._current:
+                for connection in multiprocessing.connection.wait(list(self._current)):
+                    assert isinstance(connection, Connection)
+                    self._handle_message(connection, waiting)
         finally:
-            self._dismiss()
+            self._end()
 
-    def _listen(self, connection: multiprocessing.connection.Connection, waiting: list[Source]) -> None:
-        source = self._in_hand[connection]
+    def _handle_message(self, connection: Connection, waiting: list[Source]) -> None:
+        source = self._current[connection]
         try:
             kind, content = connection.recv()
         except (EOFError, OSError):
-            raise self._death(connection, source) from None
+            raise self._death_of(connection, source) from None
         if kind == "stop":
             raise content
         if kind == "step" and source is not None:
-            self._tell(Step(source=source, frames=content[0], share=content[1]))
+            self._on_event(Step(source=source, frames=content[0], share=content[1]))
             return
         if source is not None:
-            self._tell(Done(source=source, failure=content))
-        self._in_hand[connection] = waiting.pop() if waiting else None
+            self._on_event(Done(source=source, failure=content))
+        self._current[connection] = waiting.pop() if waiting else None
         try:
-            connection.send(self._in_hand[connection])
+            connection.send(self._current[connection])
         except OSError:
-            raise self._death(connection, None) from None
-        if self._in_hand[connection] is None:
-            del self._in_hand[connection]
+            raise self._death_of(connection, None) from None
+        if self._current[connection] is None:
+            del self._current[connection]
 
-    def _death(self, connection: multiprocessing.connection.Connection, source: Source | None) -> WorkError:
+    def _death_of(self, connection: Connection, source: Source | None) -> WorkError:
         process = self._process[connection]
         process.join(5)
         code = process.exitcode
         if code is not None and code < 0:
-            how = f"was killed by signal {-code} ({signal.Signals(-code).name}), mostly a sign of too little memory"
+            how = f"was killed by signal {-code} ({signal.Signals(-code).name}), usually for lack of memory"
         else:
-            how = f"ended with exit code {code}; its own words stand above"
-        task = "with no file in hand" if source is None else f"working on {source.path}"
+            how = f"ended with exit code {code}; its own message is above"
+        task = "without a file" if source is None else f"working on {source.path}"
         return WorkError(
-            f"The process {task} {how}. What is finished is kept: run the same command again, with fewer --workers if "
+            f"The process {task} {how}. Finished files are kept: run the same command again, with fewer --workers if "
             "memory is short; if it stops at the same file again, move that file away."
         )
 
-    def _dismiss(self) -> None:
-        """End whoever still works: the run is over, by its end or by an error."""
-        busy = list(self._in_hand)
+    def _end(self) -> None:
+        """Stop workers that still run and remove their partial files."""
+        busy = list(self._current)
         for connection in busy:
             self._process[connection].terminate()
         for connection, process in self._process.items():
@@ -216,26 +213,21 @@ class _Crew:
                 partial.unlink(missing_ok=True)
 
 
-class _one_thread:
+@contextlib.contextmanager
+def _one_thread_per_process() -> Iterator[None]:
     """Processes started inside run their libraries with one thread each."""
-
-    _NAMES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
-
-    def __enter__(self) -> None:
-        self._before = {name: os.environ.get(name) for name in self._NAMES}
-        os.environ.update(dict.fromkeys(self._NAMES, "1"))
-
-    def __exit__(self, *_: object) -> None:
-        for name, value in self._before.items():
-            if value is None:
-                os.environ.pop(name, None)
-            else:
-                os.environ[name] = value
+    before = os.environ.copy()
+    os.environ.update(dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1"))
+    try:
+        yield
+    finally:
+        os.environ.clear()
+        os.environ.update(before)
 
 
-def _serve(connection: multiprocessing.connection.Connection, folder: pathlib.Path, settings: PrepareSettings) -> None:
-    """The life of a process: files come in, results go to the folder, word of them goes back."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the process that deals out
+def _run_worker(connection: Connection, folder: pathlib.Path, settings: PrepareSettings) -> None:
+    """Main function of a worker process."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the main process handles Ctrl-C
     torch.set_num_threads(1)
     cv2.setNumThreads(1)
     logging.basicConfig(level=logging.WARNING, format="%(message)s")
@@ -243,19 +235,19 @@ def _serve(connection: multiprocessing.connection.Connection, folder: pathlib.Pa
         labeller = Labeller(settings.teacher, settings.teacher_file)
         connection.send(("ready", ""))
         while (source := connection.recv()) is not None:
-            failure = _work_on_one(source, folder, settings, labeller, _Sender(connection))
+            failure = _work_on_one(source, folder, settings, labeller, _StepSender(connection))
             connection.send(("done", failure))
     except ReenactError as error:
         with contextlib.suppress(OSError):
             connection.send(("stop", error))
     except (EOFError, OSError):
-        pass  # nobody listens any more: the process that deals out was killed
+        pass  # the main process was killed
 
 
-class _Sender:
-    """Sends word of frames, but not too often."""
+class _StepSender:
+    """Sends progress to the main process, at most every `every_s` seconds."""
 
-    def __init__(self, connection: multiprocessing.connection.Connection, every_s: float = 0.5) -> None:
+    def __init__(self, connection: Connection, every_s: float = 0.5) -> None:
         self._connection, self._every_s = connection, every_s
         self._frames, self._last = 0, time.monotonic()
 
@@ -265,13 +257,13 @@ class _Sender:
         if now - self._last >= self._every_s or share >= 1:
             try:
                 self._connection.send(("step", (self._frames, share)))
-            except OSError:  # nobody listens any more; the result would be thrown away
+            except OSError:  # the main process was killed, so the result is not needed
                 os._exit(1)
             self._frames, self._last = 0, now
 
 
 def failures(ends: Sequence[Done]) -> list[Rejection]:
-    """Rejections of the files that could not be read, in the order of the files, wherever their folder lies."""
+    """Rejections of unreadable files, in the order of the files and independent of where the folder lies."""
     rejections = [
         Rejection(
             origin=end.source.origin,

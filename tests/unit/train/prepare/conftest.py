@@ -1,4 +1,4 @@
-"""Clips of a public-domain portrait and of nothing, the embedded networks, and settings that point at them."""
+"""Clips of a public-domain portrait, the embedded networks, and settings for them."""
 
 import functools
 import pathlib
@@ -58,7 +58,7 @@ def write_clip(
 
 
 def swaying(count: int, *, size: int = 384) -> list[np.ndarray]:
-    """The portrait, its head going to and fro."""
+    """The portrait, swaying."""
     x0 = 225 - size // 2
     return [moved(portrait(), 14 * np.sin(i / 6), 6 * np.sin(i / 4))[:size, x0 : x0 + size] for i in range(count)]
 
@@ -91,7 +91,7 @@ def settings(tmp_path: pathlib.Path, clips: pathlib.Path) -> PrepareSettings:
 
 @pytest.fixture(autouse=True)
 def no_processes_left() -> Iterator[None]:
-    """Nothing that a test started works on."""
+    """No test leaves a running process."""
     import multiprocessing
 
     yield

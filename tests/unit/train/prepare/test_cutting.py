@@ -1,6 +1,7 @@
-"""Stretches to samples: the crop's pixels, pieces around unsure frames, and frames that come from a second decoding."""
+"""From stretches to samples: pixels of the crop, pieces between unsure frames, and the second decoding."""
 
 import base64
+import io
 from fractions import Fraction
 from typing import Any
 
@@ -8,6 +9,7 @@ import cv2
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 
 from reenact.media import picked_frames
 from reenact.media.picked_frames import Picked
@@ -24,7 +26,7 @@ CROP = Crop(x0=100, y0=5, side=240)
 
 
 class Picture(picked_frames.Picture):
-    """What `Picked` holds, made up; notes when it is looked at."""
+    """A made-up picture of `Picked` that logs when its pixels are read."""
 
     def __init__(self, slot: int, log: list[int]) -> None:
         self._slot, self._log = slot, log
@@ -36,7 +38,7 @@ class Picture(picked_frames.Picture):
 
 
 class StubLabeller:
-    """Sure of all frames but some; everything else is made up."""
+    """Gives chosen frames a low score; everything else is made up."""
 
     def __init__(self, unsure: set[int]) -> None:
         self.unsure, self.seen, self.parsed = unsure, 0, 0
@@ -65,7 +67,7 @@ class StubLabeller:
 
 
 def mesh() -> np.ndarray:
-    """Two corners of the portrait's face and nothing else."""
+    """Two corners of the portrait's face."""
     points = np.full((478, 3), (225, 120, 0), np.float32)
     points[0, :2], points[1, :2] = (180, 65), (270, 175)
     return points
@@ -81,7 +83,7 @@ def stretch(first_slot: int, length: int, *, person: int = 0, face_px: float = 1
 def cut(
     settings: PrepareSettings, stretches: list[Stretch], *, frames: int = 60, unsure: set[int] | None = None
 ) -> tuple[list[Cut | Rejection], list[int], StubLabeller]:
-    """All results, the slots whose pixels were looked at, and who labelled them."""
+    """All results, the slots whose pixels were read, and the labeller."""
     log: list[int] = []
     labeller = StubLabeller(unsure or set())
     source = Source(path=settings.videos / "a.mp4", origin="a.mp4", labels={"video": "x"})
@@ -93,7 +95,7 @@ def cut(
 
 
 def rejections(results: list[Cut | Rejection]) -> list[tuple[str, float | None, int]]:
-    """Reason, time and frames of what was left out, pictured or not."""
+    """Reason, start and frames of all rejections, with or without a picture."""
     found = []
     for one in results:
         facts = one.facts.get("rejected") if isinstance(one, Cut) else vars(one)
@@ -121,7 +123,7 @@ def test_a_stretch_becomes_a_sample(settings: PrepareSettings, tmp_path: Any) ->
         "labels": {"video": "x"},
         "track": 0,
     }
-    assert log == list(range(10, 31))  # other frames are not even converted
+    assert log == list(range(10, 31))  # pixels of other frames are not read
     arrays = decode_arrays(one.files["npz"])
     assert arrays["mesh_d16"].shape == (21, 478, 3)
     assert arrays["parsing"].shape == (11, 128, 128)
@@ -138,22 +140,19 @@ def test_every_second_frame_is_parsed_across_batches(settings: PrepareSettings, 
     assert decode_arrays(one.files["npz"])["parsing"].shape[0] == (length + 1) // 2
 
 
-def test_unsure_frames_part_a_stretch(settings: PrepareSettings) -> None:
+def test_unsure_frames_split_a_stretch(settings: PrepareSettings) -> None:
     results, _, _ = cut(settings, [stretch(0, 40)], unsure={9, 10, 30})
     assert [(one.facts["start_s"], one.facts["frames"]) for one in samples(results)] == [(0, 9), (0.88, 19), (2.48, 9)]
     assert rejections(results) == [("uncertain", 0.72, 2), ("uncertain", 2.4, 1)]
     for one in samples(results):
         arrays = decode_arrays(one.files["npz"])
         assert len(arrays["parsing"]) == (one.facts["frames"] + 1) // 2
-
-
-def test_leftovers_are_too_short(settings: PrepareSettings) -> None:
     results, _, _ = cut(settings, [stretch(0, 20)], unsure={3})
     assert [one.facts["frames"] for one in samples(results)] == [16]
     assert sorted(rejections(results)) == [("short", 0.0, 3), ("uncertain", 0.24, 1)]
 
 
-def test_what_is_known_beforehand_costs_one_picture(settings: PrepareSettings) -> None:
+def test_faults_that_need_no_pixels_read_one_picture(settings: PrepareSettings) -> None:
     faulty = [stretch(0, 20, face_px=50), stretch(22, 5), stretch(30, 20, fault="outside")]
     results, log, labeller = cut(settings, faulty)
     assert [reason for reason, _, _ in rejections(results)] == ["small", "short", "outside"]
@@ -169,7 +168,7 @@ def test_people_at_the_same_time(settings: PrepareSettings) -> None:
     assert len(log) == 30 + 10 + 12
 
 
-def test_nothing_is_read_before_it_is_settled(settings: PrepareSettings) -> None:
+def test_frames_are_not_read_before_their_stretches_are_complete(settings: PrepareSettings) -> None:
     log: list[int] = []
     pulled: list[int] = []
 
@@ -184,7 +183,7 @@ def test_nothing_is_read_before_it_is_settled(settings: PrepareSettings) -> None
     assert pulled == []
     cutter.add(stretch(4, 10))
     assert list(cutter.advance(12)) == []
-    assert pulled[-1] == 12  # one ahead, to see that it is not settled
+    assert pulled[-1] == 12  # one frame ahead
     assert log == list(range(4, 12))
     (one,) = cutter.advance(20)
     assert isinstance(one, Cut)
@@ -207,8 +206,8 @@ def test_crops_beyond_the_border_repeat_it() -> None:
     assert far.shape == (256, 256, 3)
 
 
-def test_meshes_keep_to_the_pixels() -> None:
-    """A mark in the frame lies where the mesh says in the crop."""
+def test_meshes_move_with_the_pixels() -> None:
+    """A mark in the frame is found at its mesh point in the crop."""
     frame = np.zeros((300, 400, 3), np.uint8)
     frame[148:152, 198:202] = 255
     crop = Crop(x0=120, y0=90, side=128)
@@ -226,6 +225,8 @@ def test_a_still(settings: PrepareSettings, labeller: Any) -> None:
     still = cut_still(picture, one, source, labeller, settings)
     assert isinstance(still, Cut)
     assert set(still.files) == {"png", "npz", "jpg"}
+    assert np.array_equal(Image.open(io.BytesIO(still.files["png"])), cut_square(picture, CROP))  # lossless
+    assert Image.open(io.BytesIO(still.files["jpg"])).size == (96, 96)
     assert still.facts["known_person"] == "ann"
     assert decode_arrays(still.files["npz"])["mesh_16"].shape == (478, 3)
     strict = PrepareSettings(videos=settings.videos, out=settings.out, min_face_px=200)

@@ -1,4 +1,4 @@
-"""Everybody in a clip, found with the embedded networks."""
+"""People of a clip, followed by the embedded networks."""
 
 from typing import Any
 
@@ -42,7 +42,7 @@ def test_two_people_keep_their_numbers(follower: Follower) -> None:
             assert one.mesh_px[:, 0].mean() - place[one.person] == pytest.approx(speed * step, abs=2.5)
 
 
-def test_who_comes_is_found_and_who_goes_is_lost(follower: Follower) -> None:
+def test_people_who_enter_and_leave(follower: Follower) -> None:
     assert people(follower, pair(0, None), cut=True) == [0]
     seen = [people(follower, pair()) for _ in range(5)]
     assert seen[-1] == [0, 1]
@@ -50,14 +50,11 @@ def test_who_comes_is_found_and_who_goes_is_lost(follower: Follower) -> None:
     assert people(follower, pair())[:1] == [0]
 
 
-def test_after_a_cut_everybody_is_new(follower: Follower) -> None:
+def test_people_after_a_cut_or_a_jump_are_new(follower: Follower) -> None:
     assert people(follower, pair(), cut=True) == [0, 1]
     assert people(follower, pair(), cut=True) == [2, 3]
-
-
-def test_a_jump_is_another_person(follower: Follower) -> None:
-    assert people(follower, portrait(), cut=True) == [0]
-    assert people(follower, moved(portrait(), 200)) == [1]
+    assert people(follower, portrait(), cut=True) == [4]
+    assert people(follower, moved(portrait(), 200)) == [5]
 
 
 def test_small_faces_are_counted_and_not_followed(labeller: Any) -> None:
@@ -65,10 +62,8 @@ def test_small_faces_are_counted_and_not_followed(labeller: Any) -> None:
     assert people(follower, portrait(), cut=True) == []
     assert follower.small_sightings == 1
     assert 80 < follower.largest_small_px < 150
-
-
-def test_nobody(follower: Follower) -> None:
     assert people(follower, np.full((240, 320, 3), 90, np.uint8), cut=True) == []
+    assert follower.small_sightings == 1
 
 
 def test_scene_cuts() -> None:

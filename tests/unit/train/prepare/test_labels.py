@@ -1,4 +1,4 @@
-"""Labels of crops, and their form in a set."""
+"""Labels of crops and their format in a set."""
 
 from typing import Any
 
@@ -53,15 +53,9 @@ def test_a_clip_has_the_arrays_of_the_data_format() -> None:
     np.testing.assert_allclose(mesh, geometry.mesh_px.numpy(), atol=1 / 32 + 1e-6)
     assert set(arrays["action_units"].ravel().tolist()) == {128}  # intensity 2.5 of 5
     assert arrays["score"].tolist() == [204, 204, 204]
-
-
-def test_a_still_has_them_without_the_first_axis() -> None:
-    geometry = geometry_of([rotation_of(0, 0, 0)])
-    arrays = still_arrays(geometry, np.eye(256, dtype=np.float32)[:1], np.zeros((1, 128, 128), np.uint8))
-    assert arrays["mesh_16"].shape == (478, 3)
-    assert arrays["mesh_16"].dtype == np.int16
-    assert arrays["pose"].shape == (4, 4)
-    assert arrays["score"].shape == ()
+    still = still_arrays(geometry_of([rotation_of(0, 0, 0)]), embedding[:1], np.zeros((1, 128, 128), np.uint8))
+    assert (still["mesh_16"].shape, still["mesh_16"].dtype) == ((478, 3), np.int16)
+    assert (still["pose"].shape, still["score"].shape) == ((4, 4), ())
 
 
 def test_poses_turn_back_into_angles() -> None:
@@ -84,7 +78,7 @@ def test_turned_heads_are_counted() -> None:
     assert counts[-1] == 1
 
 
-def test_a_face_is_measured_where_it_is(labeller: Any) -> None:
+def test_meshes_follow_the_face(labeller: Any) -> None:
     pictures = crops(4)
     start = labeller.tracker.track(pictures[0]).mesh_px.numpy()
     labelled = labeller.measure(pictures, np.repeat(start, 4, 0))
@@ -96,7 +90,7 @@ def test_a_face_is_measured_where_it_is(labeller: Any) -> None:
     assert (labelled.embedding @ labelled.embedding[0] > 0.9).all()
 
 
-def test_where_there_is_no_face_the_score_is_low(labeller: Any) -> None:
+def test_noise_has_a_low_score(labeller: Any) -> None:
     noise = np.random.default_rng(0).integers(0, 255, (256, 256, 3), dtype=np.uint8)
     start = labeller.tracker.track(crops(1)[0]).mesh_px.numpy()
     assert float(labeller.measure([noise], start).geometry.score[0]) < 0.5
@@ -111,7 +105,7 @@ def test_parsing_covers_face_hair_and_background(labeller: Any) -> None:
     assert classes[0, 2, 2] == 0
 
 
-def test_another_teacher_is_asked_about_each_crop(labeller: Any) -> None:
+def test_another_teacher_labels_each_crop(labeller: Any) -> None:
     class Teacher:
         def follow(self, frame: np.ndarray, previous: Any, *, careful: bool = False) -> Any:
             assert frame.shape == (256, 256, 3)

@@ -1,4 +1,4 @@
-"""The command line: one line for what went wrong, a few for what was made."""
+"""The command line: one line for an error, a few lines for a result."""
 
 import pathlib
 
@@ -30,8 +30,8 @@ def test_a_result_in_a_few_lines() -> None:
         "left out: small 4",
         "layout people",
         "warning: only 900 frames",
-        "1000 frames looked at in 40 s (25.0 a second)",
-        "written to set; look at set/report.html",
+        "1000 frames processed in 40 s (25.0 per second)",
+        "written to set; open set/report.html",
     ]
 
 
@@ -53,10 +53,11 @@ def test_exit_codes(
     monkeypatch.setattr(__main__, "prepare", fail)
     assert __main__.main(["--videos", "a", "--out", "b", "--fps", "25"]) == code
     said = capsys.readouterr().err.strip().splitlines()[-1]
-    assert said == ("disk full" if code == 2 else "Stopped; what is finished is kept. The same command goes on.")
+    kept = "Stopped. Finished files are kept; run the same command again to resume."
+    assert said == ("disk full" if code == 2 else kept)
 
 
-def test_the_bar_tells_files_rate_and_time_left(
+def test_the_bar_shows_files_rate_and_time_left(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     def work(settings: PrepareSettings, *, progress: object) -> PreparedFacts:

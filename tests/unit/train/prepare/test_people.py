@@ -1,4 +1,4 @@
-"""Who is who, and who goes where."""
+"""Grouping of samples into people, and splits of people."""
 
 import numpy as np
 import pytest
@@ -20,7 +20,7 @@ def crowd(rng: np.random.Generator, counts: list[int], *, spread: float = 0.5, s
 
 
 def average_linkage(rows: np.ndarray, threshold: float) -> np.ndarray:
-    """The slow way: join the two most alike groups until none are alike enough."""
+    """Slow reference: merge the two most similar groups until none is similar enough."""
     groups = [[i] for i in range(len(rows))]
     table = rows @ rows.T
     while len(groups) > 1:
@@ -42,18 +42,18 @@ def test_chains_find_what_average_linkage_finds(seed: int, threshold: float) -> 
     assert np.array_equal(cluster(rows, threshold), average_linkage(rows, threshold))
 
 
-def test_people_are_told_apart(rng: np.random.Generator) -> None:
+def test_people_are_separated(rng: np.random.Generator) -> None:
     counts = [6, 4, 3, 1, 1]
     found = cluster(crowd(rng, counts), 0.5)
     assert np.array_equal(found, np.repeat(np.arange(5), counts))
 
 
-def faces(rows: np.ndarray, *, known: list[str | None] | None = None, places: list[str] | None = None) -> list[Face]:
+def faces(rows: np.ndarray, *, known: list[str | None] | None = None, tracks: list[str] | None = None) -> list[Face]:
     known = known or [None] * len(rows)
-    places = places or [f"clip{i:03d}:0" for i in range(len(rows))]
+    tracks = tracks or [f"clip{i:03d}:0" for i in range(len(rows))]
     return [
-        Face(place=place, known_person=person, embedding=row, frames=10)
-        for row, person, place in zip(rows, known, places, strict=True)
+        Face(track=track, known_person=person, embedding=row, frames=10)
+        for row, person, track in zip(rows, known, tracks, strict=True)
     ]
 
 
@@ -66,66 +66,66 @@ def test_unknown_people_get_codes_and_splits(rng: np.random.Generator) -> None:
     counts = [4, 3, 3, 2, 2, 2, 2, 1, 1, 1]
     people = sort(faces(crowd(rng, counts)))
     assert people.person == tuple(f"p{i + 1:04d}" for i in np.repeat(np.arange(10), counts))
-    sides = dict(zip(people.person, people.side, strict=True))
-    assert [list(sides.values()).count(split) for split in SPLITS] == [6, 2, 2]
-    assert sides["p0001"] == "train"  # most frames
-    assert people.side == sort(faces(crowd(np.random.default_rng(0), counts))).side
-    assert people.side != sort(faces(crowd(np.random.default_rng(0), counts)), seed=1).side
+    splits = dict(zip(people.person, people.split, strict=True))
+    assert [list(splits.values()).count(split) for split in SPLITS] == [6, 2, 2]
+    assert splits["p0001"] == "train"  # most frames
+    assert people.split == sort(faces(crowd(np.random.default_rng(0), counts))).split
+    assert people.split != sort(faces(crowd(np.random.default_rng(0), counts)), seed=1).split
 
 
 @given(st.integers(0, 10**6))
-def test_nobody_stands_on_two_sides(seed: int) -> None:
+def test_every_person_is_in_one_split(seed: int) -> None:
     rng = np.random.default_rng(seed)
     rows = crowd(rng, rng.integers(1, 4, int(rng.integers(1, 9))).tolist(), spread=float(rng.uniform(0.2, 1.5)))
     people = sort(faces(rows), seed=seed, val_share=float(rng.uniform(0, 0.5)))
-    sides: dict[str | None, set[str]] = {}
-    for person, side in zip(people.person, people.side, strict=True):
-        sides.setdefault(person, set()).add(side)
-    assert all(len(one) == 1 for one in sides.values())
-    used = set().union(*sides.values())
+    splits: dict[str | None, set[str]] = {}
+    for person, split in zip(people.person, people.split, strict=True):
+        splits.setdefault(person, set()).add(split)
+    assert all(len(one) == 1 for one in splits.values())
+    used = set().union(*splits.values())
     assert "train" in used
-    assert ("val" in used) == (len(sides) > 1)
+    assert ("val" in used) == (len(splits) > 1)
 
 
-def test_one_place_is_one_person(rng: np.random.Generator) -> None:
+def test_one_track_is_one_person(rng: np.random.Generator) -> None:
     rows = crowd(rng, [1] * 6)
-    people = sort(faces(rows, places=["a:0", "a:0", "a:1", "b:0", "b:0", "b:0"]))
+    people = sort(faces(rows, tracks=["a:0", "a:0", "a:1", "b:0", "b:0", "b:0"]))
     assert people.person == ("p0001", "p0001", "p0002", "p0003", "p0003", "p0003")
 
 
-def test_people_who_look_alike_go_to_one_side() -> None:
+def test_similar_people_go_to_one_split() -> None:
     base = np.eye(32)
-    twins = unit(np.stack([base[0] + 1.15 * base[i] for i in range(1, 3)]))  # alike by 0.43
+    alike = unit(np.stack([base[0] + 1.15 * base[i] for i in range(1, 3)]))  # similarity 0.43
     others = base[10:20]
-    people = sort(faces(np.concatenate([twins, others])), test_share=0.3, val_share=0.3)
+    people = sort(faces(np.concatenate([alike, others])), test_share=0.3, val_share=0.3)
     assert people.person[0] != people.person[1]
-    assert people.side[0] == people.side[1]
+    assert people.split[0] == people.split[1]
 
 
-def test_folders_say_who_it_is_unless_the_face_says_otherwise(rng: np.random.Generator) -> None:
+def test_known_people_are_kept_unless_the_face_differs(rng: np.random.Generator) -> None:
     rows = crowd(rng, [5, 4, 1, 2])
     known: list[str | None] = ["ann"] * 5 + ["bob"] * 4 + ["bob"] + [None] * 2
     people = sort(faces(rows, known=known))
     assert people.person == ("ann",) * 5 + ("bob",) * 4 + (None,) + ("p0001",) * 2
-    assert people.likeness[9] < 0.25 < min(people.likeness[:9])
+    assert people.similarity[9] < 0.25 < min(people.similarity[:9])
 
 
-def test_somebody_known_is_recognised_in_an_unnamed_file(rng: np.random.Generator) -> None:
+def test_a_known_person_is_recognised_in_an_unlabelled_file(rng: np.random.Generator) -> None:
     rows = crowd(rng, [4, 3])
     people = sort(faces(rows, known=["ann", "ann", "ann", None, "bob", "bob", None]))
     assert people.person == ("ann",) * 4 + ("bob",) * 3
 
 
-def test_codes_do_not_take_the_name_of_a_folder(rng: np.random.Generator) -> None:
+def test_codes_do_not_repeat_the_name_of_a_folder(rng: np.random.Generator) -> None:
     people = sort(faces(crowd(rng, [2, 1, 1]), known=["p0001", "p0001", None, None]))
     assert people.person == ("p0001", "p0001", "p0002", "p0003")
 
 
 @pytest.mark.parametrize(("count", "wanted"), [(1, {"train"}), (2, {"train", "val"}), (3, {"train", "val", "test"})])
 def test_few_people(rng: np.random.Generator, count: int, wanted: set[str]) -> None:
-    assert set(sort(faces(crowd(rng, [2] * count)), val_share=0.1, test_share=0.1).side) == wanted
+    assert set(sort(faces(crowd(rng, [2] * count)), val_share=0.1, test_share=0.1).split) == wanted
 
 
-def test_two_who_look_alike_still_make_a_validation() -> None:
-    twins = unit(np.stack([np.eye(8)[0] + 1.15 * np.eye(8)[i] for i in (1, 2)]))
-    assert sorted(sort(faces(twins)).side) == ["train", "val"]
+def test_two_similar_people_still_make_a_validation_split() -> None:
+    alike = unit(np.stack([np.eye(8)[0] + 1.15 * np.eye(8)[i] for i in (1, 2)]))
+    assert sorted(sort(faces(alike)).split) == ["train", "val"]

@@ -9,6 +9,7 @@ import pathlib
 import shutil
 from collections.abc import Iterator
 from typing import Any
+from unittest import mock
 
 import numpy as np
 import pytest
@@ -24,7 +25,7 @@ pytestmark = pytest.mark.usefixtures("loaded_once")
 
 @pytest.fixture(scope="session")
 def loaded_once(labeller: Any) -> Iterator[None]:
-    """Runs share the networks of the session."""
+    """All runs use the networks of the session."""
     patch = pytest.MonkeyPatch()
     patch.setattr(work, "Labeller", lambda *_: labeller)
     yield
@@ -54,7 +55,7 @@ def made(material: pathlib.Path, tmp_path_factory: pytest.TempPathFactory) -> tu
 
 
 def content(folder: pathlib.Path) -> dict[str, bytes]:
-    """Everything but the work folder."""
+    """Files outside the work folder."""
     paths = sorted(path for path in folder.rglob("*") if path.is_file())
     relative = {path.relative_to(folder).as_posix(): path for path in paths}
     return {name: path.read_bytes() for name, path in relative.items() if not name.startswith("work/")}
@@ -62,7 +63,7 @@ def content(folder: pathlib.Path) -> dict[str, bytes]:
 
 @pytest.fixture
 def copied(made: tuple[PrepareSettings, PreparedFacts], tmp_path: pathlib.Path) -> PrepareSettings:
-    """A finished run to play with."""
+    """A copy of the finished run that a test may change."""
     shutil.copytree(made[0].out, tmp_path / "set")
     return dataclasses.replace(made[0], out=tmp_path / "set")
 
@@ -93,7 +94,7 @@ def test_a_set_is_made(made: tuple[PrepareSettings, PreparedFacts]) -> None:
     }
 
 
-def test_what_was_left_out_is_listed(made: tuple[PrepareSettings, PreparedFacts]) -> None:
+def test_files_beside_the_shards(made: tuple[PrepareSettings, PreparedFacts]) -> None:
     settings, _ = made
     with (settings.out / "rejected.csv").open(newline="") as file:
         rows = list(csv.DictReader(file))
@@ -105,10 +106,9 @@ def test_what_was_left_out_is_listed(made: tuple[PrepareSettings, PreparedFacts]
     ]
     assert rows[0]["detail"].startswith("empty.mp4 is empty (0 bytes)")
     assert rows[1]["detail"] == "1 frames, need 8"
-
-
-def test_the_report_shows_it_and_names_only_files_beside_it(made: tuple[PrepareSettings, PreparedFacts]) -> None:
-    settings, _ = made
+    saved = json.loads((settings.out / "report" / "facts.json").read_text())
+    assert saved["clips"] == 2
+    assert "seconds" not in saved
     page = (settings.out / "report.html").read_text()
     for text in ("deep/sway.mp4, 0:00.0; 12 frames", "p0002", "test is empty", "empty.mp4 is empty", "short"):
         assert text in page
@@ -133,35 +133,33 @@ def test_a_finished_run_does_nothing(copied: PrepareSettings, monkeypatch: pytes
     times = {path: path.stat().st_mtime_ns for path in copied.out.rglob("*.tar")}
     tried: list[str] = []
 
-    def see_that_it_is_broken(source: Any, *_: Any) -> None:
+    def fail_at_whole_files(source: Any, *_: Any) -> None:
         tried.append(source.origin)
         kind_of(source.path)
-        pytest.fail("worked on again")
+        pytest.fail("processed again")
 
-    monkeypatch.setattr(work, "write_unit", see_that_it_is_broken)
+    monkeypatch.setattr(work, "write_unit", fail_at_whole_files)
     assert prepare(copied).clips == 2
     assert tried == ["empty.mp4", "text.mov"]
     assert content(copied.out) == before
     assert {path: path.stat().st_mtime_ns for path in copied.out.rglob("*.tar")} == times
 
 
-def test_a_run_that_was_stopped_goes_on_to_the_same_bytes(copied: PrepareSettings) -> None:
+def test_a_resumed_run_gives_the_same_bytes(copied: PrepareSettings) -> None:
     before = content(copied.out)
     units = sorted((copied.out / "work" / "units").iterdir())
     units[1].unlink()
     (units[0].parent / ".half.123.tar").write_bytes(b"half")
     (copied.out / "index.json").unlink()
     (copied.out / "shards" / "val-000000.tar").write_bytes(b"half")
-    worked_on: list[int] = []
-    prepare(copied, progress=lambda one: worked_on.append(one.files_done))
+    files_done: list[int] = []
+    prepare(copied, progress=lambda one: files_done.append(one.files_done))
     assert content(copied.out) == before
-    assert min(worked_on) == len(units) - 1
+    assert min(files_done) == len(units) - 1
     assert sorted((copied.out / "work" / "units").iterdir()) == units
 
 
-def test_a_new_clip_joins_and_a_lost_one_leaves(
-    copied: PrepareSettings, material: pathlib.Path, tmp_path: pathlib.Path
-) -> None:
+def test_added_and_removed_clips(copied: PrepareSettings, material: pathlib.Path, tmp_path: pathlib.Path) -> None:
     folder = tmp_path / "more"
     shutil.copytree(material, folder)
     (folder / "actor.mp4").unlink()
@@ -178,10 +176,10 @@ def test_a_new_clip_joins_and_a_lost_one_leaves(
 
 def test_other_settings_are_refused_and_named(copied: PrepareSettings) -> None:
     before = content(copied.out)
-    with pytest.raises(OutputError, match=r"made with other settings \(min_face_px: 80 there, 64 now\)"):
+    with pytest.raises(OutputError, match=r"made with other settings \(min_face_px: was 80, now 64\)"):
         prepare(dataclasses.replace(copied, min_face_px=64))
     shutil.rmtree(copied.out / "work")
-    with pytest.raises(OutputError, match=r"\(seed: 0 there, 1 now\)"):
+    with pytest.raises(OutputError, match=r"\(seed: was 0, now 1\)"):
         prepare(dataclasses.replace(copied, seed=1))
     assert content(copied.out) == before
 
@@ -196,18 +194,11 @@ def test_clean_leaves_the_set_alone(copied: PrepareSettings) -> None:
     assert content(copied.out) == before
 
 
-def test_one_person_is_all_train_and_said_so(settings: PrepareSettings) -> None:
-    write_clip(settings.videos / "a.mp4", swaying(18))
-    facts = prepare(settings)
-    assert facts.people_of_split == {"train": 1, "val": 0, "test": 0}
-    assert any(warning.startswith("only one person") for warning in facts.warnings)
-
-
-def test_nobody_at_all(settings: PrepareSettings) -> None:
+def test_no_face_at_all(settings: PrepareSettings) -> None:
     write_clip(settings.videos / "wall.mp4", [np.full((120, 160, 3), 90, np.uint8)] * 10)
     (settings.videos / "empty.mp4").write_bytes(b"")
     with pytest.raises(
-        NoFaceFoundError, match=r"Not one usable face in .* \(unreadable 1, no face 1\); see .*rejected\.csv"
+        NoFaceFoundError, match=r"No usable face in .* \(unreadable 1, no face 1\); see .*rejected\.csv"
     ):
         prepare(settings)
     assert (settings.out / "rejected.csv").is_file()
@@ -226,19 +217,19 @@ def test_a_folder_of_other_things_is_left_alone(settings: PrepareSettings) -> No
 def test_two_runs_at_once_are_refused(copied: PrepareSettings) -> None:
     with (copied.out / "work" / "lock").open("w") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
-        with pytest.raises(OutputError, match="Another run is writing"):
+        with pytest.raises(OutputError, match="Another run is writing to"):
             prepare(copied)
 
 
 @pytest.mark.parametrize("what", ["unit", "shard", "report"])
-def test_a_full_disk_is_one_error_and_nothing_half(
+def test_a_full_disk_is_one_error_without_partial_files(
     settings: PrepareSettings, monkeypatch: pytest.MonkeyPatch, what: str
 ) -> None:
     write_clip(settings.videos / "a.mp4", swaying(18))
     full = OSError(errno.ENOSPC, "No space left on device")
     with monkeypatch.context() as patch:
         if what == "report":
-            patch.setattr("train.prepare.run.write_report", _raise(full))
+            patch.setattr("train.prepare.run.write_report", mock.Mock(side_effect=full))
         else:
             folder = "units" if what == "unit" else "shards"
             real = pathlib.Path.open
@@ -258,14 +249,7 @@ def test_a_full_disk_is_one_error_and_nothing_half(
     assert prepare(settings).clips == 1
 
 
-def _raise(error: Exception) -> Any:
-    def fail(*_: Any, **__: Any) -> None:
-        raise error
-
-    return fail
-
-
-def test_content_nobody_foresaw_skips_the_file(
+def test_unexpected_content_skips_the_file(
     settings: PrepareSettings, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     write_clip(settings.videos / "a.mp4", swaying(18))
@@ -280,22 +264,19 @@ def test_content_nobody_foresaw_skips_the_file(
     monkeypatch.setattr(work, "write_unit", fail_at_b)
     facts = prepare(settings)
     assert (facts.clips, facts.rejected) == (1, {"unreadable": 1})
-    assert "b.mp4 cannot be worked on (RuntimeError: strange content)." in (settings.out / "rejected.csv").read_text()
+    assert facts.people_of_split == {"train": 1, "val": 0, "test": 0}
+    assert any(warning.startswith("only one person") for warning in facts.warnings)
+    assert "b.mp4 cannot be processed (RuntimeError: strange content)." in (settings.out / "rejected.csv").read_text()
     assert "is skipped" in caplog.text
 
 
-def test_progress_counts_files_and_frames(settings: PrepareSettings) -> None:
-    write_clip(settings.videos / "a.mp4", swaying(24))
-    told: list[PrepareProgress] = []
-    prepare(settings, progress=told.append)
-    assert (told[0].files_done, told[0].files, told[0].seconds_left) == (0, 1, None)
-    assert (told[-1].files_done, told[-1].frames, told[-1].stage) == (1, 12, "putting the set together")
-    assert told[-1].seconds_left == 0
-
-
-def test_a_long_clip_can_be_cut_short(settings: PrepareSettings) -> None:
+def test_progress_and_the_limit_of_minutes(settings: PrepareSettings) -> None:
     write_clip(settings.videos / "a.mp4", swaying(30))
-    assert prepare(dataclasses.replace(settings, max_minutes=0.8 / 60)).frames == 10
+    steps: list[PrepareProgress] = []
+    assert prepare(dataclasses.replace(settings, max_minutes=0.8 / 60), progress=steps.append).frames == 10
+    assert (steps[0].files_done, steps[0].files, steps[0].seconds_left) == (0, 1, None)
+    assert (steps[-1].files_done, steps[-1].frames, steps[-1].stage) == (1, 10, "assembling the set")
+    assert steps[-1].seconds_left == 0
 
 
 def test_known_people_keep_their_names(settings: PrepareSettings) -> None:
@@ -311,9 +292,3 @@ def test_known_people_keep_their_names(settings: PrepareSettings) -> None:
         ("Ann-B_0002", "Ann B."),
         ("Ann-B_0003", "Ann-B-"),
     }
-
-
-def test_facts_are_saved_without_times(made: tuple[PrepareSettings, PreparedFacts]) -> None:
-    saved = json.loads((made[0].out / "report" / "facts.json").read_text())
-    assert saved["clips"] == 2
-    assert "seconds" not in saved

@@ -1,4 +1,4 @@
-"""What a run is told, and what it says of a folder made otherwise."""
+"""Settings of a run, and the refusal of a folder made with other settings."""
 
 import dataclasses
 import json
@@ -27,11 +27,11 @@ def test_rates_are_read_as_fractions() -> None:
         ({"val_share": 0.5, "test_share": 0.5}, "--test-share is 0.5; give a value from 0 to 0.4."),
         ({"same_side": 0.9}, "--same-side is 0.9; give a value from -1 to 0.55."),
         ({"max_minutes": 0}, "--max-minutes is 0; give a positive number, or leave it out."),
-        ({"workers": -1}, "--workers is -1; give the number of processes, 0 for none beside this one."),
-        ({"teacher_file": pathlib.Path("x")}, "--teacher-file belongs to --teacher mediapipe"),
+        ({"workers": -1}, "--workers is -1; give a number of processes, or 0 for the main process."),
+        ({"teacher_file": pathlib.Path("x")}, "--teacher-file is only used by --teacher mediapipe"),
     ],
 )
-def test_what_makes_no_sense_is_refused(changes: dict[str, object], text: str) -> None:
+def test_invalid_settings_are_refused(changes: dict[str, object], text: str) -> None:
     with pytest.raises(ConfigError, match=text):
         PrepareSettings(videos=pathlib.Path("a"), out=pathlib.Path("b"), **changes)  # type: ignore[arg-type]
 
@@ -52,12 +52,12 @@ def test_each_other_setting_is_named() -> None:
     with pytest.raises(OutputError) as raised:
         refuse_other_run(pathlib.Path("set"), mine, theirs)
     assert str(raised.value) == (
-        "set holds a set made with other settings (fps: 25/2 there, 25 now; weights: a 98765432 there, a 01234567 "
-        "now); give another --out, the same settings, or delete that folder."
+        "set holds a set made with other settings (fps: was 25/2, now 25; weights: was a 98765432, now a 01234567); "
+        "give the same settings or another --out, or delete that folder."
     )
 
 
-def test_a_missing_teacher_is_told_in_the_words_of_this_command(settings: PrepareSettings) -> None:
+def test_a_missing_teacher_is_refused_with_the_option_of_this_command(settings: PrepareSettings) -> None:
     nowhere = dataclasses.replace(settings, teacher="mediapipe", teacher_file=pathlib.Path("/nowhere.task"))
     with pytest.raises(MissingDependencyError, match=r"not at /nowhere\.task; .* or use the tracker 'own'"):
         fingerprint(nowhere, "videos", "abc")

@@ -1,4 +1,4 @@
-"""Folders of every layout: who is in which file, and what the names say."""
+"""Folders of every layout: people and labels read from names and tables."""
 
 import dataclasses
 import pathlib
@@ -26,13 +26,9 @@ def test_plain_clips_are_found_at_any_depth(settings: PrepareSettings) -> None:
     found = find_sources(settings)
     assert found.layout == "videos"
     assert people(found) == {"2024/a.MOV": None, "b.mp4": None, "p.jpg": None}
-    assert "if each folder is one person, say --layout people" in found.notes[-1]
-
-
-def test_the_output_is_not_searched(settings: PrepareSettings) -> None:
-    inside = dataclasses.replace(settings, out=settings.videos / "set")
-    touch(settings.videos, "a.mp4", "set/shards/b.mp4")
-    assert people(find_sources(inside)) == {"a.mp4": None}
+    assert "if each folder is one person, give --layout people" in found.notes[-1]
+    output_inside = find_sources(dataclasses.replace(settings, out=settings.videos / "2024"))
+    assert people(output_inside) == {"b.mp4": None, "p.jpg": None}
 
 
 def test_folders_of_people(settings: PrepareSettings) -> None:
@@ -132,12 +128,12 @@ def test_a_changed_file_is_another_unit(settings: PrepareSettings) -> None:
     [
         ((), {}, "holds no clips or pictures; their names must end in .3gp"),
         (("a.txt",), {}, "holds no clips or pictures"),
-        (("a.mp4",), {"layout": "rafd"}, "None of the 1 clips and pictures in .* is named as layout rafd wants"),
-        (("a.mp4",), {"layout": "ijbc"}, "holds no single table for layout ijbc; name it with --csv"),
+        (("a.mp4",), {"layout": "rafd"}, "None of the 1 clips and pictures in .* has a name of the layout rafd"),
+        (("a.mp4",), {"layout": "ijbc"}, "does not hold exactly one table for layout ijbc .*; give it with --csv"),
         (("a.mp4",), {"videos": pathlib.Path("/nowhere")}, "There is no folder /nowhere"),
     ],
 )
-def test_nothing_to_do_is_said(
+def test_folders_without_sources_are_refused(
     settings: PrepareSettings, names: tuple[str, ...], changes: dict[str, object], text: str
 ) -> None:
     touch(settings.videos, *names)
@@ -153,5 +149,5 @@ def test_a_table_without_its_columns_or_files_is_refused(settings: PrepareSettin
     with pytest.raises(UnsupportedInputError, match="needs a column for the file"):
         find_sources(named)
     table.write_text("file,person\nb.jpg,3\n")
-    with pytest.raises(UnsupportedInputError, match="Not one of the 1 files that .* names is in .*'b.jpg'"):
+    with pytest.raises(UnsupportedInputError, match="None of the 1 files named in .* is in .*'b.jpg'"):
         find_sources(named)

@@ -1,4 +1,4 @@
-"""One person's frames, cut so that a fixed crop holds them."""
+"""Frames of one person, split into stretches that fit a fixed crop."""
 
 import numpy as np
 import pytest
@@ -36,7 +36,7 @@ def test_a_head_that_stays_is_one_stretch() -> None:
     assert one.crop.y0 + one.crop.side / 2 == pytest.approx(300 - 0.03 * 195, abs=1)
 
 
-def test_a_head_that_walks_away_is_cut_where_it_would_leave() -> None:
+def test_a_moving_head_starts_a_new_stretch_when_it_leaves_the_crop() -> None:
     path = [sighting(200 + 8 * i, 300) for i in range(60)]
     found = stretches(path)
     assert len(found) > 3
@@ -49,14 +49,11 @@ def test_a_head_that_walks_away_is_cut_where_it_would_leave() -> None:
         assert (high <= [one.crop.x0 + one.crop.side, one.crop.y0 + one.crop.side]).all()
 
 
-def test_a_zoom_and_a_cut_face_end_a_stretch() -> None:
+def test_a_zoom_a_cut_face_and_the_length_end_a_stretch() -> None:
     zoom = stretches([sighting(600, 300, 100)] * 5 + [sighting(600, 300, 180)] * 5)
     assert [len(one) for one in zoom] == [5, 5]
     border = stretches([sighting(600, 300)] * 5 + [sighting(600, 300, outside=0.3)] * 4 + [sighting(600, 300)] * 3)
     assert [(len(one), one.fault) for one in border] == [(5, ""), (4, "outside"), (3, "")]
-
-
-def test_long_stretches_are_divided() -> None:
     assert [len(one) for one in stretches([sighting(600, 300)] * 45, max_frames=20)] == [20, 20, 5]
 
 
@@ -80,7 +77,7 @@ def test_share_outside_is_the_area() -> None:
 
 
 @given(st.integers(0, 10**6), st.integers(2, 60))
-def test_no_walk_leaves_its_crops(seed: int, frames: int) -> None:
+def test_random_movements_stay_in_their_crops(seed: int, frames: int) -> None:
     rng = np.random.default_rng(seed)
     steps = rng.normal(0, 12, (frames, 2)).cumsum(0) + [640, 360]
     sizes = 100 * np.exp(rng.normal(0, 0.05, frames).cumsum())

@@ -1,4 +1,4 @@
-"""One file to its samples: cuts, several people, faces that are meant and faces that are too small."""
+"""From one file to its samples: cuts, several people, labelled faces and faces that are too small."""
 
 import dataclasses
 import errno
@@ -32,13 +32,13 @@ def pair() -> np.ndarray:
 
 
 def work_on(labeller: Any, settings: PrepareSettings, tmp_path: pathlib.Path, path: pathlib.Path, **known: Any) -> Unit:
-    told: list[tuple[int, float]] = []
+    steps: list[tuple[int, float]] = []
     source = Source(path=path, origin=path.name, **known)
-    summary = write_unit(source, tmp_path / "unit.tar", labeller, settings, lambda *step: told.append(step))
+    summary = write_unit(source, tmp_path / "unit.tar", labeller, settings, lambda *step: steps.append(step))
     samples = {sample.key: sample.facts for sample in read_shard(tmp_path / "unit.tar")}
     assert samples[SUMMARY_KEY] == json.loads(json.dumps(dataclasses.asdict(summary)))
-    assert sum(frames for frames, _ in told) == summary.frames
-    assert told[-1][1] == 1
+    assert sum(frames for frames, _ in steps) == summary.frames
+    assert steps[-1][1] == 1
     assert isinstance(summary, Summary)
     rest = samples.pop(SUMMARY_KEY)
     return [facts for facts in samples.values() if "rejected" not in facts], rest
@@ -54,37 +54,27 @@ def middle_x(facts: dict[str, Any]) -> float:
     return (facts["crop_px"][0] + facts["crop_px"][2]) / 2
 
 
-def test_all_faces_of_a_picture_of_nobody(
+def test_faces_of_a_picture_by_what_is_known(
     labeller: Any, settings: PrepareSettings, tmp_path: pathlib.Path, picture: pathlib.Path
 ) -> None:
-    found, summary = work_on(labeller, settings, tmp_path, picture)
+    found, summary = work_on(labeller, settings, tmp_path, picture)  # nothing known: all faces, the largest first
     assert len(found) == summary["people"] == 2
-    assert middle_x(found[0]) < 320 < middle_x(found[1])  # the largest first
-
-
-def test_the_largest_face_of_somebody_known(
-    labeller: Any, settings: PrepareSettings, tmp_path: pathlib.Path, picture: pathlib.Path
-) -> None:
-    (one,), _ = work_on(labeller, settings, tmp_path, picture, person="ann", labels={"emotion": "happy"})
-    assert middle_x(one) < 320
-    assert one["labels"] == {"emotion": "happy"}
-
-
-def test_the_face_that_a_table_means(
-    labeller: Any, settings: PrepareSettings, tmp_path: pathlib.Path, picture: pathlib.Path
-) -> None:
-    (one,), _ = work_on(labeller, settings, tmp_path, picture, person="bob", box_px=(450, 50, 560, 170))
-    assert middle_x(one) > 320
+    assert middle_x(found[0]) < 320 < middle_x(found[1])
+    (largest,), _ = work_on(labeller, settings, tmp_path, picture, person="ann", labels={"emotion": "happy"})
+    assert middle_x(largest) < 320
+    assert largest["labels"] == {"emotion": "happy"}
+    (in_box,), _ = work_on(labeller, settings, tmp_path, picture, person="bob", box_px=(450, 50, 560, 170))
+    assert middle_x(in_box) > 320
     found, summary = work_on(labeller, settings, tmp_path, picture, person="bob", box_px=(0, 250, 60, 310))
     assert found == []
     assert [one["reason"] for one in summary["rejected"]] == ["no face"]
 
 
-def test_a_cut_parts_the_samples(
+def test_a_scene_cut_separates_samples(
     labeller: Any, settings: PrepareSettings, tmp_path: pathlib.Path, clips: pathlib.Path
 ) -> None:
     first = [moved(portrait(), i)[:300, 80:400] for i in range(9)]
-    second = [(frame[:, ::-1] * 0.5).astype(np.uint8) for frame in first]  # the light is off, she looks the other way
+    second = [(frame[:, ::-1] * 0.5).astype(np.uint8) for frame in first]  # darker and mirrored
     path = write_clip(clips / "cut.mp4", first + second, Fraction(25, 2))
     found, summary = work_on(labeller, settings, tmp_path, path)
     assert [(one["start_s"], one["frames"], one["track"]) for one in found] == [(0.0, 9, 0), (0.72, 9, 1)]
@@ -100,7 +90,7 @@ def test_two_people_of_one_clip(
     assert (summary["frames"], summary["face_frames"]) == (10, 20)
 
 
-def test_faces_that_are_too_small_are_told_with_their_size(
+def test_faces_that_are_too_small_are_rejected_with_their_size(
     labeller: Any, settings: PrepareSettings, tmp_path: pathlib.Path, clips: pathlib.Path
 ) -> None:
     path = write_clip(clips / "small.mp4", [portrait()[:300, 80:400]] * 3, Fraction(25, 2))
@@ -112,7 +102,7 @@ def test_faces_that_are_too_small_are_told_with_their_size(
     assert "need 400" in rejected["detail"]
 
 
-def test_a_file_that_vanishes_is_no_full_disk(
+def test_a_reading_error_is_no_full_disk(
     labeller: Any, settings: PrepareSettings, tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def vanish(*_: Any) -> None:
@@ -124,7 +114,7 @@ def test_a_file_that_vanishes_is_no_full_disk(
     assert not any(path.suffix == ".tar" for path in tmp_path.iterdir())
 
 
-def test_what_cannot_be_written_leaves_nothing(
+def test_a_writing_error_leaves_no_partial_file(
     labeller: Any,
     settings: PrepareSettings,
     tmp_path: pathlib.Path,
@@ -141,11 +131,6 @@ def test_what_cannot_be_written_leaves_nothing(
     monkeypatch.setattr(pathlib.Path, "replace", replace)
     (tmp_path / "units").mkdir()
     with pytest.raises(OutputError, match=r"unit\.tar could not be written: Input/output error"):
-        write_unit(
-            Source(path=picture, origin="pair.png"),
-            tmp_path / "units" / "unit.tar",
-            labeller,
-            settings,
-            lambda *_: None,
-        )
+        source = Source(path=picture, origin="pair.png")
+        write_unit(source, tmp_path / "units" / "unit.tar", labeller, settings, lambda *_: None)
     assert list((tmp_path / "units").iterdir()) == []

@@ -1,4 +1,4 @@
-"""Files dealt out: what is told of each, and what one bad file does to the others."""
+"""Distribution of files: events of each, and the effect of a bad file."""
 
 import pathlib
 from typing import Any
@@ -22,7 +22,7 @@ def no_networks(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(work, "Labeller", lambda *_: None)
 
 
-def test_steps_and_ends_are_told(
+def test_events_of_files(
     sources: list[Source], settings: PrepareSettings, tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def write(source: Source, path: pathlib.Path, labeller: Any, given: Any, progress: Any) -> None:
@@ -45,33 +45,22 @@ def test_steps_and_ends_are_told(
     assert (failed.origin, failed.reason, failed.detail) == ("b.mp4", "unreadable", "b.mp4 is empty.")
 
 
-def test_a_full_disk_ends_the_run(
-    sources: list[Source], settings: PrepareSettings, tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def write(source: Source, *_: Any) -> None:
-        raise OutputError("the disk is full")
-
-    monkeypatch.setattr(work, "write_unit", write)
-    with pytest.raises(OutputError, match="the disk is full"):
-        work_on(sources, tmp_path, settings, lambda _: None)
-
-
-def test_a_missing_teacher_ends_the_run(
-    sources: list[Source], settings: PrepareSettings, tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(
+    ("where", "error"),
+    [("write_unit", OutputError("the disk is full")), ("Labeller", MissingDependencyError("no library"))],
+)
+def test_a_full_disk_or_a_missing_teacher_ends_the_run(
+    sources: list[Source],
+    settings: PrepareSettings,
+    tmp_path: pathlib.Path,
+    monkeypatch: pytest.MonkeyPatch,
+    where: str,
+    error: Exception,
 ) -> None:
     def fail(*_: Any) -> None:
-        raise MissingDependencyError("no library")
+        raise error
 
-    monkeypatch.setattr(work, "Labeller", fail)
-    with pytest.raises(MissingDependencyError, match="no library"):
+    monkeypatch.setattr(work, where, fail)
+    with pytest.raises(type(error), match=str(error)):
         work_on(sources, tmp_path, settings, lambda _: None)
-
-
-def test_without_files_nothing_is_started(settings: PrepareSettings, tmp_path: pathlib.Path) -> None:
-    work_on([], tmp_path, settings, pytest.fail)
-
-
-def test_a_unit_is_named_by_what_is_known_of_its_file(sources: list[Source], tmp_path: pathlib.Path) -> None:
-    names = {unit_path(tmp_path, source).name for source in sources}
-    assert len(names) == 3
-    assert all(name.endswith(".tar") and not name.startswith(".") for name in names)
+    work_on([], tmp_path, settings, pytest.fail)  # without files nothing is loaded
