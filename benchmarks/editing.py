@@ -38,8 +38,8 @@ from reenact.systems.facegan.motion import FaceMotion
 from reenact.systems.facegan.reenactor import DrivenFace, FaceganIdentity, FaceganReenactor
 from reenact.types import FaceGeometry, head_angles_rad
 from train.data.faces import FaceData, load_faces
+from train.data.shards import sha256_of
 from train.evaluate.encoders import OwnEncoder, aligned_crops
-from train.evaluate.perceptual import sha256_of
 
 LEVELS = (0.0, 2.5, 5.0)
 """FACS intensities every unit is set to; the other units stay as the source has them."""

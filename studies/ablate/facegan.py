@@ -32,7 +32,7 @@ from studies.ablate.facegan_measures import (
 from studies.ablate.rows import Figure, Figures, finished_row, keep_row, train_row
 from studies.ablate.table import AblationRow, AblationTable
 from train.data.faces import FaceData, load_faces
-from train.evaluate.perceptual import sha256_of
+from train.data.shards import sha256_of
 from train.pairs.frames import PairConfig
 from train.pairs.landmarks import PairShares
 from train.recipes.facegan import PARTS

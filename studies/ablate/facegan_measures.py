@@ -158,7 +158,7 @@ class LandmarkMeasures:
         drawn = {protocol: draw_pairs(data, self._settings(protocol, name, seed)) for protocol in ("self", "cross")}
         rows = rows_by_name(data)
         self.triplets = np.array(
-            [(rows[each.source], rows[each.driving], rows[each.twin]) for each in drawn["cross"].triplets], int
+            [(rows[each.source], rows[each.driving], rows[each.second]) for each in drawn["cross"].triplets], int
         ).reshape(-1, 3)
         self.jobs = self._plan(drawn)
         drivers = {part: [job.driving[0] for job in jobs] for part, jobs in self.jobs.items()}
@@ -206,12 +206,12 @@ class LandmarkMeasures:
     @torch.inference_mode()
     def landmark_errors(self, method: Method) -> Float[np.ndarray, "n"]:
         """LSIM of each triplet's l_t, by the labels; of the source's own landmarks for other methods."""
-        source, driving, twin = (self._labels(rows) for rows in self.triplets.T)
+        source, driving, second = (self._labels(rows) for rows in self.triplets.T)
         points_px = source.mesh_px[:, list(LANDMARKS_68), :2]
         if isinstance(method, LandmarkMethod):
             pose = method.facegan.read_motion(None, source).pose
             points_px = place_landmarks(method.landmarks(source, driving), pose)
-        return metrics.lsim(points_px, twin.mesh_px[:, list(LANDMARKS_68)], PICTURE_PX).numpy()
+        return metrics.lsim(points_px, second.mesh_px[:, list(LANDMARKS_68)], PICTURE_PX).numpy()
 
     def _labels(self, rows: np.ndarray) -> FaceGeometry:
         return FaceGeometry.cat([label_geometry(self.data, int(row)) for row in rows])
@@ -264,7 +264,7 @@ def in_words(estimate: Estimate, digits: int) -> str:
 
 
 def _jobs(part: Part, wanted: Sequence[tuple[int, int, int | None]], found: dict[int, Driver]) -> Iterator[Job]:
-    for source, driving, twin in wanted:
+    for source, driving, second in wanted:
         if source not in found[source].geometry or driving not in found[driving].geometry:
             continue  # no face was found in it
         own, other = found[source].geometry[source], found[driving].geometry[driving]
@@ -277,5 +277,5 @@ def _jobs(part: Part, wanted: Sequence[tuple[int, int, int | None]], found: dict
             neutral=own if part == "self" else other,
             mode="absolute",
             truth=part == "self",
-            twin=twin,
+            second=second,
         )

@@ -61,7 +61,7 @@ def clip_sample(key: str, person: str, frames: list[Frame], tracker: Tracker) ->
 
 @pytest.fixture(scope="module")
 def prepared(tmp_path_factory: pytest.TempPathFactory, astronaut: np.ndarray) -> pathlib.Path:
-    """The astronaut nods her picture to and fro; the actor shakes her head."""
+    """A swaying picture of the astronaut, and the actor shaking her head."""
     from tests.e2e.conftest import swayed
 
     tracker = load_tracker()
@@ -76,7 +76,7 @@ def prepared(tmp_path_factory: pytest.TempPathFactory, astronaut: np.ndarray) ->
 
 @pytest.fixture(scope="module")
 def evaluated(prepared: pathlib.Path, tmp_path_factory: pytest.TempPathFactory) -> Callable[..., pathlib.Path]:
-    """Runs the command as in a shell and gives its output folder; once for the same words."""
+    """Runs the command and returns its output folder; the same words run once."""
     cache = tmp_path_factory.mktemp("cache")
     done: dict[tuple[str, ...], pathlib.Path] = {}
 
@@ -127,7 +127,7 @@ def test_self_reenactment_beats_a_copy_and_leaves_every_file(evaluated: Callable
 
 
 @pytest.mark.slow
-def test_the_report_says_what_it_stands_on(evaluated: Callable[..., pathlib.Path]) -> None:
+def test_the_report_names_networks_and_data(evaluated: Callable[..., pathlib.Path]) -> None:
     report = json.loads((evaluated("--protocol", "self") / "report.json").read_text())
     system = next(row for row in report["rows"] if row["label"] == "correspondence")
     assert len(system["sha256"]) == 64
@@ -137,7 +137,7 @@ def test_the_report_says_what_it_stands_on(evaluated: Callable[..., pathlib.Path
     assert report["pairs"]["pairs"] == 4
     assert report["pairs"]["found"]["driving_people"] == 2
     assert report["made"]["versions"]["torch"].startswith(torch.__version__.partition("+")[0])
-    assert report["left_out"]["lsim"].startswith("needs a third person")
+    assert report["left_out"]["lsim"].startswith("needs triplets")
 
 
 @pytest.mark.slow
@@ -171,7 +171,7 @@ def test_the_same_pairs_give_the_same_figures_in_two_processes(evaluated: Callab
 
 
 @pytest.mark.slow
-def test_large_pose_falls_back_by_name_and_checks_can_be_had(evaluated: Callable[..., pathlib.Path]) -> None:
+def test_large_pose_falls_back_and_checks_are_reported(evaluated: Callable[..., pathlib.Path]) -> None:
     out = evaluated("--protocol", "large-pose", "--checks", "--no-baselines", "--timings", "0")
     report = json.loads((out / "report.json").read_text())
     assert report["pairs"]["note"].startswith("Fell back on turn bins: only 0 of 15 pictures")
@@ -197,11 +197,11 @@ def test_profiled_pictures_have_a_table_for_each_direction(evaluated: Callable[.
     pairs = json.loads((out / "pairs.json").read_text())["pairs"]
     assert sum("@" in pair["source"] for pair in pairs) == 2
     text = (out / "report.md").read_text()
-    assert "rendered from photographs" in text
+    assert "rendered by face profiling" in text
     assert "### reverse" in text
     assert "Pairs drawn: 1 at 0-30, 0 at 30-60, 1 at 60-90." in text
     assert "By the driving frame's yaw" not in text
-    assert report["left_out"]["fid"] == "rendered pictures are no set to compare with"
+    assert report["left_out"]["fid"] == "rendered pictures are not a set of real pictures"
 
 
 def refused(capsys: pytest.CaptureFixture[str], **options: Any) -> str:
@@ -234,8 +234,8 @@ def test_bad_input_is_refused_in_one_line(
     assert "it is a file" in refused(capsys, **good | {"out": tmp_path / "pairs.json"})
     assert "clips.csv is missing" in refused(capsys, **good | {"data": tmp_path / "full"})
     assert "test" in refused(capsys, **good | {"split": "test"})
-    assert "is no ONNX network" in refused(capsys, **good | {"judge": tmp_path / "judge.onnx"})
-    assert "is no pairs file" in refused(capsys, **good | {"pairs_file": tmp_path / "pairs.json"})
+    assert "onnxruntime cannot open the judge" in refused(capsys, **good | {"judge": tmp_path / "judge.onnx"})
+    assert "is not a pairs file" in refused(capsys, **good | {"pairs_file": tmp_path / "pairs.json"})
     assert "No device is called 'abacus'" in refused(capsys, **good | {"device": "abacus"})
     assert "--pairs must be 1 or more" in refused(capsys, **good | {"pairs": 0})
     assert not list((tmp_path / "out").iterdir())

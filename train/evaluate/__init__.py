@@ -1,1 +1,1 @@
-"""One command that measures systems: `python -m train.evaluate` (docs/evaluation.md)."""
+"""Measures systems: `python -m train.evaluate` (docs/evaluation.md)."""

@@ -12,7 +12,7 @@ from train.evaluate.table import to_markdown
 
 
 def main(argv: list[str] | None = None) -> int:
-    """Run the command line; 0, or 2 with one line that says what to do."""
+    """Run the command line; returns 0, or 2 after an error of one line."""
     start = time.monotonic()
     try:
         report = evaluate(tyro.cli(Settings, args=argv, prog="train.evaluate"))

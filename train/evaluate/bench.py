@@ -1,4 +1,4 @@
-"""One process's share of the work: track inputs, draw results, measure them."""
+"""Tracks inputs, draws results and measures them in one process."""
 
 import dataclasses
 import functools
@@ -16,6 +16,7 @@ from reenact.geometry.morphable import load_morphable
 from reenact.hub.loading import select_device
 from reenact.media.frame import Frame
 from reenact.perception.video import VideoTracker
+from reenact.pipeline.source import to_device
 from reenact.portrait.painters import DrivingFaces
 from reenact.types import FaceGeometry, FaceImage
 from train.data.faces import FaceData, load_faces
@@ -28,28 +29,28 @@ from train.evaluate.networks import Networks, load_networks
 from train.evaluate.settings import Settings
 
 _KEPT = 32
-"""Encoded sources kept at a time."""
+"""Most encoded sources in memory."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Seen:
-    """What the measuring networks see in one picture with a face."""
+    """Readings of the measuring networks in one picture with a face."""
 
     landmarks_px: Float[Tensor, "68 2"]
     rotation: Float[Tensor, "3 3"]
     action_units: Float[Tensor, "17"]
     embeddings: dict[str, Tensor]
-    """Unit vectors by `Metric.key` of the similarity."""
+    """Unit vectors, by `Metric.key` of their similarity."""
 
 
 class Bench:
-    """Data, networks and methods of one process. Pictures of the set are their own crops."""
+    """Data, networks and methods of one process. Pictures of the set are used as crops without cropping them again."""
 
     def __init__(self, settings: Settings, data: FaceData | None = None, methods: list[Method] | None = None) -> None:
         """Load everything that is not given.
 
         Raises:
-            ReenactError: what the loaders raise.
+            ReenactError: a loader failed.
         """
         self.settings = settings
         self.device = select_device(settings.device)
@@ -65,12 +66,12 @@ class Bench:
 
     @torch.inference_mode()
     def track(self, task: TrackTask) -> Driver:
-        """Geometry of inputs, as a user's run would have it."""
+        """Geometry of inputs, tracked as `reenact video` does."""
         return track_inputs(task, self.data, self.networks.tracker, self.morphable, self.settings)
 
     @torch.inference_mode()
     def work(self, job: Job) -> list[Outcome]:
-        """Draw a job with every method and measure the results."""
+        """Draw and measure a job with every method."""
         if job.kind == "run":
             driving = self._follow([self.frame(row) for row in job.driving])
             return [self._measure_run(job, method, driving) for method in self.methods]
@@ -79,24 +80,24 @@ class Bench:
 
     @torch.inference_mode()
     def draw(self, job: Job, method: Method) -> list[Frame]:
-        """Results as 8-bit pictures: what a user would save."""
+        """Results as 8-bit pictures, as a user would save them."""
         identity = self._encoded(job, method)
         frames: list[Frame] = []
         for start in range(0, len(job.driving), BATCH):
-            driving = self._placed(job.driving_geometry[start : start + BATCH])
+            driving = to_device(job.driving_geometry[start : start + BATCH], self.device)
             pictures = to_rgb([self.frame(row) for row in job.driving[start : start + BATCH]], self.device)
             shown = DrivingFaces(rgb=pictures, mesh_px=driving.mesh_px)
-            rgb = method.draw(identity, driving, self._placed(job.neutral), job.mode, shown)
+            rgb = method.draw(identity, driving, to_device(job.neutral, self.device), job.mode, shown)
             rounded = (rgb.float().clamp(0, 1) * 255).round().to(torch.uint8).permute(0, 2, 3, 1)
             frames += list(np.ascontiguousarray(rounded.cpu().numpy()))
         return frames
 
     def forget(self) -> None:
-        """Drop the encoded sources."""
+        """Drop all encoded sources."""
         self._identities.clear()
 
     def see(self, frame: Frame) -> Seen | None:
-        """Find and judge the face of a picture, knowing nothing of it; None if none is found."""
+        """Track a single picture and read its face; None if no face is found."""
         try:
             geometry = self.networks.tracker.track(frame)
         except NoFaceFoundError:
@@ -110,14 +111,14 @@ class Bench:
         )
 
     def frame(self, row: int) -> Frame:
-        """A picture of the set."""
+        """A copy of a picture of the set."""
         return np.array(self.data.rgb[row])
 
     def _see_real(self, row: int) -> Seen | None:
         return self.see(self.frame(row))
 
     def _encoded(self, job: Job, method: Method) -> Any:
-        """The source, encoded once for all its jobs that come one after the other."""
+        """The encoded source, cached because jobs of one source follow each other."""
         key = (job.source, method.label)
         if key not in self._identities:
             if len(self._identities) >= _KEPT:
@@ -126,12 +127,8 @@ class Bench:
                 rgb=to_rgb([self.frame(job.source)], self.device),
                 crop_from_frame=torch.eye(3, device=self.device)[None],
             )
-            self._identities[key] = method.encode(image, self._placed(job.source_geometry))
+            self._identities[key] = method.encode(image, to_device(job.source_geometry, self.device))
         return self._identities[key]
-
-    def _placed(self, geometry: FaceGeometry) -> FaceGeometry:
-        fields = dataclasses.fields(geometry)
-        return FaceGeometry(**{field.name: getattr(geometry, field.name).to(self.device) for field in fields})
 
     def _measure_pairs(self, job: Job, method: Method) -> Iterator[Outcome]:
         copied = isinstance(method, CopySource)
@@ -143,12 +140,12 @@ class Bench:
             if job.kind == "pair":
                 features = self.real_features(job.source) if copied else self._features(frame, seen)
                 values |= self._compare_faces(job, row, seen)
-            elif seen is not None and job.twin is not None and (twin := self.see_real(job.twin)) is not None:
-                values["lsim"] = float(metrics.lsim(seen.landmarks_px[None], twin.landmarks_px[None]))
+            elif seen is not None and job.second is not None and (second := self.see_real(job.second)) is not None:
+                values["lsim"] = float(metrics.lsim(seen.landmarks_px[None], second.landmarks_px[None]))
             yield self._outcome(job, method.label, row, values, features)
 
     def _compare_pixels(self, job: Job, frames: list[Frame]) -> list[dict[str, float]]:
-        """Each result with the real frame."""
+        """Pixel measures of each result against its real frame."""
         rows: list[dict[str, float]] = []
         for start in range(0, len(frames), BATCH):
             result, target = (
@@ -162,14 +159,12 @@ class Bench:
         return rows
 
     def _compare_faces(self, job: Job, row: int, seen: Seen | None) -> dict[str, float]:
-        """A result's face with those of source and driver."""
+        """Measures of a result's face against those of the source and the driving frame."""
         source, target = self.see_real(job.source), self.see_real(row)
         values = {"found": float(seen is not None)}
         if seen is None:
             return values
-        if source is not None:
-            for key, embedding in seen.embeddings.items():
-                values[key] = float(metrics.csim(embedding[None], source.embeddings[key][None]))
+        values |= identity_similarities(seen, source)
         if target is not None and job.truth:
             values["akd_px"] = float(metrics.akd_px(seen.landmarks_px[None], target.landmarks_px[None]))
             values["ace_px"] = float(metrics.ace_px(seen.landmarks_px[None], target.landmarks_px[None]))
@@ -181,15 +176,11 @@ class Bench:
         return values
 
     def _measure_real(self, job: Job) -> list[Outcome]:
-        """The driving frames themselves, or in cross-reenactment the source: what the sets are compared with."""
+        """Outcomes of the real pictures that sets are compared with: driving frames, or the source without a truth."""
         outcomes = []
         for row in job.driving:
             real = row if job.truth else job.source
-            seen, source = self.see_real(real), self.see_real(job.source)
-            values = {}
-            if job.truth and seen is not None and source is not None:
-                for key, embedding in seen.embeddings.items():
-                    values[key] = float(metrics.csim(embedding[None], source.embeddings[key][None]))
+            values = identity_similarities(self.see_real(real), self.see_real(job.source)) if job.truth else {}
             outcomes.append(self._outcome(job, REAL, row, values, self.real_features(real)))
         return outcomes
 
@@ -213,7 +204,7 @@ class Bench:
         return self._outcome(job, method.label, job.driving[0], values, {})
 
     def _follow(self, frames: list[Frame]) -> Float[Tensor, "t 68 2"] | None:
-        """Landmarks through a run of frames, unfiltered; None if the face is lost."""
+        """Unfiltered landmarks of consecutive frames; None if the face is lost."""
         following = VideoTracker(self.networks.tracker, self.settings.fps, smoothing=False)
         found = [following.update(frame) for frame in frames]
         faces = [face for face in found if face is not None]
@@ -234,6 +225,16 @@ class Bench:
             direction=job.direction,
             features=features,
         )
+
+
+def identity_similarities(seen: Seen | None, source: Seen | None) -> dict[str, float]:
+    """Cosine similarity to the source by every encoder; {} if a face is missing."""
+    if seen is None or source is None:
+        return {}
+    return {
+        key: float(metrics.csim(embedding[None], source.embeddings[key][None]))
+        for key, embedding in seen.embeddings.items()
+    }
 
 
 def to_rgb(frames: list[Frame], device: torch.device) -> Float[Tensor, "n 3 h w"]:

@@ -1,4 +1,4 @@
-"""Intervals that know that frames of one person are alike: people are drawn, not pairs."""
+"""Confidence intervals by a cluster bootstrap: people are drawn, since frames of one person are correlated."""
 
 import dataclasses
 
@@ -10,14 +10,14 @@ LEVEL = 0.95
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Estimate:
-    """A mean and how sure it is."""
+    """A mean and its confidence interval."""
 
     mean: float
     low: float | None
-    """Lower end of the 95 % interval; None where it cannot be told."""
+    """Lower end of the 95 % interval; None with a single cluster, and for measures of sets."""
     high: float | None
     count: int
-    """Values behind the mean."""
+    """Number of values."""
 
 
 def bootstrap_mean(
@@ -25,14 +25,14 @@ def bootstrap_mean(
 ) -> Estimate:
     """The mean and its percentile interval from a cluster bootstrap.
 
-    As many clusters as there are, drawn with replacement, each with all its values; the mean of all of these; and
-    again. One cluster alone says nothing about others: no interval.
+    Each draw takes as many clusters as there are, with replacement, and averages all their values. A single cluster has
+    no interval.
 
     Args:
         values: at least one.
-        clusters: which belong together (a person's).
-        draws: how often.
-        seed: of the draws, so that the same values give the same interval.
+        clusters: cluster (person) of each value.
+        draws: number of draws.
+        seed: of the draws.
     """
     mean, count = float(np.mean(values)), len(values)
     _, member = np.unique(clusters, return_inverse=True)

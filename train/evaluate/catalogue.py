@@ -1,4 +1,4 @@
-"""Every measure by name: its definition, which direction is better, and the networks that it uses."""
+"""All measures: definition, better direction, and networks used."""
 
 import dataclasses
 from typing import Literal
@@ -9,18 +9,18 @@ class Metric:
     """One column of the table."""
 
     key: str
-    """In report.json and values.csv."""
+    """Name in report.json and values.csv."""
     title: str
     better: Literal["higher", "lower"]
     digits: int
     unit: str
     networks: tuple[str, ...]
-    """Roles in the report's "networks"; () needs none."""
+    """Roles in the "networks" of the report."""
     definition: str
     truth: bool = False
-    """Needs a real picture of the result, as self-reenactment has."""
+    """Needs a real picture of the result, as in self-reenactment."""
     absolute: bool = False
-    """Compares with the driver's own pose or expression, which relative motion does not take over."""
+    """Compares with the driver's pose or expression, which relative motion does not copy."""
 
 
 TRACKED = ("detector", "tracker")
@@ -56,4 +56,4 @@ METRICS: tuple[Metric, ...] = (
 BY_KEY = {metric.key: metric for metric in METRICS}
 
 SET_METRICS = ("fid", "frechet_identity")
-"""Of a whole set of results, not of a pair."""
+"""Measures of a whole set of results instead of a pair."""

@@ -1,4 +1,4 @@
-"""Promises that no pair can show: a still face stays, a large face stays sharp, a still clip does not tremble."""
+"""Checks beside the pairs: no motion gives the source back, large faces stay sharp, still clips do not jitter."""
 
 import math
 
@@ -16,24 +16,24 @@ from train.evaluate.bench import Bench
 from train.evaluate.methods import SystemMethod
 
 _LARGE = 8
-"""256 px crops are enlarged so many times: to 2,048 px, a face of about 1,024."""
+"""Factor by which 256 px crops are enlarged: to 2,048 px, with a face of about 1,024 px."""
 _TURN_DEG = 3.0
 _GRAIN = 24.0
-"""Standard deviation, in grey levels, of the detail that an enlarged picture is given."""
+"""Standard deviation, in grey levels, of the grain added to an enlarged picture."""
 _NOISE = 2.5
-"""Of a sensor's noise."""
+"""Standard deviation of sensor noise, in grey levels."""
 _WINDOWS = ((50, 0), (280, 0), (10, -120))
-"""Cheeks (mesh points), and the hair line so many pixels above the forehead."""
+"""Mesh point and vertical offset in pixels: both cheeks, and the hair line above the forehead."""
 _WINDOW_PX = 80
 
 
 @torch.inference_mode()
 def run_checks(bench: Bench, *, stills: int = 24, jitter_stills: int = 8) -> dict[str, dict[str, float]]:
-    """All checks, by label of the system; those of the tracker under "tracker".
+    """All checks, by label of the system, and those of the tracker under "tracker".
 
     Args:
-        bench: its systems are checked on stills of its data, or on first frames of clips where there are none.
-        stills: pictures for stillness and sharpness, spread over the data.
+        bench: its systems are checked on stills of its data, or on first frames of clips if it has no stills.
+        stills: pictures for the checks of systems, spread over the data.
         jitter_stills: pictures for the jitter.
     """
     found = {
@@ -45,7 +45,7 @@ def run_checks(bench: Bench, *, stills: int = 24, jitter_stills: int = 8) -> dic
 
 
 def check_system(system: Reenactor, bench: Bench, rows: list[int]) -> dict[str, float]:
-    """All-zero relative motion reproduces the source; a small turn of a large face keeps its detail."""
+    """Difference to the source without motion, and detail of a large face after a small rotation."""
     psnr_db: list[float] = []
     sharpness: list[float] = []
     for row in rows:
@@ -93,7 +93,7 @@ def check_jitter(bench: Bench, rows: list[int], frames: int = 20) -> dict[str, f
 
 
 def spread_rows(data: FaceData, count: int) -> list[int]:
-    """Stills spread over the data, or first frames of clips if it has none."""
+    """Rows of stills spread over the data, or of first frames of clips if it has no stills."""
     rows = np.flatnonzero(data.is_still)
     if not len(rows):
         rows = np.array([first for first, _ in data.clip_ranges])
@@ -101,7 +101,7 @@ def spread_rows(data: FaceData, count: int) -> list[int]:
 
 
 def enlarge(frame: Frame, seed: int) -> Frame:
-    """The picture at 8 times its size, with grain, so that there is detail to lose at that size."""
+    """The picture enlarged 8 times, with added grain as fine detail."""
     side = _LARGE * frame.shape[0]
     large = cv2.resize(frame, (side, side), interpolation=cv2.INTER_CUBIC).astype(np.float32)
     grain = cv2.GaussianBlur(np.random.default_rng(seed).normal(0, _GRAIN, (side, side, 1)), (0, 0), 0.8)
@@ -109,7 +109,7 @@ def enlarge(frame: Frame, seed: int) -> Frame:
 
 
 def compare_detail(before: Frame, after: Frame, geometry: FaceGeometry) -> list[float]:
-    """Variance of the Laplacian around some points of the face, after over before."""
+    """Variance of the Laplacian around points of the face, after divided by before."""
     shares = []
     for point, up_px in _WINDOWS:
         x, y = (int(value) for value in geometry.mesh_px[0, point, :2])
@@ -119,7 +119,7 @@ def compare_detail(before: Frame, after: Frame, geometry: FaceGeometry) -> list[
 
 
 def laplacian_variance(rgb: Frame) -> float:
-    """How much fine detail a picture has."""
+    """Amount of fine detail in a picture."""
     return float(cv2.Laplacian(cv2.cvtColor(rgb, cv2.COLOR_RGB2GRAY).astype(np.float32), cv2.CV_32F).var())
 
 

@@ -1,4 +1,4 @@
-"""What a frame costs: milliseconds here, multiply-accumulates everywhere."""
+"""Cost of a frame: milliseconds on this machine, and multiply-accumulates."""
 
 import dataclasses
 import time
@@ -14,21 +14,21 @@ from train.evaluate.methods import BATCH, Method
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Cost:
-    """Of a method, at 256 px."""
+    """Cost of a method at 256 px."""
 
     ms_per_frame: float
-    """Motion, retargeting and drawing of one frame in a batch of `BATCH`, without tracking; the fastest batch."""
+    """Motion, retargeting and drawing of a frame in batches of `BATCH`, without tracking; the fastest batch."""
     gmac_per_frame: float
-    """10^9 multiply-accumulates of convolutions and matrix products in the same; sampling and rasterising are not
-    counted."""
+    """10^9 multiply-accumulates of the convolutions and matrix products among them, without sampling and
+    rasterising."""
     gmac_per_source: float
-    """Of encoding the source, once."""
+    """10^9 multiply-accumulates to encode the source."""
     threads: int
     """CPU threads of torch."""
 
 
 def measure_cost(bench: Bench, method: Method, job: Job, repeats: int) -> Cost:
-    """Draw frames of a job again and again: one for the arithmetic, a batch `repeats` times for the clock."""
+    """Draw one frame of a job to count operations, and `repeats` batches to take the time."""
     one = dataclasses.replace(job, driving=job.driving[:1], driving_geometry=job.driving_geometry[:1])
     batch = dataclasses.replace(
         job, driving=job.driving[:1] * BATCH, driving_geometry=FaceGeometry.cat([one.driving_geometry] * BATCH)
@@ -41,7 +41,7 @@ def measure_cost(bench: Bench, method: Method, job: Job, repeats: int) -> Cost:
     times = []
     for _ in range(repeats):
         start = time.perf_counter()
-        bench.draw(batch, method)  # ends with pixels on the CPU: no clock runs ahead of a GPU
+        bench.draw(batch, method)  # results are on the CPU, so GPU work is finished
         times.append((time.perf_counter() - start) * 1000 / BATCH)
     frame = drawing.get_total_flops()
     return Cost(

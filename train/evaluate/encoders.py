@@ -1,4 +1,4 @@
-"""Who judges identity: the embedded encoder, and an ONNX network that the reader trusts more."""
+"""Identity encoders for measuring: the embedded one, and an independent ONNX network (the judge)."""
 
 import pathlib
 from typing import Protocol
@@ -20,14 +20,14 @@ _SCALE: dict[JudgeInput, tuple[float, float]] = {
     "0..1": (0.0, 255.0),
     "0..255": (0.0, 1.0),
 }
-"""What is subtracted from 8-bit RGB, and what it is divided by then."""
+"""Offset and divisor of 8-bit RGB."""
 
 
 class FaceEncoder(Protocol):
-    """Unit vectors of faces."""
+    """Interface of identity encoders."""
 
     def embed(self, crops: Float[Tensor, "n 3 112 112"]) -> Float[Tensor, "n e"]:
-        """`crops`: 8-bit RGB values as floats, 0 to 255, aligned by `identity_crop`."""
+        """Unit vectors of crops aligned by `identity_crop`, RGB as floats from 0 to 255."""
         ...
 
 
@@ -44,20 +44,20 @@ class OwnEncoder:
 
 
 class OnnxEncoder:
-    """Any face recognition network of the usual kind: one input of aligned 112 px RGB crops, one vector each out."""
+    """A face recognition network: one input of aligned 112 px RGB crops, one vector per crop."""
 
     def __init__(self, path: pathlib.Path, scaling: JudgeInput) -> None:
         """Open the file.
 
         Raises:
             MissingDependencyError: onnxruntime is not installed.
-            UnsupportedInputError: no such file, no ONNX network, or one with another input.
+            UnsupportedInputError: the file is missing, is no ONNX network, or has another input.
         """
         try:
             import onnxruntime
         except ImportError as error:
             raise MissingDependencyError(
-                '--judge runs on onnxruntime, which is not installed; install it with: pip install -e ".[train]"'
+                '--judge needs onnxruntime, which is not installed; install it with: pip install -e ".[train]"'
             ) from error
         if not path.is_file():
             raise UnsupportedInputError(f"The judge {path} does not exist; give an ONNX file.")
@@ -66,16 +66,16 @@ class OnnxEncoder:
         options.log_severity_level = 3
         try:
             self.session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
-        except Exception as error:  # its errors share no base but this one
+        except Exception as error:  # its errors have no narrower base class
             raise UnsupportedInputError(
-                f"The judge {path} is no ONNX network that onnxruntime can open ({_first_line(error)}); give a face "
-                "recognition network as .onnx."
+                f"onnxruntime cannot open the judge {path} ({_first_line(error)}); give a face recognition network as "
+                ".onnx."
             ) from error
         inputs = self.session.get_inputs()
         shape = inputs[0].shape if inputs else []
         if len(inputs) != 1 or shape[1:] != [3, IDENTITY_CROP_PX, IDENTITY_CROP_PX]:
             raise UnsupportedInputError(
-                f"The judge {path} takes {[each.shape for each in inputs]}; one input of (n, 3, 112, 112) is needed."
+                f"The judge {path} has inputs {[each.shape for each in inputs]}, expected one of (n, 3, 112, 112)."
             )
         self.input, self.one_by_one = inputs[0].name, shape[0] == 1
         self.offset, self.divisor = _SCALE[scaling]
@@ -89,7 +89,7 @@ class OnnxEncoder:
 
 
 def aligned_crops(frames: list[Frame], meshes_px: list[Float[np.ndarray, "478 d"]]) -> Float[Tensor, "n 3 112 112"]:
-    """Five-point aligned crops with 8-bit values as floats: what every encoder sees."""
+    """Five-point aligned crops for encoders, RGB as floats from 0 to 255."""
     crops = [
         cut_crop(frame, identity_crop(mesh), IDENTITY_CROP_PX) for frame, mesh in zip(frames, meshes_px, strict=True)
     ]

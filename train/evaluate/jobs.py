@@ -1,4 +1,4 @@
-"""Units of work that processes share out, and what comes back from them."""
+"""Units of work for processes, and their results."""
 
 import dataclasses
 from typing import Literal
@@ -13,16 +13,16 @@ JobKind = Literal["pair", "run", "triplet"]
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class TrackTask:
-    """Rows of one clip whose geometry is wanted, or one still."""
+    """Rows of one clip to track, or one still."""
 
     rows: tuple[int, ...]
-    """Consecutive rows of the clip from its first on; a single one for a still."""
+    """Consecutive rows from the first of the clip on; a single row for a still."""
     is_clip: bool
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Driver:
-    """What was found in the frames of a `TrackTask`."""
+    """Faces of a `TrackTask`."""
 
     geometry: dict[int, FaceGeometry]
     """By row, f = 1; rows without a face are missing."""
@@ -32,7 +32,7 @@ class Driver:
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Job:
-    """One source, driven by some frames of one driver, drawn by every method."""
+    """One source driven by some frames of one driver, to be drawn by every method."""
 
     kind: JobKind
     source: int
@@ -42,31 +42,32 @@ class Job:
     neutral: FaceGeometry
     mode: MotionMode
     truth: bool
-    """Whether the driving frames are also what the results should look like."""
-    twin: int | None = None
-    """Of a triplet: the row whose landmarks the result should have. Of a pair: a picture of the source's person at the
-    driver's yaw."""
+    """Whether the driving frames are real pictures of the results."""
+    second: int | None = None
+    """Row of `Triplet.second`."""
+    yaw_match: int | None = None
+    """Row of `Pair.yaw_match`."""
     direction: str = ""
     """Of `profiled_pairs`."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Outcome:
-    """Measures of one result (or of one run) of one method."""
+    """Measured values of one result, or of one run, of one method."""
 
     method: str
     mode: MotionMode
     kind: JobKind
     source: int
     driving: int
-    """The first frame, for a run."""
+    """The first frame of a run."""
     values: dict[str, float]
-    """By `Metric.key`; what could not be measured is missing."""
+    """By `Metric.key`; values that could not be measured are missing."""
     direction: str = ""
     """Of `profiled_pairs`."""
     features: dict[str, np.ndarray] = dataclasses.field(default_factory=dict)
-    """Rows of set measures, by `Metric.key`."""
+    """Feature vectors for measures of sets, by `Metric.key`."""
 
 
 REAL = "real driving frame"
-"""Method name of outcomes that measure the driving frame itself: what can be reached."""
+"""Method name of outcomes that measure the real frame itself, as a reference."""

@@ -1,8 +1,8 @@
-"""Pairs across large turns of the head, and what to do where the data has few.
+"""Pairs with a large difference of yaw.
 
 After Dual-Generator, section 4.1 ("MPIE (Large Pose)"): a source below 30 degrees of yaw, a reference beyond 60; and
-the reverse, which the paper leaves out. Where the data has too few turned pictures, pairs are drawn by the *difference*
-of their yaw instead, evenly from bins: the fall-back is called "turn bins" in every output.
+the reverse, which the paper leaves out. If the data has too few turned pictures, pairs are drawn evenly from bins of
+the *difference* of yaw instead. All outputs call this fall-back "turn bins".
 """
 
 from typing import Any
@@ -11,24 +11,25 @@ import numpy as np
 
 from reenact.errors import ConfigError
 from train.data.faces import FaceData
-from train.evaluate.pairs import Pair, count_drivers
+from train.evaluate.pairs import Pair, count_drivers, draw_row
 from train.evaluate.settings import TURN_BINS_DEG, Settings
 
 LEAST_FAR, LEAST_PEOPLE = 20, 2
-"""Pictures beyond the far side's yaw, and people in them, below which the protocol falls back on turn bins."""
+"""Least pictures beyond the far yaw, and people in them; with fewer the protocol falls back on turn bins."""
 
 _COMPARED = 1500
-"""Pictures whose turns against each other are looked at in the fall-back: half the most turned, half any."""
+"""Most pictures compared with each other in the fall-back: half are the most turned, half are random."""
 _TRIES = 50
+"""Draws per pair before the search stops."""
 
 
 def draw_large_pose(data: FaceData, settings: Settings, rng: np.random.Generator) -> dict[str, Any]:
-    """Pairs, what was found and a note, as `PairSet` takes them.
+    """Pairs, counts and a note for `PairSet`.
 
-    Half of the pairs lie within one clip, so far as there are such: they have a real picture to compare with.
+    Up to half of the pairs lie within one clip, so that there is a real picture to compare with.
 
     Raises:
-        ConfigError: no two pictures differ enough.
+        ConfigError: no two pictures differ enough in yaw.
     """
     turned = np.abs(data.yaw_deg)
     near, far = np.flatnonzero(turned < settings.max_yaw), np.flatnonzero(turned > settings.min_yaw)
@@ -44,13 +45,13 @@ def draw_large_pose(data: FaceData, settings: Settings, rng: np.random.Generator
         chosen = _draw_by_turn(data, settings.pairs, rng)
         note = (
             f"Fell back on turn bins: only {len(far)} of {len(data)} pictures ({len(np.unique(data.person[far]))} "
-            f"people) lie beyond {settings.min_yaw:g} degrees of yaw, {LEAST_FAR} of {LEAST_PEOPLE} people are "
+            f"people) are beyond {settings.min_yaw:g} degrees of yaw, {LEAST_FAR} of {LEAST_PEOPLE} people are "
             "needed. Pairs are drawn evenly over the difference of yaw between source and driving frame instead."
         )
     if not chosen:
         raise ConfigError(
             f"Split {settings.split!r} of {settings.data} has no two pictures that differ by "
-            f"{TURN_BINS_DEG[1][0]:g} degrees of yaw or more; large-pose needs heads that turn. Give other data."
+            f"at least {TURN_BINS_DEG[1][0]:g} degrees of yaw, which large-pose needs. Give other data."
         )
     if len(chosen) < settings.pairs:
         note = f"{note} {len(chosen)} pairs instead of {settings.pairs}: the data has no more.".strip()
@@ -64,7 +65,7 @@ def draw_large_pose(data: FaceData, settings: Settings, rng: np.random.Generator
 def _draw_across(
     data: FaceData, near: np.ndarray, far: np.ndarray, count: int, rng: np.random.Generator
 ) -> list[tuple[int, int]]:
-    """Near and far pictures, each side the source in turn."""
+    """Pairs of a near and a far picture; the source alternates between both."""
     chosen: dict[tuple[int, int], None] = {}
     within = _same_clip(data, near, far)
     for i in range(_TRIES * count):
@@ -74,7 +75,7 @@ def _draw_across(
             sides = within[int(rng.integers(len(within)))]
             a, b = (int(rng.choice(side)) for side in sides)
         else:
-            a, b = (_any_person(data, side, rng) for side in (near, far))
+            a, b = (draw_row(data, side, rng) for side in (near, far))
             if data.person[a] == data.person[b]:
                 continue
         chosen[(a, b) if len(chosen) % 2 == 0 else (b, a)] = None
@@ -87,14 +88,8 @@ def _same_clip(data: FaceData, near: np.ndarray, far: np.ndarray) -> list[tuple[
     return [(near[data.clip[near] == clip], far[data.clip[far] == clip]) for clip in sorted(both)]
 
 
-def _any_person(data: FaceData, rows: np.ndarray, rng: np.random.Generator) -> int:
-    """A row of a person drawn first: people with many pictures do not outweigh others."""
-    people = np.unique(data.person[rows])
-    return int(rng.choice(rows[data.person[rows] == rng.choice(people)]))
-
-
 def _draw_by_turn(data: FaceData, count: int, rng: np.random.Generator) -> list[tuple[int, int]]:
-    """The same number from each bin of the turn, half of it within clips; bins without pairs leave theirs to others."""
+    """Pairs from each bin of the turn alternately, within clips and of two people; empty bins are skipped."""
     rows = _compared(data, rng)
     turn = np.abs(data.yaw_deg[rows][:, None] - data.yaw_deg[rows][None])
     same_clip = (data.clip[rows][:, None] == data.clip[rows][None]) & (data.clip[rows] >= 0)[:, None]

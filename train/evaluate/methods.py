@@ -1,4 +1,4 @@
-"""What is ranked: systems, and baselines that use no network of theirs."""
+"""Methods to rank: systems, and two baselines without a network."""
 
 import dataclasses
 import pathlib
@@ -19,7 +19,7 @@ from reenact.portrait.painters import DrivingFaces
 from reenact.systems.base import MotionMode, Reenactor
 from reenact.types import FaceGeometry, FaceImage
 from reenact.weights import WEIGHTS_NAME
-from train.evaluate.perceptual import sha256_of
+from train.data.shards import sha256_of
 
 BATCH = 8
 """Frames drawn at once."""
@@ -31,10 +31,10 @@ class Method(Protocol):
     label: str
     """Its row in the table."""
     facts: dict[str, Any]
-    """For the report: kind, and for a system its checkpoint."""
+    """For the report: kind, and the checkpoint of a system."""
 
     def encode(self, image: FaceImage, geometry: FaceGeometry) -> Any:
-        """What it keeps of a source, f = 1."""
+        """Encode a source, f = 1."""
         ...
 
     def draw(
@@ -87,7 +87,7 @@ class SystemMethod:
 
 
 class CopySource:
-    """The source, whatever the driver does: what a system that does nothing would reach."""
+    """Returns the source: the figures of a system that does nothing."""
 
     label = "copy of the source"
 
@@ -112,7 +112,7 @@ class CopySource:
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class WarpedSource:
-    """What `MeshWarp` keeps."""
+    """A source encoded by `MeshWarp`."""
 
     rgb: Float[Tensor, "1 3 s s"]
     mesh: Float[Tensor, "1 478 3"]
@@ -120,7 +120,7 @@ class WarpedSource:
 
 
 class MeshWarp:
-    """The source warped along the analytic flow of its mesh and the identity-matched target mesh; no network."""
+    """Warps the source along the flow from its mesh to the identity-matched target mesh, without a network."""
 
     label = "mesh warp"
 
@@ -151,7 +151,7 @@ class MeshWarp:
 
 
 def load_methods(systems: tuple[str, ...], *, baselines: bool, device: torch.device) -> list[Method]:
-    """Every row of the table, the systems first.
+    """All methods, the systems first.
 
     Raises:
         CheckpointError: no such system, or weights that cannot be used.
@@ -163,7 +163,7 @@ def load_methods(systems: tuple[str, ...], *, baselines: bool, device: torch.dev
 
 
 def labels_of(systems: tuple[str, ...]) -> list[str]:
-    """Short names, each of them only once: the last two parts of a path where those are enough, else the whole."""
+    """Unique short names: the last two parts of a path, or the whole path where those are ambiguous."""
     short = ["/".join(pathlib.PurePath(name).parts[-2:]) or name for name in systems]
     labels = [part if short.count(part) == 1 else name for part, name in zip(short, systems, strict=True)]
     counts = [labels[:i].count(label) for i, label in enumerate(labels)]

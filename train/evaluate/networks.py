@@ -1,4 +1,4 @@
-"""Networks that measure, each with name and sha256, and the measures left out for want of one."""
+"""Networks that measure, their names and sha256, and reasons why measures are left out."""
 
 import dataclasses
 import pathlib
@@ -8,28 +8,29 @@ import torch
 from reenact.hub.loading import load_tracker
 from reenact.perception.tracking import Tracker
 from reenact.weights import WEIGHTS_NAME, embedded_weights
+from train.data.shards import sha256_of
 from train.evaluate.encoders import FaceEncoder, OnnxEncoder, OwnEncoder
-from train.evaluate.perceptual import Inception, Lpips, find_backbone, find_inception, sha256_of
+from train.evaluate.perceptual import Inception, Lpips, find_backbone, find_inception
 from train.evaluate.settings import Settings
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Networks:
-    """Loaded once a process."""
+    """Measuring networks of one process."""
 
     tracker: Tracker
     encoders: dict[str, FaceEncoder]
-    """By `Metric.key` of the similarity they give."""
+    """By `Metric.key` of their similarity."""
     lpips: Lpips | None
     inception: Inception | None
 
 
 def load_networks(settings: Settings, device: torch.device) -> Networks:
-    """All that the settings ask for and the machine has.
+    """Networks for the settings; optional ones whose weights are not found are None.
 
     Raises:
-        UnsupportedInputError: a file given is not what it should be.
-        MissingDependencyError: a file was given, but its library is not installed.
+        UnsupportedInputError: a given file is missing or has the wrong content.
+        MissingDependencyError: weights were found, but their library is not installed.
     """
     encoders: dict[str, FaceEncoder] = {"csim": OwnEncoder(device)}
     if settings.judge is not None:
@@ -58,7 +59,7 @@ def describe_networks(settings: Settings) -> dict[str, dict[str, str]]:
 
 
 def left_out(settings: Settings) -> dict[str, str]:
-    """`Metric.key` -> why it is not measured; never another measure under its name."""
+    """Reasons why measures are left out, by `Metric.key`."""
     reasons = {}
     if find_backbone(settings.lpips_weights) is None:
         reasons["lpips"] = "no backbone weights (--lpips-weights): the lpips library holds only its last layers"
@@ -70,14 +71,14 @@ def left_out(settings: Settings) -> dict[str, str]:
         why = "cross-reenactment has no real picture of the result"
         reasons |= dict.fromkeys(("ssim", "psnr_db", "l1", "mse", "lpips", "akd_px", "ace_px"), why)
     else:
-        reasons["lsim"] = "needs a third person (--protocol cross)"
+        reasons["lsim"] = "needs triplets (--protocol cross)"
     if settings.profiled:
-        reasons["lpips"] = "knows no pictures of which a part is made up"
-        reasons |= dict.fromkeys(("fid", "frechet_identity"), "rendered pictures are no set to compare with")
+        reasons["lpips"] = "cannot be limited to the pixels that the photograph shows"
+        reasons |= dict.fromkeys(("fid", "frechet_identity"), "rendered pictures are not a set of real pictures")
     else:
-        why = "needs pictures whose geometry is known (--profiled)"
+        why = "needs pictures with known geometry (--profiled)"
         reasons |= dict.fromkeys(("akd_known_px", "pose_known_deg"), why)
-        reasons["csim_share"] = "is told by direction and yaw (--profiled)"
+        reasons["csim_share"] = "is measured by direction and yaw (--profiled)"
     if settings.protocol == "large-pose":
         reasons["jitter_px"] = "pairs are single frames (--protocol self or cross)"
     return reasons

@@ -1,10 +1,9 @@
-"""LPIPS and Inception features: libraries that bring everything but the backbone's weights.
+"""LPIPS and Inception features, from libraries that come without backbone weights.
 
-The weights are looked for where the reader says, then where torch keeps its downloads. Nothing is downloaded here: a
-figure that needs absent weights is left out by name.
+The weights are searched in the given place, else in torch's download folder. Nothing is downloaded; a measure whose
+weights are missing is left out and named in the report.
 """
 
-import hashlib
 import pathlib
 import pickle
 import warnings
@@ -19,31 +18,31 @@ from torch import Tensor, nn
 from reenact.errors import MissingDependencyError, UnsupportedInputError
 
 BACKBONES = ("alexnet", "vgg16", "squeezenet1_1")
-"""torchvision's names; files in a folder are found by them, in this order."""
+"""torchvision's names, in the order in which a folder is searched."""
 INCEPTION_PATTERN = "weights-inception-2015-12-05-*.pth"
-"""The name under which torch-fidelity keeps its weights."""
+"""File name of torch-fidelity's weights."""
 
 _BROKEN = (SafetensorError, pickle.UnpicklingError, RuntimeError, ValueError, LookupError, EOFError, OSError)
-"""What reading a file that is no state dict raises."""
+"""Errors while reading a file that is no state dict."""
 
 _LPIPS_NAMES = {"alexnet": "alex", "vgg16": "vgg", "squeezenet1_1": "squeeze"}
 
 
 def find_backbone(given: pathlib.Path | None) -> pathlib.Path | None:
-    """LPIPS's backbone weights: the file given, one in the folder given, or torch's own copy; else None.
+    """Backbone weights of LPIPS: the given file, one in the given folder, or one that torch downloaded; else None.
 
     Raises:
-        UnsupportedInputError: what was given does not exist, or is a folder without such a file.
+        UnsupportedInputError: the given path does not exist, or is a folder without such a file.
     """
     patterns = [f"{name}*{suffix}" for name in BACKBONES for suffix in (".pth", ".safetensors")]
     return _find(given, patterns, "--lpips-weights", "torchvision's alexnet-*.pth, vgg16-*.pth or squeezenet1_1-*.pth")
 
 
 def find_inception(given: pathlib.Path | None) -> pathlib.Path | None:
-    """FID's Inception weights: the file given, one in the folder given, or torch's own copy; else None.
+    """Inception weights of FID; searched like `find_backbone`.
 
     Raises:
-        UnsupportedInputError: what was given does not exist, or is a folder without such a file.
+        UnsupportedInputError: the given path does not exist, or is a folder without such a file.
     """
     return _find(given, [INCEPTION_PATTERN], "--inception", f"torch-fidelity's {INCEPTION_PATTERN}")
 
@@ -65,7 +64,7 @@ class Lpips:
         weights = read_tensors(path)
         self.backbone = recognise_backbone(weights, path)
         with warnings.catch_warnings():
-            # lpips builds its backbone with an argument that torchvision renamed
+            # lpips passes an argument that torchvision has renamed
             warnings.filterwarnings("ignore", category=UserWarning, module=r"torchvision\.models\._utils")
             network = lpips.LPIPS(net=_LPIPS_NAMES[self.backbone], pnet_rand=True, verbose=False)
         fill_slices(network.net, weights)
@@ -73,7 +72,7 @@ class Lpips:
         self.network = network.to(device).eval().requires_grad_(False)
 
     def __call__(self, first: Float[Tensor, "n 3 h w"], second: Float[Tensor, "n 3 h w"]) -> Float[Tensor, "n"]:
-        """Distance of pictures in [0, 1], row by row: 0 for equal ones."""
+        """Distance of each pair of pictures in [0, 1]; 0 for equal ones."""
         return self.network(first.to(self.device), second.to(self.device), normalize=True).flatten()
 
 
@@ -91,7 +90,7 @@ class Inception:
             from torch_fidelity.feature_extractor_inceptionv3 import FeatureExtractorInceptionV3
         except ImportError as error:
             raise _metrics_missing("FID", "torch-fidelity") from error
-        read_tensors(path)  # torch-fidelity unpickles without care: only a file of plain tensors may reach it
+        read_tensors(path)  # checks the file: torch-fidelity would unpickle arbitrary objects
         try:
             network = FeatureExtractorInceptionV3("inception", ["2048"], feature_extractor_weights_path=str(path))
         except (RuntimeError, ValueError) as error:
@@ -107,26 +106,24 @@ class Inception:
 
 
 def read_tensors(path: pathlib.Path) -> dict[str, Tensor]:
-    """A state dict from a .safetensors or a .pth file; the latter is unpickled as plain tensors only.
+    """State dict from a .safetensors or .pth file; only plain tensors are unpickled.
 
     Raises:
-        UnsupportedInputError: it is neither.
+        UnsupportedInputError: the file holds something else.
     """
     try:
         if path.suffix == ".safetensors":
             return load_file(path)
         content = torch.load(path, map_location="cpu", weights_only=True)
     except _BROKEN as error:
-        raise UnsupportedInputError(f"{path} is no file of plain weights; download it again.") from error
+        raise UnsupportedInputError(f"{path} is not a file of plain weights; download it again.") from error
     if not isinstance(content, dict) or not all(isinstance(value, Tensor) for value in content.values()):
-        raise UnsupportedInputError(
-            f"{path} is no state dict of tensors; give a backbone's weights as torch saves them."
-        )
+        raise UnsupportedInputError(f"{path} is not a state dict of tensors; give weights saved by torch.")
     return content
 
 
 def recognise_backbone(weights: dict[str, Tensor], path: pathlib.Path) -> str:
-    """Which of `BACKBONES` these are, by their first layers.
+    """Name of the backbone in `BACKBONES`, from its first layers.
 
     Raises:
         UnsupportedInputError: none of them.
@@ -141,7 +138,7 @@ def recognise_backbone(weights: dict[str, Tensor], path: pathlib.Path) -> str:
 
 
 def fill_slices(network: nn.Module, weights: dict[str, Tensor]) -> None:
-    """Copy a backbone's feature layers into lpips's slices of it: slice k keeps the layers' own numbers.
+    """Copy a backbone's feature layers into the slices of lpips, which keep the numbers of the layers.
 
     Raises:
         UnsupportedInputError: a layer is missing or has another shape.
@@ -154,12 +151,6 @@ def fill_slices(network: nn.Module, weights: dict[str, Tensor]) -> None:
     network.load_state_dict({name: weights[old].float() for name, old in renamed.items()})
 
 
-def sha256_of(path: pathlib.Path) -> str:
-    """Of a file."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
-
-
 def _find(given: pathlib.Path | None, patterns: Iterable[str], option: str, what: str) -> pathlib.Path | None:
     if given is not None and given.is_file():
         return given
@@ -168,11 +159,11 @@ def _find(given: pathlib.Path | None, patterns: Iterable[str], option: str, what
     folder = given if given is not None else pathlib.Path(torch.hub.get_dir()) / "checkpoints"
     found = [path for pattern in patterns for path in sorted(folder.glob(pattern))]
     if given is not None and not found:
-        raise UnsupportedInputError(f"{option} {given} holds no {what}.")
+        raise UnsupportedInputError(f"{option} {given} is a folder without {what}.")
     return found[0] if found else None
 
 
 def _metrics_missing(metric: str, library: str) -> MissingDependencyError:
     return MissingDependencyError(
-        f'{metric} comes from {library}, which is not installed; install it with: pip install -e ".[metrics]"'
+        f'{metric} needs {library}, which is not installed; install it with: pip install -e ".[metrics]"'
     )

@@ -1,4 +1,4 @@
-"""From a pairs file to work: what has to be tracked, and what has to be drawn."""
+"""From pairs to tasks: which rows to track, and which jobs to draw."""
 
 import collections
 import dataclasses
@@ -21,19 +21,20 @@ class Item:
     kind: JobKind
     source: int
     driving: tuple[int, ...]
-    twin: int | None = None
+    second: int | None = None
+    yaw_match: int | None = None
     direction: str = ""
 
 
 def list_items(pairs: PairSet, data: FaceData) -> list[Item]:
-    """Everything that is drawn."""
+    """Pairs, runs and triplets by rows."""
     rows = rows_by_name(data)
     items = [
         Item(
             kind="pair",
             source=rows[each.source],
             driving=(rows[each.target],),
-            twin=rows[each.twin] if each.twin else None,
+            yaw_match=rows[each.yaw_match] if each.yaw_match else None,
             direction=each.direction,
         )
         for each in pairs.pairs
@@ -43,13 +44,13 @@ def list_items(pairs: PairSet, data: FaceData) -> list[Item]:
         for each in pairs.runs
     ]
     return items + [
-        Item(kind="triplet", source=rows[each.source], driving=(rows[each.driving],), twin=rows[each.twin])
+        Item(kind="triplet", source=rows[each.source], driving=(rows[each.driving],), second=rows[each.second])
         for each in pairs.triplets
     ]
 
 
 def plan_tracking(items: list[Item], data: FaceData, settings: Settings) -> dict[int, TrackTask]:
-    """By the first row of a driving clip or still: what is followed, as far as it is needed."""
+    """Tasks for driving clips, as far as they are needed, and stills; by their first row."""
     last: dict[int, int] = {}
     for item in items:
         for row in item.driving:
@@ -65,7 +66,7 @@ def plan_tracking(items: list[Item], data: FaceData, settings: Settings) -> dict
 
 
 def plan_sources(items: list[Item]) -> dict[int, TrackTask]:
-    """By row: the single pictures that are redrawn."""
+    """Tasks for source pictures, by row."""
     return {row: TrackTask(rows=(row,), is_clip=False) for row in sorted({item.source for item in items})}
 
 
@@ -76,13 +77,13 @@ def plan_jobs(
     drivers: dict[int, Driver],
     modes: tuple[MotionMode, ...],
 ) -> tuple[list[Job], int]:
-    """Jobs of a few frames each, those of one source one after the other.
+    """Jobs of up to `BATCH` frames, sorted by source.
 
     Returns:
-        The jobs, and how many items fell out because no face was found in their source or driving frames.
+        The jobs, and the number of items left out because a source or driving frame shows no face.
     """
     jobs: list[Job] = []
-    grouped: dict[tuple[int, int, int | None, JobKind, str], list[int]] = collections.defaultdict(list)
+    grouped: dict[tuple[int, int, int | None, int | None, JobKind, str], list[int]] = collections.defaultdict(list)
     lost = 0
     for item in items:
         first, _ = data.rows_around(item.driving[0])
@@ -92,13 +93,16 @@ def plan_jobs(
         elif item.kind == "run":
             jobs += [_job(item.kind, item.source, item.driving, data, sources, drivers, mode) for mode in modes]
         else:
-            grouped[item.source, first, item.twin, item.kind, item.direction].extend(item.driving)
-    for (source, _, twin, kind, direction), rows in sorted(grouped.items(), key=lambda entry: entry[0][:2]):
+            key = item.source, first, item.second, item.yaw_match, item.kind, item.direction
+            grouped[key].extend(item.driving)
+    for (source, _, second, match, kind, direction), rows in sorted(grouped.items(), key=lambda entry: entry[0][:2]):
         for start in range(0, len(rows), BATCH):
             part = tuple(rows[start : start + BATCH])
-            wanted = modes if kind == "pair" else ("absolute",)
-            made = [_job(kind, source, part, data, sources, drivers, mode) for mode in wanted]
-            jobs += [dataclasses.replace(job, twin=twin, direction=direction) for job in made]
+            made = [
+                _job(kind, source, part, data, sources, drivers, mode)
+                for mode in (modes if kind == "pair" else ("absolute",))
+            ]
+            jobs += [dataclasses.replace(job, second=second, yaw_match=match, direction=direction) for job in made]
     return jobs, lost
 
 
@@ -120,7 +124,7 @@ def _job(
         source_geometry=own,
         driving=driving,
         driving_geometry=FaceGeometry.cat([driver.geometry[row] for row in driving]),
-        # within a clip the source frame is the reference: the result then lies on the real frame
+        # within a clip the source frame is the reference, so that the result is aligned with the real frame
         neutral=own if same_clip else driver.references[mode],
         mode=mode,
         truth=same_clip and kind == "pair",
@@ -128,7 +132,7 @@ def _job(
 
 
 def _same_clip(data: FaceData, source: int, driving: int) -> bool:
-    """Whether the driving frame is what the result should look like."""
+    """Whether the driving frame is a real picture of the result."""
     if isinstance(data, ProfiledFaces):
         return bool(data.take[source] == data.take[driving])
     return bool(data.clip[source] >= 0 and data.clip[source] == data.clip[driving])

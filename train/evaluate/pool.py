@@ -1,10 +1,11 @@
-"""Work spread over processes: the same answers in the same order, whatever their number."""
+"""Distributes work over processes; the order of results does not depend on their number."""
 
 import concurrent.futures
 import contextlib
+import functools
 import multiprocessing
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any, Literal, Protocol, TypeVar
 
 import torch
@@ -18,19 +19,19 @@ from train.evaluate.settings import Settings
 Task = TypeVar("Task")
 
 _bench: Bench | None = None
-"""Of a worker process."""
+"""The bench of a worker process."""
 
 
 class Spread(Protocol):
-    """Does a bench's verb on every task."""
+    """Calls a method of a bench with every task."""
 
     def __call__(self, verb: Literal["track", "work"], tasks: Sequence[Any], what: str) -> list[Any]:
-        """Results in the order of the tasks; `what` names the progress bar."""
+        """Results in the order of the tasks; `what` is the text of the progress bar."""
         ...
 
 
 def worker_count(settings: Settings, device: torch.device) -> int:
-    """Processes to use: as asked for, else one for every core, or one on a GPU."""
+    """Number of processes: as set, else one per core, or one on a GPU."""
     if settings.workers:
         return settings.workers
     return len(os.sched_getaffinity(0)) if device.type == "cpu" and hasattr(os, "sched_getaffinity") else 1
@@ -38,10 +39,10 @@ def worker_count(settings: Settings, device: torch.device) -> int:
 
 @contextlib.contextmanager
 def spread(bench: Bench, workers: int) -> Iterator[Spread]:
-    """A way to do work: in this process if `workers` is 1, else in so many others.
+    """Run work in this process if `workers` is 1, else in that many worker processes.
 
     Args:
-        bench: of this process; others load their own from its settings.
+        bench: of this process; workers load their own from its settings.
         workers: number of processes.
     """
     if workers == 1:
@@ -55,8 +56,7 @@ def spread(bench: Bench, workers: int) -> Iterator[Spread]:
     ) as pool:
 
         def across(verb: Literal["track", "work"], tasks: Sequence[Any], what: str) -> list[Any]:
-            run: Callable[[Any], Any] = _track if verb == "track" else _work
-            return list(_bar(pool.map(run, tasks), len(tasks), what))
+            return list(_bar(pool.map(functools.partial(_call, verb), tasks), len(tasks), what))
 
         yield across
 
@@ -74,11 +74,5 @@ def _start(settings: Settings, rendered: ProfiledFaces | None) -> None:
     _bench = bench_for(settings, rendered)
 
 
-def _track(task: Any) -> Any:
-    assert _bench is not None
-    return _bench.track(task)
-
-
-def _work(job: Any) -> Any:
-    assert _bench is not None
-    return _bench.work(job)
+def _call(verb: str, task: Any) -> Any:
+    return getattr(_bench, verb)(task)

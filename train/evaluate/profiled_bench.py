@@ -1,4 +1,4 @@
-"""Measuring on `ProfiledFaces`: only what the photograph shows, and against what is known besides what is tracked."""
+"""Measures on `ProfiledFaces`: only pixels that the photograph shows, and errors against the known geometry."""
 
 import numpy as np
 import torch
@@ -9,7 +9,7 @@ from reenact.geometry.landmarks import landmarks68_of
 from reenact.media.frame import Frame
 from train.data.faces import FaceData
 from train.evaluate import metrics
-from train.evaluate.bench import Bench, Seen, to_rgb
+from train.evaluate.bench import Bench, Seen, identity_similarities, to_rgb
 from train.evaluate.jobs import REAL, Job, Outcome
 from train.evaluate.metrics.pictures import PSNR_CAP_DB
 from train.evaluate.profiled_faces import ProfiledFaces
@@ -17,7 +17,7 @@ from train.evaluate.settings import Settings
 
 
 def bench_for(settings: Settings, data: FaceData | None = None) -> Bench:
-    """The bench that fits the data."""
+    """The bench for a data set."""
     return (ProfiledBench if isinstance(data, ProfiledFaces) else Bench)(settings, data)
 
 
@@ -49,17 +49,16 @@ class ProfiledBench(Bench):
         return values
 
     def _measure_real(self, job: Job) -> list[Outcome]:
-        """A real frame of the source's person at the driver's yaw: what identity, tracker and encoder allow there."""
-        if job.twin is None:
+        """A real frame of the source's person at the driver's yaw, as a reference for identity and tracking errors."""
+        match = job.yaw_match
+        if match is None:
             return []
-        seen, source = self.see_real(job.twin), self.see_real(job.source)
+        seen = self.see_real(match)
         values = {"found": float(seen is not None)}
         if seen is not None:
-            values["pose_known_deg"] = self._pose_known_deg(job.twin, seen)
-            values["akd_known_px"] = self._akd_px(job.twin, seen, self._known_px(job.twin))
-        if seen is not None and source is not None:
-            for key, embedding in seen.embeddings.items():
-                values[key] = float(metrics.csim(embedding[None], source.embeddings[key][None]))
+            values["pose_known_deg"] = self._pose_known_deg(match, seen)
+            values["akd_known_px"] = self._akd_px(match, seen, self._known_px(match))
+        values |= identity_similarities(seen, self.see_real(job.source))
         return [self._outcome(job, REAL, row, dict(values), {}) for row in job.driving]
 
     def _features(self, frame: Frame, seen: Seen | None) -> dict[str, np.ndarray]:
@@ -83,7 +82,7 @@ class ProfiledBench(Bench):
 def compare_shown(
     result: Float[Tensor, "1 3 s s"], target: Float[Tensor, "1 3 s s"], shown: Bool[Tensor, "s s"]
 ) -> dict[str, float]:
-    """SSIM, PSNR, L1 and MSE over some pixels; the window of SSIM may reach over their border."""
+    """SSIM, PSNR, L1 and MSE over the shown pixels; windows of SSIM may contain others."""
     from torchmetrics.functional.image import structural_similarity_index_measure
 
     _, ssim = structural_similarity_index_measure(

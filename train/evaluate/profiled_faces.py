@@ -1,4 +1,4 @@
-"""The pictures of a draw of `profiled_pairs`, those that are turned rendered: a small set of its own."""
+"""Pictures for the pairs of `profiled_pairs`, with turned pictures rendered, as a small data set."""
 
 import dataclasses
 
@@ -18,19 +18,19 @@ _VISIBILITY_SIDE_PX = 64
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class ProfiledFaces(FaceData):
-    """Every picture stands for itself (`clip` is -1); labels of turned pictures are turned with them."""
+    """Single pictures (`clip` is -1); the labels of turned pictures are turned as well."""
 
     take: np.ndarray
-    """(N,) which pictures have the head, camera and light of one clip (or are one picture): those are what a result
-    should look like."""
+    """(N,) number of the clip or still that a picture is made from; pictures of one take are real pictures of each
+    other's results."""
     seen: np.ndarray
-    """(N, 68) bool: landmarks that the head itself does not hide."""
+    """(N, 68) bool: landmarks not hidden by the head."""
     shown: np.ndarray
-    """(N, 256, 256) bool: pixels that the photograph shows; all of a photograph."""
+    """(N, 256, 256) bool: pixels visible in the photograph."""
 
 
 def render_faces(data: FaceData, pairs: PairSet, model: MorphableModel) -> ProfiledFaces:
-    """All pictures that the pairs name.
+    """All pictures named in the pairs.
 
     Args:
         data: the photographs.
@@ -66,7 +66,7 @@ def render_faces(data: FaceData, pairs: PairSet, model: MorphableModel) -> Profi
 
 
 def seen_landmarks(model: MorphableModel, mesh_px: np.ndarray) -> np.ndarray:
-    """(n, 68) bool: landmarks that the mesh itself does not hide, by geometry."""
+    """(n, 68) bool: landmarks not hidden by the mesh."""
     meshes = torch.from_numpy(np.asarray(mesh_px, np.float32)) / (PICTURE_PX / 2) - torch.tensor([1.0, 1.0, 0.0])
     chunks = [landmark_visibility(model, part, _VISIBILITY_SIDE_PX) for part in meshes.split(64)]
     return torch.cat(chunks).numpy() > 0.5

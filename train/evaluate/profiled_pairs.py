@@ -1,15 +1,15 @@
-"""Pairs for data whose heads hardly turn: near-frontal pictures, one side of each pair turned by face profiling.
+"""Pairs for data with few large yaws: near-frontal pictures, of which one per pair is turned by face profiling.
 
-Directions (the turned side's yaw fills the bins; every second pair lies in the last):
+Directions (pairs are spread over bins of the turned side's yaw, every second pair in the last bin):
 
     self      source: a picture; driver: another picture of that person, turned
-    reverse   source: a picture, turned; driver: another picture of that person, as it is
-    cross     source: a picture; driver: another person's, turned
+    reverse   source: a picture, turned; driver: another picture of that person, unchanged
+    cross     source: a picture; driver: a picture of another person, turned
     photographs, turned driver / turned source
-              no picture is turned: what the data has beyond `Settings.max_yaw`, driving others or driven by them
+              unchanged pictures of the data beyond `Settings.max_yaw` on one side
 
-Every pair whose source's person has two pictures names a *twin*: a picture of that person at the driver's yaw. Twin
-and source are the two real frames that identity is compared with.
+If the source's person has two pictures, the pair names a `yaw_match`: a picture of that person at the driver's yaw.
+The identity similarity of source and `yaw_match` is that of two real frames.
 """
 
 import dataclasses
@@ -19,28 +19,29 @@ import numpy as np
 
 from reenact.errors import ConfigError
 from train.data.faces import FaceData
-from train.evaluate.pairs import Pair, base_and_yaw, count_drivers, rows_by_name, turned_name
+from train.evaluate.pairs import Pair, base_and_yaw, count_drivers, draw_row, rows_by_name, turned_name
 from train.evaluate.settings import YAW_BINS_DEG, Settings
 
 RENDERED = ("self", "reverse", "cross")
 PHOTOGRAPHS = ("photographs, turned driver", "photographs, turned source")
 DIRECTIONS = RENDERED + PHOTOGRAPHS
 ALL_RENDERED = "all rendered"
-"""Name of the three together."""
+"""Name of the three rendered directions together."""
 
 NOTE = (
-    "Yaws are filled by face profiling (train/profiling/turn.py): pictures rendered from photographs, not photographs. "
-    "A system that moves heads by the same geometry has an advantage on them. The directions named photographs hold "
-    "what the data has of really turned heads."
+    "Turned pictures are rendered by face profiling (train/profiling/turn.py), not photographs. A system that moves "
+    "heads by the same geometry has an advantage on them. The directions named photographs hold the photographs of "
+    "turned heads in the data."
 )
 
 _BINS_IN_TURN = (2, 0, 2, 1)
-"""Of `YAW_BINS_DEG`."""
+"""Order in which the bins of `YAW_BINS_DEG` are filled."""
 _PHOTOGRAPH_SHARE = 4
-"""One pair of photographs for so many rendered ones."""
+"""Rendered pairs per pair of photographs."""
 _FRONTAL_DEG = 5.0
-"""Yaw up to which a head is turned to either side; beyond, further to its own."""
+"""A head with a larger yaw is turned further to the same side; others to a random side."""
 _TRIES = 40
+"""Draws per pair before the search stops."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -48,22 +49,22 @@ class Take:
     """Pictures of one person: a clip, or all stills."""
 
     near: np.ndarray
-    """Rows that can be a source or a driver as they are."""
+    """Rows with a small yaw, which can be used unchanged."""
     turnable: np.ndarray
-    """Those of them that can be turned."""
+    """Rows of `near` that can be turned."""
 
     def draw(self, rng: np.random.Generator) -> tuple[int, int]:
-        """A picture, and another one that can be turned; the same twice only where there is no other."""
+        """A picture and another, turnable one; the same picture only if there is no other."""
         turned = int(rng.choice(self.turnable))
         others = self.near[self.near != turned]
         return (int(rng.choice(others)) if len(others) else turned), turned
 
 
 def draw_profiled(data: FaceData, settings: Settings, rng: np.random.Generator) -> dict[str, Any]:
-    """Pairs, what was found and a note, as `PairSet` takes them.
+    """Pairs, counts and a note for `PairSet`.
 
     Raises:
-        ConfigError: nothing can be turned, or there is only one person.
+        ConfigError: no picture can be turned, or there is only one person.
     """
     turnable = _near(data, settings) & np.asarray(data.has_parsing, bool)
     takes = list_takes(data, settings)
@@ -71,7 +72,7 @@ def draw_profiled(data: FaceData, settings: Settings, rng: np.random.Generator) 
         raise ConfigError(
             f"Split {settings.split!r} of {settings.data} has {int(turnable.sum())} pictures below "
             f"{settings.max_yaw:g} degrees of yaw with a parsing, of {len(np.unique(data.person[turnable]))} people; "
-            "face profiling turns such pictures, and needs those of two people. Give other data."
+            "--profiled needs such pictures of two people. Give other data."
         )
     pairs = _draw_rendered(data, takes, np.flatnonzero(turnable), settings, rng)
     photographs = _draw_photographs(data, takes, settings, rng)
@@ -91,7 +92,7 @@ def draw_profiled(data: FaceData, settings: Settings, rng: np.random.Generator) 
 
 
 def found_key(direction: str, bin_name: str) -> str:
-    """Name of a count of `PairSet.found`: pairs of a direction and a bin of yaw."""
+    """Key in `PairSet.found` of the pairs of a direction and a bin of yaw."""
     return f"pairs, {direction}, {bin_name} deg"
 
 
@@ -110,9 +111,9 @@ def _count_by_bin(data: FaceData, pairs: tuple[Pair, ...]) -> dict[str, int]:
 
 
 def list_takes(data: FaceData, settings: Settings) -> list[Take]:
-    """Of every person with two near-frontal pictures: each clip, or all stills. Single stills if nobody has two.
+    """Takes with two near-frontal pictures: each clip, or all stills of a person. Single stills if there are none.
 
-    Clips come twice as often as stills of one person: they have a real picture of the result.
+    Clips occur twice as often as stills, because their pairs have a real picture of the result.
     """
     near, parsed = _near(data, settings), np.asarray(data.has_parsing, bool)
     clips, stills, single = [], [], []
@@ -147,7 +148,7 @@ def _photograph_count(settings: Settings) -> int:
 def _draw_rendered(
     data: FaceData, takes: list[Take], turnable: np.ndarray, settings: Settings, rng: np.random.Generator
 ) -> list[Pair]:
-    """Directions in turn, takes in turn (in an order drawn once), bins in turn."""
+    """Pairs that cycle through directions, takes (in random order) and bins."""
     order, chosen = rng.permutation(len(takes)), {}
     for i in range(_TRIES * settings.pairs):
         place = len(chosen)
@@ -159,19 +160,19 @@ def _draw_rendered(
         if direction == "cross":
             driver = _other_person(data, turnable, int(data.person[own]), rng)
             yaw = _draw_yaw_deg(rng, low, high, float(data.yaw_deg[driver]))
-            pair = _pair(data, own, driver, direction, target_yaw=yaw, twin=turned)
+            pair = _pair(data, own, driver, direction, target_yaw=yaw, match=turned)
         else:
             yaw = _draw_yaw_deg(rng, low, high, float(data.yaw_deg[turned]))
             if direction == "self":
-                pair = _pair(data, own, turned, direction, target_yaw=yaw, twin=turned)
+                pair = _pair(data, own, turned, direction, target_yaw=yaw, match=turned)
             else:
-                pair = _pair(data, turned, own, direction, source_yaw=yaw, twin=own)
+                pair = _pair(data, turned, own, direction, source_yaw=yaw, match=own)
         chosen[pair] = None
     return list(chosen)
 
 
 def _draw_photographs(data: FaceData, takes: list[Take], settings: Settings, rng: np.random.Generator) -> list[Pair]:
-    """Really turned pictures, bins beyond the first in turn, the furthest first."""
+    """Pairs of photographs that cycle through the bins beyond the first, the largest yaws first."""
     yaw, near = np.abs(data.yaw_deg), np.flatnonzero(_near(data, settings))
     bins = [np.flatnonzero((yaw >= max(low, settings.max_yaw)) & (yaw < high)) for low, high in YAW_BINS_DEG[:0:-1]]
     bins[0] = np.flatnonzero(yaw >= YAW_BINS_DEG[-1][0])
@@ -180,17 +181,18 @@ def _draw_photographs(data: FaceData, takes: list[Take], settings: Settings, rng
         place = len(chosen)
         if place == _photograph_count(settings):
             break
-        turned = _any_person(data, bins[place // 2 % len(bins)], rng)
+        turned = draw_row(data, bins[place // 2 % len(bins)], rng)
         same_clip = near[(data.clip[near] == data.clip[turned]) & (data.clip[near] >= 0)]
         if len(same_clip) and rng.random() < 0.5:
             other = int(rng.choice(same_clip))
-            rows, twin = ((other, turned), turned) if place % 2 == 0 else ((turned, other), other)
-            pair = _pair(data, *rows, PHOTOGRAPHS[place % 2], twin=twin)
+            rows, match = ((other, turned), turned) if place % 2 == 0 else ((turned, other), other)
+            pair = _pair(data, *rows, PHOTOGRAPHS[place % 2], match=match)
         elif place % 2 == 0:
-            own, twin = takes[int(rng.integers(len(takes)))].draw(rng)
+            own, match = takes[int(rng.integers(len(takes)))].draw(rng)
             if data.person[own] == data.person[turned]:
                 continue
-            pair = _pair(data, own, turned, PHOTOGRAPHS[0], twin=twin, twin_yaw=round(float(data.yaw_deg[turned]), 1))
+            yaw_deg = round(float(data.yaw_deg[turned]), 1)
+            pair = _pair(data, own, turned, PHOTOGRAPHS[0], match=match, match_yaw=yaw_deg)
         else:
             pair = _pair(data, turned, _other_person(data, near, int(data.person[turned]), rng), PHOTOGRAPHS[1])
         chosen[pair] = None
@@ -205,29 +207,24 @@ def _pair(
     *,
     source_yaw: float | None = None,
     target_yaw: float | None = None,
-    twin: int | None = None,
-    twin_yaw: float | None = None,
+    match: int | None = None,
+    match_yaw: float | None = None,
 ) -> Pair:
-    """By names; a twin of the target's yaw unless it has one of its own."""
+    """Pair by names; the `yaw_match` is turned to `match_yaw`, or like the target."""
     names = data.names
     return Pair(
         source=turned_name(names[source], source_yaw),
         target=turned_name(names[target], target_yaw),
         direction=direction,
-        twin="" if twin is None else turned_name(names[twin], target_yaw if twin_yaw is None else twin_yaw),
+        yaw_match="" if match is None else turned_name(names[match], target_yaw if match_yaw is None else match_yaw),
     )
 
 
 def _other_person(data: FaceData, rows: np.ndarray, person: int, rng: np.random.Generator) -> int:
-    return _any_person(data, rows[data.person[rows] != person], rng)
-
-
-def _any_person(data: FaceData, rows: np.ndarray, rng: np.random.Generator) -> int:
-    """A row of a person drawn first: people with many pictures do not outweigh others."""
-    return int(rng.choice(rows[data.person[rows] == rng.choice(np.unique(data.person[rows]))]))
+    return draw_row(data, rows[data.person[rows] != person], rng)
 
 
 def _draw_yaw_deg(rng: np.random.Generator, low: float, high: float, own_deg: float) -> float:
-    """Within a bin, on the side to which the head is turned already."""
+    """A yaw within a bin, on the side that the head already faces."""
     side = np.sign(own_deg) if abs(own_deg) > _FRONTAL_DEG else rng.choice((-1.0, 1.0))
     return round(float(side * rng.uniform(low, high)), 1)

@@ -1,6 +1,6 @@
-"""Who is driven by whom: pairs drawn by a seed, from labels alone.
+"""Draws pairs by a seed.
 
-The labels choose (yaw, Action Units, who is who), so that a draw depends on data and seed and on no network of ours.
+Only labels (yaw, Action Units, person) are used, so that the pairs do not depend on the networks of this project.
 """
 
 from typing import Any
@@ -18,14 +18,14 @@ from train.evaluate.profiled_pairs import draw_profiled
 from train.evaluate.settings import Settings
 
 _DRIVERS_COMPARED = 4000
-"""Frames of other people among which a triplet's driver is looked for."""
+"""Most frames among which the driving frame of a triplet is searched."""
 
 
 def draw_pairs(data: FaceData, settings: Settings) -> PairSet:
     """The pairs of a protocol.
 
     Raises:
-        ConfigError: the data has no pair of this kind; the text says what it lacks.
+        ConfigError: the data has no such pairs; the text says what is missing.
     """
     rng = np.random.default_rng(settings.seed)
     common: dict[str, Any] = {"protocol": settings.protocol, "split": settings.split, "seed": settings.seed}
@@ -53,14 +53,14 @@ def draw_pairs(data: FaceData, settings: Settings) -> PairSet:
 
 
 def _draw_self(data: FaceData, settings: Settings, rng: np.random.Generator) -> list[Pair]:
-    """The first frame of a clip, and later ones; every clip in turn, so that long clips do not outweigh short ones."""
+    """The first frame of a clip and a later one, from all clips alternately, so that long clips do not dominate."""
     queues = [(first, rng.permutation(np.arange(first + 1, stop))) for first, stop in data.clip_ranges]
     chosen = in_turn([[(first, int(row)) for row in later] for first, later in queues], settings.pairs)
     return [Pair(source=data.names[a], target=data.names[b]) for a, b in sorted(chosen)]
 
 
 def _draw_cross(data: FaceData, settings: Settings, rng: np.random.Generator) -> list[Pair]:
-    """Frames of every clip in turn, each driving a picture of another person: a clip's first frame, or a still."""
+    """Frames from all clips alternately, each driving another person: the first frame of a clip, or a still."""
     queues = [[int(row) for row in rng.permutation(np.arange(*span))] for span in data.clip_ranges]
     drivers = sorted(in_turn(queues, settings.pairs))
     sources = _Sources(data, rng)
@@ -86,21 +86,21 @@ def _draw_triplets(data: FaceData, settings: Settings, rng: np.random.Generator)
     clips = [span for span in data.clip_ranges if span[1] - span[0] >= 2]
     moving = np.flatnonzero(~data.is_still)
     compared = np.sort(rng.permutation(moving)[:_DRIVERS_COMPARED])
-    does = _actions(data, compared)
+    actions = _actions(data, compared)
     triplets = []
     for i in range(settings.triplets):
-        source, twin = rng.choice(np.arange(*clips[i % len(clips)]), 2, replace=False)
+        source, second = rng.choice(np.arange(*clips[i % len(clips)]), 2, replace=False)
         other = data.person[compared] != data.person[source]
         if not other.any():
             raise _one_person(settings)
-        distance = np.linalg.norm(does - _actions(data, np.array([twin])), axis=1)
+        distance = np.linalg.norm(actions - _actions(data, np.array([second])), axis=1)
         driving = compared[np.where(other, distance, np.inf).argmin()]
-        triplets.append(Triplet(source=data.names[source], twin=data.names[twin], driving=data.names[driving]))
+        triplets.append(Triplet(source=data.names[source], second=data.names[second], driving=data.names[driving]))
     return triplets
 
 
 class _Sources:
-    """Pictures that can be redrawn: of a person at random, a clip's first frame or a still at random."""
+    """Random sources: a random person, then a random first frame or still of that person."""
 
     def __init__(self, data: FaceData, rng: np.random.Generator) -> None:
         self.data, self.rng = data, rng
@@ -111,7 +111,7 @@ class _Sources:
         self.people = sorted(self.of_person)
 
     def draw(self, driving_row: int) -> int:
-        """A source for this driver, of somebody else."""
+        """A source of another person than the driver."""
         others = [person for person in self.people if person != self.data.person[driving_row]]
         if not others:
             raise ConfigError("Cross-reenactment needs two people, but the split shows only one; give other data.")
@@ -120,7 +120,7 @@ class _Sources:
 
 
 def in_turn(queues: list[list], count: int) -> list:
-    """One of each queue after the other until `count` are taken or all are empty."""
+    """Up to `count` items, taken from the queues alternately."""
     taken: list = []
     for place in range(max((len(queue) for queue in queues), default=0)):
         if len(taken) >= count:

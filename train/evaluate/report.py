@@ -1,4 +1,4 @@
-"""What an evaluation found, and all that is needed to trust it or to repeat it."""
+"""The result of an evaluation, with everything needed to repeat it."""
 
 import csv
 import dataclasses
@@ -44,17 +44,17 @@ class Report:
     left_out: dict[str, str]
     """`Metric.key` -> reason."""
     lost: int
-    """Pairs, runs and triplets without a face in an input."""
+    """Number of pairs, runs and triplets left out because an input shows no face."""
     checks: dict[str, dict[str, float]]
-    """By label; {} unless asked for."""
+    """By label; {} without ``--checks``."""
     made: dict[str, Any]
     """Commit, machine, versions."""
 
     def row(self, label: str, mode: str = "absolute") -> Row:
-        """One row by name.
+        """Row of a method.
 
         Raises:
-            KeyError: no such row.
+            KeyError: there is no such row.
         """
         for row in self.rows:
             if (row.label, row.mode) == (label, mode):
@@ -62,9 +62,12 @@ class Report:
         raise KeyError(f"{label} ({mode})")
 
     def to_json(self) -> dict[str, Any]:
-        """Everything but the single values, with plain types only."""
-        settings = {name: _plain(value) for name, value in dataclasses.asdict(self.settings).items()}
-        # whose disk it lay on is nobody's business; the files themselves are named by their sha256
+        """The report as plain types, without the values of single pictures."""
+        settings = {
+            name: value.name if isinstance(value, pathlib.PurePath) else value
+            for name, value in dataclasses.asdict(self.settings).items()
+        }
+        # local paths are private; the sha256 identifies the files
         del settings["out"], settings["cache"], settings["overwrite"]
         settings["data"] = self.settings.data.rstrip("/").rpartition("/")[2]
         return {
@@ -98,7 +101,7 @@ class Report:
 
 
 def save_values(outcomes: Sequence[Outcome], data: FaceData, path: pathlib.Path) -> None:
-    """Every measured value of every picture, for other people's statistics."""
+    """Write every measured value of every picture."""
     keys = [metric.key for metric in METRICS]
     with path.open("w", newline="") as file:
         table = csv.DictWriter(file, ["method", "mode", "kind", "source", "driving", "driver", "yaw_deg", *keys])
@@ -121,7 +124,7 @@ def save_values(outcomes: Sequence[Outcome], data: FaceData, path: pathlib.Path)
 
 
 def describe_machine(device: torch.device) -> dict[str, Any]:
-    """What figures may depend on."""
+    """Commit, hardware and versions, on which figures may depend."""
     root = pathlib.Path(__file__).resolve().parents[2]
     commit = subprocess.run(
         ["git", "describe", "--always", "--dirty"], cwd=root, capture_output=True, text=True, check=False
@@ -129,19 +132,16 @@ def describe_machine(device: torch.device) -> dict[str, Any]:
     return {
         "commit": commit.stdout.strip() or "unknown",
         "device": torch.cuda.get_device_name(device) if device.type == "cuda" else str(device),
-        "processor": _processor(),
+        "processor": processor_name(),
         "cores": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count(),
         "python": platform.python_version(),
         "versions": library_versions(_LIBRARIES),
     }
 
 
-def _processor() -> str:
+def processor_name() -> str:
+    """The CPU's model name on Linux, else what the system reports."""
     info = pathlib.Path("/proc/cpuinfo")
     lines = info.read_text().splitlines() if info.exists() else []
     named = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
     return named[0] if named else platform.processor() or platform.machine()
-
-
-def _plain(value: Any) -> Any:
-    return value.name if isinstance(value, pathlib.PurePath) else value

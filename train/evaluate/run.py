@@ -30,12 +30,12 @@ PAIRS_NAME, VALUES_NAME = "pairs.json", "values.csv"
 
 
 def evaluate(settings: Settings) -> Report:
-    """Draw the pairs, redraw them with every method, measure, and write the report.
+    """Draw pairs, reenact them with every method, measure the results and write the report.
 
-    Writes into ``settings.out``: pairs.json, report.json, report.md, values.csv, sheet-<system>.png.
+    Writes pairs.json, report.json, report.md, values.csv and sheet-<system>.png to ``settings.out``.
 
     Raises:
-        ReenactError: one of its children, with a text for the user.
+        ReenactError: a subclass, with a text for the user.
     """
     prepare_out(settings)
     data = open_data(settings)
@@ -56,7 +56,7 @@ def prepare_out(settings: Settings) -> None:
     """Make the output folder.
 
     Raises:
-        OutputError: it holds something and may not be overwritten, or cannot be made.
+        OutputError: it is not empty and may not be overwritten, or cannot be written.
     """
     out = settings.out
     if out.exists() and not out.is_dir():
@@ -66,7 +66,7 @@ def prepare_out(settings: Settings) -> None:
     try:
         out.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryFile(dir=out):
-            pass  # permission bits say little: only trying tells
+            pass  # permission bits are not reliable, so try
     except OSError as error:
         raise OutputError(f"Cannot write to {out} ({error.strerror}); choose another --out.") from error
 
@@ -75,7 +75,7 @@ def open_data(settings: Settings) -> FaceData:
     """The split that is evaluated.
 
     Raises:
-        UnsupportedInputError: no such data, or nothing of this split in it.
+        UnsupportedInputError: the data is missing or has no pictures of this split.
     """
     try:
         data = load_faces(settings.data, settings.split, settings.cache)
@@ -105,8 +105,8 @@ def _plan(pairs: PairSet, data: FaceData, settings: Settings, across: Spread) ->
     )
     if not any(job.kind == "pair" for job in jobs):
         raise ConfigError(
-            f"No pair is left: the tracker finds no face in the inputs of all {len(pairs.pairs)} pairs. Are the "
-            "pictures face crops as docs/data.md says? --labels takes the geometry from the labels."
+            f"The tracker finds no face in the inputs of all {len(pairs.pairs)} pairs. Check that the pictures are "
+            "face crops as in docs/data.md, or take the geometry from the labels with --labels."
         )
     return jobs, lost
 
@@ -145,5 +145,5 @@ def _draw_sheets(bench: Bench, jobs: list[Job], outcomes: list[Outcome]) -> None
 
 
 def sheet_path(out: pathlib.Path, label: str) -> pathlib.Path:
-    """Where a system's contact sheet goes."""
+    """Path of a system's contact sheet."""
     return out / f"sheet-{''.join(c if c.isalnum() or c in '-_.' else '-' for c in label)}.png"

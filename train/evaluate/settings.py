@@ -1,4 +1,4 @@
-"""What is measured, on which pairs, with which networks."""
+"""Settings of an evaluation."""
 
 import dataclasses
 import pathlib
@@ -9,12 +9,12 @@ from reenact.errors import ConfigError
 ProtocolName = Literal["self", "cross", "large-pose"]
 
 JudgeInput = Literal["-1..1", "0..1", "0..255"]
-"""Range to which a judge wants its RGB scaled."""
+"""Range of a judge's RGB input."""
 
 YAW_BINS_DEG = ((0.0, 30.0), (30.0, 60.0), (60.0, 90.0))
-"""By the driving frame's yaw, either side; the last takes what lies beyond, too."""
+"""Bins of the driving frame's absolute yaw; the last has no upper end."""
 TURN_BINS_DEG = ((0.0, 15.0), (15.0, 30.0), (30.0, 45.0), (45.0, 60.0), (60.0, 90.0), (90.0, 180.0))
-"""By the difference of yaw between source and driving frame."""
+"""Bins of the difference of yaw between source and driving frame."""
 
 PICTURE_PX = 256
 """Side of every picture that is measured."""
@@ -31,65 +31,65 @@ class Settings:
     out: pathlib.Path
     """Folder for report.json, report.md, pairs.json, values.csv and the contact sheets."""
     protocol: ProtocolName = "self"
-    """self: a clip's first frame becomes its later ones. cross: one person, driven by another. large-pose: across
-    large turns of the head."""
+    """self: the first frame of a clip, driven by later ones. cross: one person, driven by another. large-pose: small
+    and large yaws, driven by each other."""
     pairs: int = 500
     """Pairs to draw; fewer if the data has fewer."""
     seed: int = 0
-    """Of the draw."""
+    """Seed of the pairs."""
     split: str = "val"
-    """Part of the data; people of it must not have been trained on."""
+    """Split of the data. Its people must not have been trained on."""
     pairs_file: pathlib.Path | None = None
-    """A pairs.json written before, instead of a draw: the very same pairs."""
+    """A pairs.json of an earlier evaluation, to use the same pairs."""
     labels: bool = False
-    """Give systems the labels' geometry of source and driver instead of the embedded tracker's."""
+    """Take the geometry of sources and driving frames from the labels instead of the embedded tracker."""
     judge: pathlib.Path | None = None
-    """Identity network (ONNX, aligned 112 px crops) for a second CSIM beside that of the embedded encoder."""
+    """Face recognition network (ONNX, aligned 112 px crops) for a second CSIM besides that of the embedded encoder."""
     judge_input: JudgeInput = "-1..1"
-    """Range of the judge's input; ArcFace and EdgeFace want -1..1."""
+    """Range of the judge's input; ArcFace and EdgeFace use -1..1."""
     lpips_weights: pathlib.Path | None = None
-    """torchvision's AlexNet, VGG-16 or SqueezeNet 1.1 weights, or a folder with them, for LPIPS; else torch's own
-    download folder is looked into."""
+    """LPIPS: torchvision's AlexNet, VGG-16 or SqueezeNet 1.1 weights, or a folder with them. Default: torch's download
+    folder."""
     inception: pathlib.Path | None = None
-    """torch-fidelity's Inception weights for FID; else torch's own download folder is looked into."""
+    """FID: torch-fidelity's Inception weights, or a folder with them. Default: torch's download folder."""
     max_yaw: float = 30.0
-    """large-pose: the near side's yaw lies below it, degrees."""
+    """large-pose: largest yaw of the near side, degrees."""
     min_yaw: float = 60.0
-    """large-pose: the far side's yaw lies above it, degrees."""
+    """large-pose: smallest yaw of the far side, degrees."""
     profiled: bool = False
-    """large-pose: turn near-frontal pictures by face profiling, so that every yaw has pairs."""
+    """large-pose: turn near-frontal pictures by face profiling, so that there are pairs at every yaw."""
     triplets: int = 100
     """cross: triplets for LSIM."""
     runs: int = 24
     """self and cross: runs of consecutive frames for the temporal jitter."""
     run_frames: int = 12
-    """Length of such a run."""
+    """Frames per run."""
     baselines: bool = True
-    """Measure a copy of the source and the analytic mesh warp as well."""
+    """Also measure a copy of the source and the mesh warp."""
     checks: bool = False
-    """Also: all-zero relative motion, sharpness at 1,024 px, jitter of the tracker on a still clip."""
+    """Also check all-zero relative motion, sharpness at 1,024 px, and jitter of the tracker on a still clip."""
     sheet_rows: int = 3
-    """Best, median and worst pairs on each contact sheet, so many of each; 0 draws none."""
+    """Number of best, of median and of worst pairs on each contact sheet; 0: no sheets."""
     timings: int = 3
-    """Batches drawn by each method to time it; 0 measures no cost."""
+    """Batches to time for each method; 0: no cost."""
     draws: int = 2000
-    """Bootstrap draws behind each 95 % interval."""
+    """Bootstrap draws per 95 % interval."""
     fps: float = 12.5
     """Frames per second of the clips, for the tracker's filter."""
     cache: pathlib.Path = pathlib.Path("runs/cache")
-    """Where decoded pictures are kept."""
+    """Folder for decoded pictures."""
     workers: int = 0
-    """Processes; 0 takes one for every CPU core, and one on a GPU."""
+    """Processes; 0: one per CPU core, or one on a GPU."""
     device: str = "cpu"
     """cpu, cuda, cuda:N, mps or auto."""
     overwrite: bool = False
-    """Whether a folder that is already there may be written to."""
+    """Write to an output folder that is not empty."""
 
     def __post_init__(self) -> None:
-        """Refuse what cannot be meant.
+        """Refuse invalid settings.
 
         Raises:
-            ConfigError: a number outside its range; the text names it.
+            ConfigError: a value is outside its range; the text names it.
         """
         if not self.system:
             raise ConfigError("No system to measure; give --system at least one name, folder or Hub repository.")
@@ -103,12 +103,12 @@ class Settings:
             raise ConfigError(f"--run-frames must be 3 or more to show an acceleration, got {self.run_frames}.")
         if not 0 < self.max_yaw <= self.min_yaw < 90:
             raise ConfigError(
-                f"--max-yaw {self.max_yaw:g} and --min-yaw {self.min_yaw:g} do not fit: 0 < max-yaw <= min-yaw < 90 "
-                "degrees is needed."
+                f"--max-yaw is {self.max_yaw:g} and --min-yaw {self.min_yaw:g}; give degrees with "
+                "0 < max-yaw <= min-yaw < 90."
             )
         if self.profiled and self.protocol != "large-pose":
-            raise ConfigError(f"--profiled belongs to --protocol large-pose, not to {self.protocol}.")
+            raise ConfigError(f"--profiled is only for --protocol large-pose, not for {self.protocol}.")
         if self.profiled and self.checks:
-            raise ConfigError("--checks needs whole clips; give it without --profiled.")
+            raise ConfigError("--checks needs clips; give it without --profiled.")
         if self.fps <= 0:
             raise ConfigError(f"--fps must be positive, got {self.fps:g}.")

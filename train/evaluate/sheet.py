@@ -1,4 +1,4 @@
-"""A contact sheet: a system's best, median and worst pairs, source, driving frame and result side by side."""
+"""Contact sheet of a system's best, median and worst pairs: source, driving frame and result side by side."""
 
 import dataclasses
 import pathlib
@@ -16,16 +16,16 @@ from train.evaluate.methods import Method
 from train.evaluate.settings import PICTURE_PX
 
 _ORDERS = (("lpips",), ("akd_px", "l1"), ("csim", "pose_error_deg", "ed"))
-"""By what pairs are ordered: the first of these that has been measured on all of them."""
+"""Measures that order pairs: the first group that was measured on all of them."""
 _STRIP_PX = 28
 
 
 def choose_pairs(outcomes: Sequence[Outcome], count: int) -> list[tuple[str, Outcome]]:
-    """The best, the median and the worst `count` pairs, no pair twice; results without a face are the worst.
+    """The best, median and worst pairs, each pair once; results without a face are the worst.
 
     Args:
         outcomes: pairs of one method in one mode.
-        count: of each kind.
+        count: number of best, of median and of worst pairs.
     """
     keys = next((keys for keys in _ORDERS if _measured(outcomes, keys)), ())
     places = np.zeros(len(outcomes))
@@ -49,7 +49,7 @@ def choose_pairs(outcomes: Sequence[Outcome], count: int) -> list[tuple[str, Out
 
 
 def draw_sheet(bench: Bench, method: Method, jobs: Sequence[Job], outcomes: Sequence[Outcome], count: int) -> Frame:
-    """The sheet of one method, its chosen pairs drawn anew."""
+    """The sheet of one method; its chosen pairs are drawn again."""
     job_of = {(job.source, row): (job, i) for job in jobs for i, row in enumerate(job.driving)}
     rows = [_strip("source", "driving", "result")]
     for name, outcome in choose_pairs(outcomes, count):
@@ -67,7 +67,7 @@ def draw_sheet(bench: Bench, method: Method, jobs: Sequence[Job], outcomes: Sequ
 
 
 def write_sheet(sheet: Frame, path: pathlib.Path) -> None:
-    """As PNG."""
+    """Write a sheet as PNG."""
     cv2.imwrite(str(path), cv2.cvtColor(sheet, cv2.COLOR_RGB2BGR))
 
 
@@ -77,7 +77,7 @@ def _measured(outcomes: Sequence[Outcome], keys: tuple[str, ...]) -> bool:
 
 
 def _strip(*texts: str) -> UInt8[np.ndarray, "rows columns 3"]:
-    """Words under or over the pictures, each at the left of its own."""
+    """A row of captions for up to three pictures."""
     strip = np.full((_STRIP_PX, 3 * PICTURE_PX, 3), 245, np.uint8)
     for i, text in enumerate(texts):
         cv2.putText(strip, text, (6 + i * PICTURE_PX, 19), cv2.FONT_HERSHEY_SIMPLEX, 0.45, (30, 30, 30), 1, cv2.LINE_AA)

@@ -1,4 +1,4 @@
-"""From outcomes to rows of a table: means, intervals, bins, ranks and paired gains."""
+"""Summarises outcomes as rows of a table: means, intervals, bins, ranks and paired gains."""
 
 import dataclasses
 from collections.abc import Sequence
@@ -30,14 +30,14 @@ class Row:
     by_turn: dict[str, dict[str, Estimate]]
     """By bin of the difference of yaw between source and driving frame."""
     by_direction: dict[str, dict[str, dict[str, Estimate]]]
-    """By direction of `profiled_pairs`, then by bin of the larger yaw of source and driving frame; {} elsewhere."""
+    """By direction of `profiled_pairs`, then by bin of the larger yaw of source and driving frame; {} otherwise."""
     mean_rank: float | None
-    """Over the measures that all methods of this mode have; None for what is not ranked."""
+    """Over the measures of all methods of this mode; None for the real frames."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Gain:
-    """A method against a baseline, pair by pair."""
+    """Paired differences of a method and a baseline."""
 
     label: str
     over: str
@@ -47,7 +47,7 @@ class Gain:
 
 
 def summarise(outcomes: Sequence[Outcome], labels: Sequence[str], data: FaceData, draws: int) -> list[Row]:
-    """A row for every method and mode, best mean rank first, and last the real frames where they say anything."""
+    """A row for every method and mode, the best mean rank first; the real frames last, if they have values."""
     rows = []
     for mode in ("absolute", "relative"):
         of_mode = [each for each in outcomes if each.mode == mode]
@@ -68,7 +68,7 @@ def summarise(outcomes: Sequence[Outcome], labels: Sequence[str], data: FaceData
 def gains(
     outcomes: Sequence[Outcome], systems: Sequence[str], baselines: Sequence[str], data: FaceData, draws: int
 ) -> list[Gain]:
-    """Every system over every baseline."""
+    """Gains of every system over every baseline."""
     found = []
     for mode in ("absolute", "relative"):
         pairs = {
@@ -88,13 +88,13 @@ def gains(
 
 
 def mean_ranks(rows: Sequence[dict[str, Estimate]]) -> list[float | None]:
-    """Mean place of each row over the measures that all of them have; ties share a place. None if there are none."""
+    """Mean rank of each row over the measures that all rows have; ties share a rank. None without such measures."""
     shared = [metric for metric in METRICS if metric.better and all(metric.key in row for row in rows)]
     if not shared or not rows:
         return [None] * len(rows)
     places = np.zeros(len(rows))
     for metric in shared:
-        # compared as printed: what the table shows as equal is equal
+        # rounded as printed, so that equal figures in the table are ties
         values = np.round([row[metric.key].mean for row in rows], metric.digits)
         values = -values if metric.better == "higher" else values
         places += [1 + (values < value).sum() + ((values == value).sum() - 1) / 2 for value in values]
@@ -102,12 +102,12 @@ def mean_ranks(rows: Sequence[dict[str, Estimate]]) -> list[float | None]:
 
 
 def bin_name(low: float, high: float) -> str:
-    """As tables show it."""
+    """Name of a bin in tables."""
     return f"{low:g}-{high:g}"
 
 
 def in_bin(angle_deg: np.ndarray, low: float, high: float, bins: Bins) -> np.ndarray:
-    """Whether angles lie in a bin; the last bin has no upper end."""
+    """Which angles are in a bin; the last bin has no upper end."""
     return (angle_deg >= low) & ((angle_deg < high) | (high == bins[-1][1]))
 
 
@@ -138,7 +138,7 @@ def _row(label: str, mode: MotionMode, own: list[Outcome], real: list[Outcome], 
 def _by_direction(
     own: list[Outcome], real: list[Outcome], data: FaceData, draws: int
 ) -> dict[str, dict[str, dict[str, Estimate]]]:
-    reached = {_pair_of(each): each.values["csim"] for each in real if "csim" in each.values}
+    real_csim = {_pair_of(each): each.values["csim"] for each in real if "csim" in each.values}
     found: dict[str, dict[str, dict[str, Estimate]]] = {}
     for direction in (ALL_RENDERED, *DIRECTIONS):
         members = RENDERED if direction == ALL_RENDERED else (direction,)
@@ -150,9 +150,9 @@ def _by_direction(
         for low, high in YAW_BINS_DEG:
             inside = in_bin(yaw, low, high, YAW_BINS_DEG)
             both = [
-                (each.values["csim"], reached[_pair_of(each)])
-                for each, taken in zip(pairs, inside, strict=True)
-                if taken and "csim" in each.values and _pair_of(each) in reached
+                (each.values["csim"], real_csim[_pair_of(each)])
+                for each, included in zip(pairs, inside, strict=True)
+                if included and "csim" in each.values and _pair_of(each) in real_csim
             ]
             if both and (real_mean := float(np.mean(both, axis=0)[1])) > 0:
                 share = float(np.mean(both, axis=0)[0]) / real_mean
@@ -172,7 +172,7 @@ def _by_bin(
     for low, high in bins:
         inside = in_bin(angle_deg, low, high, bins) if len(pairs) else []
         named[bin_name(low, high)] = _estimates(
-            [each for each, taken in zip(pairs, inside, strict=True) if taken], data, draws
+            [each for each, included in zip(pairs, inside, strict=True) if included], data, draws
         )
     return named
 
@@ -198,5 +198,5 @@ def _differences(both: list[tuple[Outcome, Outcome]], data: FaceData, draws: int
 
 
 def _people(outcomes: Sequence[Outcome], data: FaceData) -> np.ndarray:
-    """Who drives: in every protocol there are fewer drivers than sources, so this is the wider interval."""
+    """Driving person of each outcome; there are fewer drivers than sources, which gives wider intervals."""
     return np.array([data.person[each.driving] for each in outcomes])

@@ -1,4 +1,4 @@
-"""The report as Markdown: methods side by side, the best mean rank first."""
+"""The report as Markdown; methods are columns, the best mean rank first."""
 
 import json
 import pathlib
@@ -14,7 +14,7 @@ from train.evaluate.summary import Row
 ABSENT = "–"
 _ARROWS = {"higher": "↑", "lower": "↓", "": ""}
 _BIN_METRICS = ("ssim", "psnr_db", "akd_px", "csim", "pose_error_deg", "ed", "found")
-"""What the tables by yaw show; report.json has the rest."""
+"""Measures in the tables by yaw; report.json has all."""
 _DIRECTION_METRICS = (
     "found",
     "akd_px",
@@ -29,10 +29,10 @@ _DIRECTION_METRICS = (
     "ed",
 )
 _DIRECTION_TEXT = (
-    "Bins: the larger yaw of source and driving frame, degrees. In brackets: pairs behind the figure, at most. "
-    f"\"{REAL}\" is a picture of the source's person at the driver's yaw, made of another photograph: its CSIM is that "
-    "of two real frames, and its known errors are those of the tracker that judges. Pairs in whose source or driver "
-    "the tracker finds no face are in no figure."
+    "Bins: the larger yaw of source and driving frame, degrees. In brackets: largest number of pairs in the row. "
+    f"\"{REAL}\" is a picture of the source's person at the driver's yaw, made from another photograph: its CSIM is "
+    "that of two real frames, and its known errors are those of the measuring tracker. Pairs are left out if the "
+    "tracker finds no face in the source or the driving frame."
 )
 _GAIN_METRICS = ("psnr_db", "ssim", "l1", "lpips", "akd_px", "csim", "pose_error_deg", "ed")
 
@@ -57,7 +57,7 @@ def to_markdown(report: Report) -> str:
 
 
 def cell(estimate: Estimate | None, metric: Metric, *, best: bool = False) -> str:
-    """A mean and its interval as a table shows them."""
+    """Mean and interval for a table."""
     if estimate is None:
         return ABSENT
     mean = f"{estimate.mean:.{metric.digits}f}"
@@ -74,7 +74,7 @@ def title(metric: Metric) -> str:
 
 
 def markdown_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """The first column left-aligned, the others right."""
+    """A table whose first column is left-aligned and the others right-aligned."""
     lines = [header, ["---", *["---:"] * (len(header) - 1)], *rows]
     return "\n".join("| " + " | ".join(line) + " |" for line in lines)
 
@@ -115,7 +115,7 @@ def _main_table(report: Report) -> str:
 
 
 def _best(rows: Sequence[Row], metric: Metric) -> set[int]:
-    """Columns to print bold: in each mode those that share the best printed value."""
+    """Columns to print bold: those with the best printed value of their mode."""
     best: set[int] = set()
     for mode in {row.mode for row in rows}:
         values = {
@@ -136,7 +136,7 @@ def _notes(report: Report) -> str:
         parts.append(f"ms: motion and drawing, without tracking; {where}.")
     lines = [f"- {BY_KEY[key].title}: {reason}" for key, reason in report.left_out.items()]
     if lines:
-        parts.append("Left out by name:\n\n" + "\n".join(lines))
+        parts.append("Left out:\n\n" + "\n".join(lines))
     return "\n\n".join(parts)
 
 
@@ -158,7 +158,7 @@ def _bins(report: Report, which: str, heading: str) -> str:
 
 
 def _directions(report: Report) -> str:
-    """One table a direction: measures of every bin of yaw, the real frames beside."""
+    """One table per direction: measures in every bin of yaw, including the real frames."""
     parts = [f"## By direction and yaw\n\n{_DIRECTION_TEXT}"]
     for direction in (ALL_RENDERED, *DIRECTIONS):
         rows = [row for row in report.rows if direction in row.by_direction]
@@ -217,7 +217,7 @@ def _networks(report: Report) -> str:
     ]
     return "\n".join(
         [
-            "## What stands behind the figures",
+            "## Definitions and networks",
             "",
             *measured,
             "",

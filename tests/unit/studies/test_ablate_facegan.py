@@ -87,10 +87,10 @@ def test_pairs_are_of_two_people_and_triplets_of_three_pictures(measures: Landma
             same = faces.person[job.source] == faces.person[job.driving[0]]
             assert same == (part == "self")
             assert (job.neutral is job.source_geometry) == (part == "self"), "else the head stays on its neck"
-    source, driving, twin = measures.triplets.T
-    assert (faces.person[source] == faces.person[twin]).all()
+    source, driving, second = measures.triplets.T
+    assert (faces.person[source] == faces.person[second]).all()
     assert (faces.person[source] != faces.person[driving]).all()
-    drawn = [(job.source, job.driving[0], job.twin) for job in measures.jobs["triplet"]]
+    drawn = [(job.source, job.driving[0], job.second) for job in measures.jobs["triplet"]]
     assert sorted(drawn) == sorted(map(tuple, measures.triplets[:1].tolist()))
 
 
@@ -128,8 +128,8 @@ def test_lsim_of_landmarks_is_that_of_the_labels(
     np.testing.assert_allclose(still, copied, rtol=1e-3, atol=1e-7, err_msg="an untrained L_T moves nothing")
     assert len(direct) == 6
     assert np.abs(direct - copied).max() > 1e-5
-    source, _, twin = measures.triplets[0]
-    points = [faces.mesh_px[row][list(LANDMARKS_68), :2] for row in (source, twin)]
+    source, _, second = measures.triplets[0]
+    points = [faces.mesh_px[row][list(LANDMARKS_68), :2] for row in (source, second)]
     middles = [(each[36:42].mean(0) + each[42:48].mean(0)) / 2 for each in points]
     gap = ((points[0] - middles[0]) - (points[1] - middles[1])) / 128
     assert copied[0] == pytest.approx(float((gap**2).mean()), rel=1e-3)

@@ -1,8 +1,8 @@
-"""What is measured: pure functions, tensors in, one number per row out.
+"""Measures as pure functions from tensors to one number per row.
 
-Rows are pictures (or, for `temporal_jitter_px`, a run of pictures). Landmarks are the 68 iBUG points in pixels of a
-256 px crop, pictures RGB in [0, 1], Action Units 0 to 1, embeddings of unit length. Nothing here loads a network: which
-one found the landmarks or made the embedding is for the caller to say, since a figure means nothing without it.
+Rows are pictures (for `temporal_jitter_px` consecutive frames). Landmarks are the 68 iBUG points in pixels of a 256 px
+crop, pictures RGB in [0, 1], Action Units 0 to 1, embeddings unit vectors. The caller runs and names the networks that
+find landmarks and embeddings.
 """
 
 from train.evaluate.metrics.expression import au_error, ed

@@ -1,10 +1,10 @@
-"""How far the expression of a result is from that of its driver, in the 17 Action Units."""
+"""Difference of two expressions in the 17 Action Units."""
 
 from jaxtyping import Float
 from torch import Tensor
 
 FACS_FULL = 5.0
-"""FACS intensity that 1.0 stands for."""
+"""FACS intensity of an Action Unit of 1.0."""
 
 
 def ed(result: Float[Tensor, "n 17"], target: Float[Tensor, "n 17"]) -> Float[Tensor, "n"]:

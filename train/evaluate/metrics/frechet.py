@@ -1,4 +1,4 @@
-"""Distance of two sets of feature vectors as if both were Gaussian clouds."""
+"""Fréchet distance of two sets of feature vectors, modelled as Gaussians."""
 
 import torch
 from jaxtyping import Float
@@ -9,7 +9,7 @@ def frechet_distance(first: Float[Tensor, "n d"], second: Float[Tensor, "m d"]) 
     """``|m1 - m2|^2 + tr(C1 + C2 - 2 (C1 C2)^(1/2))`` (Heusel et al., 2017, eq. 6), in float64.
 
     With Inception's 2,048 features this is the FID. It falls with the number of pictures: compare only sets of equal
-    size, and of more pictures than features where its own value matters.
+    size, with more pictures than features if the absolute value matters.
 
     Args:
         first: at least two rows.
@@ -25,7 +25,7 @@ def frechet_of_moments(
     second_mean: Float[Tensor, "d"],
     second_covariance: Float[Tensor, "d d"],
 ) -> float:
-    """The same from means and covariances."""
+    """`frechet_distance` from means and covariances."""
     root = _symmetric_root(first_covariance)
     # (C1 C2)^(1/2) has the trace of (C1^(1/2) C2 C1^(1/2))^(1/2), which is symmetric
     middle = torch.linalg.eigvalsh(root @ second_covariance @ root).clamp(min=0).sqrt().sum()

@@ -1,4 +1,4 @@
-"""How far a result is from the real picture, pixel by pixel."""
+"""Pixel differences of two pictures."""
 
 from jaxtyping import Float
 from torch import Tensor
@@ -6,7 +6,7 @@ from torch import Tensor
 from reenact.errors import MissingDependencyError
 
 PSNR_CAP_DB = 100.0
-"""Given for pictures that agree to 1e-5 of the range, whose PSNR grows without end."""
+"""Upper limit, reached by pictures that differ by 1e-5 of the range; equal ones would have an infinite PSNR."""
 
 
 def l1(result: Float[Tensor, "n 3 h w"], target: Float[Tensor, "n 3 h w"]) -> Float[Tensor, "n"]:
@@ -20,7 +20,7 @@ def mse(result: Float[Tensor, "n 3 h w"], target: Float[Tensor, "n 3 h w"]) -> F
 
 
 def psnr_db(result: Float[Tensor, "n 3 h w"], target: Float[Tensor, "n 3 h w"]) -> Float[Tensor, "n"]:
-    """Peak signal-to-noise ratio, ``-10 log10(MSE)``, of each picture; at most `PSNR_CAP_DB`.
+    """Peak signal-to-noise ratio of each picture, ``-10 log10(MSE)``, at most `PSNR_CAP_DB`.
 
     Raises:
         MissingDependencyError: torchmetrics is not installed.
@@ -50,5 +50,5 @@ def ssim(result: Float[Tensor, "n 3 h w"], target: Float[Tensor, "n 3 h w"]) -> 
 
 def _torchmetrics_missing(metric: str) -> MissingDependencyError:
     return MissingDependencyError(
-        f'{metric} comes from torchmetrics, which is not installed; install it with: pip install -e ".[train]"'
+        f'{metric} needs torchmetrics, which is not installed; install it with: pip install -e ".[train]"'
     )

@@ -1,4 +1,4 @@
-"""How far the head of a result is turned from that of its driver."""
+"""Difference of two head poses."""
 
 import torch
 from jaxtyping import Float
@@ -7,17 +7,17 @@ from torch import Tensor
 from reenact.types import head_angles_rad
 
 _FRONTAL_RAD = 1e-6
-"""Length of the vector of head angles up to which a head counts as exactly frontal."""
+"""Norm of the head angles below which a head counts as exactly frontal."""
 
 
 def pose_error_deg(result: Float[Tensor, "n 3 3"], target: Float[Tensor, "n 3 3"]) -> Float[Tensor, "n"]:
-    """Angle of the rotation that brings one head to the other, 0 to 180 degrees.
+    """Angle of the rotation between two heads, 0 to 180 degrees.
 
     Args:
         result: camera_from_head.
         target: camera_from_head.
     """
-    # the chord between two rotations keeps its precision near 0, where the arc cosine of the trace loses it
+    # the chord is precise near 0, where the arc cosine of the trace is not
     chord = (result.double() - target.double()).flatten(1).norm(dim=1) / (2 * 2**0.5)
     return torch.rad2deg(2 * torch.asin(chord.clamp(max=1))).to(result.dtype)
 
@@ -27,8 +27,8 @@ def psim(
 ) -> Float[Tensor, "n"]:
     """Pose similarity (FACEGAN, section 5.1): cosine of the vectors (pitch, yaw, roll), -1 to 1, higher is better.
 
-    Heads near frontal have short vectors whose direction is mostly noise, and twice the turn counts as the same pose:
-    read `pose_error_deg` beside it. Two exactly frontal heads agree (1), one frontal and one turned do not (0).
+    Only the direction of the vectors counts, which is mostly noise for near-frontal heads, so use `pose_error_deg` as
+    well. It is 1 for two exactly frontal heads, and 0 if only one is frontal.
 
     Args:
         result: head angles in radians, or camera_from_head rotations, from which they are read.

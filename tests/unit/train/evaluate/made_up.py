@@ -33,5 +33,5 @@ def set_of(*clips: list[float], stills: list[float] | None = None, people: list[
 
 
 def outcome(method: str, driving: int, source: int = 0, mode: str = "absolute", **values: float) -> Outcome:
-    """Of a pair."""
+    """Outcome of a pair."""
     return Outcome(method=method, mode=mode, kind="pair", source=source, driving=driving, values=values)

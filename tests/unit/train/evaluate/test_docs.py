@@ -1,4 +1,4 @@
-"""Commands of docs/evaluation.md and of the cards say what the program understands."""
+"""Commands in docs/evaluation.md and model cards are valid."""
 
 import pathlib
 import re

@@ -1,4 +1,4 @@
-"""Geometry of inputs: from the labels or the tracker, with the neutral frame that a user's run would choose."""
+"""Geometry of inputs from labels or tracker, with the neutral references of `reenact video`."""
 
 import pathlib
 from typing import Any
@@ -25,7 +25,7 @@ def settings(**changes: Any) -> Settings:
 
 
 def heads(yaws_deg: list[float], places: list[float]) -> FaceGeometry:
-    """Neutral heads of one size at some yaws, their middles at some x."""
+    """Neutral heads of one size at given yaws and x coordinates."""
     meshes = []
     for yaw, place in zip(yaws_deg, places, strict=True):
         pose = pose_of([rotation_of(yaw_deg=yaw)], scale=70, centre=(place, 130.0))
@@ -35,7 +35,7 @@ def heads(yaws_deg: list[float], places: list[float]) -> FaceGeometry:
 
 
 class Known:
-    """A tracker that knows the faces of pictures by their first pixel; 255 has none."""
+    """A tracker that returns the face numbered by the first pixel; 255 has none."""
 
     def __init__(self, faces: FaceGeometry) -> None:
         self.faces = faces
@@ -52,15 +52,12 @@ def data() -> FaceData:
     return face_set(MODEL, np.random.default_rng(0), clips=1, frames=4, stills=1)
 
 
-def test_labels_are_geometry_as_a_tracker_gives_it(data: FaceData) -> None:
+def test_geometry_from_labels_needs_no_tracker(data: FaceData) -> None:
     geometry = label_geometry(data, 2)
     assert np.array_equal(geometry.mesh_px[0].numpy(), data.mesh_px[2])
     assert np.array_equal(geometry.rotation[0].numpy(), data.rotation[2])
     assert geometry.action_units.shape == (1, 17)
     assert float(geometry.score) == 1
-
-
-def test_labels_need_no_tracker(data: FaceData) -> None:
     task = TrackTask(rows=(0, 1, 2, 3), is_clip=True)
     tracker: Any = None
     driver = track_inputs(task, data, tracker, MODEL, settings(labels=True))
@@ -68,7 +65,7 @@ def test_labels_need_no_tracker(data: FaceData) -> None:
     assert set(driver.references) == {"absolute", "relative"}
 
 
-def test_a_clip_is_compared_with_its_usual_place_or_its_neutral_frame(
+def test_references_of_a_clip_are_its_usual_place_and_its_neutral_frame(
     data: FaceData, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     faces = heads([25.0, 20.0, 0.0, 15.0], [120.0, 121.0, 160.0, 119.0])
@@ -89,18 +86,13 @@ def test_a_clip_is_compared_with_its_usual_place_or_its_neutral_frame(
     assert float(driver.references["absolute"].mesh_px[..., 0].mean()) < 140
 
 
-def test_a_still_is_compared_with_itself_at_rest(data: FaceData) -> None:
+def test_references_of_a_still_are_itself_and_its_neutral_face(data: FaceData) -> None:
     faces = heads([30.0], [128.0])
     data.rgb[4, 0, 0, 0] = 0
     tracker: Any = Known(faces)
     driver = track_inputs(TrackTask(rows=(4,), is_clip=False), data, tracker, MODEL, settings())
     assert torch.equal(driver.references["absolute"].mesh_px, faces.mesh_px)
     torch.testing.assert_close(driver.references["relative"].rotation, torch.eye(3)[None])
-
-
-def test_a_picture_without_a_face_has_no_geometry(data: FaceData) -> None:
-    data.rgb[4, 0, 0, 0] = 255
-    tracker: Any = Known(heads([0.0], [128.0]))
+    data.rgb[4, 0, 0, 0] = 255  # no face
     driver = track_inputs(TrackTask(rows=(4,), is_clip=False), data, tracker, MODEL, settings())
-    assert driver.geometry == {}
-    assert driver.references == {}
+    assert driver.geometry == driver.references == {}

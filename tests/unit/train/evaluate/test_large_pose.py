@@ -1,4 +1,4 @@
-"""Pairs across large turns: the paper's rule where the data allows it, else turn bins that say so."""
+"""Pairs with large yaws: the paper's rule if the data allows it, else turn bins."""
 
 import pathlib
 from typing import Any
@@ -25,7 +25,7 @@ def turned_rows(data: FaceData, **changes: Any) -> tuple[Any, np.ndarray, np.nda
     return pairs, rows[:, 0], rows[:, 1]
 
 
-def test_near_drives_far_and_far_drives_near() -> None:
+def test_small_and_large_yaws_drive_each_other_half_of_them_within_clips() -> None:
     data = set_of([0.0] * 6 + [70.0] * 15, [10.0] * 9, [-65.0] * 12)
     pairs, source, target = turned_rows(data, pairs=40)
     yaw = np.abs(data.yaw_deg)
@@ -38,11 +38,6 @@ def test_near_drives_far_and_far_drives_near() -> None:
     assert pairs.found["pictures_beyond_60_deg"] == 27
     assert pairs.found["people_beyond_60_deg"] == 2
     assert pairs.found["pairs_turning_away"] == 20
-
-
-def test_half_of_the_pairs_lie_within_a_clip_where_one_turns_so_far() -> None:
-    data = set_of([0.0] * 6 + [70.0] * 15, [10.0] * 9, [-65.0] * 12)
-    pairs, source, target = turned_rows(data, pairs=40)
     within = data.clip[source] == data.clip[target]
     assert within.sum() == 20 == pairs.found["pairs_within_a_clip"]
     assert (data.person[source] != data.person[target])[~within].all()
@@ -58,7 +53,7 @@ def test_the_limits_can_be_chosen() -> None:
 def test_too_few_turned_pictures_fall_back_on_turn_bins_and_say_so() -> None:
     data = set_of([0.0, 10.0, 20.0, 35.0, 50.0], [0.0] * 5, stills=[-30.0, 62.0])
     pairs, source, target = turned_rows(data, pairs=24)
-    assert pairs.note.startswith("Fell back on turn bins: only 1 of 12 pictures (1 people) lie beyond 60 degrees")
+    assert pairs.note.startswith("Fell back on turn bins: only 1 of 12 pictures (1 people) are beyond 60 degrees")
     turn = np.abs(data.yaw_deg[source] - data.yaw_deg[target])
     assert turn.min() >= 15 - 1e-4
     bins = np.digitize(turn, [15, 30, 45, 60, 90])
@@ -75,6 +70,6 @@ def test_the_fall_back_depends_on_the_seed_alone() -> None:
     assert first.pairs != other.pairs
 
 
-def test_a_set_that_never_turns_is_refused() -> None:
-    with pytest.raises(ConfigError, match=r"no two pictures that differ by 15 degrees.*Give other data"):
+def test_a_set_of_one_yaw_is_refused() -> None:
+    with pytest.raises(ConfigError, match=r"no two pictures that differ by at least 15 degrees.*Give other data"):
         draw_pairs(set_of([0.0, 5.0, 10.0], [2.0, 4.0]), settings())

@@ -1,4 +1,4 @@
-"""What is ranked: baselines draw what they promise, systems are found by name."""
+"""Baselines draw what they should, and systems are found by name."""
 
 import numpy as np
 import pytest
@@ -14,7 +14,7 @@ SIDE = 128
 
 
 def turned_face(*yaws_deg: float) -> tuple[FaceImage, FaceGeometry]:
-    """The mean face, painted, at some yaws."""
+    """The painted mean face at given yaws."""
     model = load_morphable()
     rotations = [rotation_of(yaw_deg=yaw) for yaw in yaws_deg]
     pose = pose_of(rotations, scale=0.27 * SIDE, centre=(0.5 * SIDE, 0.53 * SIDE))
@@ -39,7 +39,7 @@ def test_a_copy_is_the_source_whatever_the_driver_does() -> None:
     assert torch.equal(drawn, image.rgb[:1].expand(2, -1, -1, -1))
 
 
-def test_the_mesh_warp_leaves_a_still_face_alone_and_follows_a_turn() -> None:
+def test_the_mesh_warp_keeps_a_still_face_and_follows_a_turn() -> None:
     image, geometry = turned_face(0, 0, 12)
     warp = MeshWarp(torch.device("cpu"))
     kept = warp.encode(first(image), geometry[:1])
@@ -59,17 +59,14 @@ def test_relative_motion_of_the_mesh_warp_starts_from_the_source() -> None:
     torch.testing.assert_close(drawn[0], image.rgb[0], rtol=0, atol=1e-3)
 
 
-def test_a_system_nobody_knows_is_refused_by_name() -> None:
+def test_unknown_systems_and_other_checkpoints_are_refused_by_name() -> None:
     with pytest.raises(CheckpointError, match=r"No checkpoint is called 'facegun'; the embedded ones are: "):
         load_methods(("facegun",), baselines=True, device=torch.device("cpu"))
-
-
-def test_a_checkpoint_that_is_no_system_is_refused_by_name() -> None:
     with pytest.raises(CheckpointError, match="holds a 'tracker' model, which is no reenactment system"):
         load_methods(("perception/tracker",), baselines=False, device=torch.device("cpu"))
 
 
-def test_labels_are_short_and_each_of_them_stands_once() -> None:
+def test_labels_are_short_and_unique() -> None:
     assert labels_of(("correspondence", "runs/a/export")) == ["correspondence", "a/export"]
     assert labels_of(("x/runs/a", "y/runs/a")) == ["x/runs/a", "y/runs/a"]
     assert labels_of(("same", "same", "same")) == ["same", "same (2)", "same (3)"]

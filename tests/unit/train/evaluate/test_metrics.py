@@ -1,4 +1,4 @@
-"""Every measure on inputs whose answer is known."""
+"""Every measure on inputs with known results."""
 
 import builtins
 import math
@@ -31,7 +31,7 @@ from train.evaluate.metrics.frechet import frechet_of_moments
 
 
 def pictures(count: int = 2, side: int = 32) -> Tensor:
-    """Noise with the mean of each row another one, 0.2 to 0.8."""
+    """Noise from 0.2 to 0.8, each row with another mean."""
     return 0.2 + 0.5 * torch.rand(count, 3, side, side) + 0.1 * torch.arange(count)[:, None, None, None] / count
 
 
@@ -88,7 +88,7 @@ def test_without_torchmetrics_the_extra_is_named(metric: Any, monkeypatch: pytes
         return real(name, *arguments, **options)
 
     monkeypatch.setattr(builtins, "__import__", absent)
-    with pytest.raises(MissingDependencyError, match=r'comes from torchmetrics.*pip install -e "\.\[train\]"'):
+    with pytest.raises(MissingDependencyError, match=r'needs torchmetrics.*pip install -e "\.\[train\]"'):
         metric(pictures(), pictures())
 
 
@@ -119,7 +119,7 @@ def test_landmark_similarity_forgets_the_place_and_counts_half_sides() -> None:
     torch.testing.assert_close(lsim(moved, points, side_px=512), torch.full((2,), 0.0025 * 17 / 136))
 
 
-def test_jitter_is_what_the_driver_does_not_do() -> None:
+def test_jitter_is_motion_that_the_driver_does_not_have() -> None:
     face = faces(1)
     path = torch.tensor([[0.0, 0.0], [3.0, 1.0], [9.0, -2.0], [4.0, 4.0], [0.0, 1.0]])
     driving = face + path[:, None]

@@ -1,4 +1,4 @@
-"""Pairs: drawn by a seed, kept in a file, refused where they do not belong."""
+"""Pairs: drawn by a seed, saved to a file, refused for other data."""
 
 import dataclasses
 import json
@@ -37,7 +37,7 @@ def test_self_pairs_start_from_the_first_frame_and_take_clips_in_turn(data: Face
     assert all(data.clip[a] == data.clip[b] and b > a for a, b in drawn)
 
 
-def test_more_pairs_than_there_are_give_all_and_say_so(data: FaceData) -> None:
+def test_fewer_pairs_than_asked_for_are_noted(data: FaceData) -> None:
     pairs = draw_pairs(data, settings(pairs=100))
     assert len(set(pairs.pairs)) == 8 + 2 + 4
     assert pairs.note == "14 pairs instead of 100: the data has no more."
@@ -54,7 +54,7 @@ def test_cross_pairs_are_of_two_people_and_sources_are_first_frames_or_stills(da
     assert {int(data.clip[b]) for _, b in drawn} == {0, 1, 2}
 
 
-def test_triplets_are_driven_by_whoever_does_most_nearly_what_the_twin_does() -> None:
+def test_the_driver_of_a_triplet_has_nearly_the_expression_of_the_second_picture() -> None:
     data = set_of([0, 0, 0], [20, 0, 40])
     blendshapes = np.zeros_like(data.blendshapes)
     blendshapes[4, 25] = 1.0  # the jaw is open in the second clip's middle frame, and in the first clip's frames
@@ -62,10 +62,10 @@ def test_triplets_are_driven_by_whoever_does_most_nearly_what_the_twin_does() ->
     mesh = np.repeat(data.mesh_px[:1], 6, axis=0)
     data = dataclasses.replace(data, blendshapes=blendshapes, mesh_px=mesh)
     for triplet in draw_pairs(data, settings(protocol="cross", triplets=6)).triplets:
-        source, twin, driving = (data.names.index(name) for name in dataclasses.astuple(triplet))
-        assert source != twin
-        assert data.clip[source] == data.clip[twin] != data.clip[driving]
-        if twin < 3:
+        source, second, driving = (data.names.index(name) for name in dataclasses.astuple(triplet))
+        assert source != second
+        assert data.clip[source] == data.clip[second] != data.clip[driving]
+        if second < 3:
             assert driving == 4
 
 
@@ -87,79 +87,57 @@ def test_the_seed_decides(data: FaceData, protocol: Any) -> None:
     assert first.pairs != other.pairs
 
 
-def test_a_set_without_clips_is_refused() -> None:
+def test_sets_without_clips_or_of_one_person_are_refused() -> None:
     with pytest.raises(ConfigError, match=r"Split 'val' of DATA holds no clip of two frames.*Give another --split"):
         draw_pairs(set_of(stills=[0, 10]), settings())
-
-
-def test_cross_reenactment_of_one_person_is_refused() -> None:
     with pytest.raises(ConfigError, match="needs two people, but the split shows only one"):
         draw_pairs(set_of([0, 1, 2], [3, 4], people=[7, 7]), settings(protocol="cross"))
-
-
-def test_clips_of_one_person_and_a_still_of_another_have_no_triplets() -> None:
-    data = set_of([0, 1, 2], stills=[0])
+    data = set_of([0, 1, 2], stills=[0])  # clips of one person and a still of another: no triplets
     assert len(draw_pairs(data, settings(protocol="cross", triplets=0)).pairs) == 3
     with pytest.raises(ConfigError, match="shows clips of one person only"):
         draw_pairs(data, settings(protocol="cross"))
 
 
 @pytest.mark.parametrize("protocol", ["self", "cross"])
-def test_a_file_gives_back_the_very_same_pairs(data: FaceData, tmp_path: pathlib.Path, protocol: Any) -> None:
+def test_a_file_gives_back_the_same_pairs(data: FaceData, tmp_path: pathlib.Path, protocol: Any) -> None:
     pairs = draw_pairs(data, settings(protocol=protocol, pairs=7, triplets=2))
     save_pairs(pairs, data, tmp_path / "pairs.json")
     assert load_pairs(tmp_path / "pairs.json", data, protocol=protocol, split="val") == pairs
+    content = json.loads((tmp_path / "pairs.json").read_text())
+    assert set(content["pairs"][0]) == {"source", "target"}
+    assert content["protocol"] == protocol
+    assert len(content["data_sha256"]) == 64
 
 
-@pytest.fixture
-def saved(data: FaceData, tmp_path: pathlib.Path) -> pathlib.Path:
-    save_pairs(draw_pairs(data, settings(pairs=7)), data, tmp_path / "pairs.json")
-    return tmp_path / "pairs.json"
-
-
-def test_pairs_of_another_protocol_are_refused(data: FaceData, saved: pathlib.Path) -> None:
+def test_pairs_of_another_protocol_or_set_are_refused(data: FaceData, tmp_path: pathlib.Path) -> None:
+    saved = tmp_path / "pairs.json"
+    save_pairs(draw_pairs(data, settings(pairs=7)), data, saved)
     with pytest.raises(ConfigError, match="holds pairs of the protocol self; give --protocol self"):
         load_pairs(saved, data, protocol="cross", split="val")
-
-
-def test_pairs_of_another_set_are_refused(data: FaceData, saved: pathlib.Path) -> None:
     other = dataclasses.replace(data, names=tuple(name.replace("c0", "x0") for name in data.names))
-    with pytest.raises(UnsupportedInputError, match=r"names 'c0:0', which split 'val'.*does not hold \(\d+ of its \d+"):
+    with pytest.raises(UnsupportedInputError, match=r"names 'c0:0', which is not in split 'val'.*\(\d+ of its \d+"):
         load_pairs(saved, other, protocol="self", split="val")
-
-
-def test_same_names_of_other_pictures_are_refused(data: FaceData, saved: pathlib.Path) -> None:
     other = dataclasses.replace(data, mesh_px=data.mesh_px + 1)
-    with pytest.raises(UnsupportedInputError, match="drawn from another data set: its pictures have the same names"):
+    with pytest.raises(UnsupportedInputError, match="another data set, whose pictures have the same names"):
         load_pairs(saved, other, protocol="self", split="val")
 
 
 @pytest.mark.parametrize(
     ("content", "words"),
     [
-        ("no json", "is no pairs file: it is not JSON"),
-        ("[]", "is no pairs file; use the pairs.json"),
-        ('{"kind": "reenact-pairs", "format_version": 9}', "has format_version 9, this program reads 1"),
-        ('{"kind": "reenact-pairs", "format_version": 1}', "is no whole pairs file ('protocol')"),
+        (None, "cannot be read"),
+        ("no json", "is not a pairs file: it is not JSON"),
+        ("[]", "is not a pairs file; use the pairs.json"),
+        ('{"kind": "reenact-pairs", "format_version": 1}', "has format_version 1, this program reads 2"),
+        ('{"kind": "reenact-pairs", "format_version": 2}', "is an incomplete pairs file ('protocol')"),
     ],
 )
-def test_what_is_no_pairs_file_is_named(data: FaceData, tmp_path: pathlib.Path, content: str, words: str) -> None:
-    (tmp_path / "p.json").write_text(content)
+def test_other_files_are_refused(data: FaceData, tmp_path: pathlib.Path, content: str | None, words: str) -> None:
+    if content is not None:
+        (tmp_path / "p.json").write_text(content)
     with pytest.raises(UnsupportedInputError) as caught:
         load_pairs(tmp_path / "p.json", data, protocol="self", split="val")
     assert words in str(caught.value)
-
-
-def test_an_absent_pairs_file_is_named(data: FaceData, tmp_path: pathlib.Path) -> None:
-    with pytest.raises(UnsupportedInputError, match=r"The pairs file .*no\.json cannot be read"):
-        load_pairs(tmp_path / "no.json", data, protocol="self", split="val")
-
-
-def test_a_pairs_file_names_pictures_plainly(data: FaceData, saved: pathlib.Path) -> None:
-    content = json.loads(saved.read_text())
-    assert content["pairs"][0] == {"source": "c0:0", "target": content["pairs"][0]["target"]}
-    assert content["protocol"] == "self"
-    assert len(content["data_sha256"]) == 64
 
 
 @pytest.mark.parametrize(
@@ -169,9 +147,11 @@ def test_a_pairs_file_names_pictures_plainly(data: FaceData, saved: pathlib.Path
         ({"pairs": 0}, "--pairs must be 1 or more, got 0"),
         ({"sheet_rows": -1}, "--sheet-rows must not be negative"),
         ({"run_frames": 2}, "--run-frames must be 3 or more"),
-        ({"max_yaw": 70.0}, "--max-yaw 70 and --min-yaw 60 do not fit"),
+        ({"max_yaw": 70.0}, "--max-yaw is 70 and --min-yaw 60"),
         ({"min_yaw": 95.0}, "0 < max-yaw <= min-yaw < 90"),
         ({"fps": 0.0}, "--fps must be positive"),
+        ({"profiled": True}, "--profiled is only for --protocol large-pose, not for self"),
+        ({"profiled": True, "protocol": "large-pose", "checks": True}, "without --profiled"),
     ],
 )
 def test_settings_out_of_range_are_refused(changes: dict[str, Any], words: str) -> None:

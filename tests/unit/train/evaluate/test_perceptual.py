@@ -1,5 +1,6 @@
-"""LPIPS and Inception around weights from a file: used where they are, refused where they are something else."""
+"""LPIPS and Inception with weights from files; other files are refused."""
 
+import dataclasses
 import pathlib
 import pickle
 from collections.abc import Callable
@@ -9,7 +10,6 @@ import pytest
 import torch
 
 from reenact.errors import UnsupportedInputError
-from train.evaluate import perceptual
 from train.evaluate.networks import left_out
 from train.evaluate.perceptual import (
     Inception,
@@ -18,7 +18,6 @@ from train.evaluate.perceptual import (
     find_inception,
     read_tensors,
     recognise_backbone,
-    sha256_of,
 )
 from train.evaluate.settings import Settings
 
@@ -36,7 +35,7 @@ def hub(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> pathlib.Path
 
 @pytest.fixture(scope="session")
 def alexnet(tmp_path_factory: pytest.TempPathFactory) -> pathlib.Path:
-    """Feature layers of an AlexNet that has learned nothing."""
+    """Feature layers of an untrained AlexNet."""
     models = pytest.importorskip("torchvision.models", reason="torchvision (extra metrics) is not installed")
     torch.manual_seed(0)
     weights = models.alexnet(weights=None).features.state_dict()
@@ -117,11 +116,11 @@ def test_only_plain_tensors_are_read(tmp_path: pathlib.Path, kind: str) -> None:
         torch.save([torch.zeros(1)], path)
     else:
         path.write_bytes(b"nothing" if kind == "text" else pickle.dumps(3))
-    with pytest.raises(UnsupportedInputError, match=r"is no (file of plain weights|state dict of tensors)"):
+    with pytest.raises(UnsupportedInputError, match=r"is not a (file of plain weights|state dict of tensors)"):
         read_tensors(path)
 
 
-def test_nothing_given_and_nothing_downloaded_is_left_out_by_name(hub: pathlib.Path) -> None:
+def test_measures_are_left_out_with_reasons(hub: pathlib.Path) -> None:
     assert find_backbone(None) is None
     assert find_inception(None) is None
     settings = Settings(system=("a",), data="DATA", out=pathlib.Path("OUT"))
@@ -130,9 +129,13 @@ def test_nothing_given_and_nothing_downloaded_is_left_out_by_name(hub: pathlib.P
     assert reasons["fid"] == "no Inception weights (--inception)"
     assert reasons["csim_judge"] == "no judge (--judge)"
     assert "ssim" not in reasons
+    reasons = left_out(dataclasses.replace(settings, protocol="cross"))
+    assert {"ssim", "psnr_db", "l1", "mse", "lpips", "akd_px", "ace_px"} <= set(reasons)
+    assert reasons["lpips"] == "cross-reenactment has no real picture of the result"
+    assert "lsim" not in reasons
 
 
-def test_torchs_own_downloads_are_found(hub: pathlib.Path) -> None:
+def test_torchs_downloads_are_found(hub: pathlib.Path) -> None:
     for name in ("vgg16-397923af.pth", "alexnet-owt-7be5be79.pth", "weights-inception-2015-12-05-6726825d.pth"):
         (hub / name).touch()
     assert find_backbone(None) == hub / "alexnet-owt-7be5be79.pth"
@@ -147,18 +150,10 @@ def test_a_folder_or_file_given_comes_first(hub: pathlib.Path, tmp_path: pathlib
 
 
 def test_a_place_without_weights_is_refused(tmp_path: pathlib.Path) -> None:
-    with pytest.raises(UnsupportedInputError, match=r"--lpips-weights .* holds no torchvision's alexnet"):
+    with pytest.raises(UnsupportedInputError, match=r"--lpips-weights .* is a folder without torchvision's alexnet"):
         find_backbone(tmp_path)
     with pytest.raises(UnsupportedInputError, match=r"--inception .*none does not exist; give a file or folder with"):
         find_inception(tmp_path / "none")
-
-
-def test_cross_reenactment_leaves_out_what_needs_a_real_picture(hub: pathlib.Path) -> None:
-    settings = Settings(system=("a",), data="DATA", out=pathlib.Path("OUT"), protocol="cross")
-    reasons = left_out(settings)
-    assert {"ssim", "psnr_db", "l1", "mse", "lpips", "akd_px", "ace_px"} <= set(reasons)
-    assert reasons["lpips"] == "cross-reenactment has no real picture of the result"
-    assert "lsim" not in reasons
 
 
 @pytest.mark.slow
@@ -186,11 +181,5 @@ def test_other_weights_are_no_inception(tmp_path: pathlib.Path) -> None:
     with pytest.raises(UnsupportedInputError, match="does not hold torch-fidelity's Inception weights"):
         Inception(tmp_path / "w.pth", CPU)
     torch.save({"a": Trap()}, tmp_path / "trap.pth")
-    with pytest.raises(UnsupportedInputError, match="no file of plain weights"):
+    with pytest.raises(UnsupportedInputError, match="not a file of plain weights"):
         Inception(tmp_path / "trap.pth", CPU)
-
-
-def test_a_files_sha256(tmp_path: pathlib.Path) -> None:
-    (tmp_path / "f").write_bytes(b"abc")
-    assert sha256_of(tmp_path / "f").startswith("ba7816bf8f01cfea")
-    assert perceptual.BACKBONES[0] == "alexnet"

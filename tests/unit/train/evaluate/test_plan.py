@@ -1,4 +1,4 @@
-"""From pairs to work: what is tracked, what is drawn, what falls out."""
+"""From pairs to tasks: what is tracked, what is drawn, what is left out."""
 
 import pathlib
 from typing import Any
@@ -36,7 +36,7 @@ def pairs() -> PairSet:
             Pair(source="c1:0", target="s0"),
         ),
         runs=(Run(source="s0", driving=("c1:5", "c1:6", "c1:7")),),
-        triplets=(Triplet(source="c0:1", twin="c0:2", driving="c1:9"),),
+        triplets=(Triplet(source="c0:1", second="c0:2", driving="c1:9"),),
     )
 
 
@@ -52,13 +52,13 @@ def found(rows: tuple[int, ...]) -> Driver:
     return Driver(geometry={row: face(row) for row in rows}, references={"absolute": face(-1), "relative": face(-2)})
 
 
-def test_clips_are_followed_as_far_as_they_are_needed(data: FaceData, pairs: PairSet) -> None:
+def test_clips_are_tracked_as_far_as_needed(data: FaceData, pairs: PairSet) -> None:
     items = list_items(pairs, data)
     tasks = plan_tracking(items, data, settings(fps=0.5))  # ten seconds are five frames
     assert tasks[0].rows == tuple(range(21))
     assert tasks[30].rows == tuple(range(30, 40))
     assert (tasks[40].rows, tasks[40].is_clip) == ((40,), False)
-    long = plan_tracking(items, data, settings())  # the reference is looked for in the whole clip
+    long = plan_tracking(items, data, settings())  # the reference is searched in the whole clip
     assert long[0].rows == tuple(range(30))
 
 
@@ -73,7 +73,7 @@ def test_jobs_keep_to_one_source_and_one_driver(data: FaceData, pairs: PairSet) 
     assert [job.mode for job in by_kind["run"]] == ["absolute", "relative"]
     assert [job.driving for job in by_kind["run"]] == [(35, 36, 37)] * 2
     (triplet,) = by_kind["triplet"]
-    assert (triplet.source, triplet.twin, triplet.driving, triplet.mode) == (1, 2, (39,), "absolute")
+    assert (triplet.source, triplet.second, triplet.driving, triplet.mode) == (1, 2, (39,), "absolute")
     assert not triplet.truth
     same = next(job for job in by_kind["pair"] if job.source == 0)
     assert (same.driving, same.truth) == ((3, 20), True)

@@ -1,4 +1,4 @@
-"""Work in one process; that several give the same is seen end to end."""
+"""Work in one process; tests/e2e/test_evaluate.py compares it with several."""
 
 import os
 import pathlib
@@ -26,12 +26,10 @@ def test_one_process_works_in_order() -> None:
         assert across("track", [3, 1], "tracking") == [-3, -1]
 
 
-@pytest.mark.parametrize(("asked", "device", "expected"), [(3, "cpu", 3), (3, "cuda", 3), (0, "cuda", 1)])
-def test_processes_are_as_many_as_asked_for(asked: int, device: str, expected: int) -> None:
+@pytest.mark.parametrize(
+    ("asked", "device", "expected"),
+    [(3, "cpu", 3), (3, "cuda", 3), (0, "cuda", 1), (0, "cpu", len(os.sched_getaffinity(0)))],
+)
+def test_processes_are_as_many_as_set_or_one_per_core(asked: int, device: str, expected: int) -> None:
     settings = Settings(system=("a",), data="DATA", out=pathlib.Path("OUT"), workers=asked)
     assert worker_count(settings, torch.device(device)) == expected
-
-
-def test_else_one_for_every_core() -> None:
-    settings = Settings(system=("a",), data="DATA", out=pathlib.Path("OUT"))
-    assert worker_count(settings, torch.device("cpu")) == len(os.sched_getaffinity(0))

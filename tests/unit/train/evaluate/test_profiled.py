@@ -1,4 +1,4 @@
-"""Pairs whose heads are turned by face profiling: who is turned, how far, and what is measured there."""
+"""Pairs with heads turned by face profiling: directions, yaws and measures."""
 
 import dataclasses
 import json
@@ -42,7 +42,7 @@ def data() -> FaceData:
     return parsed(set_of([0.0] * 6, [10.0] * 5 + [40.0], stills=[5.0, -5.0, 8.0, -70.0], people=[0, 1, 2, 2, 3, 4]))
 
 
-def test_every_direction_and_bin_has_its_share(data: FaceData) -> None:
+def test_pairs_of_every_direction_and_bin(data: FaceData) -> None:
     pairs = draw_pairs(data, settings(pairs=48))
     rendered = [pair for pair in pairs.pairs if pair.direction in RENDERED]
     assert Counter(pair.direction for pair in rendered) == dict.fromkeys(RENDERED, 16)
@@ -55,27 +55,18 @@ def test_every_direction_and_bin_has_its_share(data: FaceData) -> None:
     assert pairs.found[found_key(ALL_RENDERED, "60-90")] == 24
     assert pairs.found["pairs_of_one_picture"] == 0
     assert "not photographs" in pairs.note
-
-
-def test_source_and_twin_are_one_person_at_the_drivers_yaw(data: FaceData) -> None:
-    pairs = draw_pairs(data, settings(pairs=48))
     rows = {name: row for row, name in enumerate(data.names)}
-    for pair in pairs.pairs:
-        source, target, twin = (base_and_yaw(name) for name in (pair.source, pair.target, pair.twin))
+    for pair in pairs.pairs:  # the yaw match shows the source's person at the driver's yaw
+        source, target, match = (base_and_yaw(name) for name in (pair.source, pair.target, pair.yaw_match))
         same = data.person[rows[source[0]]] == data.person[rows[target[0]]]
         if pair.direction in RENDERED:
             assert same == (pair.direction != "cross")
-            assert twin[1] == target[1]
-        if pair.twin:
-            assert data.person[rows[source[0]]] == data.person[rows[twin[0]]]
-            assert source[0] != twin[0]
+            assert match[1] == target[1]
+        if pair.yaw_match:
+            assert data.person[rows[source[0]]] == data.person[rows[match[0]]]
+            assert source[0] != match[0]
         if pair.direction in ("self", "reverse"):
-            assert pair.twin == pair.target
-
-
-def test_photographs_are_really_turned(data: FaceData) -> None:
-    pairs = draw_pairs(data, settings(pairs=48))
-    rows = {name: row for row, name in enumerate(data.names)}
+            assert pair.yaw_match == pair.target
     photographs = [pair for pair in pairs.pairs if pair.direction in PHOTOGRAPHS]
     assert len(photographs) == 12
     turned = [pair.target if pair.direction == PHOTOGRAPHS[0] else pair.source for pair in photographs]
@@ -89,7 +80,7 @@ def test_the_draw_depends_on_the_seed_alone(data: FaceData) -> None:
     assert first.pairs != other.pairs
 
 
-def test_a_folder_of_stills_will_do() -> None:
+def test_a_folder_of_stills_is_enough() -> None:
     two = parsed(set_of(stills=[0.0, 5.0, 0.0, -5.0], people=[0, 0, 1, 1]))
     pairs = draw_pairs(two, settings(pairs=12))
     assert pairs.found["pairs_of_one_picture"] == 0
@@ -99,18 +90,14 @@ def test_a_folder_of_stills_will_do() -> None:
     assert all(base_and_yaw(pair.source)[0] == base_and_yaw(pair.target)[0] for pair in pairs.pairs[:2])
 
 
-def test_what_cannot_be_turned_is_refused() -> None:
+def test_data_that_cannot_be_turned_is_refused() -> None:
     with pytest.raises(ConfigError, match=r"0 pictures below 30 degrees of yaw with a parsing.*Give other data"):
         draw_pairs(set_of([0.0] * 4, [0.0] * 4), settings())
     with pytest.raises(ConfigError, match="of 1 people"):
         draw_pairs(parsed(set_of([0.0] * 4)), settings())
-    with pytest.raises(ConfigError, match="--profiled belongs to --protocol large-pose"):
-        settings(protocol="self")
-    with pytest.raises(ConfigError, match="without --profiled"):
-        settings(checks=True)
 
 
-def test_names_say_how_far_a_picture_is_turned() -> None:
+def test_names_contain_the_yaw_of_turned_pictures() -> None:
     assert turned_name("p030_01:32", -72.45) == "p030_01:32@-72.5"
     assert base_and_yaw("p030_01:32@-72.5") == ("p030_01:32", -72.5)
     assert base_and_yaw("mail@home") == ("mail@home", None)
@@ -140,8 +127,8 @@ def faces(model: MorphableModel) -> tuple[FaceData, ProfiledFaces]:
     covered = rasterise(torch.from_numpy(data.mesh_px) / 2, model.triangles, 128, 128).covered.numpy()
     data = dataclasses.replace(data, parsing=covered.astype(np.uint8))
     pairs = (
-        Pair(source="0", target="1@+75.0", direction="self", twin="1@+75.0"),
-        Pair(source="0", target="2@-65.0", direction="cross", twin="1@-65.0"),
+        Pair(source="0", target="1@+75.0", direction="self", yaw_match="1@+75.0"),
+        Pair(source="0", target="2@-65.0", direction="cross", yaw_match="1@-65.0"),
     )
     drawn = PairSet(protocol="large-pose", split="val", seed=0, pairs=pairs)
     return data, render_faces(data, drawn, model)
@@ -158,18 +145,11 @@ def test_turned_pictures_have_turned_labels(model: MorphableModel, faces: tuple[
     assert 0.2 < rendered.shown[1].mean() < 1
     assert rendered.is_still.all()
     assert rendered.person.tolist() == [0, 0, 1, 0]
-
-
-def test_only_pictures_of_one_clip_are_the_truth_of_each_other(faces: tuple[FaceData, ProfiledFaces]) -> None:
-    take = faces[1].take
+    take, seen = rendered.take, rendered.seen
     assert take[0] == take[1] == take[3] != take[2]
-
-
-def test_the_far_side_is_hidden(faces: tuple[FaceData, ProfiledFaces]) -> None:
-    seen = faces[1].seen
     assert seen[0].sum() > 60
     right, left = list(range(6)) + [36, 37], list(range(11, 17)) + [44, 45]
-    assert not seen[1, left].any() or not seen[1, right].any()
+    assert not seen[1, left].any() or not seen[1, right].any()  # the far side is hidden
     assert seen[1, left].any() != seen[2, left].any()
 
 
@@ -198,7 +178,7 @@ def test_identity_is_compared_with_real_frames_bin_by_bin() -> None:
     assert bins["60-90"]["csim_share"].count == 2
     assert bins["30-60"]["csim"].mean == pytest.approx(0.7)
     assert bins["0-30"] == {}
-    assert net.metrics["csim"].count == 3  # photographs stand apart
+    assert net.metrics["csim"].count == 3  # without photographs
     assert net.by_direction[ALL_RENDERED] == net.by_direction["cross"]
     assert net.by_direction[PHOTOGRAPHS[0]]["60-90"]["csim"].mean == pytest.approx(0.9)
     assert "csim_share" not in real.by_direction["cross"]["60-90"]

@@ -18,39 +18,23 @@ def names(chosen: list[tuple[str, Outcome]]) -> list[tuple[str, int]]:
     return [(name, each.driving) for name, each in chosen]
 
 
-def test_pairs_are_ordered_by_lpips_where_it_is_measured() -> None:
-    outcomes = [outcome("a", row, lpips=value, akd_px=9 - value, l1=1) for row, value in enumerate([5, 1, 4, 2, 3])]
-    assert names(choose_pairs(outcomes, 1)) == [("best", 1), ("median", 4), ("worst", 0)]
-
-
-def test_else_by_landmarks_and_pixels_together() -> None:
-    akd, pixels = [1.0, 2.0, 3.0, 4.0], [0.02, 0.01, 0.04, 0.03]
-    outcomes = [outcome("a", i, akd_px=a, l1=b) for i, (a, b) in enumerate(zip(akd, pixels, strict=True))]
-    chosen = names(choose_pairs(outcomes, 2))
-    assert {row for name, row in chosen if name == "best"} == {0, 1}
-
-
-def test_without_a_real_picture_by_identity_pose_and_expression() -> None:
-    outcomes = [
-        outcome("a", 0, csim=0.9, pose_error_deg=1, ed=0.1),
-        outcome("a", 1, csim=0.5, pose_error_deg=9, ed=0.9),
-        outcome("a", 2, csim=0.7, pose_error_deg=5, ed=0.5),
-    ]
-    assert names(choose_pairs(outcomes, 1)) == [("best", 0), ("median", 2), ("worst", 1)]
-
-
-def test_a_result_without_a_face_is_the_worst() -> None:
-    outcomes = [outcome("a", 0, lpips=1, found=0.0), outcome("a", 1, lpips=5, found=1.0), outcome("a", 2, lpips=9)]
-    assert names(choose_pairs(outcomes, 1)) == [("best", 1), ("median", 2), ("worst", 0)]
-
-
-def test_no_pair_is_shown_twice() -> None:
-    outcomes = [outcome("a", row, lpips=row) for row in range(4)]
-    assert len(choose_pairs(outcomes, 3)) == 4
+@pytest.mark.parametrize(
+    ("values", "order"),
+    [
+        ([{"lpips": x, "akd_px": 9 - x, "l1": 1} for x in (5, 2, 3)], (1, 2, 0)),
+        ([{"akd_px": 2.0, "l1": 0.02}, {"akd_px": 1.0, "l1": 0.01}, {"akd_px": 3.0, "l1": 0.03}], (1, 0, 2)),
+        ([{"csim": x, "pose_error_deg": 9 - 9 * x, "ed": 1 - x} for x in (0.9, 0.5, 0.7)], (0, 2, 1)),
+        ([{"lpips": 1, "found": 0.0}, {"lpips": 5, "found": 1.0}, {"lpips": 9}], (1, 2, 0)),  # no face is the worst
+    ],
+)
+def test_pairs_are_ordered_by_what_is_measured(values: list[dict[str, float]], order: tuple[int, int, int]) -> None:
+    outcomes = [outcome("a", row, **each) for row, each in enumerate(values)]
+    assert names(choose_pairs(outcomes, 1)) == list(zip(("best", "median", "worst"), order, strict=True))
+    assert len(choose_pairs(outcomes, 2)) == 3  # each pair once
 
 
 class Flat:
-    """A bench whose pictures are of one grey."""
+    """A bench with plain grey pictures."""
 
     def frame(self, row: int) -> np.ndarray:
         return np.full((256, 256, 3), row, np.uint8)
@@ -75,7 +59,7 @@ def job() -> Job:
     )
 
 
-def test_source_driving_and_result_stand_side_by_side(job: Job, tmp_path: pathlib.Path) -> None:
+def test_source_driving_and_result_are_side_by_side(job: Job, tmp_path: pathlib.Path) -> None:
     outcomes = [outcome("a", row, source=7, lpips=row, found=1.0) for row in (11, 12, 13)]
     bench: Any = Flat()
     method: Any = None
