@@ -10,7 +10,6 @@ strokes were chosen on pictures of training people with ``python -m benchmarks.e
 natural and what the teacher reads.
 """
 
-import dataclasses
 import pathlib
 from typing import cast
 
@@ -79,16 +78,6 @@ STROKES: dict[int, tuple[Stroke, ...]] = {
 _CORNERS = (36, 39, 42, 45)
 
 
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class UnitFit:
-    """Print the table of movements."""
-
-    data: pathlib.Path
-    """Labelled data folder (docs/data.md)."""
-    cache: pathlib.Path = pathlib.Path("runs/cache")
-    """Where decoded pictures are kept."""
-
-
 def regress_portraits(data: FaceData, model: MorphableModel) -> Float[Tensor, "17 68 3"]:
     """Movement by each unit from 0 to 1 in head axes, alike on both sides, by least squares on all portraits."""
     at = list(LANDMARKS_68)
@@ -128,10 +117,14 @@ def _is_left(point: int) -> bool:
     return point in left
 
 
-def main(settings: UnitFit) -> None:
-    """Fit and print."""
-    data = load_faces(settings.data, "train", settings.cache)
-    table = movements_of(regress_portraits(data, load_morphable()))
+def main(data: pathlib.Path, cache: pathlib.Path = pathlib.Path("runs/cache")) -> None:
+    """Print the table of movements.
+
+    Args:
+        data: labelled data folder (docs/data.md).
+        cache: where decoded pictures are kept.
+    """
+    table = movements_of(regress_portraits(load_faces(data, "train", cache), load_morphable()))
     for unit, points in table.items():
         print(f"    {unit}: {{")
         for point, way in points.items():
@@ -140,4 +133,4 @@ def main(settings: UnitFit) -> None:
 
 
 if __name__ == "__main__":
-    main(tyro.cli(UnitFit))
+    tyro.cli(main)

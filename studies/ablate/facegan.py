@@ -48,7 +48,7 @@ PAPER_1: dict[str, tuple[Figure, ...]] = {
 }
 """Table 1 of the paper, and the difference of its two rows."""
 
-PAPER_2: dict[str, Figure] = {WITH: 0.021}
+PAPER_2: dict[str, tuple[Figure, ...]] = {WITH: (0.021,)}
 """LSIM of FACEGAN in the paper's Table 2, which does not have it without L_T."""
 
 VARIANTS: dict[str, FaceganConfig] = {
@@ -164,63 +164,43 @@ def _tables(
         f"{arguments.side or 128} px for steps {steps}, no critic, modules not trained end to end{weights}; everything "
         "is measured on 256 px pictures by the embedded detector, tracker and identity encoder"
     )
-    return [_table_1(figures, note), _table_2(figures, note)]
-
-
-def _table_1(figures: dict[str, Figures | None], note: str) -> AblationTable:
-    more = (None,) * (len(COLUMNS_1) - 4)
-    rows = [
-        _row(group, row, (PAPER_1[row] if group == "plain" else (None,) * 4) + more, figures.get(group), COLUMNS_1)
-        for group in _shown(figures)
-        for row in (WITH, WITHOUT, DIFFERENCE)
-    ]
-    rows += _beside(figures, COLUMNS_1)
-    return AblationTable(
+    landmarks = AblationTable(
         title="FACEGAN, Table 1: the landmark transformer",
         paper_caption=(
             "with and without L_T on 200,000 pictures of FaceForensics++ at 256 px; CSIM by VGG-Face, PSIM and ED by "
             "OpenFace"
         ),
         columns=tuple(column.title for column in COLUMNS_1),
-        rows=tuple(rows),
+        rows=_rows(figures, COLUMNS_1, (WITH, WITHOUT, DIFFERENCE), PAPER_1),
         note=f"{note}; MSE of RGB in [0, 1], ED over units of 0 to 1",
     )
-
-
-def _table_2(figures: dict[str, Figures | None], note: str) -> AblationTable:
-    rows = [
-        _row(group, row, (PAPER_2.get(row) if group == "plain" else None, None), figures.get(group), COLUMNS_2)
-        for group in _shown(figures)
-        for row in (WITH, WITHOUT, DIFFERENCE, COPY)
-    ]
-    rows += _beside(figures, COLUMNS_2)
-    return AblationTable(
+    lsim = AblationTable(
         title="FACEGAN, Table 2: LSIM",
         paper_caption="FACEGAN's LSIM; the paper has it with L_T only, and states neither its unit nor its alignment",
         columns=tuple(column.title for column in COLUMNS_2),
-        rows=tuple(rows),
+        rows=_rows(figures, COLUMNS_2, (WITH, WITHOUT, DIFFERENCE, COPY), PAPER_2),
         note=f"{note}; mean squared error of 136 coordinates in half-sides, eyes' middle in one place",
     )
+    return [landmarks, lsim]
 
 
-def _shown(figures: dict[str, Figures | None]) -> list[str]:
-    return [group for group in _GROUPS if group in figures]
-
-
-def _beside(figures: dict[str, Figures | None], columns: tuple[Column, ...]) -> list[AblationRow]:
-    """Rows of the systems that were measured along; the paper's others are not ours."""
-    return [
-        AblationRow(name=name, paper=(None,) * len(columns), ours=tuple(found[column.title] for column in columns))
-        for name, found in figures.items()
-        if name not in _GROUPS and found is not None
-    ]
-
-
-def _row(
-    group: str, row: str, paper: tuple[Figure, ...], ours: Figures | None, columns: tuple[Column, ...]
-) -> AblationRow:
-    return AblationRow(
-        name=_NAMES[row].format(_GROUPS[group]),
-        paper=paper,
-        ours=None if ours is None else tuple(ours[f"{row}: {column.title}"] for column in columns),
-    )
+def _rows(
+    figures: dict[str, Figures | None],
+    columns: tuple[Column, ...],
+    kinds: tuple[str, ...],
+    paper: dict[str, tuple[Figure, ...]],
+) -> tuple[AblationRow, ...]:
+    """The rows of our networks, then those of the systems that were measured along."""
+    absent, rows = (None,) * len(columns), []
+    for group in (group for group in _GROUPS if group in figures):
+        found = figures[group]
+        for kind in kinds:
+            published = paper.get(kind, ()) if group == "plain" else ()
+            ours = None if found is None else tuple(found[f"{kind}: {column.title}"] for column in columns)
+            name = _NAMES[kind].format(_GROUPS[group])
+            rows.append(AblationRow(name=name, paper=published + absent[len(published) :], ours=ours))
+    for name, found in figures.items():
+        if name not in _GROUPS and found is not None:
+            ours = tuple(found[column.title] for column in columns)
+            rows.append(AblationRow(name=name, paper=absent, ours=ours))
+    return tuple(rows)

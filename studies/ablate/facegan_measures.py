@@ -145,14 +145,7 @@ class LandmarkMeasures:
     """Pairs, drawn and tracked once, and the figures of any weights on them."""
 
     def __init__(self, data: FaceData, name: str, seed: int, config: MeasureConfig) -> None:
-        """Draw the pairs and track them.
-
-        Args:
-            data: validation people.
-            name: of the data, for errors.
-            seed: of the draw.
-            config: how much.
-        """
+        """Draw the pairs and track them; errors call the data `name`."""
         self.config, self.data = config, data
         self.bench = Bench(self._settings("cross", name, seed), data, [])
         drawn = {protocol: draw_pairs(data, self._settings(protocol, name, seed)) for protocol in ("self", "cross")}

@@ -19,7 +19,7 @@ from reenact.geometry.morphable import load_morphable
 from tests.labelled_set import painted_faces, write_labelled
 from tests.toy_training import logged
 from train.cli import main
-from train.data.pack import Pack, pack
+from train.data.pack import pack
 
 pytestmark = pytest.mark.usefixtures("fresh_accelerator")
 REPOSITORY = pathlib.Path(__file__).resolve().parents[2]
@@ -88,7 +88,7 @@ def wait_for(condition: Any, process: subprocess.Popen[str], timeout_s: float = 
 
 
 def test_a_streamed_run_resumes_in_the_window_of_its_step(data: pathlib.Path, tmp_path: pathlib.Path) -> None:
-    pack(Pack(data=data, out=tmp_path / "shards", pictures_per_shard=6))
+    pack(data, tmp_path / "shards", pictures_per_shard=6)
     stream = ("--stream", "--shards-per-window", "1", "--steps-per-window", "2", "--save-every", "3")
     whole, halved = tmp_path / "whole", tmp_path / "halved"
     assert main(words(tmp_path / "shards", "tracker", whole, *stream)) == 0

@@ -1,6 +1,5 @@
 """Make a prepared set of a labelled folder, and verify a prepared set: ``python -m train.data pack|check``."""
 
-import dataclasses
 import hashlib
 import itertools
 import json
@@ -26,52 +25,38 @@ _PNG = [cv2.IMWRITE_PNG_COMPRESSION, 1]
 """Three times as fast as level 6, and a twelfth larger."""
 
 
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class Pack:
-    """Write the shards of a labelled folder. Clips are copied unchanged, stills become PNG."""
-
-    data: tyro.conf.Positional[pathlib.Path]
-    """Labelled folder (docs/data.md)."""
-    out: tyro.conf.Positional[pathlib.Path]
-    """Gets index.json and shards/."""
-    pictures_per_shard: int = 1000
-    """Size of a shard; 1,000 decoded pictures take 200 MB of memory."""
+Positional = tyro.conf.Positional
 
 
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class Check:
-    """Compare every shard of a prepared set with its sha256 and decode it."""
+def pack(data: Positional[pathlib.Path], out: Positional[pathlib.Path], *, pictures_per_shard: int = 1000) -> Index:
+    """Write the shards of a labelled folder with its own split. Clips are copied unchanged, stills become PNG.
 
-    data: tyro.conf.Positional[str]
-    """Folder, http(s):// or hf:// address."""
-    cache: pathlib.Path = pathlib.Path("runs/cache")
-    """Folder for downloaded shards."""
-
-
-def pack(options: Pack) -> Index:
-    """Write shards and index of a labelled folder with its own split; the same folder gives the same bytes.
+    Args:
+        data: labelled folder (docs/data.md). The same folder gives the same bytes.
+        out: gets index.json and shards/.
+        pictures_per_shard: size of a shard; 1,000 decoded pictures take 200 MB of memory.
 
     Raises:
         OutputError: the output folder holds a set already, or cannot be written.
         FileNotFoundError: the input is not a labelled folder.
         ValueError: pictures and labels do not match.
     """
-    if (options.out / "index.json").exists():
-        raise OutputError(f"{options.out} holds a prepared set already; give another folder, or delete this one")
-    require_labelled(options.data)
-    tables = {kind: read_table(options.data / f"{kind}.csv") for kind in ("clips", "stills")}
+    if (out / "index.json").exists():
+        raise OutputError(f"{out} holds a prepared set already; give another folder, or delete this one")
+    require_labelled(data)
+    tables = {kind: read_table(data / f"{kind}.csv") for kind in ("clips", "stills")}
     people = {row["person"] for row in itertools.chain(*tables.values())}
     entries = []
     for split in sorted({row["split"] for row in itertools.chain(*tables.values())}):
         chosen = {kind: [row for row in rows if row["split"] == split] for kind, rows in tables.items()}
-        groups = _groups(chosen["clips"], chosen["stills"], options.pictures_per_shard)
+        groups = _groups(chosen["clips"], chosen["stills"], pictures_per_shard)
         for number, rows in enumerate(groups):
-            entry = write_shard(options.out / shard_name(split, number), _samples(options.data, rows), split)
+            entry = write_shard(out / shard_name(split, number), _samples(data, rows), split)
             entries.append(entry)
             print(f"{entry.file}: {entry.clips} clips, {entry.stills} stills, {entry.frames} frames", flush=True)
-    settings = {"made_by": "train.data pack", "side": 256, "pictures_per_shard": options.pictures_per_shard}
+    settings = {"made_by": "train.data pack", "side": 256, "pictures_per_shard": pictures_per_shard}
     index = Index(settings=settings, people=len(people), shards=tuple(entries))
-    write_index(options.out, index)
+    write_index(out, index)
     return index
 
 
@@ -148,13 +133,17 @@ def _json(facts: dict[str, str | float | int | bool]) -> bytes:
     return json.dumps(facts, ensure_ascii=False, sort_keys=True).encode()
 
 
-def check(options: Check) -> None:
-    """Verify a set.
+def check(data: Positional[str], *, cache: pathlib.Path = pathlib.Path("runs/cache")) -> None:
+    """Compare every shard of a prepared set with its sha256 and decode it.
+
+    Args:
+        data: folder, http(s):// or hf:// address.
+        cache: folder for downloaded shards.
 
     Raises:
         UnsupportedInputError: the first error found.
     """
-    source = open_source(options.data, options.cache)
+    source = open_source(data, cache)
     index = source.read_index()
     people: dict[str, set[str]] = {}
     began, cpu = time.perf_counter(), time.process_time()

@@ -21,7 +21,7 @@ def read_shards(
 
     Args:
         source: of the shards.
-        entries: shards in the order of the rows.
+        entries: in the order of the rows.
         rgb_path: ``.npy`` file for the pictures; None keeps them in memory.
         on_sample: called before each sample; may raise to stop.
 

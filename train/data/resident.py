@@ -1,7 +1,7 @@
 """All pictures of a split on the training device, where crops are cut in batches.
 
 The crops differ from those of OpenCV (`train.augment.crops.warp_crop`, then a table per channel) by less than 2/255 on
-average; tests/unit/train/data/test_resident.py compares them.
+average; tests/unit/train/pairs/test_frames.py compares them.
 """
 
 import numpy as np

@@ -183,15 +183,7 @@ class _Ahead:
 def open_feed(
     data: pathlib.Path | str, config: StreamConfig, cache: pathlib.Path, limit_gb: float | None, rank: int, world: int
 ) -> ShardFeed:
-    """The feed of one process.
-
-    Args:
-        data: folder or address of a prepared set.
-        config: size and length of a window, and the seed.
-        cache: folder for downloaded shards.
-        limit_gb: its size; None is unlimited.
-        rank: this process among all.
-        world: number of processes.
+    """The feed of one process; downloaded shards are kept in `cache`, up to `limit_gb` if given.
 
     Raises:
         ConfigError: streaming does not work with this data or number of processes.

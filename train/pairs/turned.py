@@ -72,13 +72,7 @@ class TurnedPairs:
     def __init__(
         self, data: FaceData, config: TurnedPairConfig, model: MorphableModel, own: FaceData | None = None
     ) -> None:
-        """Pairs are made later, at first use.
-
-        Args:
-            data: the split.
-            config: how pairs are drawn.
-            model: of the heads.
-            own: the same split with meshes of the project's own tracker, taken for half of the pairs.
+        """`own` is the same split with meshes of the project's own tracker, taken for half of the pairs.
 
         Raises:
             ConfigError: neither stills nor clips have a parsing.

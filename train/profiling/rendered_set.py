@@ -45,18 +45,8 @@ class Turns(NamedTuple):
     """(n,) yaw of the results, by the labels."""
 
 
-def make_profiled_set(
-    data: FaceData, cache: pathlib.Path, name: str, config: ProfiledSetConfig | None = None
-) -> FaceData | None:
-    """Render the set, or find it in `cache`; None if no photo can be turned, for lack of a parsing.
-
-    Args:
-        data: the split.
-        cache: folder for its pictures.
-        name: of the split, for the folder's name.
-        config: the defaults if None.
-    """
-    config = ProfiledSetConfig() if config is None else config
+def make_profiled_set(data: FaceData, cache: pathlib.Path, name: str, config: ProfiledSetConfig) -> FaceData | None:
+    """Render the set, or find it in `cache`; None if no photo can be turned, for lack of a parsing."""
     turns = draw_turns(data, config)
     if not len(turns.rows):
         return None
@@ -66,8 +56,8 @@ def make_profiled_set(
 
 def make_profiled_sets(train: FaceData, val: FaceData, cache: pathlib.Path) -> tuple[FaceData | None, FaceData | None]:
     """The sets of both splits, that for validation with 600 pictures."""
-    val_config = ProfiledSetConfig(pictures=600)
-    return make_profiled_set(train, cache, "train"), make_profiled_set(val, cache, "val", val_config)
+    train_set = make_profiled_set(train, cache, "train", ProfiledSetConfig())
+    return train_set, make_profiled_set(val, cache, "val", ProfiledSetConfig(pictures=600))
 
 
 def draw_turns(data: FaceData, config: ProfiledSetConfig) -> Turns:

@@ -37,6 +37,8 @@ class RecipeTask:
     parts: Parts | None = None
     """The system, if several recipes train its parts."""
     networks: nn.Module
+    input_names: tuple[str, ...]
+    """Keys of a batch that the networks are given, in their order; those that it lacks are left out."""
     network_config: Any
     """Sizes of the networks, a dataclass."""
     critic: nn.Module | None = None
@@ -69,6 +71,9 @@ class RecipeTask:
             write_model(self.shipped(networks), folder, config, facts)
         else:
             self.parts.write(self.shipped(networks), self.carried, self.network_config, folder, facts)
+
+    def inputs(self, batch: Batch) -> tuple[Tensor, ...]:
+        return tuple(batch[name] for name in self.input_names if name in batch)
 
     def compute_critic_losses(self, outputs: Any, batch: Batch, critic: nn.Module) -> Losses:
         raise AssertionError(f"{type(self).__name__} has no critic")

@@ -53,16 +53,7 @@ def with_names(task: Any, batch: dict[str, Any]) -> dict[str, Any]:
 
 
 class Prefetcher:
-    """Yields the micro-batches of one process in order.
-
-    Args:
-        task: samples them, in a thread of this object.
-        feed: source of new data, or None.
-        steps: first step and step after the last.
-        rank: this process among all.
-        world_size: number of processes.
-        device: of the batches.
-    """
+    """Yields the micro-batches of one process in order; `task` samples them in a thread of this object."""
 
     def __init__(
         self,

@@ -21,11 +21,7 @@ SAMPLES = 2
 def measure_cost(task: Any, config: Any, device: torch.device, processes: int = 1) -> dict[str, Any]:
     """Take two small steps without an optimiser.
 
-    Args:
-        task: of a recipe; its weights and statistics are restored.
-        config: configuration of the loop.
-        device: where the run would compute.
-        processes: how many share the work.
+    The weights and statistics of `task` are restored; `config` is the `LoopConfig`.
 
     Returns:
         Parameters of each network, GMAC per sample (convolutions and matrix products of forward, losses and backward),

@@ -262,14 +262,8 @@ def learning_rate_factor(step: int, config: LoopConfig) -> float:
 def require_finite(terms: Mapping[str, torch.Tensor], step: int, micro: int, names: Sequence[str] | None) -> None:
     """Stop the run before a number that is not finite reaches the weights.
 
-    Args:
-        terms: scalars.
-        step: current step.
-        micro: number of the micro-batch in the step.
-        names: pictures of its rows.
-
     Raises:
-        FloatingPointError: one is not finite.
+        FloatingPointError: one is not finite; the text has the pictures of the batch, `names`.
     """
     values = torch.stack([value.detach().float() for value in terms.values()])
     if bool(torch.isfinite(values).all()):  # waits once for the device, not for each term

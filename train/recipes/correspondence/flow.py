@@ -63,6 +63,7 @@ class CorrespondenceTask(PairTask):
     """Pairs of frames of one clip, driven as at inference."""
 
     model = "correspondence"
+    input_names = ("source", "source_maps", "target_maps", "mesh_displacement", "visible")
     per_clip = 8
 
     def __init__(
@@ -100,10 +101,6 @@ class CorrespondenceTask(PairTask):
             "visible": flow.visible,
         }
         return channels_last(batch | maps)
-
-    def inputs(self, batch: Batch) -> tuple[Tensor, ...]:
-        names = ("source", "source_maps", "target_maps", "mesh_displacement", "visible")
-        return tuple(batch[name] for name in names)
 
     def compute_losses(self, outputs: DrawnFace, batch: Batch, critic: nn.Module | None) -> Losses:
         target, source, config = batch["target"], batch["source"], self.config

@@ -81,6 +81,7 @@ class ShapeTask(RecipeTask):
     """Reference landmarks on the source's shape; self pairs have a ground truth, cross pairs the other losses."""
 
     parts = PARTS
+    input_names = ("reference", "source_code", "reference_code")
 
     def __init__(
         self,
@@ -110,9 +111,6 @@ class ShapeTask(RecipeTask):
 
     def sample_batch(self, rng: np.random.Generator, size: int, device: torch.device) -> Batch:
         return self.pairs.sample(rng, size, device)
-
-    def inputs(self, batch: Batch) -> tuple[Tensor, ...]:
-        return batch["reference"], batch["source_code"], batch["reference_code"]
 
     def compute_losses(self, outputs: ShapeEstimates, batch: Batch, critic: nn.Module | None) -> Losses:
         assert critic is not None

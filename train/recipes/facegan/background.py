@@ -69,6 +69,7 @@ class BackgroundTask(PairTask):
     """One picture from a head and from a picture with the hole of a head elsewhere."""
 
     parts = PARTS
+    input_names = ("face", "foreground", "background", "hole")
     per_clip = 4
 
     def __init__(
@@ -117,9 +118,6 @@ class BackgroundTask(PairTask):
             "hole": widen(hole, self.config.rim),
         }
         return channels_last(batch | inputs)
-
-    def inputs(self, batch: Batch) -> tuple[Tensor, ...]:
-        return batch["face"], batch["foreground"], batch["background"], batch["hole"]
 
     def compute_losses(self, outputs: MixedPicture, batch: Batch, critic: nn.Module | None) -> Losses:
         picture, target, config = mixed_picture(outputs, batch), batch["target"], self.config

@@ -145,6 +145,7 @@ class EndToEndTask(PairTask):
     """Pairs of frames of one clip."""
 
     parts = PARTS
+    input_names = ("source", "source_mesh", "target_mesh", "source_units", "target_units", "hole")
     per_clip = 4
 
     def __init__(
@@ -184,10 +185,6 @@ class EndToEndTask(PairTask):
     def prepare(self, batch: Batch) -> Batch:
         """Add the hole in the source's background."""
         return batch | {"hole": widen(foreground_of(batch["source_classes"]), self.background.rim)}
-
-    def inputs(self, batch: Batch) -> tuple[Tensor, ...]:
-        names = ("source", "source_mesh", "target_mesh", "source_units", "target_units", "hole")
-        return tuple(batch[name] for name in names)
 
     def compute_losses(self, outputs: Rendering, batch: Batch, critic: nn.Module | None) -> Losses:
         """Equations 1, 3, 8 and 11 together."""

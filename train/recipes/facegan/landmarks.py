@@ -78,6 +78,7 @@ class LandmarkTask(RecipeTask):
     """Landmarks of one face with the motion of another."""
 
     parts = PARTS
+    input_names = ("source", "motion", "own_motion", "wanted")
 
     def __init__(self, train: FaceData, val: FaceData, network: FaceganConfig, config: LandmarkTaskConfig) -> None:
         self.network_config, self.config = network, config
@@ -115,9 +116,6 @@ class LandmarkTask(RecipeTask):
 
     def motion(self, faces: Motions) -> Tensor:
         return motion_vector(faces.units, faces.angles, self.network_config.sides)
-
-    def inputs(self, batch: Batch) -> tuple[Tensor, ...]:
-        return batch["source"], batch["motion"], batch["own_motion"], batch["wanted"]
 
     def compute_losses(self, outputs: Transformed, batch: Batch, critic: nn.Module | None) -> Losses:
         """Equation 4. Where the pair is made up, the rig's landmarks are l_d."""

@@ -120,6 +120,7 @@ class FaceReenactorTask(PairTask):
     """Pairs of frames of one clip: the pixels of one with the landmarks of the other."""
 
     parts = PARTS
+    input_names = ("source", "heat", "displacement", "visible", "parts")
 
     def __init__(
         self,
@@ -141,10 +142,6 @@ class FaceReenactorTask(PairTask):
     def prepare(self, batch: Batch) -> Batch:
         """H_t and, with `source_warp`, the flow to the mesh rigged to the target's landmarks."""
         return add_target_maps(self.rig, batch, source_warp=self.network_config.source_warp)
-
-    def inputs(self, batch: Batch) -> tuple[Tensor, ...]:
-        names = ("source", "heat", "displacement", "visible", "parts")
-        return tuple(batch[name] for name in names if name in batch)
 
     def compute_losses(self, outputs: DrawnFace, batch: Batch, critic: nn.Module | None) -> Losses:
         losses, config = self.losses.compute(outputs, batch), self.config

@@ -55,6 +55,7 @@ class DetectorTask(RecipeTask):
     """Scenes -> which cell answers for which face."""
 
     model = "detector"
+    input_names = ("rgb",)
 
     def __init__(
         self,
@@ -98,9 +99,6 @@ class DetectorTask(RecipeTask):
             "boxes": torch.from_numpy(np.stack([boxes for _, boxes in targets])).to(device),
             "names": names,  # type: ignore[dict-item]
         }
-
-    def inputs(self, batch: Batch) -> tuple[torch.Tensor, ...]:
-        return (batch["rgb"],)
 
     def compute_losses(self, outputs: DetectorOutput, batch: Batch, critic: nn.Module | None) -> Losses:
         label, config = batch["label"], self.config

@@ -46,6 +46,7 @@ class IdentityTask(RecipeTask):
     """Aligned crops, slightly misplaced and degraded -> the teacher's embedding of the clean ones."""
 
     model = "identity"
+    input_names = ("crop",)
 
     def __init__(
         self,
@@ -100,9 +101,6 @@ class IdentityTask(RecipeTask):
         if rng.random() < 0.05:
             crop = random_occluder(crop, np.roll(crop, 40, axis=0), rng)
         return random_quality(crop, rng) if rng.random() < 0.5 else crop
-
-    def inputs(self, batch: Batch) -> tuple[torch.Tensor, ...]:
-        return (batch["crop"],)
 
     def compute_losses(self, outputs: torch.Tensor, batch: Batch, critic: nn.Module | None) -> Losses:
         teacher, config = batch["embedding"], self.config

@@ -41,6 +41,7 @@ class ParserTask(RecipeTask):
     """Crops rotated, shifted and degraded -> their class maps at half the size."""
 
     model = "parser"
+    input_names = ("rgb",)
 
     def __init__(self, train: FaceData, val: FaceData, network: ParserConfig, config: ParserTaskConfig) -> None:
         self.val, self.network_config, self.config = val, network, config
@@ -80,9 +81,6 @@ class ParserTask(RecipeTask):
         if rng.random() < 0.08:
             crop = random_occluder(crop, np.roll(crop, side // 2, axis=1), rng)
         return random_quality(random_colour(crop, rng) if rng.random() < 0.8 else crop, rng), label
-
-    def inputs(self, batch: Batch) -> tuple[torch.Tensor, ...]:
-        return (batch["rgb"],)
 
     def compute_losses(self, outputs: torch.Tensor, batch: Batch, critic: nn.Module | None) -> Losses:
         label = batch["parsing"]

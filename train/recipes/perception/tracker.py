@@ -61,6 +61,7 @@ class TrackerTask(RecipeTask):
     """Crops perturbed as detection and tracking perturb them -> labels moved with them."""
 
     model = "tracker"
+    input_names = ("crop",)
 
     def __init__(
         self,
@@ -151,9 +152,6 @@ class TrackerTask(RecipeTask):
             zoom = {0: zoom, 1: rng.uniform(3, 6), 2: rng.uniform(0.2, 0.35)}[int(kind)]
         centre = crop_px / 2 + shift * crop_px
         return square_crop(centre, crop_px / zoom, turn_rad, crop_px) @ tracker_crop(mesh, crop_px)
-
-    def inputs(self, batch: Batch) -> tuple[torch.Tensor, ...]:
-        return (batch["crop"],)
 
     def compute_losses(self, outputs: TrackerOutput, batch: Batch, critic: nn.Module | None) -> Losses:
         real = batch["is_face"]

@@ -16,7 +16,7 @@ from tests.labelled_set import write_table
 from tests.prepared_set import FRAMES, clip_sample, made_labels, still_sample, write_set
 from train.data.__main__ import main
 from train.data.faces import FaceData, load_faces
-from train.data.pack import Check, Pack, check, pack
+from train.data.pack import check, pack
 from train.data.shards import Sample, decode_arrays, encode_arrays, read_shard
 
 COLOURS = {"a": (200, 60, 40), "b": (40, 160, 220), "s": (90, 200, 90), "t": (120, 120, 30)}
@@ -217,10 +217,10 @@ def test_shards_without_an_index_are_not_taken_for_a_labelled_folder(tmp_path: p
 
 
 def test_packed_it_is_the_same_set(root: pathlib.Path, tmp_path: pathlib.Path) -> None:
-    index = pack(Pack(data=root, out=tmp_path / "packed", pictures_per_shard=2))
+    index = pack(root, tmp_path / "packed", pictures_per_shard=2)
     assert index.people == 3
-    assert pack(Pack(data=root, out=tmp_path / "again", pictures_per_shard=2)) == index, "the same bytes"
-    check(Check(data=str(tmp_path / "packed"), cache=tmp_path))
+    assert pack(root, tmp_path / "again", pictures_per_shard=2) == index, "the same bytes"
+    check(str(tmp_path / "packed"), cache=tmp_path)
     for split in ("train", "val"):
         loose, packed = (load_faces(folder, split, tmp_path / "cache") for folder in (root, tmp_path / "packed"))
         rows = [packed.names.index(name) for name in loose.names]
@@ -228,11 +228,11 @@ def test_packed_it_is_the_same_set(root: pathlib.Path, tmp_path: pathlib.Path) -
             if field.name not in ("names", "clip"):
                 np.testing.assert_array_equal(getattr(loose, field.name), getattr(packed, field.name)[rows])
     with pytest.raises(OutputError, match="holds a prepared set already; give another folder"):
-        pack(Pack(data=root, out=tmp_path / "packed"))
+        pack(root, tmp_path / "packed")
 
 
 def test_packed_samples_say_what_is_known(root: pathlib.Path, tmp_path: pathlib.Path) -> None:
-    pack(Pack(data=root, out=tmp_path / "packed"))
+    pack(root, tmp_path / "packed")
     samples = {sample.key: sample for sample in read_shard(tmp_path / "packed" / "shards" / "train-000000.tar")}
     assert samples["a"].facts["person"] == "p1"
     assert samples["a"].facts["fps"] == "25/2"

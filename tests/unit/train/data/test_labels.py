@@ -11,7 +11,6 @@ from reenact.geometry.landmarks import LEFT_EYE_OUTER, RIGHT_EYE_OUTER
 from reenact.geometry.morphable import MorphableModel, align
 from reenact.perception.tracker import TrackerConfig
 from tests.synthetic import face_set, rotation_of
-from train.augment.crops import warp_crop
 from train.augment.mirror import MIRROR_BLENDSHAPES, mirror_of_mesh
 from train.data.faces import FaceData
 from train.recipes.perception.tracker import TrackerTask, TrackerTaskConfig, mesh_in_crop_units
@@ -44,27 +43,6 @@ def test_blendshapes_change_sides() -> None:
     assert len(set(BLENDSHAPE_NAMES)) == 52
     for left, right in (("eyeBlinkLeft", "eyeBlinkRight"), ("jawLeft", "jawRight"), ("jawOpen", "jawOpen")):
         assert MIRROR_BLENDSHAPES[BLENDSHAPE_NAMES.index(left)] == BLENDSHAPE_NAMES.index(right)
-
-
-def blob(x: float, y: float, side: int = 256) -> np.ndarray:
-    """(side, side, 3) uint8: a soft dot on black; pixel centres at +0.5."""
-    place = np.arange(side) + 0.5
-    dot = np.exp(-((place[None] - x) ** 2 + (place[:, None] - y) ** 2) / (2 * 3.0**2))
-    return np.repeat((dot * 255).round().astype(np.uint8)[..., None], 3, axis=-1)
-
-
-def centre_of(rgb: np.ndarray) -> np.ndarray:
-    """(2,) x, y of the dot."""
-    light = rgb.astype(float).sum(-1)
-    place_y, place_x = np.arange(rgb.shape[0]) + 0.5, np.arange(rgb.shape[1]) + 0.5
-    return np.array([(light.sum(0) * place_x).sum(), (light.sum(1) * place_y).sum()]) / light.sum()
-
-
-def test_a_warped_crop_puts_a_dot_where_the_matrix_says() -> None:
-    matrix = np.array([[0.4, -0.2, 30], [0.2, 0.4, -10], [0, 0, 1.0]])
-    for x, y in ((100.3, 120.8), (140.0, 90.5)):
-        expected = (matrix @ [x, y, 1])[:2]
-        assert np.abs(centre_of(warp_crop(blob(x, y), matrix, 96, 0)) - expected).max() < 0.15
 
 
 @pytest.fixture(scope="module")

@@ -12,7 +12,7 @@ from tests.file_server import Fault, served_folder
 from tests.prepared_set import clip_sample, still_sample, write_set
 from train.data.faces import FaceData
 from train.data.remote import FolderSource
-from train.data.shards import Index, read_index
+from train.data.shards import ShardEntry, read_index
 from train.data.stream import ShardFeed, StreamConfig, WindowPlan, open_feed
 
 SHARDS = 5
@@ -30,12 +30,12 @@ def root(tmp_path_factory: pytest.TempPathFactory) -> pathlib.Path:
 
 
 @pytest.fixture(scope="module")
-def index(root: pathlib.Path) -> Index:
-    return read_index(root)
+def entries(root: pathlib.Path) -> tuple[ShardEntry, ...]:
+    return read_index(root).of_split("train", "")
 
 
 @pytest.fixture
-def feeds(root: pathlib.Path, index: Index) -> Iterator[list[ShardFeed]]:
+def feeds() -> Iterator[list[ShardFeed]]:
     """Feeds that are closed after the test."""
     made: list[ShardFeed] = []
     yield made
@@ -48,30 +48,26 @@ def feeds(root: pathlib.Path, index: Index) -> Iterator[list[ShardFeed]]:
 
 
 @pytest.fixture
-def new_feed(root: pathlib.Path, index: Index, feeds: list[ShardFeed]):
+def new_feed(root: pathlib.Path, entries: tuple[ShardEntry, ...], feeds: list[ShardFeed]):
     def make(config: StreamConfig = CONFIG, rank: int = 0, world: int = 1) -> ShardFeed:
-        feeds.append(ShardFeed(FolderSource(root), index.of_split("train", ""), config, rank, world))
+        feeds.append(ShardFeed(FolderSource(root), entries, config, rank, world))
         return feeds[-1]
 
     return make
 
 
-def train_entries(index: Index):
-    return index.of_split("train", "")
-
-
-def test_an_epoch_shows_every_shard_once(index: Index) -> None:
-    plan = WindowPlan(train_entries(index), CONFIG, 0, 1)
+def test_an_epoch_shows_every_shard_once(entries: tuple[ShardEntry, ...]) -> None:
+    plan = WindowPlan(entries, CONFIG, 0, 1)
     assert plan.windows_per_epoch == 3
     epochs = [[plan.shards_of(3 * epoch + w) for w in range(3)] for epoch in range(4)]
     for windows in epochs:
         assert sorted(len(window) for window in windows) == [1, 2, 2]
-        assert sorted(e.file for window in windows for e in window) == [e.file for e in train_entries(index)]
+        assert sorted(e.file for window in windows for e in window) == [e.file for e in entries]
     assert len({tuple(windows) for windows in epochs}) > 1, "each epoch has its own order"
 
 
-def test_ranks_share_no_shard(index: Index) -> None:
-    plans = [WindowPlan(train_entries(index), CONFIG, rank, 2) for rank in range(2)]
+def test_ranks_share_no_shard(entries: tuple[ShardEntry, ...]) -> None:
+    plans = [WindowPlan(entries, CONFIG, rank, 2) for rank in range(2)]
     seen = set()
     for window in range(20):
         mine, other = (set(plan.shards_of(window)) for plan in plans)
@@ -81,15 +77,14 @@ def test_ranks_share_no_shard(index: Index) -> None:
     assert len(seen) == SHARDS, "what is left over in one epoch comes in another"
 
 
-def test_windows_are_nearly_equal(index: Index) -> None:
-    entries = train_entries(index) * 3
-    plan = WindowPlan(entries, StreamConfig(shards_per_window=4), 0, 1)
+def test_windows_are_nearly_equal(entries: tuple[ShardEntry, ...]) -> None:
+    plan = WindowPlan(entries * 3, StreamConfig(shards_per_window=4), 0, 1)
     assert sorted(len(plan.shards_of(window)) for window in range(4)) == [3, 4, 4, 4]
 
 
-def test_more_processes_than_shards_are_refused(index: Index) -> None:
+def test_more_processes_than_shards_are_refused(entries: tuple[ShardEntry, ...]) -> None:
     with pytest.raises(ConfigError, match="has 5 shards for 6 processes, .* start at most 5 processes, or prepare"):
-        WindowPlan(train_entries(index), CONFIG, 0, 6)
+        WindowPlan(entries, CONFIG, 0, 6)
 
 
 @pytest.mark.parametrize("name", ["shards_per_window", "steps_per_window"])
@@ -107,7 +102,7 @@ def shown(feed: ShardFeed, steps: range) -> list[tuple[str, ...]]:
     return names
 
 
-def test_data_changes_with_the_window(new_feed, index: Index) -> None:
+def test_data_changes_with_the_window(new_feed) -> None:
     feed = new_feed()
     first = feed.data_for(0)
     assert isinstance(first, FaceData)
