@@ -27,7 +27,7 @@ from reenact.portrait.painters import DrivingFaces, Painted
 from reenact.types import CropSpec, FaceGeometry, FaceImage
 from reenact.weights import WeightsInfo
 
-Identity = TypeVar("Identity")
+Identity = TypeVar("Identity", bound="EncodedCrop")
 Motion = TypeVar("Motion", bound=DrivingMotion)
 Driven = TypeVar("Driven")
 
@@ -66,16 +66,6 @@ class Rendered:
     """RGB in [0, 1]; s is the side of the source `FaceImage`."""
     changed: Float[Tensor, "f 1 s s"]
     """0 where the source's pixel is unchanged, 1 where it was redrawn; paste-back fades along it."""
-
-
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class PlacedMesh:
-    """A source and its face in f frames; meshes in half-sides of the crop (x and y -1 to 1)."""
-
-    source_rgb: Float[Tensor, "1 3 s s"]
-    """At the side of the frames."""
-    source: Float[Tensor, "1 478 3"]
-    target: Float[Tensor, "f 478 3"]
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -214,8 +204,8 @@ class Reenactor(nn.Module, abc.ABC, Generic[Identity, Motion, Driven]):
         """Draw the frames with the system's own networks."""
 
     @abc.abstractmethod
-    def place_mesh(self, identity: Identity, driven: Driven) -> PlacedMesh:
-        """Where the face lies in the source crop and in the frames that `render` draws."""
+    def target_mesh(self, identity: Identity, driven: Driven) -> Float[Tensor, "f 478 3"]:
+        """The face in the frames that `render` draws, in half-sides of the crop."""
 
     def draw(self, identity: Identity, driven: Driven, driver: DrivingFaces | None = None) -> Rendered:
         """The frames of `render` with mouths and eyes painted.
@@ -228,10 +218,9 @@ class Reenactor(nn.Module, abc.ABC, Generic[Identity, Motion, Driven]):
         rendered = self.render(identity, driven)
         if self.paint is None:
             return rendered
-        placed = self.place_mesh(identity, driven)
-        half = rendered.rgb.shape[-1] / 2
-        source, target = ((mesh + mesh.new_tensor([1.0, 1.0, 0.0])) * half for mesh in (placed.source, placed.target))
-        painted = self.paint(rendered.rgb, target, placed.source_rgb, source, driver)
+        meshes, half = (identity.mesh, self.target_mesh(identity, driven)), rendered.rgb.shape[-1] / 2
+        source, target = ((mesh + mesh.new_tensor([1.0, 1.0, 0.0])) * half for mesh in meshes)
+        painted = self.paint(rendered.rgb, target, identity.native_rgb, source, driver)
         return Rendered(rgb=painted.rgb, changed=torch.maximum(rendered.changed, painted.share))
 
     def _cannot_pose(self) -> ConfigError:

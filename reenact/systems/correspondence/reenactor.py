@@ -17,7 +17,7 @@ from reenact.geometry.matching import (
 from reenact.geometry.morphable import MorphableModel, load_morphable
 from reenact.geometry.placement import to_half_sides
 from reenact.ops.warp import resize
-from reenact.systems.base import EncodedCrop, MotionMode, PlacedMesh, Reenactor, Rendered
+from reenact.systems.base import EncodedCrop, MotionMode, Reenactor, Rendered
 from reenact.systems.correspondence.config import CorrespondenceConfig
 from reenact.systems.correspondence.networks import CorrespondenceNetworks, SourceFeatures, compose, sharpen_matte
 from reenact.systems.stillness import moved_share
@@ -78,8 +78,8 @@ class CorrespondenceReenactor(Reenactor[CorrespondenceIdentity, MeshMotion, Driv
         relative = mode == "relative"
         return DrivenMesh(mesh=match_identity(self.morphable, identity.matched, motion, neutral, relative=relative))
 
-    def place_mesh(self, identity: CorrespondenceIdentity, driven: DrivenMesh) -> PlacedMesh:
-        return PlacedMesh(source_rgb=identity.native_rgb, source=identity.mesh, target=driven.mesh)
+    def target_mesh(self, identity: CorrespondenceIdentity, driven: DrivenMesh) -> Float[Tensor, "f 478 3"]:
+        return driven.mesh
 
     def render(self, identity: CorrespondenceIdentity, driven: DrivenMesh) -> Rendered:
         count = len(driven.mesh)

@@ -18,7 +18,7 @@ from reenact.geometry.morphable import MorphableModel, load_morphable
 from reenact.geometry.placement import SKULL_BASE, rotation_of_angles, to_half_sides, turn_on_neck
 from reenact.geometry.unit_movements import UnitMovements
 from reenact.ops.warp import resize
-from reenact.systems.base import EncodedCrop, MotionMode, PlacedMesh, PoseControls, Reenactor, Rendered
+from reenact.systems.base import EncodedCrop, MotionMode, PoseControls, Reenactor, Rendered
 from reenact.systems.dual_generator.config import DualGeneratorConfig
 from reenact.systems.dual_generator.finish import changed_share, draw_landmarks, finish
 from reenact.systems.dual_generator.networks import DualGeneratorNetworks
@@ -126,8 +126,8 @@ class DualGeneratorReenactor(Reenactor[DualGeneratorIdentity, HeadMotion, Driven
         shape = self.anchored.carry(shape, landmarks)
         return DrivenHead(mesh=turn_on_neck(own, rotation_of_angles(controls.angles_rad)).apply(shape))
 
-    def place_mesh(self, identity: DualGeneratorIdentity, driven: DrivenHead) -> PlacedMesh:
-        return PlacedMesh(source_rgb=identity.native_rgb, source=identity.mesh, target=driven.mesh)
+    def target_mesh(self, identity: DualGeneratorIdentity, driven: DrivenHead) -> Float[Tensor, "f 478 3"]:
+        return driven.mesh
 
     def render(self, identity: DualGeneratorIdentity, driven: DrivenHead) -> Rendered:
         side, count = self.crop.network_px, len(driven.mesh)

@@ -10,7 +10,7 @@ from reenact.geometry.landmarks import LANDMARKS_68
 from reenact.geometry.morphable import MorphableModel, Pose, load_morphable
 from reenact.geometry.placement import rotation_of_angles, to_half_sides, turn_on_neck
 from reenact.ops.warp import resize, warp
-from reenact.systems.base import EncodedCrop, MotionMode, PlacedMesh, PoseControls, Reenactor, Rendered
+from reenact.systems.base import EncodedCrop, MotionMode, PoseControls, Reenactor, Rendered
 from reenact.systems.facegan.background import changed_near, close_hole, heads_in, under_chin
 from reenact.systems.facegan.conditions import TargetView, target_view
 from reenact.systems.facegan.config import FaceganConfig
@@ -125,9 +125,8 @@ class FaceganReenactor(Reenactor[FaceganIdentity, FaceMotion, DrivenFace]):
         )
         return DrivenFace(landmarks=place_landmarks(identity.landmarks + delta.float(), motion.pose), pose=motion.pose)
 
-    def place_mesh(self, identity: FaceganIdentity, driven: DrivenFace) -> PlacedMesh:
-        target = self.rig.move(identity.rigged, driven.landmarks, driven.pose)
-        return PlacedMesh(source_rgb=identity.native_rgb, source=identity.mesh, target=target)
+    def target_mesh(self, identity: FaceganIdentity, driven: DrivenFace) -> Float[Tensor, "f 478 3"]:
+        return self.rig.move(identity.rigged, driven.landmarks, driven.pose)
 
     def render(self, identity: FaceganIdentity, driven: DrivenFace) -> Rendered:
         view = self._view(identity, driven, identity.head)

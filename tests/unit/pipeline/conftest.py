@@ -17,7 +17,7 @@ from reenact.media.frame import Frame
 from reenact.perception.detector import Detections
 from reenact.perception.tracking import TrackReport, mesh_box
 from reenact.pipeline.engine import Engine
-from reenact.systems.base import MotionMode, PlacedMesh, Reenactor, Rendered
+from reenact.systems.base import EncodedCrop, MotionMode, Reenactor, Rendered
 from reenact.types import CropSpec, FaceGeometry, FaceImage
 
 MARK_PX = 16
@@ -90,9 +90,9 @@ class ShiftSystem(Reenactor[Any, Any, Any]):
         self.neutrals: list[float] = []
         self.changed = 1.0
 
-    def _encode_identity(self, image: FaceImage, geometry: FaceGeometry) -> FaceImage:
+    def _encode_identity(self, image: FaceImage, geometry: FaceGeometry) -> EncodedCrop:
         self.encoded += 1
-        return image
+        return EncodedCrop(native_rgb=image.rgb, rgb=image.rgb, mesh=geometry.mesh_px)
 
     def read_motion(self, image: FaceImage | None, geometry: FaceGeometry) -> torch.Tensor:
         return geometry.mesh_px[:, :2, 0].mean(1)
@@ -103,15 +103,15 @@ class ShiftSystem(Reenactor[Any, Any, Any]):
     def select(self, motion: torch.Tensor, frames: slice) -> torch.Tensor:
         return motion[frames]
 
-    def retarget(self, identity: FaceImage, motion: torch.Tensor, neutral: torch.Tensor, mode: MotionMode) -> Any:
+    def retarget(self, identity: EncodedCrop, motion: torch.Tensor, neutral: torch.Tensor, mode: MotionMode) -> Any:
         assert len(neutral) == 1
         self.neutrals.append(round(float(neutral)))
         return motion - neutral
 
-    def place_mesh(self, identity: FaceImage, driven: torch.Tensor) -> PlacedMesh:
+    def target_mesh(self, identity: EncodedCrop, driven: torch.Tensor) -> torch.Tensor:
         raise AssertionError("only the painters ask for it, and there are none")
 
-    def render(self, identity: FaceImage, driven: torch.Tensor) -> Rendered:
+    def render(self, identity: EncodedCrop, driven: torch.Tensor) -> Rendered:
         self.batches.append(len(driven))
         side = identity.rgb.shape[-1]
         grey = (128 + driven) / 255

@@ -45,8 +45,9 @@ def test_the_cache_is_bounded_by_its_memory(engine: Engine, width: int, encoded:
 def test_bytes_of_a_source_count_every_array_once(engine: Engine) -> None:
     source = prepare_source(make_frame((160, 120, 80)), system=engine.system, tracker=engine.tracker)
     assert source.identity.rgb is source.image.rgb
-    geometry = 4 * (478 * 3 + 52 + 9 + 17 + 1)
-    assert bytes_of(source) == 320 * 240 * 3 + source.image.rgb.nbytes + 9 * 4 + geometry
+    mesh = 4 * 478 * 3
+    geometry = mesh + 4 * (52 + 9 + 17 + 1)
+    assert bytes_of(source) == 320 * 240 * 3 + source.image.rgb.nbytes + 9 * 4 + geometry + mesh
 
 
 def test_messages_name_the_picture(engine: Engine) -> None:
