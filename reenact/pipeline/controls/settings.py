@@ -3,7 +3,6 @@
 import dataclasses
 import json
 import math
-import types
 from collections.abc import Mapping
 from typing import Any, Literal, cast
 
@@ -48,7 +47,7 @@ class FaceEdit:
         if self.mode not in ("relative", "absolute"):
             raise ConfigError(f'"mode" has to be "relative" or "absolute", not {self.mode!r}.')
         units = {unit_name(name): self._checked_unit(name, value) for name, value in self.action_units.items()}
-        object.__setattr__(self, "action_units", types.MappingProxyType(units))
+        object.__setattr__(self, "action_units", units)
         for angle, value in self.angles_deg.items():
             object.__setattr__(self, f"{angle}_deg", checked_angle(angle, value))
 
@@ -60,10 +59,6 @@ class FaceEdit:
                 f"AU{unit_name(name)} is set to {value}; it takes {what} from {lowest:g} to {FACS_MAXIMUM:g}."
             )
         return float(value)
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        fields = {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
-        return (_rebuild, (fields | {"action_units": dict(self.action_units)},))
 
     @property
     def angles_deg(self) -> dict[str, float]:
@@ -142,11 +137,6 @@ def checked_angle(angle: str, value: object) -> float:
 
 def _is_number(value: object) -> bool:
     return isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
-
-
-def _rebuild(fields: dict[str, Any]) -> FaceEdit:
-    """For pickle, which cannot copy a `MappingProxyType`."""
-    return FaceEdit(**fields)
 
 
 def _read_fields(text: str) -> dict[str, Any]:
