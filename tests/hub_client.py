@@ -6,7 +6,6 @@ import os
 import pathlib
 import time
 from collections.abc import Iterator
-from typing import Any
 
 import huggingface_hub
 import pytest
@@ -15,15 +14,11 @@ from huggingface_hub import constants
 from huggingface_hub.utils import disable_progress_bars
 from safetensors.torch import save_file
 
+from reenact.systems.catalog import CATALOG
+from tests.contract.systems import network_of
 from tests.hub_server import HubServer, served_hub
+from train.run.export import write_model
 
-NETWORK = {
-    "crop": {"face_scale": 1.95, "shift_up": 0.03, "network_px": 64},
-    "widths": [8, 12, 16],
-    "blocks": 1,
-    "match_width": 8,
-}
-"""A minimal correspondence network."""
 CARD = "---\nlicense: apache-2.0\n---\n\n# A small one\n\nFor tests.\n\n## Figures\n\nNone.\n"
 
 
@@ -95,30 +90,22 @@ def hub(hub_server: HubServer, tmp_path: pathlib.Path, monkeypatch: pytest.Monke
 
 def write_system(folder: pathlib.Path, *, seed: int = 0) -> pathlib.Path:
     """Write a `correspondence` checkpoint with random weights."""
-    from reenact.systems.catalog import CATALOG
-
     torch.manual_seed(seed)
-    networks = CATALOG["correspondence"].load_class().from_config(NETWORK).networks
-    weights = {
-        name: value.half() if value.is_floating_point() else value
-        for name, value in networks.state_dict().items()
-        if not name.endswith("num_batches_tracked")
-    }
+    network = network_of("correspondence")
+    networks = CATALOG["correspondence"].load_class().from_config(network).networks
     validation = {"psnr": 25.5, "psnr_copy": 22.0}
     training = {"command": "-m train correspondence --data DATA", "steps": 3, "validation": validation}
-    return _write(folder, weights, {"model": "correspondence", "network": NETWORK, "training": training})
+    write_model(networks, folder, {"model": "correspondence", "network": network}, training)
+    (folder / "README.md").write_text(CARD)
+    return folder
 
 
 def write_part(folder: pathlib.Path, *, model: str) -> pathlib.Path:
     """Write a checkpoint of an unknown model. It is only read, not built, so tests with it are fast."""
-    weights = {"weight": torch.rand(10_000, generator=torch.Generator().manual_seed(0))}
-    return _write(folder, weights, {"model": model, "network": {}})
-
-
-def _write(folder: pathlib.Path, weights: dict[str, torch.Tensor], config: dict[str, Any]) -> pathlib.Path:
     folder.mkdir(parents=True, exist_ok=True)
+    weights = {"weight": torch.rand(10_000, generator=torch.Generator().manual_seed(0))}
     save_file(weights, folder / "model.safetensors")
-    (folder / "config.json").write_text(json.dumps({"format_version": 1} | config))
+    (folder / "config.json").write_text(json.dumps({"format_version": 1, "model": model, "network": {}}))
     (folder / "README.md").write_text(CARD)
     return folder
 

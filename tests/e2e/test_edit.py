@@ -197,19 +197,14 @@ def test_real_profiles_are_turned_to_the_front_or_refused(
     ("options", "text"),
     [
         ("--au 3=1 -o x.png", "no Action Unit '3'; the units are 1, 2"),
-        ("--au 12=9 -o x.png", "from -5 to 5"),
         ("--au 12=9 --absolute -o x.png", "from 0 to 5"),
-        ("--au 1L=2 -o x.png", "AU1 has no left and right"),
         ("--au 12 -o x.png", "--au 12: give a unit and a value"),
         ("--au 12=much -o x.png", "--au 12=much: give a unit and a value"),
-        ("--yaw 91 -o x.png", "yaw is set to 91.0 degrees; it takes -90 to 90"),
         ("--pitch 60 -o x.png", "it takes -45 to 45"),
         ("--roll nan -o x.png", "it takes -45 to 45"),
-        ("--preset joy -o x.png", "No preset is called 'joy'; they are smile, grin"),
         ("--load nothing.json -o x.png", "nothing.json cannot be read"),
         ("--load torn.json -o x.png", "torn.json: this is not JSON"),
         ("--load binary.json -o x.png", "binary.json: this is not JSON"),
-        ("--load newer.json -o x.png", "newer.json: format_version 2"),
         ("--background nothing.png -o x.png", "There is no file nothing.png"),
         ("--background torn.json -o x.png", "torn.json"),
         ("--background none -o x.jpg", "a JPEG cannot be transparent"),
@@ -232,7 +227,6 @@ def test_real_profiles_are_turned_to_the_front_or_refused(
 def test_refusals_are_one_line(run: Run, folder: pathlib.Path, options: str, text: str) -> None:
     (folder / "torn.json").write_text('{"kind": "reenact-edit", ')
     (folder / "binary.json").write_bytes(b"\xff\xfe\x00")
-    (folder / "newer.json").write_text('{"kind": "reenact-edit", "format_version": 2}')
     assert text in run(f"reenact edit portrait.jpg {options}", code=2)
 
 

@@ -186,6 +186,7 @@ def test_publish_a_space(
         (["publish"], "Nothing to publish; name the owner of the weights, or a Space (--owner)"),
         (["publish", "--owner", "me", "--checkpoints", "nowhere"], "No checkpoints in nowhere"),
         (["publish", "--owner", "me", "--collection", ""], "a title has 1 to 59"),
+        (["publish", "--owner", "my name"], "is no repository name"),
         (["publish", "--space", "me"], "'me' is no repository name"),
         (["card", "nowhere"], "No checkpoint folder at nowhere"),
     ],

@@ -84,12 +84,6 @@ def test_private_means_private(hub: Client, shared_part: pathlib.Path) -> None:
     assert hub.server.repos["your-name/open"].branches["main"] == before
 
 
-def _spoil_weights(folder: pathlib.Path) -> None:
-    weights = load_file(folder / "model.safetensors")
-    next(iter(weights.values())).view(-1)[0] = float("nan")
-    save_file(weights, folder / "model.safetensors")
-
-
 def _drop_a_weight(folder: pathlib.Path) -> None:
     weights = load_file(folder / "model.safetensors")
     weights.pop(sorted(weights)[0])
@@ -105,7 +99,6 @@ def _write_card(text: str) -> Callable[[pathlib.Path], None]:
     [
         (lambda folder: (folder / "config.json").unlink(), "has no config.json"),
         (lambda folder: (folder / "README.md").unlink(), "has no README.md .the model card.; `reenact card"),
-        (_spoil_weights, "NaN or infinite weights"),
         (_drop_a_weight, "1 missing"),
         (_write_card("# No metadata\n"), "has no metadata"),
         (_write_card("---\ntags: [a]\n---\n# x\n"), "names no licence"),
@@ -269,16 +262,6 @@ def test_an_organisation_in_private(hub: Client, checkpoints: pathlib.Path) -> N
     assert all(repo.private for repo in hub.server.repos.values())
     [collection] = hub.server.collections.values()
     assert (collection["title"], collection["owner"]["name"], collection["private"]) == ("Faces", "your-team", True)
-
-
-def test_nothing_to_publish(checkpoints: pathlib.Path, tmp_path: pathlib.Path) -> None:
-    (tmp_path / "empty").mkdir()
-    with pytest.raises(ConfigError, match="No checkpoints in"):
-        prepare_all("your-name", tmp_path / "empty")
-    with pytest.raises(ConfigError, match="is no repository name"):
-        prepare_all("your name", checkpoints)
-    with pytest.raises(ConfigError, match="a title has 1 to 59"):
-        send_all([], "your-name", title="x" * 60)
 
 
 def test_all_embedded_weights_are_fit_to_be_published() -> None:

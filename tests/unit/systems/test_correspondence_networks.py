@@ -31,19 +31,6 @@ def draw(networks: CorrespondenceNetworks, *given: torch.Tensor) -> DrawnFace:
     return networks(networks.encode_source(rgb, source_maps), rgb, *rest)
 
 
-@pytest.mark.parametrize("side", [64, 128, 256])
-def test_shapes_and_ranges_at_every_side(side: int) -> None:
-    drawn = draw(shaken(), *inputs(1, side))
-    assert drawn.displacement.shape == (1, 2, side // 2, side // 2)
-    assert drawn.matte.shape == drawn.colour.shape == (1, 3, side, side)
-    assert drawn.matched.shape == (1, 2, side // 16, side // 16)
-    torch.testing.assert_close(drawn.matte.sum(1), torch.ones(1, side, side))
-    assert drawn.matte.min() >= 0
-    assert drawn.colour.min() >= 0
-    assert drawn.colour.max() <= 1
-    assert all(bool(torch.isfinite(value).all()) for value in drawn)
-
-
 def test_untrained_networks_start_from_the_mesh_flow() -> None:
     """The levels' flow heads are zero at first: only the soft correspondence moves the flow, within its reach."""
     networks = CorrespondenceNetworks(SMALL).eval()

@@ -16,7 +16,6 @@ from reenact.systems.facegan.networks import (
     FaceReenactor,
     LandmarkTransformer,
     MixedPicture,
-    TargetMaps,
     landmark_map,
     mix,
 )
@@ -41,11 +40,6 @@ def rig() -> LandmarkRig:
 def meshes(rig: LandmarkRig) -> torch.Tensor:
     """Four poses and expressions of one person, half-sides."""
     return random_clip(rig.model, np.random.default_rng(0), 4, SIDE)[0] * (2 / SIDE) - torch.tensor([1.0, 1.0, 0.0])
-
-
-def maps_of(rig: LandmarkRig, meshes: torch.Tensor, *, source_warp: bool) -> TargetMaps:
-    face, pose = rig.take_apart(meshes[:1]), rig.model.fit(meshes).pose
-    return target_view(rig, meshes[:1], face, meshes[:, AT, :2], pose, SIDE, source_warp=source_warp).maps
 
 
 def test_normalised_landmarks_do_not_know_place_and_size(rig: LandmarkRig, meshes: torch.Tensor):
@@ -103,7 +97,8 @@ def test_the_landmark_map_peaks_at_the_landmarks():
 
 def test_an_untrained_warp_follows_the_rig_and_a_still_face_does_not_move(rig: LandmarkRig, meshes: torch.Tensor):
     network, rgb = FaceReenactor(SMALL).eval(), torch.rand(1, 3, SIDE, SIDE)
-    maps = maps_of(rig, meshes, source_warp=True)
+    face, pose = rig.take_apart(meshes[:1]), rig.model.fit(meshes).pose
+    maps = target_view(rig, meshes[:1], face, meshes[:, AT, :2], pose, SIDE, source_warp=True).maps
     with torch.no_grad():
         drawn = network(network.encode_source(rgb), rgb, maps)
     assert drawn.displacement is not None and maps.displacement is not None
