@@ -1,16 +1,14 @@
-"""How well faces are edited by Action Units: every unit at 0, 2.5 and 5, read again by a tracker that did not draw.
+"""Accuracy of editing by Action Units: every unit is set to 0, 2.5 and 5 and read back by an independent tracker.
 
 ``python -m benchmarks.editing --data DIR --teacher-file face_landmarker.task`` prints a table and writes JSON. Sources
-are stills of validation people, frontal and nearly neutral; people whose eyes or mouth are covered are left out by name
-(`COVERED`), since nobody can read them. What is measured are previews, 256 px crops. A reading is
-`action_units` of the reader in FACS intensity, 0 to 5, clamped as a user sees it; where it stays the same at all three
-levels, the rank correlation counts as 0. Units whose score is constant in the data set's own labels, whatever people
-do, cannot be judged by MediaPipe's scores and are left out of the average; their line shows the mesh reading.
+are frontal, nearly neutral stills of validation people; those with covered eyes or mouth are left out (`COVERED`).
+Previews (256 px crops) are measured. A reading is `action_units` of the reader in FACS intensity, clamped to 0 to 5; if
+it is the same at all three levels, the rank correlation is 0. Units with a constant score in the labels of the data set
+cannot be measured by MediaPipe's scores and are left out of the average; their line shows the reading from the mesh.
 """
 
 import dataclasses
 import importlib.metadata
-import json
 import pathlib
 import time
 from typing import Any, cast
@@ -21,7 +19,7 @@ import scipy.stats
 import torch
 import tyro
 
-from benchmarks.speed import REPOSITORY, describe_machine
+from benchmarks.speed import REPOSITORY, describe_machine, write_result
 from reenact.errors import ReenactError
 from reenact.facs import ACTION_UNITS, FACS_MAXIMUM
 from reenact.geometry.action_units import BLENDSHAPE_NAMES, UNITS, BlendshapeUnit, read_action_units
@@ -42,18 +40,18 @@ from train.data.shards import sha256_of
 from train.evaluate.encoders import OwnEncoder, aligned_crops
 
 LEVELS = (0.0, 2.5, 5.0)
-"""FACS intensities every unit is set to; the other units stay as the source has them."""
+"""FACS intensities of the edited unit; the other units keep the source's values."""
 TARGET = 0.8
-"""Of the average rank correlation."""
+"""Target of the average rank correlation."""
 SCORE_OF_MESH_UNITS = {6: "cheekSquint", 9: "noseSneer"}
-"""MediaPipe's own scores of units that `UNITS` reads on the mesh; the mesh is all there is for 25."""
+"""MediaPipe's scores of units that `UNITS` reads from the mesh; there is none for 25."""
 COVERED = {"val": ("s1180_3fa1", "s3138_b1d0", "s1044_a75c"), "train": ("s2393_042d",)}
-"""Stills with sunglasses or a mask among the least expressive of each split, found by looking at all of them."""
+"""Stills with sunglasses or a mask among the least expressive of each split, selected manually."""
 CONSTANT_BELOW = 0.01
-"""A score whose 99th percentile over the labels is below this is constant."""
+"""A score counts as constant if its 99th percentile over the labels is below this."""
 FRONTAL_DEG, TURN_DEG = 12.0, 15.0
 HEAD_FROM, WIDENED = 0.5, 1 / 16
-"""Share of head from which a pixel is one, and by how much of the crop's side the head is widened."""
+"""Probability above which a pixel belongs to the head, and margin around the head as a share of the crop's side."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -63,17 +61,18 @@ class Editing:
     data: pathlib.Path
     """Labelled data folder (docs/data.md)."""
     teacher_file: pathlib.Path | None = None
-    """``face_landmarker.task``: MediaPipe reads the results; None: the own tracker, which also reads the sources."""
+    """``face_landmarker.task``, so that MediaPipe reads the results. Default: the embedded tracker, which also tracks
+    the sources."""
     people: int = 20
-    """People, one still each."""
+    """Number of people, one still each."""
     skip: tuple[str, ...] | None = None
-    """Stills that are left out; their person, too. None: those of the labelled set whose eyes or mouth are covered."""
+    """Stills to leave out together with their people. Default: those of the labelled set with covered eyes or mouth."""
     calibrate: bool = False
-    """Training people, and landmarks moved by the table that the landmark transformer learns from."""
+    """Measure training people, with landmarks moved by the table that the landmark transformer is trained on."""
     checkpoint: str = "checkpoints/facegan"
     """Folder of the system."""
     out: pathlib.Path = pathlib.Path("runs/editing.json")
-    """Where the JSON goes."""
+    """Output file."""
 
 
 def main(settings: Editing) -> None:
@@ -107,28 +106,26 @@ def main(settings: Editing) -> None:
         "background_difference_255": spread_of(bench.background),
         "preview_ms": {"cpu": spread_of(bench.cpu_ms), "wall": spread_of(bench.wall_ms)},
     }
-    settings.out.parent.mkdir(parents=True, exist_ok=True)
-    settings.out.write_text(json.dumps(result, indent=2) + "\n")
     print("\n".join(table(result)))
-    print(f"\nwritten: {settings.out}")
+    write_result(settings.out, result)
 
 
 class Bench:
-    """Edits one person after the other and keeps what was read."""
+    """Edits people one by one and collects the readings."""
 
     def __init__(self, reader: Tracker) -> None:
         self.reader, self.identity, self.parser = reader, OwnEncoder(torch.device("cpu")), load_parser()
         self.readings: list[np.ndarray] = []
-        """Of each person (17 set, 3 levels, 17 read), FACS; not a number where no face was found."""
+        """(17 edited, 3 levels, 17 read) FACS intensities of each person; NaN if no face was found."""
         self.similarities: list[np.ndarray] = []
-        """Of each person (17,): source against the unit at 5."""
+        """(17,) identity similarity of each person: source and result with the unit at 5."""
         self.background: list[float] = []
         self.cpu_ms: list[float] = []
         self.wall_ms: list[float] = []
         self.missed = 0
 
     def measure(self, session: EditSession) -> None:
-        """All edits of one person."""
+        """Measure all edits of one person."""
         still = session.render(FaceEdit(), preview=True).rgb
         source = self.reader.track(still)
         values = np.full((len(ACTION_UNITS), len(LEVELS), len(ACTION_UNITS)), np.nan)
@@ -163,7 +160,7 @@ class Bench:
             return None
 
     def _similarity(self, *faces: tuple[Frame, FaceGeometry]) -> float:
-        """Cosine of the own identity encoder's vectors of two faces."""
+        """Cosine of the embeddings of two faces."""
         crops = aligned_crops([frame for frame, _ in faces], [face.mesh_px[0].numpy() for _, face in faces])
         with torch.inference_mode():
             vectors = self.identity.embed(crops)
@@ -171,7 +168,7 @@ class Bench:
 
     @torch.inference_mode()
     def _head(self, shown: Frame) -> np.ndarray:
-        """(s, s) share of face and hair."""
+        """(s, s) probability of face or hair."""
         small = cv2.resize(shown, (PARSER_CROP_PX, PARSER_CROP_PX), interpolation=cv2.INTER_AREA)
         shares = self.parser(torch.from_numpy(small).permute(2, 0, 1)[None].float() / 255).softmax(1)[0]
         head = shares[PARSER_CLASSES.index("face")] + shares[PARSER_CLASSES.index("hair")]
@@ -179,12 +176,12 @@ class Bench:
 
 
 def choose_rows(data: FaceData, count: int, skipped: tuple[str, ...] = ()) -> list[int]:
-    """The still of each person that is frontal and least expressive; of all people the `count` least expressive.
+    """The least expressive frontal still of each person; of these the `count` least expressive.
 
     Args:
         data: the split.
-        count: how many people.
-        skipped: stills that would be chosen and whose people are left out.
+        count: number of people.
+        skipped: stills to leave out together with their people.
     """
     angles = np.degrees(head_angles_rad(torch.from_numpy(np.array(data.rotation))).numpy())
     frontal = data.is_still & (np.abs(angles).max(1) < FRONTAL_DEG)
@@ -200,7 +197,7 @@ def choose_rows(data: FaceData, count: int, skipped: tuple[str, ...] = ()) -> li
 
 
 def move_by_table(system: FaceganReenactor) -> None:
-    """Let the table of unit movements take the landmark transformer's place."""
+    """Replace the landmark transformer by the table of unit movements."""
     movements, at = UnitMovements(system.rig.model), list(LANDMARKS_68)
 
     def transform(identity: FaceganIdentity, motion: FaceMotion) -> DrivenFace:
@@ -214,7 +211,7 @@ def move_by_table(system: FaceganReenactor) -> None:
 
 
 def unseen_units(blendshapes: np.ndarray) -> tuple[int, ...]:
-    """Units whose score by the teacher is constant over the labels (n, 52): nothing can be judged by it."""
+    """Units whose score is constant over the labels (n, 52), so that they cannot be measured by it."""
     unseen: list[int] = []
     for number in ACTION_UNITS:
         unit = UNITS[number]
@@ -226,23 +223,23 @@ def unseen_units(blendshapes: np.ndarray) -> tuple[int, ...]:
 
 
 def rank_correlation(levels: tuple[float, ...], read: np.ndarray) -> float:
-    """Spearman's of what was set and what was read; 0 where the reading never changes."""
+    """Spearman's rank correlation of set and read values; 0 for a constant reading."""
     if np.ptp(read) == 0:
         return 0.0
     return float(cast(Any, scipy.stats.spearmanr(levels, read)).statistic)
 
 
 def leakage(first: np.ndarray, last: np.ndarray, unit: int) -> tuple[float, int]:
-    """What else moves with a unit.
+    """Change of the other units with an edited unit.
 
     Args:
-        first: (people, 17) readings with the unit at its lowest.
-        last: the same with the unit at its highest.
+        first: (people, 17) readings with the unit at its lowest level.
+        last: the same with the unit at its highest level.
         unit: column of the unit.
 
     Returns:
-        Mean absolute change of the other units over that of the unit itself (infinite if it does not move), and the
-        column of the unit that changes most.
+        Mean absolute change of the other units divided by that of the unit itself (infinite if it does not change),
+        and the column of the other unit that changes most.
     """
     change = np.abs(last - first).mean(0)
     others = np.delete(change, unit)
@@ -271,7 +268,7 @@ def summarise(readings: np.ndarray, similarities: np.ndarray) -> dict[str, dict[
 
 
 def averages(units: dict[str, dict[str, Any]], unseen: tuple[int, ...]) -> dict[str, dict[str, float]]:
-    """Over the units that the teacher sees, and over all; of the leakage the median, as it may be infinite."""
+    """Averages over units with a varying score and over all units; medians of the leakage, which may be infinite."""
     seen = [unit for number, unit in units.items() if int(number) not in unseen]
     means: dict[str, dict[str, float]] = {}
     for which, chosen in (("seen", seen), ("all", list(units.values()))):
@@ -282,7 +279,7 @@ def averages(units: dict[str, dict[str, Any]], unseen: tuple[int, ...]) -> dict[
 
 
 def difference_outside(source: Frame, shown: Frame, *heads: np.ndarray) -> float:
-    """Mean absolute difference of two pictures, in 1/255, where neither has a head, nor near one."""
+    """Mean absolute difference of two pictures, in 1/255, outside the widened heads of both."""
     width = 2 * round(len(source) * WIDENED) + 1
     head = (np.max(heads, axis=0) >= HEAD_FROM).astype(np.uint8)
     outside = cv2.dilate(head, cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (width, width))) == 0
@@ -291,13 +288,13 @@ def difference_outside(source: Frame, shown: Frame, *heads: np.ndarray) -> float
 
 
 def spread_of(values: list[float]) -> dict[str, float]:
-    """Mean, median and largest."""
+    """Mean, median and maximum of the finite values."""
     known = np.array(values)[np.isfinite(values)]
     return {"mean": float(known.mean()), "median": float(np.median(known)), "largest": float(known.max())}
 
 
 def weights_of(settings: Editing) -> dict[str, str]:
-    """sha256 of the system's weights, of the embedded networks that measure, and of the teacher's file."""
+    """sha256 of the system's weights, of the embedded perception networks, and of the teacher's file."""
     files = {"facegan": pathlib.Path(settings.checkpoint) / "model.safetensors"}
     files |= {
         path.parent.name: path for path in sorted((REPOSITORY / "checkpoints/perception").glob("*/*.safetensors"))
@@ -307,7 +304,7 @@ def weights_of(settings: Editing) -> dict[str, str]:
 
 
 def table(result: dict[str, Any]) -> list[str]:
-    """Markdown for people."""
+    """The result as Markdown."""
     lines = [
         "| AU | rank corr. | monotonic | read at 0 / 2.5 / 5 | leakage | leaks most into | identity at 5 |",
         "|---|---|---|---|---|---|---|",
@@ -325,9 +322,9 @@ def table(result: dict[str, Any]) -> list[str]:
     background, speed = result["background_difference_255"], result["preview_ms"]
     unseen = ", ".join(f"AU{number}" for number in result["unseen_units"]) or "none"
     lines += ["", f"{len(result['sources'])} people, read by {result['reader']}; target: average, seen {TARGET:g}."]
-    lines.append(f"Split {result['split']}, left out: {', '.join(result['left_out']) or 'nobody'}.")
+    lines.append(f"Split {result['split']}, left out: {', '.join(result['left_out']) or 'none'}.")
     lines.append(f"Results without a face: {result['results_without_a_face']}.")
-    lines.append(f"* not seen by the teacher (score constant over the labels), not in the first average: {unseen}.")
+    lines.append(f"* constant score in the labels, not in the first average: {unseen}.")
     lines.append(
         f"Outside the head at yaw +-{TURN_DEG:g}: {background['mean']:.2f}/255, {background['largest']:.2f} at most."
     )

@@ -1,13 +1,12 @@
-"""How far heads may be turned until trackers lose them, and what labels call a yaw.
+"""Accuracy of trackers on rendered heads at known yaws, and yaw of labels against that of fitted meshes.
 
-``python -m benchmarks.profiles --data DIR`` renders validation people (one picture each) at known yaws and tracks whole
-pictures, as a user's are; ``--teacher-file face_landmarker.task`` lets MediaPipe, which labels the set, do the same.
-The second table compares, on real pictures of the training split, the yaw of the labels' rotation with that of a fit of
-the labels' mesh: the constants of `train/profiling/turn.py`.
+``python -m benchmarks.profiles --data DIR`` renders validation people (one picture each) at known yaws and tracks the
+whole pictures; ``--teacher-file face_landmarker.task`` also measures MediaPipe, which labelled the set. The second
+table compares the yaw of the labels' rotation with that of a fit to the labels' mesh, on real pictures of the training
+split. `train/profiling/turn.py` uses its figures as constants.
 """
 
 import dataclasses
-import json
 import pathlib
 from typing import Any
 
@@ -15,7 +14,7 @@ import numpy as np
 import torch
 import tyro
 
-from benchmarks.speed import describe_machine
+from benchmarks.speed import describe_machine, write_result
 from reenact.errors import NoFaceFoundError
 from reenact.geometry.head import build_head
 from reenact.geometry.morphable import MorphableModel, load_morphable
@@ -27,9 +26,9 @@ from train.profiling.turn import about_vertical, fitted_yaw_deg, turn_head
 
 YAWS_DEG = (0, 20, 40, 55, 65, 75, 80, 85, 90)
 STRAIGHT_DEG = 12.0
-"""Largest yaw of a picture that is rendered."""
+"""Largest yaw of a picture to render."""
 LOST_DEG = 20.0
-"""Error of the rotation from which on something else than the face was tracked."""
+"""Rotation error above which the tracker has lost the face."""
 LABEL_BINS_DEG = ((5.0, 15.0), (15.0, 30.0), (30.0, 45.0), (45.0, 60.0), (60.0, 90.0))
 MOST_PER_BIN = 600
 
@@ -41,11 +40,11 @@ class Profiles:
     data: pathlib.Path
     """Labelled data folder (docs/data.md)."""
     teacher_file: pathlib.Path | None = None
-    """``face_landmarker.task``: MediaPipe is measured, too."""
+    """``face_landmarker.task``, to measure MediaPipe as well."""
     people: int = 60
-    """People, one picture each."""
+    """Number of people, one picture each."""
     out: pathlib.Path = pathlib.Path("runs/profiles.json")
-    """Where the JSON goes."""
+    """Output file."""
 
 
 def main(settings: Profiles) -> None:
@@ -62,14 +61,12 @@ def main(settings: Profiles) -> None:
         "trackers": measure_trackers(trackers, model, val, rows),
         "labels": compare_labels(model, load_faces(settings.data, "train", cache)),
     }
-    settings.out.parent.mkdir(parents=True, exist_ok=True)
-    settings.out.write_text(json.dumps(result, indent=2) + "\n")
     print("\n".join(table(result)))
-    print(f"\nwritten: {settings.out}")
+    write_result(settings.out, result)
 
 
 def choose_rows(data: FaceData, people: int) -> list[int]:
-    """One picture each of some people who look ahead, drawn with a fixed seed."""
+    """One near-frontal picture of each of some people, drawn with a fixed seed."""
     straight = np.flatnonzero(np.asarray(data.has_parsing, bool) & (np.abs(data.yaw_deg) <= STRAIGHT_DEG))
     first: dict[int, int] = {}
     for row in np.random.default_rng(3).permutation(straight):
@@ -80,7 +77,7 @@ def choose_rows(data: FaceData, people: int) -> list[int]:
 def measure_trackers(
     trackers: dict[str, Tracker], model: MorphableModel, data: FaceData, rows: list[int]
 ) -> dict[str, list[dict[str, float]]]:
-    """Of each tracker, a line for each of `YAWS_DEG`."""
+    """Figures of each tracker for each of `YAWS_DEG`."""
     read: dict[str, list[list[tuple[float, float]]]] = {name: [[] for _ in YAWS_DEG] for name in trackers}
     for row in rows:
         head = build_head(model, *(np.array(values[row]) for values in (data.rgb, data.mesh_px, data.parsing)))
@@ -114,7 +111,7 @@ def _line(yaw_deg: float, found: list[tuple[float, float]], pictures: int) -> di
 
 
 def compare_labels(model: MorphableModel, data: FaceData) -> list[dict[str, float]]:
-    """Mean |yaw| of labels and of fitted meshes, pictures by the former; at most `MOST_PER_BIN` of each bin."""
+    """Mean |yaw| of labels and of fitted meshes by bin of the label; at most `MOST_PER_BIN` pictures per bin."""
     lines: list[dict[str, float]] = []
     for low, high in LABEL_BINS_DEG:
         rows = np.flatnonzero((np.abs(data.yaw_deg) >= low) & (np.abs(data.yaw_deg) < high))

@@ -1,7 +1,7 @@
-"""How fast a photo is driven by a clip, stage by stage, and how much memory that takes.
+"""Speed and memory of `reenact video`, in total and by stage.
 
-``python -m benchmarks.speed`` prints a table and writes JSON. The clip is made here: a face that sways, looped to any
-length. Stages are timed one by one; "end to end" is `reenact_video` from file to file, in a process of its own.
+``python -m benchmarks.speed`` prints a table and writes JSON. The clip is generated: a swaying face, looped to any
+length. Stages are timed one by one; whole runs of `reenact_video` are timed in a separate process.
 """
 
 import dataclasses
@@ -14,7 +14,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Mapping
 from fractions import Fraction
 from typing import Annotated
 
@@ -22,7 +22,7 @@ import tyro
 
 REPOSITORY = pathlib.Path(__file__).resolve().parents[1]
 TARGETS = {"frames_per_second": 12.0, "cold_start_s": 5.0, "peak_memory_mb": 1500.0, "page_answer_s": 15.0}
-"""Of two CPU cores and a 256 px crop."""
+"""Targets on two CPU cores with a 256 px crop."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -30,19 +30,19 @@ class Speed:
     """Measure the speed and memory of ``reenact video``."""
 
     out: Annotated[pathlib.Path, tyro.conf.arg(aliases=["-o"])] = pathlib.Path("runs/speed.json")
-    """Where the JSON goes."""
+    """Output file."""
     frames: int = 100
-    """Frames whose stages are timed, and of the short run."""
+    """Frames of the short run and of the stages."""
     long_frames: int = 3000
-    """Frames of the long run, whose peak memory shall be that of the short one."""
+    """Frames of the long run, whose peak memory should equal that of the short one."""
     crop_px: int = 256
     """Side of the source's crop."""
     threads: int = 2
     """CPU threads of torch."""
     checkpoint: str = "correspondence"
-    """The system that is measured."""
+    """System to measure."""
     quick: bool = False
-    """A few frames and no long run: only shows that everything works."""
+    """A few frames and no long run, only to check that everything works."""
 
 
 def main(settings: Speed) -> None:
@@ -62,10 +62,15 @@ def main(settings: Speed) -> None:
             loop_clip(short, longer, settings.long_frames)
             result["long_run"] = measure_run(source, longer, settings)
         result["targets"] = TARGETS
-    settings.out.parent.mkdir(parents=True, exist_ok=True)
-    settings.out.write_text(json.dumps(result, indent=2) + "\n")
     print_table(stages, result)
-    print(f"written: {settings.out}")
+    write_result(settings.out, result)
+
+
+def write_result(path: pathlib.Path, result: Mapping[str, object]) -> None:
+    """Write the figures of a benchmark as JSON."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(result, indent=2) + "\n")
+    print(f"\nwritten: {path}")
 
 
 def measure_page() -> dict[str, float]:
@@ -102,7 +107,7 @@ def measure_page() -> dict[str, float]:
 
 
 def make_material(source: pathlib.Path, clip: pathlib.Path, settings: Speed) -> None:
-    """The astronaut, scaled until her crop has the side asked for, and a clip in which she sways."""
+    """The astronaut, scaled to the crop size of the settings, and a clip of her swaying."""
     import cv2
     import numpy as np
     from skimage import data
@@ -125,7 +130,7 @@ def make_material(source: pathlib.Path, clip: pathlib.Path, settings: Speed) -> 
 
 
 def loop_clip(clip: pathlib.Path, longer: pathlib.Path, frames: int) -> None:
-    """The clip over and over."""
+    """Repeat the clip up to a number of frames."""
     from reenact.media import VideoReader, VideoWriter
 
     with VideoReader(clip) as reader, VideoWriter(longer, width=512, height=512, fps=Fraction(25)) as writer:
@@ -136,9 +141,9 @@ def loop_clip(clip: pathlib.Path, longer: pathlib.Path, frames: int) -> None:
 
 
 def time_stages(source: pathlib.Path, clip: pathlib.Path, settings: Speed) -> dict[str, dict[str, float]]:
-    """Milliseconds a frame of each stage, one after the other, by the clock and of processor time; of the source, once.
+    """Milliseconds per frame of each stage, as wall time and processor time; the source is timed once.
 
-    On a busy machine the processor time says more; it is the sum over all threads.
+    Processor time is the sum over all threads, and more reliable on a busy machine.
     """
     import torch
 
@@ -162,7 +167,7 @@ def time_stages(source: pathlib.Path, clip: pathlib.Path, settings: Speed) -> di
     engine = load_engine(checkpoint=settings.checkpoint, device="cpu")
     frames = timed("decode", settings.frames, lambda: list(VideoReader(clip)))
     tracker = VideoTracker(engine.tracker, 25.0)
-    tracker.update(frames[0])  # warm: the first call of a network costs more
+    tracker.update(frames[0])  # warm-up: the first call of a network is slower
     faces = timed("track", len(frames), lambda: [tracker.update(frame) for frame in frames])
     picture = read_image(source).rgb
     prepared = timed(
@@ -187,21 +192,21 @@ def time_stages(source: pathlib.Path, clip: pathlib.Path, settings: Speed) -> di
 
 
 def measure_run(source: pathlib.Path, clip: pathlib.Path, settings: Speed) -> dict[str, float]:
-    """``reenact_video`` in a process of its own: cold start, rate, peak memory."""
+    """``reenact_video`` in a separate process: cold start, frame rate, peak memory."""
     code = """
 import json, resource, sys, time
 began = time.perf_counter()
 source, clip, out, checkpoint = sys.argv[1:]
 from reenact import load_engine, reenact_video
-told = []
+steps = []
 result = reenact_video(source, clip, out, system=load_engine(checkpoint=checkpoint, device="cpu"), overwrite=True,
-                       progress=lambda done, total, stage: told.append((time.perf_counter(), done)))
+                       progress=lambda done, total, stage: steps.append((time.perf_counter(), done)))
 ended = time.perf_counter()
 print(json.dumps({
     "frames": result.frame_count,
-    "cold_start_s": told[0][0] - began,
+    "cold_start_s": steps[0][0] - began,
     "whole_s": ended - began,
-    "frames_per_second": (result.frame_count - told[0][1]) / (ended - told[0][0]),
+    "frames_per_second": (result.frame_count - steps[0][1]) / (ended - steps[0][0]),
     "frames_per_second_with_start": result.frame_count / (ended - began),
     "peak_memory_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
 }))
@@ -218,13 +223,15 @@ print(json.dumps({
 
 
 def describe_machine() -> dict[str, object]:
-    """What the numbers depend on."""
+    """Commit, hardware and versions, on which the figures depend."""
+    from train.evaluate.report import processor_name
+
     commit = subprocess.run(
         ["git", "rev-parse", "--short", "HEAD"], cwd=REPOSITORY, capture_output=True, text=True, check=False
     )
     return {
         "commit": commit.stdout.strip() or "unknown",
-        "processor": next(processor_names(), platform.processor()),
+        "processor": processor_name(),
         "cores": len(os.sched_getaffinity(0)),
         "load": round(os.getloadavg()[0], 2),
         "python": platform.python_version(),
@@ -232,21 +239,13 @@ def describe_machine() -> dict[str, object]:
     }
 
 
-def processor_names() -> Iterator[str]:
-    """As Linux calls them."""
-    info = pathlib.Path("/proc/cpuinfo")
-    for line in info.read_text().splitlines() if info.exists() else []:
-        if line.startswith("model name"):
-            yield line.partition(":")[2].strip()
-
-
 def jsonable(settings: Speed) -> dict[str, object]:
-    """Settings without paths of this machine."""
+    """Settings without local paths."""
     return {name: value for name, value in dataclasses.asdict(settings).items() if name != "out"}
 
 
 def print_table(stages: dict[str, dict[str, float]], result: dict[str, object]) -> None:
-    """For people."""
+    """Print the figures."""
     print(f"{'ms a frame':<22}{'wall':>10}{'cpu':>10}")
     for name, value in stages.items():
         print(f"{name:<22}{value['wall']:>10.1f}{value['cpu']:>10.1f}")

@@ -22,7 +22,6 @@ from torch import Tensor
 
 from reenact.errors import CheckpointError
 from reenact.geometry.landmarks import LANDMARKS_68
-from reenact.portrait.painters import DrivingFaces
 from reenact.systems.base import MotionMode
 from reenact.systems.facegan.landmarks import motion_vector, normalise_landmarks, place_landmarks
 from reenact.systems.facegan.motion import carry_motion
@@ -35,7 +34,7 @@ from train.evaluate.bench import Bench
 from train.evaluate.bootstrap import Estimate, bootstrap_mean
 from train.evaluate.inputs import label_geometry
 from train.evaluate.jobs import Driver, Job, Outcome, TrackTask
-from train.evaluate.methods import CopySource, Method, SystemMethod
+from train.evaluate.methods import CopySource, Driving, Method, SystemMethod
 from train.evaluate.pairs import PairSet, rows_by_name
 from train.evaluate.protocols import draw_pairs
 from train.evaluate.settings import PICTURE_PX, ProtocolName, Settings
@@ -109,16 +108,9 @@ class LandmarkMethod(SystemMethod):
         self.facegan: FaceganReenactor = self.system
         self.with_transformer = with_transformer
 
-    def draw(
-        self,
-        identity: FaceganIdentity,
-        driving: FaceGeometry,
-        neutral: FaceGeometry,
-        mode: MotionMode,
-        shown: DrivingFaces | None = None,
-    ) -> Float[Tensor, "f 3 s s"]:
+    def draw(self, identity: FaceganIdentity, driving: Driving) -> Float[Tensor, "f 3 s s"]:
         """See `Method.draw`."""
-        return self.facegan.render(identity, self.drive(identity, driving, neutral, mode)).rgb
+        return self.facegan.render(identity, self.drive(identity, driving.geometry, driving.neutral, driving.mode)).rgb
 
     def drive(
         self, identity: FaceganIdentity, driving: FaceGeometry, neutral: FaceGeometry, mode: MotionMode

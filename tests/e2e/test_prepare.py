@@ -1,5 +1,6 @@
 """``python -m train.prepare`` as a program: worker processes, kills, limits of the system."""
 
+import hashlib
 import os
 import pathlib
 import resource
@@ -12,8 +13,6 @@ from collections.abc import Callable
 
 import pytest
 
-from benchmarks.prepare import digests
-
 REPOSITORY = pathlib.Path(__file__).resolve().parents[2]
 DRIVING = REPOSITORY / "examples" / "driving"
 NETWORKS = ("perception/detector", "perception/tracker", "perception/parser", "perception/identity")
@@ -21,7 +20,7 @@ NETWORKS = ("perception/detector", "perception/tracker", "perception/parser", "p
 pytestmark = pytest.mark.processes
 
 KILLS = int(os.environ.get("REENACT_PREPARE_KILLS", "1"))
-"""Moments at which a run is killed; ``python -m benchmarks.prepare kills`` tries more of them."""
+"""Number of killed runs; benchmarks/prepare.py says how to try more."""
 
 
 @pytest.fixture(scope="module")
@@ -35,6 +34,12 @@ def videos(tmp_path_factory: pytest.TempPathFactory, embedded: Callable[[str], p
     (folder / "broken.mp4").write_bytes((DRIVING / "actor-nod.mp4").read_bytes()[:900])
     (folder / "empty.mov").write_bytes(b"")
     return folder
+
+
+def digests(out: pathlib.Path) -> dict[str, str]:
+    """Hash of every file of a set, without the work folder."""
+    paths = [path for path in sorted(out.rglob("*")) if path.is_file() and path.relative_to(out).parts[0] != "work"]
+    return {str(path.relative_to(out)): hashlib.sha256(path.read_bytes()).hexdigest() for path in paths}
 
 
 def start(
@@ -69,7 +74,7 @@ def test_a_folder_becomes_a_set(whole: tuple[pathlib.Path, str, str]) -> None:
     out, said, err = whole
     assert "1 people (train 1, val 0, test 0); 3 clips, 75 frames, 0.1 minutes; 0 stills" in said
     assert "left out: unreadable 2" in said
-    assert "warning: only one person: everything is in train" in said
+    assert "warning: only one person: all samples are in train" in said
     assert f"open {out / 'report.html'}" in said
     assert "5/5 files" in err
     assert "frames/s" in err

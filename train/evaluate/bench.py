@@ -24,7 +24,7 @@ from train.evaluate import metrics
 from train.evaluate.encoders import aligned_crops
 from train.evaluate.inputs import track_inputs
 from train.evaluate.jobs import REAL, Driver, Job, Outcome, TrackTask
-from train.evaluate.methods import BATCH, CopySource, Method, load_methods
+from train.evaluate.methods import BATCH, CopySource, Driving, Method, load_methods
 from train.evaluate.networks import Networks, load_networks
 from train.evaluate.settings import Settings
 
@@ -81,13 +81,14 @@ class Bench:
     @torch.inference_mode()
     def draw(self, job: Job, method: Method) -> list[Frame]:
         """Results as 8-bit pictures, as a user would save them."""
-        identity = self._encoded(job, method)
+        identity, neutral = self._encoded(job, method), to_device(job.neutral, self.device)
         frames: list[Frame] = []
         for start in range(0, len(job.driving), BATCH):
-            driving = to_device(job.driving_geometry[start : start + BATCH], self.device)
+            geometry = to_device(job.driving_geometry[start : start + BATCH], self.device)
             pictures = to_rgb([self.frame(row) for row in job.driving[start : start + BATCH]], self.device)
-            shown = DrivingFaces(rgb=pictures, mesh_px=driving.mesh_px)
-            rgb = method.draw(identity, driving, to_device(job.neutral, self.device), job.mode, shown)
+            faces = DrivingFaces(rgb=pictures, mesh_px=geometry.mesh_px)
+            driving = Driving(geometry=geometry, neutral=neutral, mode=job.mode, pictures=faces)
+            rgb = method.draw(identity, driving)
             rounded = (rgb.float().clamp(0, 1) * 255).round().to(torch.uint8).permute(0, 2, 3, 1)
             frames += list(np.ascontiguousarray(rounded.cpu().numpy()))
         return frames

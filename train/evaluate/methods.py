@@ -25,6 +25,17 @@ BATCH = 8
 """Frames drawn at once."""
 
 
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Driving:
+    """f driving frames."""
+
+    geometry: FaceGeometry
+    neutral: FaceGeometry
+    """The reference frame, f = 1."""
+    mode: MotionMode
+    pictures: DrivingFaces | None = None
+
+
 class Method(Protocol):
     """Draws frames of a source from a driver's geometry."""
 
@@ -37,15 +48,8 @@ class Method(Protocol):
         """Encode a source, f = 1."""
         ...
 
-    def draw(
-        self,
-        identity: Any,
-        driving: FaceGeometry,
-        neutral: FaceGeometry,
-        mode: MotionMode,
-        shown: DrivingFaces | None = None,
-    ) -> Float[Tensor, "f 3 s s"]:
-        """Results for f driving frames; `shown` are their pictures."""
+    def draw(self, identity: Any, driving: Driving) -> Float[Tensor, "f 3 s s"]:
+        """Results for f driving frames."""
         ...
 
 
@@ -72,18 +76,11 @@ class SystemMethod:
         """See `Method.encode`."""
         return self.system.encode_identity(image, geometry)
 
-    def draw(
-        self,
-        identity: Any,
-        driving: FaceGeometry,
-        neutral: FaceGeometry,
-        mode: MotionMode,
-        shown: DrivingFaces | None = None,
-    ) -> Float[Tensor, "f 3 s s"]:
+    def draw(self, identity: Any, driving: Driving) -> Float[Tensor, "f 3 s s"]:
         """See `Method.draw`."""
-        motion = self.system.read_motion(None, driving)
-        driven = self.system.retarget(identity, motion, self.system.read_motion(None, neutral), mode)
-        return self.system.draw(identity, driven, shown).rgb
+        motion, neutral = (self.system.read_motion(None, each) for each in (driving.geometry, driving.neutral))
+        driven = self.system.retarget(identity, motion, neutral, driving.mode)
+        return self.system.draw(identity, driven, driving.pictures).rgb
 
 
 class CopySource:
@@ -98,16 +95,9 @@ class CopySource:
         """See `Method.encode`."""
         return image.rgb
 
-    def draw(
-        self,
-        identity: Float[Tensor, "1 3 s s"],
-        driving: FaceGeometry,
-        neutral: FaceGeometry,
-        mode: MotionMode,
-        shown: DrivingFaces | None = None,
-    ) -> Float[Tensor, "f 3 s s"]:
+    def draw(self, identity: Float[Tensor, "1 3 s s"], driving: Driving) -> Float[Tensor, "f 3 s s"]:
         """See `Method.draw`."""
-        return identity.expand(len(driving), -1, -1, -1)
+        return identity.expand(len(driving.geometry), -1, -1, -1)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -133,21 +123,14 @@ class MeshWarp:
         mesh = to_half_sides(geometry.mesh_px, image.rgb.shape[-1])
         return WarpedSource(rgb=image.rgb, mesh=mesh, matched=split_identity(self.model, mesh))
 
-    def draw(
-        self,
-        identity: WarpedSource,
-        driving: FaceGeometry,
-        neutral: FaceGeometry,
-        mode: MotionMode,
-        shown: DrivingFaces | None = None,
-    ) -> Float[Tensor, "f 3 s s"]:
+    def draw(self, identity: WarpedSource, driving: Driving) -> Float[Tensor, "f 3 s s"]:
         """See `Method.draw`."""
         side = identity.rgb.shape[-1]
-        motion = read_mesh_motion(self.model, driving.mesh_px)
-        reference = read_mesh_motion(self.model, neutral.mesh_px)
-        mesh = match_identity(self.model, identity.matched, motion, reference, relative=mode == "relative")
+        motion = read_mesh_motion(self.model, driving.geometry.mesh_px)
+        reference = read_mesh_motion(self.model, driving.neutral.mesh_px)
+        mesh = match_identity(self.model, identity.matched, motion, reference, relative=driving.mode == "relative")
         flow = mesh_flow(self.model, identity.mesh, mesh, side // 2)
-        return warp(identity.rgb.expand(len(driving), -1, -1, -1), resize(flow.displacement, side))
+        return warp(identity.rgb.expand(len(driving.geometry), -1, -1, -1), resize(flow.displacement, side))
 
 
 def load_methods(systems: tuple[str, ...], *, baselines: bool, device: torch.device) -> list[Method]:

@@ -10,7 +10,7 @@ from typing import Any
 
 from reenact.errors import UnsupportedInputError
 from train.prepare import tables
-from train.prepare.settings import Layout, PrepareSettings, digest_of
+from train.prepare.settings import PrepareSettings, digest_of
 
 CLIPS = frozenset(
     ".mp4 .mov .m4v .mkv .webm .avi .mpg .mpeg .ts .mts .m2ts .flv .wmv .asf .ogv .ogg .3gp .mxf .gif".split()
@@ -77,7 +77,7 @@ def find_sources(settings: PrepareSettings) -> Found:
             f"{root} holds no clips or pictures; their names must end in {' '.join(sorted(CLIPS | PICTURES))}."
         )
     layout = _guess(root, files, settings) if settings.layout == "auto" else settings.layout
-    read = map(_with_size, _READERS[layout](root, files, settings))
+    read = map(_with_size, _read(layout, root, files, settings))
     sources = sorted(read, key=lambda source: (source.origin, str(source.box_px)))
     if not sources:
         raise UnsupportedInputError(
@@ -117,13 +117,8 @@ def _guess(root: pathlib.Path, files: list[pathlib.Path], settings: PrepareSetti
         return "faceforensics"
     if settings.csv is not None or tables.find_table(root) is not None:
         return "ijbc"
-    candidates: tuple[tuple[Layout, Callable[[str], object]], ...] = (
-        ("voxceleb", _VOXCELEB.search),
-        ("rafd", _RAFD.search),
-        ("multipie", _MULTI_PIE.search),
-    )
-    for layout, matches in candidates:
-        if sum(bool(matches(_origin(root, file))) for file in files) > len(files) / 2:
+    for layout, pattern in (("voxceleb", _VOXCELEB), ("rafd", _RAFD), ("multipie", _MULTI_PIE)):
+        if sum(bool(pattern.search(_origin(root, file))) for file in files) > len(files) / 2:
             return layout
     return "videos"
 
@@ -148,50 +143,53 @@ MULTI_PIE_CAMERA_DEG: dict[str, int] = dict(
 )
 """Angle of each camera from the frontal one; the last two are mounted higher. The sign of the sides is unverified:
 compare it with the tracker's yaw before use."""
-_FRAME_SEQUENCES = {"original": "original_sequences", "manipulated": "manipulated_sequences"}
 
 
-def _read_videos(root: pathlib.Path, files: list[pathlib.Path], settings: PrepareSettings) -> Iterator[Source]:
-    for file in files:
-        yield Source(path=file, origin=_origin(root, file))
+Named = tuple[str | None, Labels]
+"""Person and labels that a path below the root names."""
 
 
-def _read_people(root: pathlib.Path, files: list[pathlib.Path], settings: PrepareSettings) -> Iterator[Source]:
+def _name_people(origin: str) -> Named:
     """The first folder below the root names the person; files directly in the root have none."""
-    for file in files:
-        origin = _origin(root, file)
-        yield Source(path=file, origin=origin, person=origin.split("/")[0] if "/" in origin else None)
+    return (origin.split("/")[0] if "/" in origin else None), {}
 
 
-def _read_voxceleb(root: pathlib.Path, files: list[pathlib.Path], settings: PrepareSettings) -> Iterator[Source]:
-    for file in files:
-        match = _VOXCELEB.search(_origin(root, file))
-        if match:
-            labels: Labels = {"video": match.group(2)}
-            yield Source(path=file, origin=_origin(root, file), person=match.group(1), labels=labels)
+def _name_voxceleb(origin: str) -> Named | None:
+    match = _VOXCELEB.search(origin)
+    return match and (match.group(1), {"video": match.group(2)})
 
 
-def _read_rafd(root: pathlib.Path, files: list[pathlib.Path], settings: PrepareSettings) -> Iterator[Source]:
-    for file in files:
-        match = _RAFD.search(_origin(root, file))
-        if match:
-            labels: Labels = {name: match[name].lower() for name in ("ethnicity", "gender", "emotion", "gaze")}
-            labels |= {"camera_deg": int(match["angle"]) - 90}
-            yield Source(path=file, origin=_origin(root, file), person=f"rafd-{match['model']}", labels=labels)
+def _name_rafd(origin: str) -> Named | None:
+    match = _RAFD.search(origin)
+    if match is None:
+        return None
+    labels: Labels = {name: match[name].lower() for name in ("ethnicity", "gender", "emotion", "gaze")}
+    return f"rafd-{match['model']}", labels | {"camera_deg": int(match["angle"]) - 90}
 
 
-def _read_multi_pie(root: pathlib.Path, files: list[pathlib.Path], settings: PrepareSettings) -> Iterator[Source]:
-    for file in files:
-        match = _MULTI_PIE.search(_origin(root, file))
-        if match:
-            labels: Labels = {name: match[name] for name in ("session", "recording", "camera", "illumination")}
-            angle = MULTI_PIE_CAMERA_DEG.get(match["camera"])
-            if angle is not None:
-                labels["camera_deg"] = angle
-            yield Source(path=file, origin=_origin(root, file), person=f"multipie-{match['subject']}", labels=labels)
+def _name_multi_pie(origin: str) -> Named | None:
+    match = _MULTI_PIE.search(origin)
+    if match is None:
+        return None
+    labels: Labels = {name: match[name] for name in ("session", "recording", "camera", "illumination")}
+    if match["camera"] in MULTI_PIE_CAMERA_DEG:
+        labels["camera_deg"] = MULTI_PIE_CAMERA_DEG[match["camera"]]
+    return f"multipie-{match['subject']}", labels
 
 
-def _read_table(root: pathlib.Path, files: list[pathlib.Path], settings: PrepareSettings) -> Iterator[Source]:
+def _name_faceforensics(origin: str, *, manipulated: bool) -> Named | None:
+    """original_sequences/{youtube,actors}/<compression>/videos/*.mp4; names of actors' files start with a number."""
+    parts = origin.split("/")
+    real = parts[0] == "original_sequences"
+    if not (real or (manipulated and parts[0] == "manipulated_sequences")) or "videos" not in parts:
+        return None
+    actor = re.match(r"(\d{2})__", parts[-1]) if parts[1] in ("actors", "DeepFakeDetection") else None
+    # a manipulated face has no known person: it is grouped by its embedding
+    person = f"actor-{actor[1]}" if actor and real else None
+    return person, {"kind": "original" if real else "manipulated", "collection": parts[1]}
+
+
+def _read_table(root: pathlib.Path, settings: PrepareSettings) -> Iterator[Source]:
     path = settings.csv or tables.find_table(root)
     if path is None:
         raise UnsupportedInputError(
@@ -204,31 +202,24 @@ def _read_table(root: pathlib.Path, files: list[pathlib.Path], settings: Prepare
         )
 
 
-def _read_faceforensics(root: pathlib.Path, files: list[pathlib.Path], settings: PrepareSettings) -> Iterator[Source]:
-    """original_sequences/{youtube,actors}/<compression>/videos/*.mp4; names of actors' files start with a number."""
+def _read(layout: str, root: pathlib.Path, files: list[pathlib.Path], settings: PrepareSettings) -> Iterator[Source]:
+    """Sources of a layout; files whose names do not fit are skipped."""
+    if layout == "ijbc":
+        yield from _read_table(root, settings)
+        return
+    name_of: dict[str, Callable[[str], Named | None]] = {
+        "videos": lambda origin: (None, {}),
+        "people": _name_people,
+        "voxceleb": _name_voxceleb,
+        "rafd": _name_rafd,
+        "multipie": _name_multi_pie,
+        "faceforensics": functools.partial(_name_faceforensics, manipulated=settings.manipulated),
+    }
     for file in files:
         origin = _origin(root, file)
-        parts = origin.split("/")
-        real = parts[0] == _FRAME_SEQUENCES["original"]
-        included = real or (settings.manipulated and parts[0] == _FRAME_SEQUENCES["manipulated"])
-        if not included or "videos" not in parts:
-            continue
-        labels: Labels = {"kind": "original" if real else "manipulated", "collection": parts[1]}
-        actor = re.match(r"(\d{2})__", parts[-1]) if parts[1] in ("actors", "DeepFakeDetection") else None
-        # a manipulated face has no known person: it is grouped by its embedding
-        person = f"actor-{actor[1]}" if actor and real else None
-        yield Source(path=file, origin=origin, person=person, labels=labels)
-
-
-_READERS: dict[str, Callable[[pathlib.Path, list[pathlib.Path], PrepareSettings], Iterator[Source]]] = {
-    "videos": _read_videos,
-    "people": _read_people,
-    "voxceleb": _read_voxceleb,
-    "rafd": _read_rafd,
-    "multipie": _read_multi_pie,
-    "ijbc": _read_table,
-    "faceforensics": _read_faceforensics,
-}
+        named = name_of[layout](origin)
+        if named is not None:
+            yield Source(path=file, origin=origin, person=named[0], labels=named[1])
 
 
 def _origin(root: pathlib.Path, file: pathlib.Path) -> str:

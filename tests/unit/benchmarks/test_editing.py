@@ -38,26 +38,23 @@ def test_ranks_of_set_and_read_values_are_compared(read: tuple[float, ...], expe
     assert rank_correlation(LEVELS, np.array(read, float)) == pytest.approx(expected)
 
 
-def test_leakage_is_what_the_other_units_move_over_what_the_unit_moves() -> None:
+def test_leakage_is_the_change_of_other_units_divided_by_that_of_the_unit() -> None:
     first, last = np.zeros((2, UNITS)), np.zeros((2, UNITS))
     last[:, 3], last[:, 5], last[:, 7] = (4, 2), (-1.6, 1.6), (0.8, 0.8)
     share, most = leakage(first, last, 3)
     assert share == pytest.approx((1.6 + 0.8) / (UNITS - 1) / 3)
     assert most == 5
-
-
-def test_leakage_of_a_unit_that_does_not_move_is_infinite() -> None:
     assert leakage(np.zeros((1, UNITS)), np.zeros((1, UNITS)), 0)[0] == math.inf
 
 
-def test_units_with_a_constant_score_are_not_seen() -> None:
+def test_units_with_a_constant_score_are_found() -> None:
     scores = np.random.default_rng(0).random((200, len(BLENDSHAPE_NAMES)))
     for name in ("cheekSquintLeft", "cheekSquintRight"):
         scores[:, BLENDSHAPE_NAMES.index(name)] = 1e-6
     assert unseen_units(scores) == (6,)
 
 
-def test_people_whose_face_is_lost_are_left_out_and_unseen_units_do_not_count() -> None:
+def test_people_without_a_face_and_units_with_a_constant_score_are_left_out() -> None:
     readings = np.zeros((3, UNITS, 3, UNITS))
     for unit in range(UNITS):
         readings[:, unit, :, unit] = LEVELS
@@ -71,7 +68,7 @@ def test_people_whose_face_is_lost_are_left_out_and_unseen_units_do_not_count() 
     assert mean["all"]["rank_correlation"] == pytest.approx(1 - 1 / UNITS)
 
 
-def test_what_lies_in_or_near_either_head_is_no_background() -> None:
+def test_pixels_in_or_near_either_head_are_no_background() -> None:
     source, shown = np.zeros((64, 64, 3), np.uint8), np.zeros((64, 64, 3), np.uint8)
     heads = np.zeros((2, 64, 64), np.float32)
     heads[0, :, 10:20], heads[1, :, 18:30] = 1, 1
@@ -82,7 +79,7 @@ def test_what_lies_in_or_near_either_head_is_no_background() -> None:
 
 
 def made_up_split(people: int) -> FaceData:
-    """One frontal still of each person, the later the more expressive."""
+    """One frontal still per person, with increasing expression."""
     mesh = np.repeat((load_morphable().mean.numpy() * [60, -60, -60] + [128, 128, 0])[None], people, 0)
     scores = np.zeros((people, len(BLENDSHAPE_NAMES)), np.float32)
     scores[:, BLENDSHAPE_NAMES.index("jawOpen")] = np.linspace(0.1, 0.7, people)
@@ -97,7 +94,7 @@ def made_up_split(people: int) -> FaceData:
     return cast(FaceData, split)
 
 
-def test_the_next_people_take_the_place_of_those_left_out() -> None:
+def test_people_left_out_are_replaced_by_the_next() -> None:
     data = made_up_split(5)
     assert choose_rows(data, 3) == [0, 1, 2]
     assert choose_rows(data, 3, ("still0", "still2")) == [1, 3, 4]
@@ -105,8 +102,8 @@ def test_the_next_people_take_the_place_of_those_left_out() -> None:
         choose_rows(data, 4, ("still0", "still2"))
 
 
-def test_the_table_moves_landmarks_in_the_place_of_the_transformer() -> None:
-    """An untrained transformer leaves landmarks where they are."""
+def test_the_table_moves_landmarks_instead_of_the_transformer() -> None:
+    """An untrained transformer does not move landmarks."""
     torch.manual_seed(0)
     system = FaceganReenactor(FaceganConfig(widths=(8, 8), mixer_widths=(8, 8), transformer_width=8)).eval()
     mesh = load_morphable().mean[None] * torch.tensor([60.0, -60.0, -60.0]) + torch.tensor([128.0, 128.0, 0.0])

@@ -1,4 +1,4 @@
-"""What the benchmark of profiles says of trackers that are known."""
+"""The benchmark of profiles on made-up trackers."""
 
 import dataclasses
 from typing import Any
@@ -26,7 +26,7 @@ def data() -> FaceData:
 
 
 class Blind:
-    """Sees every head look ahead, and none that is turned much: it is asked in the order of the yaws."""
+    """Reads every head as frontal and misses yaws beyond 50 degrees; it is called in the order of the yaws."""
 
     def __init__(self) -> None:
         self.asked = 0
@@ -39,7 +39,7 @@ class Blind:
         return face_geometry(torch.zeros(1, 478, 3), torch.eye(3)[None])
 
 
-def test_a_tracker_that_sees_all_heads_look_ahead_is_told_so(data: FaceData) -> None:
+def test_errors_of_a_tracker_that_reads_every_head_as_frontal(data: FaceData) -> None:
     rows = profiles.choose_rows(data, 2)
     assert len({int(data.person[row]) for row in rows}) == len(rows) == 2
     trackers: Any = {"blind": Blind()}
@@ -47,12 +47,12 @@ def test_a_tracker_that_sees_all_heads_look_ahead_is_told_so(data: FaceData) -> 
     assert [line["yaw_deg"] for line in lines] == list(profiles.YAWS_DEG)
     assert [line["found"] for line in lines] == [1, 1, 1, 0, 0, 0, 0, 0, 0]
     assert all(line["yaw_read_deg"] == pytest.approx(0) for line in lines[:3])
-    assert lines[2]["rotation_error_deg"] == pytest.approx(40, abs=12)  # pitch and roll are wrong, too
+    assert lines[2]["rotation_error_deg"] == pytest.approx(40, abs=12)  # pitch and roll are wrong as well
     assert lines[2]["found_right"] == 0
     assert np.isnan(lines[5]["yaw_read_deg"])
 
 
-def test_made_up_labels_are_those_of_the_mesh_and_both_tables_are_printed(data: FaceData) -> None:
+def test_labels_agree_with_fitted_meshes_and_both_tables_are_printed(data: FaceData) -> None:
     lines = profiles.compare_labels(load_morphable(), data)
     assert sum(line["pictures"] for line in lines) == int((np.abs(data.yaw_deg) >= 5).sum())
     assert all(line["fitted_deg"] == pytest.approx(line["labelled_deg"], abs=1.5) for line in lines)

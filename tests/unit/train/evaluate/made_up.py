@@ -1,10 +1,14 @@
 """Made-up sets and outcomes for the tests of the evaluation."""
 
+import pathlib
+from typing import Any
+
 import numpy as np
 
 from tests.synthetic import rotation_of
 from train.data.faces import FaceData
 from train.evaluate.jobs import Outcome
+from train.evaluate.settings import Settings
 
 
 def set_of(*clips: list[float], stills: list[float] | None = None, people: list[int] | None = None) -> FaceData:
@@ -35,3 +39,8 @@ def set_of(*clips: list[float], stills: list[float] | None = None, people: list[
 def outcome(method: str, driving: int, source: int = 0, mode: str = "absolute", **values: float) -> Outcome:
     """Outcome of a pair."""
     return Outcome(method=method, mode=mode, kind="pair", source=source, driving=driving, values=values)
+
+
+def settings(**changes: Any) -> Settings:
+    """Settings that name nothing real."""
+    return Settings(**{"system": ("a",), "data": "DATA", "out": pathlib.Path("OUT"), **changes})

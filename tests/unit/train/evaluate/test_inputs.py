@@ -1,6 +1,5 @@
 """Geometry of inputs from labels or tracker, with the neutral references of `reenact video`."""
 
-import pathlib
 from typing import Any
 
 import numpy as np
@@ -12,16 +11,12 @@ from reenact.geometry.morphable import load_morphable
 from reenact.media.frame import Frame
 from reenact.types import FaceGeometry
 from tests.synthetic import face_geometry, face_set, pose_of, rotation_of
+from tests.unit.train.evaluate.made_up import settings
 from train.data.faces import FaceData
 from train.evaluate.inputs import label_geometry, track_inputs
 from train.evaluate.jobs import TrackTask
-from train.evaluate.settings import Settings
 
 MODEL = load_morphable()
-
-
-def settings(**changes: Any) -> Settings:
-    return Settings(**{"system": ("a",), "data": "DATA", "out": pathlib.Path("OUT"), **changes})
 
 
 def heads(yaws_deg: list[float], places: list[float]) -> FaceGeometry:

@@ -6,9 +6,10 @@ import torch
 
 from reenact.errors import CheckpointError
 from reenact.geometry.morphable import load_morphable
+from reenact.systems.base import MotionMode
 from reenact.types import FaceGeometry, FaceImage
 from tests.synthetic import face_geometry, paint, pose_of, rotation_of
-from train.evaluate.methods import CopySource, MeshWarp, labels_of, load_methods
+from train.evaluate.methods import CopySource, Driving, MeshWarp, labels_of, load_methods
 
 SIDE = 128
 
@@ -28,6 +29,10 @@ def turned_face(*yaws_deg: float) -> tuple[FaceImage, FaceGeometry]:
     return image, face_geometry(mesh, pose.rotation)
 
 
+def driven_by(geometry: FaceGeometry, neutral: FaceGeometry, mode: MotionMode = "absolute") -> Driving:
+    return Driving(geometry=geometry, neutral=neutral, mode=mode)
+
+
 def first(image: FaceImage) -> FaceImage:
     return FaceImage(rgb=image.rgb[:1], crop_from_frame=image.crop_from_frame[:1])
 
@@ -35,7 +40,7 @@ def first(image: FaceImage) -> FaceImage:
 def test_a_copy_is_the_source_whatever_the_driver_does() -> None:
     image, geometry = turned_face(0, 10, 20)
     copy = CopySource()
-    drawn = copy.draw(copy.encode(first(image), geometry[:1]), geometry[1:], geometry[:1], "absolute")
+    drawn = copy.draw(copy.encode(first(image), geometry[:1]), driven_by(geometry[1:], geometry[:1]))
     assert torch.equal(drawn, image.rgb[:1].expand(2, -1, -1, -1))
 
 
@@ -43,7 +48,7 @@ def test_the_mesh_warp_keeps_a_still_face_and_follows_a_turn() -> None:
     image, geometry = turned_face(0, 0, 12)
     warp = MeshWarp(torch.device("cpu"))
     kept = warp.encode(first(image), geometry[:1])
-    drawn = warp.draw(kept, geometry[1:], geometry[:1], "absolute")
+    drawn = warp.draw(kept, driven_by(geometry[1:], geometry[:1]))
     torch.testing.assert_close(drawn[0], image.rgb[0], rtol=0, atol=1e-3)
     face = np.s_[:, SIDE // 3 : 2 * SIDE // 3, SIDE // 3 : 2 * SIDE // 3]
     copied = (image.rgb[0] - image.rgb[2])[face].abs().mean()
@@ -55,7 +60,7 @@ def test_relative_motion_of_the_mesh_warp_starts_from_the_source() -> None:
     image, geometry = turned_face(15, 0, 10)
     warp = MeshWarp(torch.device("cpu"))
     kept = warp.encode(first(image), geometry[:1])
-    drawn = warp.draw(kept, geometry[1:2], geometry[1:2], "relative")
+    drawn = warp.draw(kept, driven_by(geometry[1:2], geometry[1:2], "relative"))
     torch.testing.assert_close(drawn[0], image.rgb[0], rtol=0, atol=1e-3)
 
 

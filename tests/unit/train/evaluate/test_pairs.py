@@ -9,15 +9,10 @@ import numpy as np
 import pytest
 
 from reenact.errors import ConfigError, UnsupportedInputError
-from tests.unit.train.evaluate.made_up import set_of
+from tests.unit.train.evaluate.made_up import set_of, settings
 from train.data.faces import FaceData
 from train.evaluate.pairs import PairSet, load_pairs, save_pairs
 from train.evaluate.protocols import draw_pairs
-from train.evaluate.settings import Settings
-
-
-def settings(**changes: Any) -> Settings:
-    return Settings(**{"system": ("a",), "data": "DATA", "out": pathlib.Path("OUT"), **changes})
 
 
 def rows_of(pairs: PairSet, data: FaceData) -> list[tuple[int, int]]:

@@ -10,6 +10,7 @@ import pytest
 import torch
 
 from reenact.errors import UnsupportedInputError
+from tests.unit.train.evaluate.made_up import settings
 from train.evaluate.networks import left_out
 from train.evaluate.perceptual import (
     Inception,
@@ -19,7 +20,6 @@ from train.evaluate.perceptual import (
     read_tensors,
     recognise_backbone,
 )
-from train.evaluate.settings import Settings
 
 CPU = torch.device("cpu")
 
@@ -123,13 +123,13 @@ def test_only_plain_tensors_are_read(tmp_path: pathlib.Path, kind: str) -> None:
 def test_measures_are_left_out_with_reasons(hub: pathlib.Path) -> None:
     assert find_backbone(None) is None
     assert find_inception(None) is None
-    settings = Settings(system=("a",), data="DATA", out=pathlib.Path("OUT"))
-    reasons = left_out(settings)
+    given = settings()
+    reasons = left_out(given)
     assert reasons["lpips"].startswith("no backbone weights (--lpips-weights)")
     assert reasons["fid"] == "no Inception weights (--inception)"
     assert reasons["csim_judge"] == "no judge (--judge)"
     assert "ssim" not in reasons
-    reasons = left_out(dataclasses.replace(settings, protocol="cross"))
+    reasons = left_out(dataclasses.replace(given, protocol="cross"))
     assert {"ssim", "psnr_db", "l1", "mse", "lpips", "akd_px", "ace_px"} <= set(reasons)
     assert reasons["lpips"] == "cross-reenactment has no real picture of the result"
     assert "lsim" not in reasons

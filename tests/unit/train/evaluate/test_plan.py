@@ -1,20 +1,16 @@
 """From pairs to tasks: what is tracked, what is drawn, what is left out."""
 
-import pathlib
-from typing import Any
-
 import numpy as np
 import pytest
 import torch
 
 from reenact.types import FaceGeometry
 from tests.synthetic import face_geometry
-from tests.unit.train.evaluate.made_up import set_of
+from tests.unit.train.evaluate.made_up import set_of, settings
 from train.data.faces import FaceData
 from train.evaluate.jobs import Driver
 from train.evaluate.pairs import Pair, PairSet, Run, Triplet
 from train.evaluate.plan import list_items, plan_jobs, plan_sources, plan_tracking
-from train.evaluate.settings import Settings
 
 
 @pytest.fixture
@@ -38,10 +34,6 @@ def pairs() -> PairSet:
         runs=(Run(source="s0", driving=("c1:5", "c1:6", "c1:7")),),
         triplets=(Triplet(source="c0:1", second="c0:2", driving="c1:9"),),
     )
-
-
-def settings(**changes: Any) -> Settings:
-    return Settings(**{"system": ("a",), "data": "DATA", "out": pathlib.Path("OUT"), **changes})
 
 
 def face(x: float) -> FaceGeometry:

@@ -1,14 +1,13 @@
 """Work in one process; tests/e2e/test_evaluate.py compares it with several."""
 
 import os
-import pathlib
 from typing import Any
 
 import pytest
 import torch
 
+from tests.unit.train.evaluate.made_up import settings
 from train.evaluate.pool import spread, worker_count
-from train.evaluate.settings import Settings
 
 
 class Doubling:
@@ -31,5 +30,5 @@ def test_one_process_works_in_order() -> None:
     [(3, "cpu", 3), (3, "cuda", 3), (0, "cuda", 1), (0, "cpu", len(os.sched_getaffinity(0)))],
 )
 def test_processes_are_as_many_as_set_or_one_per_core(asked: int, device: str, expected: int) -> None:
-    settings = Settings(system=("a",), data="DATA", out=pathlib.Path("OUT"), workers=asked)
-    assert worker_count(settings, torch.device(device)) == expected
+    given = settings(workers=asked)
+    assert worker_count(given, torch.device(device)) == expected

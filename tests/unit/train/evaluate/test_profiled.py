@@ -1,10 +1,10 @@
 """Pairs with heads turned by face profiling: directions, yaws and measures."""
 
 import dataclasses
+import functools
 import json
 import pathlib
 from collections import Counter
-from typing import Any
 
 import numpy as np
 import pytest
@@ -15,6 +15,7 @@ from reenact.geometry.morphable import MorphableModel, load_morphable
 from reenact.geometry.rasterise import rasterise
 from reenact.types import head_angles_rad
 from tests.synthetic import face_set
+from tests.unit.train.evaluate import made_up
 from tests.unit.train.evaluate.made_up import outcome, set_of
 from train.data.faces import FaceData
 from train.evaluate.jobs import REAL
@@ -23,13 +24,9 @@ from train.evaluate.profiled_bench import compare_shown
 from train.evaluate.profiled_faces import ProfiledFaces, render_faces
 from train.evaluate.profiled_pairs import ALL_RENDERED, PHOTOGRAPHS, RENDERED, found_key
 from train.evaluate.protocols import draw_pairs
-from train.evaluate.settings import Settings
 from train.evaluate.summary import summarise
 
-
-def settings(**changes: Any) -> Settings:
-    given = {"system": ("a",), "data": "DATA", "out": pathlib.Path("OUT"), "protocol": "large-pose", "profiled": True}
-    return Settings(**{**given, **changes})
+settings = functools.partial(made_up.settings, protocol="large-pose", profiled=True)
 
 
 def parsed(data: FaceData) -> FaceData:
