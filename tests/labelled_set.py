@@ -43,7 +43,7 @@ def write_labelled(root: pathlib.Path, splits: dict[str, FaceData]) -> pathlib.P
     for split, faces in splits.items():
         for number, (first, last) in enumerate(faces.clip_ranges):
             name, rows = f"{split}{number}", np.arange(first, last)
-            _write_clip(root / "clips" / f"{name}.mp4", faces.rgb[rows])
+            write_clip(root / "clips" / f"{name}.mp4", faces.rgb[rows])
             mesh_16 = (faces.mesh_px[rows] * 16).round().astype(np.int16)
             labels = _labels(faces, rows) | {"mesh_d16": np.diff(mesh_16, axis=0, prepend=np.zeros_like(mesh_16[:1]))}
             labels["parsing"] = labels["parsing"][::2]
@@ -81,8 +81,9 @@ def _labels(faces: FaceData, rows: np.ndarray) -> dict[str, np.ndarray]:
     }
 
 
-def _write_clip(path: pathlib.Path, rgb: np.ndarray) -> None:
-    writer = cv2.VideoWriter(str(path), cv2.VideoWriter_fourcc(*"mp4v"), 12.5, (256, 256))
+def write_clip(path: pathlib.Path, rgb: np.ndarray) -> None:
+    """12.5 square frames (T, s, s, 3) a second."""
+    writer = cv2.VideoWriter(str(path), cv2.VideoWriter_fourcc(*"mp4v"), 12.5, rgb.shape[1:3])
     for frame in rgb:
         writer.write(cv2.cvtColor(frame, cv2.COLOR_RGB2BGR))
     writer.release()

@@ -7,6 +7,7 @@ import tempfile
 import cv2
 import numpy as np
 
+from tests.labelled_set import write_clip
 from train.data.shards import Index, Sample, encode_arrays, shard_name, write_index, write_shard
 
 FRAMES = 3
@@ -43,10 +44,7 @@ def clip_sample(key: str, person: str, colour: Colour, *, frames: int = FRAMES, 
     """A clip of a single RGB colour."""
     with tempfile.TemporaryDirectory() as folder:
         path = pathlib.Path(folder) / "clip.mp4"
-        writer = cv2.VideoWriter(str(path), cv2.VideoWriter_fourcc(*"mp4v"), 12.5, (side, side))
-        for _ in range(frames):
-            writer.write(np.full((side, side, 3), colour[::-1], np.uint8))
-        writer.release()
+        write_clip(path, np.full((frames, side, side, 3), colour, np.uint8))
         mp4 = path.read_bytes()
     labels = made_labels(np.random.default_rng(sum(map(ord, key))), frames)
     facts = json.dumps({"person": person, "fps": "25/2", "frames": frames}).encode()

@@ -5,7 +5,6 @@ A finished row is not trained again; an interrupted row resumes.
 """
 
 import importlib
-import platform
 import sys
 
 import torch
@@ -14,6 +13,7 @@ import tyro
 from reenact.errors import ConfigError, ReenactError
 from studies.ablate.arguments import AblationArguments
 from studies.ablate.table import write_tables
+from train.run.provenance import describe_hardware
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -30,7 +30,7 @@ def main(argv: list[str] | None = None) -> int:
     facts = {
         "command": " ".join(["-m studies.ablate", *(sys.argv[1:] if argv is None else argv)]),
         "torch": torch.__version__,
-        "hardware": torch.cuda.get_device_name() if torch.cuda.is_available() else platform.processor() or "CPU",
+        "hardware": describe_hardware(),
     }
     print(write_tables(arguments.out, tables, facts))
     return 0

@@ -58,46 +58,28 @@ class Parts:
 
     def fill(
         self, networks: nn.Module, parts: Mapping[str, Weights], config: Any, where: pathlib.Path | None
-    ) -> dict[str, Weights]:
+    ) -> dict[str, nn.Module]:
         """Load the parts that `networks` has as attributes; return the others, to be exported along.
 
         Raises:
             CheckpointError: a part is of other sizes than `config`.
         """
-        carried = {name: weights for name, weights in parts.items() if not hasattr(networks, name)}
-        whole = self.networks(config) if carried else networks  # only to compare sizes
+        others = [name for name in parts if not hasattr(networks, name)]
+        whole = self.networks(config) if others else networks
         for name, weights in parts.items():
-            load_weights(getattr(whole if name in carried else networks, name), weights, where=str(where))
-        return carried
+            load_weights(getattr(whole if name in others else networks, name), weights, where=str(where))
+        return {name: getattr(whole, name) for name in others}
 
     def write(
         self,
         networks: nn.Module,
-        carried: Mapping[str, Weights],
+        carried: Mapping[str, nn.Module],
         config: Any,
         folder: pathlib.Path,
         facts: dict[str, Any],
     ) -> None:
         """Write one folder with the parts of `networks` and the carried ones; untrained parts are left out."""
-        shipped = nn.Module()
-        for name in self.recipes:
-            if hasattr(networks, name):
-                shipped.add_module(name, getattr(networks, name))
-            elif name in carried:
-                shipped.add_module(name, _StoredWeights(carried[name]))
-        present = [name for name, _ in shipped.named_children()]
+        found = {name: getattr(networks, name, carried.get(name)) for name in self.recipes}
+        shipped = nn.ModuleDict({name: part for name, part in found.items() if part is not None})
         settings = {"model": self.system, "network": dataclasses.asdict(config)}
-        write_model(shipped, folder, settings, facts | {"parts": present})
-
-
-class _StoredWeights(nn.Module):
-    """Weights without a network: `state_dict` gives them back under their own names."""
-
-    def __init__(self, weights: Weights) -> None:
-        super().__init__()
-        self.weights = weights
-
-    def state_dict(self, *args: Any, destination: Any = None, prefix: str = "", keep_vars: bool = False) -> Any:
-        destination = {} if destination is None else destination
-        destination |= {prefix + name: value for name, value in self.weights.items()}
-        return destination
+        write_model(shipped, folder, settings, facts | {"parts": list(shipped)})

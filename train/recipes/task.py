@@ -17,7 +17,7 @@ from reenact.errors import ConfigError
 from train.data.faces import FaceData
 from train.evaluate.metrics import l1, psnr_db
 from train.pairs.frames import PairConfig, PairSampler, validation_pairs
-from train.recipes.parts import Parts, Weights
+from train.recipes.parts import Parts
 from train.run.export import start_from, write_model
 from train.run.loop import Batch, Losses
 
@@ -42,8 +42,8 @@ class RecipeTask:
     network_config: Any
     """Sizes of the networks, a dataclass."""
     critic: nn.Module | None = None
-    carried: Mapping[str, Weights] = {}
-    """Weights of the parts that other recipes train."""
+    carried: Mapping[str, nn.Module] = {}
+    """The parts that other recipes train."""
 
     def start_from(self, init: pathlib.Path | None) -> None:
         """Load exported weights; parts that this recipe does not train are exported along with its own.

@@ -24,14 +24,6 @@ class Feed(Protocol):
         ...
 
 
-class Sampler(Protocol):
-    """The part of a task that the thread calls."""
-
-    def sample_batch(self, rng: np.random.Generator, size: int, device: torch.device) -> dict[str, Any]: ...
-
-    def use_data(self, train: Any) -> None: ...
-
-
 def micro_batch_rng(seed: int, step: int, micro: int) -> np.random.Generator:
     """The generator for micro-batch `micro` of `step`."""
     return np.random.default_rng([seed, step, micro])
@@ -53,11 +45,11 @@ def with_names(task: Any, batch: dict[str, Any]) -> dict[str, Any]:
 
 
 class Prefetcher:
-    """Yields the micro-batches of one process in order; `task` samples them in a thread of this object."""
+    """Yields the micro-batches of one process in order; a thread of this object calls `Task.sample_batch`."""
 
     def __init__(
         self,
-        task: Sampler,
+        task: Any,
         feed: Feed | None,
         *,
         seed: int,

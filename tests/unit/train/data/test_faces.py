@@ -11,9 +11,11 @@ import pytest
 
 import train.data.faces
 from reenact.errors import OutputError, UnsupportedInputError
+from reenact.geometry.morphable import MorphableModel
 from tests.file_server import served_folder
-from tests.labelled_set import write_table
-from tests.prepared_set import FRAMES, clip_sample, made_labels, still_sample, write_set
+from tests.labelled_set import write_labelled
+from tests.prepared_set import FRAMES, clip_sample, still_sample, write_set
+from tests.synthetic import face_set
 from train.data.__main__ import main
 from train.data.faces import FaceData, load_faces
 from train.data.pack import check, pack
@@ -21,78 +23,38 @@ from train.data.shards import Sample, decode_arrays, encode_arrays, read_shard
 
 COLOURS = {"a": (200, 60, 40), "b": (40, 160, 220), "s": (90, 200, 90), "t": (120, 120, 30)}
 """RGB of each made-up clip or still."""
-MESHES = {name: np.random.default_rng(0).integers(0, 4096, (FRAMES, 478, 3)) for name in "ab"}
-MESHES |= {name: np.random.default_rng(ord(name)).integers(0, 4096, (478, 3)) for name in "st"}
-"""Labels, in sixteenths of a pixel."""
 
 
-def plain(colour: tuple[int, int, int]) -> np.ndarray:
-    """(256, 256, 3) BGR, as OpenCV writes it."""
-    return np.full((256, 256, 3), colour[::-1], np.uint8)
-
-
-def with_mesh(labels: dict[str, np.ndarray], mesh_16: np.ndarray) -> dict[str, np.ndarray]:
-    """Labels of a clip with this mesh."""
-    return labels | {"mesh_d16": np.diff(mesh_16, axis=0, prepend=np.zeros_like(mesh_16[:1])).astype(np.int16)}
+@pytest.fixture(scope="module")
+def sets(model: MorphableModel) -> dict[str, FaceData]:
+    return {
+        split: face_set(model, np.random.default_rng(seed), clips=1, stills=1)
+        for seed, split in enumerate(("train", "val"))
+    }
 
 
 @pytest.fixture
-def root(tmp_path: pathlib.Path) -> pathlib.Path:
-    """A labelled folder with `MESHES`: clip a and still s train, clip b and still t validate."""
-    rng, root = np.random.default_rng(1), tmp_path / "set"
-    (root / "clips").mkdir(parents=True)
-    (root / "stills").mkdir()
-    for name in ("a", "b"):
-        sample = clip_sample(name, "", COLOURS[name])
-        (root / "clips" / f"{name}.mp4").write_bytes(sample.files["mp4"])
-        np.savez(root / "clips" / f"{name}.npz", **with_mesh(decode_arrays(sample.files["npz"]), MESHES[name]))
-    clip = {"frames": FRAMES, "fps": "25/2"}
-    write_table(
-        root / "clips.csv",
-        [
-            {"clip": "a", "person": "p1", "split": "train", **clip},
-            {"clip": "b", "person": "p2", "split": "val", **clip},
-        ],
-    )
-    for name in ("s", "t"):
-        cv2.imwrite(str(root / "stills" / f"{name}.jpg"), plain(COLOURS[name]))
-    names = ["t", "s"]  # in another order than the table
-    stills = [made_labels(rng, None) | {"mesh_16": MESHES[name].astype(np.int16)} for name in names]
-    np.savez(root / "stills.npz", name=names, **{key: np.stack([one[key] for one in stills]) for key in stills[0]})
-    write_table(
-        root / "stills.csv",
-        [
-            {"still": "s", "person": "p0", "split": "train", "synthetic": 1},
-            {"still": "t", "person": "p2", "split": "val", "synthetic": 0},
-        ],
-    )
+def root(sets: dict[str, FaceData], tmp_path: pathlib.Path) -> pathlib.Path:
+    """Both splits in a labelled folder; the labels of the stills are in another order than their table."""
+    root = write_labelled(tmp_path / "set", sets)
+    np.savez(root / "stills.npz", **{key: values[::-1] for key, values in np.load(root / "stills.npz").items()})
     return root
 
 
-def test_a_split_is_read_row_by_row(root: pathlib.Path, tmp_path: pathlib.Path) -> None:
-    data = load_faces(root, "train", tmp_path / "cache")
-    assert data.names == ("a:0", "a:1", "a:2", "s")
-    assert data.rgb.shape == (4, 256, 256, 3)
-    for row, name in enumerate("aaas"):
-        assert np.abs(data.rgb[row, 100, 100].astype(int) - COLOURS[name]).max() < 12, name
-    np.testing.assert_allclose(data.mesh_px[:3], MESHES["a"] / 16)
-    np.testing.assert_allclose(data.mesh_px[3], MESHES["s"] / 16)
-    np.testing.assert_allclose(data.rotation, np.broadcast_to(np.eye(3), (4, 3, 3)), atol=1e-6)
-    assert data.blendshapes.min() >= 0
-    assert data.blendshapes.max() <= 1
-    np.testing.assert_allclose(np.linalg.norm(data.embedding, axis=1), 1, atol=2e-3)
+@pytest.mark.parametrize("split", ["train", "val"])
+def test_a_split_is_read_row_by_row(
+    root: pathlib.Path, sets: dict[str, FaceData], tmp_path: pathlib.Path, split: str
+) -> None:
+    data, written = load_faces(root, split, tmp_path / "cache"), sets[split]
+    assert data.names == (*(f"{split}0:{frame}" for frame in range(FRAMES)), f"{split}-still{FRAMES}")
+    assert np.abs(data.rgb.astype(int) - written.rgb).mean() < 6
+    for name, atol in {"mesh_px": 0.04, "blendshapes": 2e-3, "rotation": 2e-3, "embedding": 1e-3}.items():
+        np.testing.assert_allclose(getattr(data, name), getattr(written, name), atol=atol, err_msg=name)
+    np.testing.assert_allclose(data.yaw_deg, written.yaw_deg, atol=0.1)
     assert data.has_parsing.tolist() == [True, False, True, True]
-    assert data.person.tolist() == [1, 1, 1, 0]
+    assert data.person.tolist() == [0, 0, 0, 1]
     assert data.clip_ranges == [(0, 3)]
     assert data.is_still.tolist() == [False, False, False, True]
-    np.testing.assert_allclose(data.yaw_deg, 0, atol=1e-4)
-
-
-def test_splits_do_not_mix(root: pathlib.Path, tmp_path: pathlib.Path) -> None:
-    data = load_faces(root, "val", tmp_path / "cache")
-    assert data.names == ("b:0", "b:1", "b:2", "t")
-    assert set(data.person.tolist()) == {0}
-    np.testing.assert_allclose(data.mesh_px[3], MESHES["t"] / 16)
 
 
 def test_decoded_once_it_is_mapped_from_then_on(
@@ -107,8 +69,8 @@ def test_decoded_once_it_is_mapped_from_then_on(
 
 
 def relabel_clip(root: pathlib.Path) -> None:
-    labels = dict(np.load(root / "clips" / "a.npz"))
-    np.savez(root / "clips" / "a.npz", **labels | {"blendshapes": 255 - labels["blendshapes"]})
+    labels = dict(np.load(root / "clips" / "train0.npz"))
+    np.savez(root / "clips" / "train0.npz", **labels | {"blendshapes": 255 - labels["blendshapes"]})
 
 
 def relabel_still(root: pathlib.Path) -> None:
@@ -117,7 +79,7 @@ def relabel_still(root: pathlib.Path) -> None:
 
 
 def redraw_still(root: pathlib.Path) -> None:
-    cv2.imwrite(str(root / "stills" / "s.jpg"), plain((0, 0, 0)))
+    cv2.imwrite(str(root / "stills" / "train-still3.jpg"), np.zeros((256, 256, 3), np.uint8))
 
 
 @pytest.mark.parametrize("change", [relabel_clip, relabel_still, redraw_still])
@@ -145,10 +107,10 @@ def test_a_missing_file_is_named(root: pathlib.Path, tmp_path: pathlib.Path, nam
 
 
 def test_pictures_without_labels_are_named(root: pathlib.Path, tmp_path: pathlib.Path) -> None:
-    labels = dict(np.load(root / "clips" / "a.npz"))
+    labels = dict(np.load(root / "clips" / "train0.npz"))
     labels["mesh_d16"] = labels["mesh_d16"][:2]
-    np.savez(root / "clips" / "a.npz", **labels)
-    with pytest.raises(ValueError, match=r"a\.mp4 has 3 frames, its labels 2"):
+    np.savez(root / "clips" / "train0.npz", **labels)
+    with pytest.raises(ValueError, match=r"train0\.mp4 has 3 frames, its labels 2"):
         load_faces(root, "train", tmp_path / "cache")
 
 
@@ -218,7 +180,7 @@ def test_shards_without_an_index_are_not_taken_for_a_labelled_folder(tmp_path: p
 
 def test_packed_it_is_the_same_set(root: pathlib.Path, tmp_path: pathlib.Path) -> None:
     index = pack(root, tmp_path / "packed", pictures_per_shard=2)
-    assert index.people == 3
+    assert index.people == 4
     assert pack(root, tmp_path / "again", pictures_per_shard=2) == index, "the same bytes"
     check(str(tmp_path / "packed"), cache=tmp_path)
     for split in ("train", "val"):
@@ -234,13 +196,13 @@ def test_packed_it_is_the_same_set(root: pathlib.Path, tmp_path: pathlib.Path) -
 def test_packed_samples_say_what_is_known(root: pathlib.Path, tmp_path: pathlib.Path) -> None:
     pack(root, tmp_path / "packed")
     samples = {sample.key: sample for sample in read_shard(tmp_path / "packed" / "shards" / "train-000000.tar")}
-    assert samples["a"].facts["person"] == "p1"
-    assert samples["a"].facts["fps"] == "25/2"
-    assert samples["s"].facts["synthetic"] is True
-    labels = decode_arrays(samples["a"].files["npz"])
+    assert samples["train0"].facts["person"] == "train-0"
+    assert samples["train0"].facts["fps"] == "25/2"
+    assert samples["train-still3"].facts["synthetic"] is True
+    labels = decode_arrays(samples["train0"].files["npz"])
     assert labels["action_units"].shape == (FRAMES, 17)
     assert labels["action_units"].dtype == labels["score"].dtype == np.uint8
-    assert decode_arrays(samples["s"].files["npz"])["mesh_16"].shape == (478, 3)
+    assert decode_arrays(samples["train-still3"].files["npz"])["mesh_16"].shape == (478, 3)
 
 
 def test_a_person_on_both_sides_is_found(tmp_path: pathlib.Path, capsys: pytest.CaptureFixture[str]) -> None:
