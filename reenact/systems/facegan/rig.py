@@ -59,7 +59,7 @@ class LandmarkRig(nn.Module):
         """
         at, axes = list(LANDMARKS_68), landmarks.new_tensor(_PIXEL_AXES)
         shape = face.shape.expand(len(landmarks), -1, -1)
-        missing = self._missing(shape, landmarks, pose)
+        missing = (landmarks - pose.apply(shape)[:, at, :2]) / pose.scale[:, None, None]  # eye distances
         turned = torch.einsum("enc,fdc->fnde", self.basis, pose.rotation[:, :2] * axes[:2, None])
         jacobian = turned.flatten(1, 2)
         normal = jacobian.transpose(1, 2) @ jacobian
@@ -69,8 +69,3 @@ class LandmarkRig(nn.Module):
         mesh = pose.apply(shape)
         left = landmarks - mesh[:, at, :2]
         return torch.cat([mesh[..., :2] + self.spread @ left, mesh[..., 2:]], -1)
-
-    @staticmethod
-    def _missing(shape: Tensor, landmarks: Tensor, pose: Pose) -> Float[Tensor, "f 68 2"]:
-        """Difference of the target landmarks from those of the posed shape, eye distances."""
-        return (landmarks - pose.apply(shape)[:, list(LANDMARKS_68), :2]) / pose.scale[:, None, None]

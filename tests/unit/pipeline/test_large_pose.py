@@ -47,16 +47,13 @@ def tracker(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> Any:
     return engine.tracker
 
 
-@pytest.mark.parametrize(("x", "yaw_deg"), [(160, None), (204, None), (206, 46), (114, -46), (250, 90)])
-def test_picture(tracker: Any, x: int, yaw_deg: float | None) -> None:
-    found = far_turn_in_picture(make_frame((x, 120, 100)), tracker=tracker)
+@pytest.mark.parametrize(("x", "yaw_deg"), [(None, None), (160, None), (204, None), (206, 46), (114, -46), (250, 90)])
+def test_picture(tracker: Any, x: int | None, yaw_deg: float | None) -> None:
+    frame = make_frame(None if x is None else (x, 120, 100))
+    found = far_turn_in_picture(frame, tracker=tracker)
     assert (found is None) == (yaw_deg is None)
     if found is not None:
         assert (found.yaw_deg, found.at_s) == (pytest.approx(yaw_deg, abs=1), None)
-
-
-def test_picture_without_a_face_has_none(tracker: Any) -> None:
-    assert far_turn_in_picture(make_frame(None), tracker=tracker) is None
 
 
 def test_short_profile_late_in_a_clip_is_found(tracker: Any, clip: Callable[[Faces], pathlib.Path]) -> None:
