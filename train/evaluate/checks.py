@@ -1,4 +1,4 @@
-"""Checks beside the pairs: no motion gives the source back, large faces stay sharp, still clips do not jitter."""
+"""Checks that need no pairs: no motion gives the source back, large faces stay sharp, still clips do not jitter."""
 
 import math
 

@@ -60,7 +60,7 @@ class SystemMethod:
         """Load it.
 
         Raises:
-            CheckpointError: no such system, or weights that cannot be used.
+            CheckpointError: a system is unknown, or its weights cannot be used.
         """
         folder = resolve(name)
         self.label = label
@@ -137,7 +137,7 @@ def load_methods(systems: tuple[str, ...], *, baselines: bool, device: torch.dev
     """All methods, the systems first.
 
     Raises:
-        CheckpointError: no such system, or weights that cannot be used.
+        CheckpointError: a system is unknown, or its weights cannot be used.
     """
     methods: list[Method] = [
         SystemMethod(name, label, device) for name, label in zip(systems, labels_of(systems), strict=True)

@@ -78,12 +78,12 @@ def gains(
         }
         for label in systems if pairs else ():
             for over in baselines:
-                both = [
-                    (each, pairs[over, each.source, each.driving])
+                differences = [
+                    _difference(each, pairs[over, each.source, each.driving])
                     for (method, *_), each in pairs.items()
                     if method == label and (over, each.source, each.driving) in pairs
                 ]
-                found.append(Gain(label=label, over=over, mode=mode, metrics=_differences(both, data, draws)))
+                found.append(Gain(label=label, over=over, mode=mode, metrics=_estimates(differences, data, draws)))
     return found
 
 
@@ -187,14 +187,9 @@ def _estimates(outcomes: Sequence[Outcome], data: FaceData, draws: int) -> dict[
     return estimates
 
 
-def _differences(both: list[tuple[Outcome, Outcome]], data: FaceData, draws: int) -> dict[str, Estimate]:
-    estimates = {}
-    for key in BY_KEY:
-        having = [(a, b) for a, b in both if key in a.values and key in b.values]
-        if having:
-            values = np.array([a.values[key] - b.values[key] for a, b in having])
-            estimates[key] = bootstrap_mean(values, _people([a for a, _ in having], data), draws)
-    return estimates
+def _difference(first: Outcome, second: Outcome) -> Outcome:
+    shared = first.values.keys() & second.values.keys()
+    return dataclasses.replace(first, values={key: first.values[key] - second.values[key] for key in shared})
 
 
 def _people(outcomes: Sequence[Outcome], data: FaceData) -> np.ndarray:

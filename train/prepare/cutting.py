@@ -78,7 +78,7 @@ class Cutter:
             self._next = None
             yield from self._begin(picked.slot)
             for one in self._active:
-                if one.wants(picked.slot):
+                if one.needs(picked.slot):
                     one.take(picked.rgb)
             ended = [one for one in self._active if one.end_slot <= picked.slot + 1]
             self._active = [one for one in self._active if one.end_slot > picked.slot + 1]
@@ -155,7 +155,7 @@ class _OpenThumbnail:
         self.end_slot = self._slot + 1
         self._strip = b""
 
-    def wants(self, slot: int) -> bool:
+    def needs(self, slot: int) -> bool:
         return slot == self._slot
 
     def take(self, rgb: Frame) -> None:
@@ -181,7 +181,7 @@ class _OpenStretch:
         self._results: list[Cut | Rejection] = []
         self.end_slot = place.stretch.end_slot
 
-    def wants(self, slot: int) -> bool:
+    def needs(self, slot: int) -> bool:
         return self._place.stretch.first_slot <= slot < self.end_slot
 
     def take(self, rgb: Frame) -> None:

@@ -66,7 +66,7 @@ def unit_path(folder: pathlib.Path, source: Source) -> pathlib.Path:
 
 
 def work_on(sources: Sequence[Source], folder: pathlib.Path, settings: PrepareSettings, on_event: OnEvent) -> None:
-    """Process files, each to a unit of its own.
+    """Process files, each into one unit.
 
     Args:
         sources: the files.

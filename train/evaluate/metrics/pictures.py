@@ -1,5 +1,7 @@
 """Pixel differences of two pictures."""
 
+from typing import Any
+
 from jaxtyping import Float
 from torch import Tensor
 
@@ -25,11 +27,9 @@ def psnr_db(result: Float[Tensor, "n 3 h w"], target: Float[Tensor, "n 3 h w"]) 
     Raises:
         MissingDependencyError: torchmetrics is not installed.
     """
-    try:
-        from torchmetrics.functional.image import peak_signal_noise_ratio
-    except ImportError as error:
-        raise _torchmetrics_missing("PSNR") from error
-    ratio = peak_signal_noise_ratio(result, target, data_range=1.0, reduction="none", dim=(1, 2, 3))
+    ratio = _torchmetrics("PSNR").peak_signal_noise_ratio(
+        result, target, data_range=1.0, reduction="none", dim=(1, 2, 3)
+    )
     return ratio.clamp(max=PSNR_CAP_DB)
 
 
@@ -39,16 +39,16 @@ def ssim(result: Float[Tensor, "n 3 h w"], target: Float[Tensor, "n 3 h w"]) -> 
     Raises:
         MissingDependencyError: torchmetrics is not installed.
     """
-    try:
-        from torchmetrics.functional.image import structural_similarity_index_measure
-    except ImportError as error:
-        raise _torchmetrics_missing("SSIM") from error
-    value = structural_similarity_index_measure(result, target, sigma=1.5, data_range=1.0, reduction="none")
-    assert isinstance(value, Tensor)
+    measure = _torchmetrics("SSIM").structural_similarity_index_measure
+    value: Tensor = measure(result, target, sigma=1.5, data_range=1.0, reduction="none")
     return value.reshape(len(result))
 
 
-def _torchmetrics_missing(metric: str) -> MissingDependencyError:
-    return MissingDependencyError(
-        f'{metric} needs torchmetrics, which is not installed; install it with: pip install -e ".[train]"'
-    )
+def _torchmetrics(metric: str) -> Any:
+    try:
+        from torchmetrics.functional import image
+    except ImportError as error:
+        raise MissingDependencyError(
+            f'{metric} needs torchmetrics, which is not installed; install it with: pip install -e ".[train]"'
+        ) from error
+    return image

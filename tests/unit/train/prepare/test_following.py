@@ -18,7 +18,7 @@ def follower(labeller: Any) -> Follower:
 
 
 def pair(first_px: float = 0, second_px: float | None = 0) -> np.ndarray:
-    """The portrait twice beside each other, each moved; without the second one a plain wall."""
+    """The portrait twice side by side, each moved; with None as second a grey area instead."""
     left, right = (portrait()[:300, 100:400] for _ in range(2))
     left = moved(left, first_px)
     right = np.full_like(left, 120) if second_px is None else moved(right[:, ::-1], second_px)
