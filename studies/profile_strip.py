@@ -4,7 +4,6 @@ The upper row is the portrait at several yaws. The lower row marks what training
 portrait does not show are tinted, landmarks hidden by the head are rings, the others dots.
 """
 
-import dataclasses
 import pathlib
 import sys
 from typing import Annotated
@@ -27,56 +26,52 @@ _TINT = np.array([214, 84, 196], np.float32)
 _DOT, _RING = (255, 255, 255), (20, 20, 20)
 
 
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class StripArguments:
-    """Show a portrait at several yaws."""
-
-    picture: tyro.conf.Positional[pathlib.Path]
-    """The portrait."""
-    out: Annotated[pathlib.Path, tyro.conf.arg(aliases=["-o"])]
-    """The strip, JPEG or PNG by its ending."""
-    yaws: tuple[float, ...] = (-90.0, -60.0, -30.0, 0.0, 30.0, 60.0, 90.0)
-    """Degrees, positive to the right of the picture."""
-    side: int = 160
-    """Side of each picture in the strip, pixels."""
-    quality: int = 88
-    """Quality of a JPEG, 1 to 100."""
-
-
 def main(argv: list[str] | None = None) -> int:
     """Run the command line; 0, or 2 with one line that says what to do."""
-    arguments = tyro.cli(StripArguments, args=argv, prog="studies.profile_strip")
     try:
-        write_strip(arguments)
+        tyro.cli(write_strip, args=argv, prog="studies.profile_strip")
     except ReenactError as error:
         print(f"studies.profile_strip: {error}", file=sys.stderr)
         return 2
-    print(f"written: {arguments.out} ({arguments.out.stat().st_size / 1000:.0f} kB)")
     return 0
 
 
-def write_strip(arguments: StripArguments) -> None:
-    """Find the face, turn it, write the strip.
+def write_strip(
+    picture: tyro.conf.Positional[pathlib.Path],
+    out: Annotated[pathlib.Path, tyro.conf.arg(aliases=["-o"])],
+    yaws: tuple[float, ...] = (-90.0, -60.0, -30.0, 0.0, 30.0, 60.0, 90.0),
+    side: int = 160,
+    quality: int = 88,
+) -> None:
+    """Show a portrait at several yaws.
+
+    Args:
+        picture: the portrait.
+        out: the strip, JPEG or PNG by its ending.
+        yaws: degrees, positive to the right of the picture.
+        side: side of each picture in the strip, pixels.
+        quality: quality of a JPEG, 1 to 100.
 
     Raises:
         ReenactError: no picture, no face, or nowhere to write.
     """
-    if not arguments.yaws or any(abs(yaw) > 90 for yaw in arguments.yaws):
-        raise ConfigError(f"yaws go from -90 to 90 degrees, got {arguments.yaws}; give one at least")
-    if arguments.side < 16 or not 1 <= arguments.quality <= 100:
+    if not yaws or any(abs(yaw) > 90 for yaw in yaws):
+        raise ConfigError(f"yaws go from -90 to 90 degrees, got {yaws}; give one at least")
+    if side < 16 or not 1 <= quality <= 100:
         raise ConfigError("side must be 16 pixels or more, and quality 1 to 100")
     model = load_morphable()
-    rgb, mesh_px, parsing = read_portrait(arguments.picture)
+    rgb, mesh_px, parsing = read_portrait(picture)
     head = build_head(model, rgb, mesh_px, parsing)
-    strip = draw_strip(model, [turn_head(head, yaw, parsing) for yaw in arguments.yaws], arguments.side)
-    options = [cv2.IMWRITE_JPEG_QUALITY, arguments.quality]
+    strip = draw_strip(model, [turn_head(head, yaw, parsing) for yaw in yaws], side)
+    options = [cv2.IMWRITE_JPEG_QUALITY, quality]
     try:
-        arguments.out.parent.mkdir(parents=True, exist_ok=True)
-        written = cv2.imwrite(str(arguments.out), cv2.cvtColor(strip, cv2.COLOR_RGB2BGR), options)
+        out.parent.mkdir(parents=True, exist_ok=True)
+        written = cv2.imwrite(str(out), cv2.cvtColor(strip, cv2.COLOR_RGB2BGR), options)
     except (OSError, cv2.error) as error:
-        raise OutputError(f"Cannot write {arguments.out} ({error}); give a name that ends in .jpg or .png.") from error
+        raise OutputError(f"Cannot write {out} ({error}); give a name that ends in .jpg or .png.") from error
     if not written:
-        raise OutputError(f"Cannot write {arguments.out}; give a folder that can be written to.")
+        raise OutputError(f"Cannot write {out}; give a folder that can be written to.")
+    print(f"written: {out} ({out.stat().st_size / 1000:.0f} kB)")
 
 
 def read_portrait(path: pathlib.Path) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
