@@ -12,7 +12,7 @@ from reenact.portrait import parts
 from reenact.portrait.networks import Painter
 from reenact.portrait.parts import OUTER_LIP_RING, Affine, Part
 
-_CHANGE_PX = {"mouth": (1.0, 2.5), "eye": (2.0, 4.5)}
+_CHANGE_PX = {"mouth": (1.0, 2.5), "eye": (1.5, 3.5)}
 """Largest movement of a contour's point in its crop up to which nothing is painted, and from which on all is."""
 
 _GAP_PX = (1.5, 3.0)
