@@ -121,7 +121,7 @@ def _table_1(arguments: AblationArguments, data: Data) -> dict[str, Figures | No
     for name, (_, left_out) in SHAPE_ROWS.items():
         settings = _settings(arguments, steps=steps, batch_size=size, left_out=left_out)
         row = functools.partial(train, left_out)
-        rows[name] = keep_row(arguments.out, _file_name("shape", name), settings, row)
+        rows[name] = keep_row(arguments.out, _file_name("shape", name), settings, row, lambda: data("val"))
     return rows
 
 
@@ -157,7 +157,7 @@ def _table_2(arguments: AblationArguments, data: Data) -> dict[str, Figures | No
         start = None if starts else arguments.out / _file_name("face", _START + form) / "export"
         settings = _settings(arguments, steps=length, batch_size=size, side=side, left_out=left_out, starts=starts)
         row = functools.partial(train, name, start, loop)
-        rows[name] = keep_row(arguments.out, _file_name("face", name), settings, row)
+        rows[name] = keep_row(arguments.out, _file_name("face", name), settings, row, lambda: data("val"))
     return rows
 
 

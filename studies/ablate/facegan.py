@@ -86,7 +86,7 @@ def run(arguments: AblationArguments) -> list[AblationTable]:
 
     def keep(name: str, measure: Callable[[pathlib.Path], Figures], **settings: Any) -> Figures:
         settings |= {"measured": dataclasses.asdict(measured)}
-        return keep_row(arguments.out, name, _settings(arguments, **settings), measure)
+        return keep_row(arguments.out, name, _settings(arguments, **settings), measure, lambda: data("val"))
 
     if given is not None and sha256 is not None:
         figures["embedded"] = keep(f"given-{sha256[:8]}", lambda _: measures().measure(given), sha256=sha256)
@@ -135,7 +135,7 @@ def _train_module(
             task = FaceReenactorTask(*splits, config, ReenactorTaskConfig(pairs=PairConfig(side=side)))
         return train_row(task, loop, folder, "facegan")
 
-    keep_row(arguments.out, name, settings, train)
+    keep_row(arguments.out, name, settings, train, lambda: data("val"))
     return arguments.out / name / "export"
 
 

@@ -20,7 +20,11 @@ Figures = dict[str, Figure]
 
 
 def keep_row(
-    out: pathlib.Path, name: str, settings: dict[str, Any], train: Callable[[pathlib.Path], Figures]
+    out: pathlib.Path,
+    name: str,
+    settings: dict[str, Any],
+    train: Callable[[pathlib.Path], Figures],
+    load_data: Callable[[], object] | None = None,
 ) -> Figures:
     """Figures of one row: read from ``out/<name>.json`` if it is finished, else trained and written there.
 
@@ -29,6 +33,7 @@ def keep_row(
         name: file name of the row, without suffix; its run folder is ``out/<name>``.
         settings: all that changes the row's figures (steps, side, losses); kept beside them.
         train: trains and measures the row in the given run folder, which it resumes.
+        load_data: called for an unfinished row before anything is written, so that missing data leaves no folder.
 
     Raises:
         ConfigError: the row was finished, or begun, with other settings.
@@ -40,6 +45,8 @@ def keep_row(
             _require_same(kept, json.loads(kept.read_text())["settings"], settings)
     if path.is_file():
         return json.loads(path.read_text())["figures"]
+    if load_data is not None:
+        load_data()
     write_json(started, {"settings": settings})
     figures = train(out / name)
     write_json(path, {"settings": settings, "figures": figures})

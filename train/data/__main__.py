@@ -12,7 +12,7 @@ def main(argv: list[str] | None = None) -> int:
     """Run the command line; returns the exit code."""
     try:
         tyro.extras.subcommand_cli_from_dict({"pack": pack, "check": check}, args=argv, prog="train.data")
-    except (ReenactError, FileNotFoundError, ValueError) as error:
+    except (ReenactError, ValueError) as error:
         print(error, file=sys.stderr)
         return 2
     return 0

@@ -4,6 +4,7 @@ A set is a labelled folder (`clips.csv`, `clips/`, `stills.csv`, `stills.npz`, `
 `index.json` and shards, local or remote (docs/data.md). It is decoded once into ``.npy`` files in the cache.
 """
 
+import contextlib
 import csv
 import dataclasses
 import functools
@@ -86,6 +87,16 @@ class FaceData:
         return np.degrees(np.arctan2(self.rotation[:, 0, 2], self.rotation[:, 2, 2]))
 
 
+@contextlib.contextmanager
+def refuse_unreadable() -> Iterator[None]:
+    """Turn what file system and decoders raise into `UnsupportedInputError`, with the same text."""
+    try:
+        yield
+    except (OSError, ValueError) as error:
+        raise UnsupportedInputError(str(error)) from error
+
+
+@refuse_unreadable()
 def load_faces(
     root: pathlib.Path | str, split: str, cache: pathlib.Path, shard_cache_gb: float | None = None
 ) -> FaceData:
@@ -98,9 +109,8 @@ def load_faces(
         shard_cache_gb: downloaded shards beyond this are deleted, oldest first; None keeps all.
 
     Raises:
-        FileNotFoundError: `root` is not a set; the text names the missing file.
-        UnsupportedInputError: a prepared set is damaged, of another version, cannot be downloaded or lacks the split.
-        ValueError: pictures and labels of a labelled folder do not match.
+        UnsupportedInputError: `root` is not a set (the text names the missing file); pictures and labels of a labelled
+            folder do not match; a prepared set is damaged, of another version, cannot be downloaded or lacks the split.
     """
     if is_remote(root) or (pathlib.Path(root) / "index.json").is_file():
         source = open_source(root, cache, shard_cache_gb)
@@ -113,12 +123,16 @@ def load_faces(
 
 
 def require_labelled(root: pathlib.Path) -> None:
-    """Raise unless `root` is laid out as a labelled folder."""
+    """Check that `root` is laid out as a labelled folder.
+
+    Raises:
+        UnsupportedInputError: it is not; the text names the missing file.
+    """
     if (root / "shards").is_dir():
         raise UnsupportedInputError(f"{root} has shards but no index.json; let train.prepare finish it")
     for name in ("clips.csv", "stills.csv", "stills.npz"):
         if not (root / name).is_file():
-            raise FileNotFoundError(f"{root / name} is missing; --data needs a folder as described in docs/data.md")
+            raise UnsupportedInputError(f"{root / name} is missing; --data needs a folder as described in docs/data.md")
 
 
 def _key_of_labelled(root: pathlib.Path, split: str) -> str:

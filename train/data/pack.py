@@ -38,7 +38,7 @@ def pack(data: Positional[pathlib.Path], out: Positional[pathlib.Path], *, pictu
 
     Raises:
         OutputError: the output folder holds a set already, or cannot be written.
-        FileNotFoundError: the input is not a labelled folder.
+        UnsupportedInputError: the input is not a labelled folder.
         ValueError: pictures and labels do not match.
     """
     if (out / "index.json").exists():

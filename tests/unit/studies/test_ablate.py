@@ -104,6 +104,17 @@ def test_the_paper_s_figures_are_those_of_the_paper() -> None:
     assert len(face) == 5
 
 
+@pytest.mark.parametrize("system", ["dual_generator", "facegan"])
+def test_missing_data_is_one_line_and_leaves_no_folder(
+    tmp_path: pathlib.Path, capsys: pytest.CaptureFixture[str], system: str
+) -> None:
+    data, out = tmp_path / "none", tmp_path / "out"
+    assert command.main([system, "--data", str(data), "--out", str(out), "--cache", str(tmp_path / "cache")]) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith(f"studies.ablate: {data / 'clips.csv'} is missing; --data needs a folder")
+    assert list(tmp_path.iterdir()) == []
+
+
 @pytest.mark.slow
 def test_the_command_trains_its_rows_once_and_shows_both_tables(
     tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], fresh_accelerator: Any

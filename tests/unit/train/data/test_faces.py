@@ -101,7 +101,7 @@ def test_the_rows_of_a_clip_are_a_range() -> None:
 def test_a_missing_file_is_named(root: pathlib.Path, tmp_path: pathlib.Path, name: str) -> None:
     (root / name).unlink()
     with pytest.raises(
-        FileNotFoundError, match=rf"{name} is missing; --data needs a folder as described in docs/data.md"
+        UnsupportedInputError, match=rf"{name} is missing; --data needs a folder as described in docs/data.md"
     ):
         load_faces(root, "train", tmp_path / "cache")
 
@@ -110,7 +110,7 @@ def test_pictures_without_labels_are_named(root: pathlib.Path, tmp_path: pathlib
     labels = dict(np.load(root / "clips" / "train0.npz"))
     labels["mesh_d16"] = labels["mesh_d16"][:2]
     np.savez(root / "clips" / "train0.npz", **labels)
-    with pytest.raises(ValueError, match=r"train0\.mp4 has 3 frames, its labels 2"):
+    with pytest.raises(UnsupportedInputError, match=r"train0\.mp4 has 3 frames, its labels 2"):
         load_faces(root, "train", tmp_path / "cache")
 
 
