@@ -6,16 +6,15 @@ import json
 import os
 import shlex
 import sys
-from collections.abc import Iterator
 from typing import Annotated, Any
 
 import torch
 import tyro
 
-from reenact.errors import ConfigError, ReenactError, UnsupportedInputError
-from train.data.faces import FaceData, load_faces
+from reenact.errors import ConfigError, ReenactError
+from train.data.faces import FaceData, load_faces, refuse_unreadable
 from train.data.stream import ShardFeed, StreamConfig, open_feed
-from train.recipes import find_recipe
+from train.recipes import RECIPES, find_recipe
 from train.run.cost import measure_cost
 from train.run.loop import LoopConfig, run
 from train.run.options import RecipeOptions
@@ -45,7 +44,7 @@ class LoopOptions:
     compile: bool | None = None
     """Compile networks and losses."""
     seed: int = 0
-    """Of initial weights and batches."""
+    """Seed of the initial weights and of the batches."""
     log_every: int | None = None
     """Steps between lines of the log."""
     save_every: int | None = None
@@ -63,8 +62,7 @@ class LoopOptions:
 class Arguments:
     """Train one network of the project. The same command, run again, resumes where it stopped."""
 
-    recipe: tyro.conf.Positional[str]
-    """What to train: a name in train/recipes/__init__.py, such as tracker, correspondence or facegan_reenactor."""
+    recipe: Annotated[tyro.conf.Positional[str], tyro.conf.arg(help=f"What to train: {', '.join(RECIPES)}.")]
     data: str
     """Labelled folder or prepared folder (docs/data.md), or the http(s):// or hf:// address of a prepared one."""
     options: RecipeOptions
@@ -126,8 +124,8 @@ def train(arguments: Arguments, command: str) -> None:
     task, loop = built
     loop = arguments.loop.applied_to(loop)
     if arguments.dry_run:
-        cost = measure_cost(task, loop, processes.device, processes.num_processes)
         precision = describe_precision(loop.mixed_precision, processes.device)
+        cost = measure_cost(task, loop, processes.device, processes.num_processes)
         facts |= {"loop": dataclasses.asdict(loop), "precision": precision}
         _print_once(processes, facts | program_facts() | {"cost": cost})
         return
@@ -158,28 +156,20 @@ def load(arguments: Arguments, rank: int, world_size: int) -> tuple[FaceData, Fa
         ConfigError: it cannot be streamed.
     """
     data, cache, limit_gb = arguments.data, arguments.options.cache, arguments.shard_cache_gb
-    with _unreadable_data():
-        if not arguments.stream:
-            train, val = (load_faces(data, split, cache, limit_gb) for split in ("train", "val"))
-            return train, val, None
-        config = StreamConfig(
-            shards_per_window=arguments.shards_per_window,
-            steps_per_window=arguments.steps_per_window,
-            seed=arguments.loop.seed,
-        )
+    if not arguments.stream:
+        train, val = (load_faces(data, split, cache, limit_gb) for split in ("train", "val"))
+        return train, val, None
+    config = StreamConfig(
+        shards_per_window=arguments.shards_per_window,
+        steps_per_window=arguments.steps_per_window,
+        seed=arguments.loop.seed,
+    )
+    with refuse_unreadable():
         feed = open_feed(data, config, cache, limit_gb, rank, world_size)
         val = load_faces(data, "val", cache, limit_gb)
         first = feed.data_for(0)
-        assert first is not None, "a new feed always gives its first window"
-        return first, val, feed
-
-
-@contextlib.contextmanager
-def _unreadable_data() -> Iterator[None]:
-    try:
-        yield
-    except (OSError, ValueError) as error:
-        raise UnsupportedInputError(str(error)) from error
+    assert first is not None, "a new feed always gives its first window"
+    return first, val, feed
 
 
 def settings_of(arguments: Arguments) -> dict[str, Any]:

@@ -142,7 +142,7 @@ def test_what_can_be_mended_is_one_line(
     capsys: pytest.CaptureFixture[str],
     fresh_accelerator: Callable[[], None],
 ) -> None:
-    assert "there is no recipe 'trakcer'; the recipes are correspondence, d" in refusal(
+    assert "there is no recipe 'trakcer'; did you mean 'tracker'?" in refusal(
         capsys, words(data, "trakcer", tmp_path / "a")
     )
     assert "clips.csv is missing; --data needs a folder as described" in refusal(
@@ -156,7 +156,9 @@ def test_what_can_be_mended_is_one_line(
     assert "--own-meshes tracks the whole set" in refusal(
         capsys, words(data, "correspondence", tmp_path / "a", "--stream", "--own-meshes")
     )
-    assert "fp16 needs a GPU" in refusal(capsys, words(data, "parser", tmp_path / "a", "--mixed-precision", "fp16"))
+    for more in ((), ("--dry-run",)):
+        fp16 = words(data, "parser", tmp_path / "a", "--mixed-precision", "fp16", *more)
+        assert "fp16 needs a GPU" in refusal(capsys, fp16)
     fresh_accelerator()
     assert main(words(data, "parser", tmp_path / "run", "--steps", "1")) == 0
     other = refusal(capsys, words(data, "tracker", tmp_path / "run", "--steps", "1"))

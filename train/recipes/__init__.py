@@ -1,5 +1,6 @@
 """Recipes: what can be trained. Each module has `build`, from data to a task."""
 
+import difflib
 import importlib
 from types import ModuleType
 
@@ -33,5 +34,7 @@ def find_recipe(name: str) -> ModuleType:
         ConfigError: unknown name.
     """
     if name not in RECIPES:
-        raise ConfigError(f"there is no recipe {name!r}; the recipes are {', '.join(sorted(RECIPES))}")
+        near = difflib.get_close_matches(name, RECIPES, n=1)
+        advice = f"did you mean {near[0]!r}?" if near else f"the recipes are {', '.join(sorted(RECIPES))}"
+        raise ConfigError(f"there is no recipe {name!r}; {advice}")
     return importlib.import_module(RECIPES[name])

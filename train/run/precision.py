@@ -8,12 +8,20 @@ from typing import Literal
 
 import torch
 
+from reenact.errors import ConfigError
+
 Precision = Literal["auto", "no", "fp16", "bf16"]
 """``auto`` is bf16 where the device computes in it, otherwise fp16 on GPUs and fp32 on CPUs. ``no`` is fp32."""
 
 
 def choose_precision(asked: Precision, device: torch.device) -> Precision:
-    """The precision that a run uses on `device`; never ``auto``."""
+    """The precision that a run uses on `device`; never ``auto``.
+
+    Raises:
+        ConfigError: fp16 on a CPU.
+    """
+    if asked == "fp16" and device.type == "cpu":
+        raise ConfigError("fp16 needs a GPU; take --mixed-precision auto or no")
     if asked != "auto":
         return asked
     if computes_in_bf16(device):

@@ -63,8 +63,6 @@ def make_accelerator(mixed_precision: Precision, accumulate: int, partial_gradie
     ]
     cpu = wants_cpu()
     mixed_precision = choose_precision(mixed_precision, torch.device("cpu" if cpu else "cuda"))
-    if mixed_precision == "fp16" and cpu:
-        raise ConfigError("fp16 needs a GPU; take --mixed-precision auto or no")
     accelerator = accelerate.Accelerator(
         mixed_precision=mixed_precision,
         gradient_accumulation_steps=accumulate,

@@ -2,14 +2,17 @@
 
 import dataclasses
 import pathlib
+import re
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
 
+from reenact.errors import ConfigError
 from reenact.hub.checkpoint import read_checkpoint
 from tests.unit.train.recipes.tiny_tasks import TASKS
+from train.cli import main
 from train.data.faces import FaceData
 from train.recipes import RECIPES, find_recipe
 from train.recipes.perception import detector
@@ -36,6 +39,22 @@ def assert_same(first: dict[str, Any], second: dict[str, Any]) -> None:
 def test_every_recipe_has_a_task_of_toy_size() -> None:
     assert TASKS.keys() | {"morphable", "mouth_painter", "eye_painter"} == RECIPES.keys(), "painters: test_painters.py"
     assert all(callable(find_recipe(name).build) for name in RECIPES)
+
+
+@pytest.mark.parametrize(
+    ("name", "advice"),
+    [("trackr", r"did you mean 'tracker'\?$"), ("xyz", "the recipes are correspondence, detector, ")],
+)
+def test_an_unknown_recipe_is_refused_with_the_nearest_or_all(name: str, advice: str) -> None:
+    with pytest.raises(ConfigError, match=f"there is no recipe '{name}'; {advice}"):
+        find_recipe(name)
+
+
+def test_help_lists_the_recipes(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        main(["--help"])
+    shown = capsys.readouterr().out
+    assert [name for name in RECIPES if not re.search(rf"\b{name}\b", shown)] == []
 
 
 @pytest.mark.parametrize("name", TASKS)

@@ -6,6 +6,7 @@ import pathlib
 import pytest
 import torch
 
+from reenact.errors import ConfigError
 from tests.toy_training import CONFIG, ToyTask
 from train.losses.perceptual import perceptual_loss
 from train.run.loop import LoopConfig, run
@@ -40,6 +41,13 @@ def test_auto_takes_bf16_only_where_the_hardware_computes_in_it(
     assert choose_precision("auto", device) == chosen
     assert choose_precision("bf16", device) == "bf16"
     assert choose_precision("no", device) == "no"
+
+
+def test_fp16_is_refused_on_a_cpu() -> None:
+    for choose in (choose_precision, describe_precision):
+        with pytest.raises(ConfigError, match="fp16 needs a GPU; take --mixed-precision auto or no"):
+            choose("fp16", CPU)
+    assert choose_precision("fp16", GPU) == "fp16"
 
 
 def test_processors_other_than_x86_are_asked_through_onednn(monkeypatch: pytest.MonkeyPatch) -> None:
