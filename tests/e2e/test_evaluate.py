@@ -238,4 +238,5 @@ def test_bad_input_is_refused_in_one_line(
     assert "is not a pairs file" in refused(capsys, **good | {"pairs_file": tmp_path / "pairs.json"})
     assert "No device is called 'abacus'" in refused(capsys, **good | {"device": "abacus"})
     assert "--pairs must be 1 or more" in refused(capsys, **good | {"pairs": 0})
-    assert not list((tmp_path / "out").iterdir())
+    assert "clips.csv is missing" in refused(capsys, **good | {"data": tmp_path / "none"})
+    assert not (tmp_path / "out").exists(), "a refused evaluation leaves no folder"

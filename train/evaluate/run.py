@@ -37,12 +37,13 @@ def evaluate(settings: Settings) -> Report:
     Raises:
         ReenactError: a subclass, with a text for the user.
     """
-    prepare_out(settings)
+    check_out(settings)
     data = open_data(settings)
     pairs = draw_pairs(data, settings) if settings.pairs_file is None else _reuse_pairs(settings, data)
     bench = bench_for(settings, render_faces(data, pairs, load_morphable()) if settings.profiled else data)
     with spread(bench, worker_count(settings, bench.device)) as across:
         jobs, lost = _plan(pairs, bench.data, settings, across)
+        settings.out.mkdir(parents=True, exist_ok=True)
         outcomes = [outcome for found in across("work", jobs, "drawing and measuring") for outcome in found]
     save_pairs(pairs, data, settings.out / PAIRS_NAME)
     report = _conclude(bench, pairs, jobs, outcomes, lost)
@@ -52,8 +53,8 @@ def evaluate(settings: Settings) -> Report:
     return report
 
 
-def prepare_out(settings: Settings) -> None:
-    """Make the output folder.
+def check_out(settings: Settings) -> None:
+    """Check that the output folder can be written; does not make it, so that a refused evaluation leaves nothing.
 
     Raises:
         OutputError: it is not empty and may not be overwritten, or cannot be written.
@@ -63,9 +64,9 @@ def prepare_out(settings: Settings) -> None:
         raise OutputError(f"Cannot write to {out}: it is a file; give the name of a folder.")
     if out.is_dir() and any(out.iterdir()) and not settings.overwrite:
         raise OutputError(f"The folder {out} exists already and is not empty; choose another --out or add --overwrite.")
+    existing = next(folder for folder in (out, *out.parents) if folder.exists())
     try:
-        out.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryFile(dir=out):
+        with tempfile.TemporaryFile(dir=existing):
             pass  # permission bits are not reliable, so try
     except OSError as error:
         raise OutputError(f"Cannot write to {out} ({error.strerror}); choose another --out.") from error
@@ -77,10 +78,7 @@ def open_data(settings: Settings) -> FaceData:
     Raises:
         UnsupportedInputError: the data is missing or has no pictures of this split.
     """
-    try:
-        data = load_faces(settings.data, settings.split, settings.cache)
-    except (FileNotFoundError, ValueError) as error:
-        raise UnsupportedInputError(f"Split {settings.split!r} of {settings.data} cannot be read: {error}") from error
+    data = load_faces(settings.data, settings.split, settings.cache)
     if not len(data):
         raise UnsupportedInputError(f"Split {settings.split!r} of {settings.data} is empty; give another --split.")
     return data
