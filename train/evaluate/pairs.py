@@ -153,7 +153,7 @@ def load_pairs(path: pathlib.Path, data: FaceData, *, protocol: ProtocolName, sp
         data_sha256 = content["data_sha256"]
     except (KeyError, TypeError) as error:
         raise UnsupportedInputError(
-            f"{path} is an incomplete pairs file ({error}); use the pairs.json that an evaluation wrote."
+            f"{path} is not a complete pairs file ({error}); use the pairs.json that an evaluation wrote."
         ) from error
     if pairs.protocol != protocol:
         raise ConfigError(f"{path} holds pairs of the protocol {pairs.protocol}; give --protocol {pairs.protocol}.")

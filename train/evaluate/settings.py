@@ -69,7 +69,7 @@ class Settings:
     checks: bool = False
     """Also check all-zero relative motion, sharpness at 1,024 px, and jitter of the tracker on a still clip."""
     sheet_rows: int = 3
-    """Number of best, of median and of worst pairs on each contact sheet; 0: no sheets."""
+    """How many best, median and worst pairs each contact sheet shows; 0: no sheets."""
     timings: int = 3
     """Batches to time for each method; 0: no cost."""
     draws: int = 2000

@@ -98,7 +98,7 @@ class PairSampler:
         self.expressive = _expressive_rows(data, self.ranges, usable) if config.expressive_share else []
 
     def sample(self, rng: np.random.Generator, size: int, device: torch.device) -> Batch:
-        """Tensors of `cut`, and "names" of the rows."""
+        """The tensors that `cut` returns, plus "names": one per row."""
         draws = self.draw(rng, size)
         return self.cut(draws, device) | {"names": self.names_of(draws.rows)}  # type: ignore[dict-item]
 

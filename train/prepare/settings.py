@@ -81,15 +81,15 @@ class PrepareSettings:
     same_person: float = 0.55
     """Mean similarity at which two faces count as one person, where the layout does not name the person."""
     same_side: float = 0.4
-    """People at least this similar go to the same split, in case they are the same person."""
+    """People at least this similar go to the same split, because they may be the same person."""
     val_share: float = 0.1
     """Share of people in val."""
     test_share: float = 0.1
     """Share of people in test."""
     seed: int = 0
-    """Seed of the splits and of the order of samples in the shards."""
+    """Seed of the splits and of the sample order."""
     shard_mb: int = 16
-    """Largest size of a shard. 16 MB hold about 4,000 frames, which are 0.9 GB when decoded for training."""
+    """A new shard starts at this size. 16 MB hold about 4,000 frames, which are 0.9 GB when decoded for training."""
     workers: int | None = None
     """Worker processes; None: one per core, 0: work in the main process."""
     clean: bool = False

@@ -85,7 +85,7 @@ def read_commit() -> str:
 
 
 def check_run(out: pathlib.Path, settings: Mapping[str, Any]) -> dict[str, Any]:
-    """Read ``out/run.json`` and compare its settings with those of this start.
+    """Read ``out/run.json`` and compare its settings with the settings of the current start.
 
     Returns:
         Its content with the new settings; for a new run, without any starts.

@@ -124,7 +124,7 @@ def test_pairs_of_another_protocol_or_set_are_refused(data: FaceData, tmp_path: 
         ("no json", "is not a pairs file: it is not JSON"),
         ("[]", "is not a pairs file; use the pairs.json"),
         ('{"kind": "reenact-pairs", "format_version": 1}', "has format_version 1, this program reads 2"),
-        ('{"kind": "reenact-pairs", "format_version": 2}', "is an incomplete pairs file ('protocol')"),
+        ('{"kind": "reenact-pairs", "format_version": 2}', "is not a complete pairs file ('protocol')"),
     ],
 )
 def test_other_files_are_refused(data: FaceData, tmp_path: pathlib.Path, content: str | None, words: str) -> None:
