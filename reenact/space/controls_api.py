@@ -1,6 +1,6 @@
 """The editor for programs: ``/edit`` gives a picture, ``/turntable`` a clip. The tab makes its files here, too."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, Literal
 
 import gradio as gr
@@ -14,7 +14,7 @@ from reenact.space.widgets.editor_layout import Editor
 from reenact.space.widgets.events import PROGRAMS
 from reenact.space.widgets.inputs import chosen_face, given_file
 from reenact.space.widgets.runs import Clock, Runs
-from reenact.space.widgets.settings import Request, named_edit
+from reenact.space.widgets.settings import Request, named_edit, read_number
 
 if TYPE_CHECKING:
     from reenact.pipeline.controls.session import EditSession
@@ -22,6 +22,13 @@ if TYPE_CHECKING:
     MakeEdit = Callable[[EditSession], FaceEdit]
 
 BackgroundChoice = Literal["keep", "none", "picture"]
+
+_TIMING = {
+    "seconds": "The length of the clip in seconds",
+    "from_yaw_deg": "The yaw of the first frame (from_yaw)",
+    "to_yaw_deg": "The yaw of the last frame (to_yaw)",
+}
+"""What messages call the numbers of a clip."""
 
 
 class ControlsApi:
@@ -67,9 +74,9 @@ class ControlsApi:
     def turntable(
         self,
         source: str | None,
-        seconds: float | int = 3,
-        from_yaw: float | int = -90,
-        to_yaw: float | int = 90,
+        seconds: float | int | str | None = 3,
+        from_yaw: float | int | str | None = -90,
+        to_yaw: float | int | str | None = 90,
         kind: Literal["MP4", "GIF"] = "MP4",
         paste_back: bool = True,
         source_face: int = 0,
@@ -106,7 +113,7 @@ class ControlsApi:
             _request(source, source_face, paste_back, system, background, background_picture),
             lambda _: named_edit(settings, mode=mode),
             motion=TURNTABLE,
-            timing={"seconds": float(seconds), "from_yaw_deg": float(from_yaw), "to_yaw_deg": float(to_yaw)},
+            timing={"seconds": seconds, "from_yaw_deg": from_yaw, "to_yaw_deg": to_yaw},
             kind=kind,
             progress=progress,
             request=request,
@@ -130,7 +137,7 @@ class ControlsApi:
         make_edit: "MakeEdit",
         *,
         motion: str,
-        timing: dict[str, float],
+        timing: Mapping[str, object],
         kind: str,
         progress: gr.Progress,
         request: gr.Request | None,
@@ -141,17 +148,18 @@ class ControlsApi:
             given: the source and how it is framed.
             make_edit: from the session to the edit.
             motion: EASED or TURNTABLE.
-            timing: arguments of `EditSession.animate` or `turntable`.
+            timing: arguments of `EditSession.animate` or `turntable`; what is no number is refused.
             kind: MP4 or GIF.
             progress: shows the run.
             request: tells visitors apart.
         """
         clock, is_turntable = Clock(), motion == TURNTABLE
         with self._runs.started(request) as stop, errors_as_messages(given.names), result_folder() as folder:
+            checked = {name: read_number(_TIMING[name], value) for name, value in timing.items()}
             progress(0, desc="Getting ready")
             name = result_name(given.source, f".{kind.lower()}", done="turntable" if is_turntable else "edited")
             session = self._sessions.open(given)
-            options: dict[str, Any] = {"progress": clock.reporter(progress), "should_stop": stop, **timing}
+            options: dict[str, Any] = {"progress": clock.reporter(progress), "should_stop": stop, **checked}
             options |= {"edit": make_edit(session), "background": given.full_background()}
             result = (session.turntable if is_turntable else session.animate)(out=folder / name, **options)
         size = f"{result.frame_count} frames, {result.width} × {result.height} pixels"

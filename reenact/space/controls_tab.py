@@ -106,7 +106,7 @@ class ControlsTab:
     def make_clip(
         self,
         motion: str,
-        seconds: float | int,
+        seconds: float | int | None,
         kind: str,
         progress: gr.Progress = gr.Progress(),  # noqa: B008 - gradio finds it by its default
         request: gr.Request | None = None,
@@ -119,7 +119,7 @@ class ControlsTab:
                 given,
                 lambda session: self._edit(given, session),
                 motion=motion,
-                timing={"seconds": float(seconds)},
+                timing={"seconds": seconds},
                 kind=kind,
                 progress=progress,
                 request=request,

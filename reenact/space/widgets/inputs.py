@@ -75,14 +75,14 @@ def notes_box() -> gr.Textbox:
     return gr.Textbox(label="Notes", interactive=False, lines=1, max_lines=8)
 
 
-def given_file(path: str | None, name: str) -> str:
+def given_file(path: str | None, name: str, *, advice: str = "give one, or click an example") -> str:
     """The path, or an error that asks for the file.
 
     Raises:
         gr.Error: no file was given.
     """
     if path is None:
-        raise message(f"There is no {name} yet: give one, or click an example.")
+        raise message(f"There is no {name} yet: {advice}.")
     return path
 
 

@@ -67,7 +67,7 @@ class Request:
 
     @property
     def names(self) -> dict[str, str]:
-        """What messages call its files."""
+        """Names of the input files as messages show them."""
         names = {self.source: "the source picture"}
         return names if self.picture is None else {self.picture: "the background picture"} | names
 
@@ -78,7 +78,7 @@ class Request:
             gr.Error: a picture was chosen, and there is none.
         """
         if self.background == PICTURE:
-            return pathlib.Path(given_file(self.picture, "background picture"))
+            return pathlib.Path(given_file(self.picture, "background picture", advice="give one"))
         return "none" if self.background == NONE else None
 
 
@@ -121,7 +121,7 @@ def named_edit(settings: Any, *, mode: EditMode) -> FaceEdit:
     fields = cast(dict[str, Any], settings)
     if "kind" in fields:
         return FaceEdit.from_json(json.dumps(fields))
-    return _edit({name: _number(name, value) for name, value in fields.items() if value is not None}, mode)
+    return _edit({name: read_number(name, value) for name, value in fields.items() if value is not None}, mode)
 
 
 def read_settings(file: str) -> FaceEdit:
@@ -189,7 +189,16 @@ def _slider_value(name: str, value: float, edit: FaceEdit, reading: "FaceReading
     return CONTROLS[name].rounded(value + (reading.of(name) if edit.mode == "relative" else 0.0))
 
 
-def _number(name: str, value: object) -> float:
+def read_number(name: str, value: object) -> float:
+    """A number that a visitor or a program sent.
+
+    Args:
+        name: what the error calls it.
+        value: what was sent.
+
+    Raises:
+        ConfigError: no number.
+    """
     if isinstance(value, bool) or not isinstance(value, (int, float)):
         raise ConfigError(f"{name} is set to {value!r}; it takes a number, such as 3.5.")
     return float(value)

@@ -1,6 +1,7 @@
 """The editor's handlers, over a session that records what it is asked for."""
 
 import json
+import math
 import pathlib
 from fractions import Fraction
 from typing import Any
@@ -19,6 +20,7 @@ from reenact.space.controls_api import ControlsApi
 from reenact.space.controls_tab import ControlsTab
 from reenact.space.models import Models
 from reenact.space.widgets.caches import Sessions
+from reenact.space.widgets.clip_part import ClipPart
 from reenact.space.widgets.reading import bars
 from reenact.space.widgets.runs import Runs
 from reenact.space.widgets.settings import values_of
@@ -89,7 +91,12 @@ def source(tmp_path: pathlib.Path) -> str:
 
 
 def given(
-    source: str | None, *, background: str = "keep", picture: str | None = None, apart: bool = False, **values: float
+    source: str | None,
+    *,
+    background: str = "keep",
+    picture: str | None = None,
+    apart: bool = False,
+    **values: float | None,
 ) -> list[Any]:
     """What the browser sends."""
     named = {name.removeprefix("au"): value for name, value in values.items()}
@@ -201,10 +208,25 @@ def test_programs_name_values_and_ends(sessions: Sessions, session: Session, sou
     assert clip.endswith("anna-turntable.gif")
 
 
+@pytest.mark.parametrize("name", ["seconds", "from_yaw", "to_yaw"])
+@pytest.mark.parametrize("value", [None, "abc"])
+def test_turntable_refuses_what_is_no_number(sessions: Sessions, source: str, name: str, value: Any) -> None:
+    numbers = {"seconds": 1, "from_yaw": 0, "to_yaw": 45} | {name: value}
+    with pytest.raises(gr.Error, match=rf"{name}.* is set to .*; it takes a number"):
+        ControlsApi(Models(), Runs(), sessions).turntable(source, **numbers, progress=Progress())
+
+
+def test_an_emptied_length_on_the_page_is_refused(tab: ControlsTab, source: str) -> None:
+    with gr.Blocks():
+        assert math.isnan(ClipPart().seconds.preprocess(None))  # type: ignore[arg-type]
+    with pytest.raises(gr.Error, match="seconds is set to None; it takes a number"):
+        tab.make_clip("animation", None, "MP4", Progress(), VISITOR, *given(source))
+
+
 def test_missing_files_are_asked_for(tab: ControlsTab, source: str) -> None:
     with pytest.raises(gr.Error, match="no source picture yet"):
         tab.preview(VISITOR, *given(None))
-    with pytest.raises(gr.Error, match="no background picture yet"):
+    with pytest.raises(gr.Error, match="no background picture yet: give one\\."):
         tab.save_picture(*given(source, background="picture"))
 
 
