@@ -18,6 +18,8 @@ class Hint(enum.Enum):
     """Choose one of several faces in the driving picture or clip."""
     MISSING_FACE = enum.auto()
     """Hold or skip driving frames without a face."""
+    CLIP = enum.auto()
+    """Make a clip instead of a picture."""
     OWNER = enum.auto()
     """Name the owner of published weights."""
 

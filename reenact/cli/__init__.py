@@ -1,7 +1,7 @@
 """The command line: ``reenact image``, ``video``, ``edit``, ``track``; ``download``, ``push``, ``publish``, ``card``.
 
-Exit codes: 0; 2 for an error, with one line on stderr; 130 and 143 after Ctrl-C and SIGTERM. What is slow to import is
-imported after the arguments have been checked.
+Exit codes: 0; 2 for an error, with one line on stderr; 129, 130 and 143 after SIGHUP, Ctrl-C and SIGTERM.
+What is slow to import is imported after the arguments have been checked.
 """
 
 import contextlib
@@ -13,10 +13,10 @@ import signal
 import sys
 import threading
 from collections.abc import Iterator, Sequence
-from typing import Annotated, Any, Union
+from typing import Annotated, Any, Union, get_type_hints
 
 import tyro
-from tyro.conf import OmitSubcommandPrefixes, subcommand
+from tyro.conf import OmitSubcommandPrefixes, Positional, subcommand
 
 from reenact.cli.edit import Edit
 from reenact.cli.hub import Download, Publish, Push, WriteCard
@@ -29,6 +29,8 @@ from reenact.errors import ConfigError, ReenactError, with_hint
 __all__ = ["AnyCommand", "Image", "Video", "main", "parse", "plain_message"]
 
 _FAILED = 2
+_REQUIRED = re.compile(r"(-\w \S+, )?--[\w-]+( \S+)?|[A-Z]+")
+"""A line of tyro's list of missing arguments that names one: "-o PATH, --out PATH" or "SOURCE"."""
 
 AnyCommand = Image | Video | Edit | Track | Download | Push | Publish | WriteCard
 _COMMANDS: dict[str, type[AnyCommand]] = {
@@ -47,7 +49,11 @@ reenact --version prints the version; reenact --tyro-print-completion bash (or z
 
 
 class TerminatedError(KeyboardInterrupt):
-    """SIGTERM; handled like Ctrl-C, so that partial files are removed."""
+    """SIGTERM or SIGHUP; handled like Ctrl-C, so that partial files are removed."""
+
+    def __init__(self, number: int = signal.SIGTERM) -> None:
+        super().__init__()
+        self.number = number
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -60,7 +66,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         The exit code.
     """
     try:
-        with _sigterm_as_exception():
+        with _signals_as_exceptions():
             command = parse(sys.argv[1:] if arguments is None else arguments)
             if command is not None:
                 command.run()
@@ -68,7 +74,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except ReenactError as error:
         return _fail(with_hint(error, HINTS))
     except KeyboardInterrupt as error:
-        number = signal.SIGTERM if isinstance(error, TerminatedError) else signal.SIGINT
+        number = error.number if isinstance(error, TerminatedError) else signal.SIGINT
         return _fail("Stopped; nothing was written.", code=128 + number)
     except BrokenPipeError:
         # the reader of our output has gone; Python would complain again at exit
@@ -110,14 +116,15 @@ def parse(arguments: Sequence[str]) -> AnyCommand | None:
     except SystemExit as error:
         if not error.code:
             return None
-        raise ConfigError(plain_message(message.getvalue())) from error
+        raise ConfigError(plain_message(message.getvalue(), next(iter(arguments), ""))) from error
 
 
-def plain_message(box: str) -> str:
-    """The first paragraph of tyro's framed error message, as one line.
+def plain_message(box: str, command: str = "") -> str:
+    """The first paragraph of tyro's framed error message, as one line that points to the command's help.
 
     The frame is a box with the title in its upper border or, on plain terminals, dashes under the title.
     """
+    program = f"reenact {command}" if command in _COMMANDS else "reenact"
     words: list[str] = []
     inside = False
     for line in re.sub(r"\x1b\[[0-9;]*m", "", box).splitlines():
@@ -128,7 +135,35 @@ def plain_message(box: str) -> str:
             break
         else:
             words.append(text)
-    return " ".join(words).rstrip(".") + ". See reenact --help."
+    text = " ".join(words).rstrip(".")
+    if text.startswith("Unrecognized options: "):
+        text = _unknown_options(text.partition(": ")[2].split(", "), command)
+    elif text.startswith("Missing from "):
+        needed = [line.partition(",")[0] for line in words if _REQUIRED.fullmatch(line)]
+        text = f"{program} needs {' and '.join(needed)}" if needed else text
+    return f"{text}{'' if text.endswith('?') else '.'} See {program} --help."
+
+
+def _unknown_options(words: Sequence[str], command: str) -> str:
+    """Name the unknown options without their values, and the nearest option of the command."""
+    unknown = [word.partition("=")[0] for word in words if re.match("--?[a-zA-Z]", word)]
+    if not unknown:
+        return f"Unexpected arguments: {', '.join(words)}"
+    near = difflib.get_close_matches(unknown[0], _options(command), n=1)
+    return f"There is no option {' or '.join(unknown)}" + (f"; did you mean {near[0]}?" if near else "")
+
+
+def _options(command: str) -> list[str]:
+    """Long options of a command."""
+    if command not in _COMMANDS:
+        return []
+    options: list[str] = []
+    for name, hint in get_type_hints(_COMMANDS[command], include_extras=True).items():
+        extras: tuple[Any, ...] = getattr(hint, "__metadata__", ())
+        if Positional not in extras:
+            own = next((extra.name for extra in extras if getattr(extra, "name", None)), name)
+            options.append("--" + own.replace("_", "-"))
+    return options
 
 
 def _refuse_unknown(arguments: Sequence[str]) -> None:
@@ -142,20 +177,22 @@ def _refuse_unknown(arguments: Sequence[str]) -> None:
 
 
 @contextlib.contextmanager
-def _sigterm_as_exception() -> Iterator[None]:
-    """Let SIGTERM raise `TerminatedError` inside the block."""
+def _signals_as_exceptions() -> Iterator[None]:
+    """Let SIGTERM and SIGHUP raise `TerminatedError` inside the block; a SIGHUP that nohup ignores stays ignored."""
 
-    def stop(*_: object) -> None:
-        raise TerminatedError
+    def stop(number: int, _: object) -> None:
+        raise TerminatedError(number)
 
     if threading.current_thread() is not threading.main_thread():  # only the main thread may set handlers
         yield
         return
-    before = signal.signal(signal.SIGTERM, stop)
+    numbers = [getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name)]
+    before = {each: signal.signal(each, stop) for each in numbers if signal.getsignal(each) != signal.SIG_IGN}
     try:
         yield
     finally:
-        signal.signal(signal.SIGTERM, before)
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 def _fail(text: str, *, code: int = _FAILED) -> int:

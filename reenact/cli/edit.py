@@ -9,14 +9,16 @@ from tyro.conf import UseAppendAction, arg
 
 from reenact.cli.options import Redrawing
 from reenact.cli.output import Bar, clip_line, json_file, picture_line, read_seconds, report
-from reenact.errors import ConfigError, UnsupportedInputError
+from reenact.errors import ConfigError, Hint, UnsupportedInputError
 from reenact.facs import unit_name
 from reenact.pipeline.controls.presets import PRESETS
-from reenact.pipeline.controls.settings import FaceEdit, checked_angle
+from reenact.pipeline.controls.settings import FaceEdit, check_timing, checked_angle
 from reenact.systems.catalog import POSING_SYSTEMS, cannot_pose
 
 if TYPE_CHECKING:
     from reenact.pipeline.controls.session import EditSession
+
+_FPS = 25
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -50,12 +52,12 @@ class Edit(Redrawing):
     """Make a clip of this length, such as 2s, that eases from the source to the edit and back."""
     turntable: str | None = None
     """Make a clip of this length, such as 3s, in which the head rotates from one profile to the other."""
-    from_yaw: float = -90.0
-    """With --turntable: yaw in the first frame, in degrees."""
-    to_yaw: float = 90.0
-    """With --turntable: yaw in the last frame."""
-    fps: int = 25
-    """With --animate or --turntable: frames a second."""
+    from_yaw: float | None = None
+    """With --turntable: yaw in the first frame, in degrees. Default: -90."""
+    to_yaw: float | None = None
+    """With --turntable: yaw in the last frame. Default: 90."""
+    fps: int | None = None
+    """With --animate or --turntable: frames a second. Default: 25."""
 
     def check(self) -> None:
         """Refuse settings, outputs or pictures that cannot work."""
@@ -68,7 +70,9 @@ class Edit(Redrawing):
         self.edit()
         seconds = self._seconds()
         self._check_transparency(clip=seconds is not None)
-        check_output(self.out, overwrite=self.overwrite, suffixes=IMAGE_SUFFIXES if seconds is None else VIDEO_SUFFIXES)
+        suffixes = IMAGE_SUFFIXES if seconds is None else VIDEO_SUFFIXES
+        hint = Hint.CLIP if self.out.suffix.lower() in VIDEO_SUFFIXES else None
+        check_output(self.out, overwrite=self.overwrite, suffixes=suffixes, hint=hint)
         if self.save is not None:
             check_output(self.save, overwrite=self.overwrite, suffixes=(".json",))
         read_image(self.source)
@@ -110,16 +114,34 @@ class Edit(Redrawing):
         return own.over(below)
 
     def _seconds(self) -> float | None:
-        """Length of the clip; None for a picture."""
+        """Length of the clip; None for a picture.
+
+        Raises:
+            ConfigError: a clip that cannot be made, or options without effect.
+        """
+        ends = {"--from-yaw": self.from_yaw, "--to-yaw": self.to_yaw}
         if self.turntable is None:
-            return None if self.animate is None else read_seconds("--animate", self.animate)
+            for option, value in ends.items():
+                if value is not None:
+                    raise ConfigError(f"{option} works only with --turntable; add --turntable 3s or leave it out.")
+            if self.animate is not None:
+                return self._checked_seconds("--animate", self.animate)
+            if self.fps is not None:
+                raise ConfigError("--fps works only for clips; add --animate 2s or --turntable 3s, or leave it out.")
+            return None
         if self.animate is not None:
             raise ConfigError("--animate and --turntable exclude each other; give one of them.")
         if self.yaw is not None:
             raise ConfigError("--turntable sets the yaw itself; leave --yaw out, or give --from-yaw and --to-yaw.")
-        for yaw_deg in (self.from_yaw, self.to_yaw):
-            checked_angle("yaw", yaw_deg)
-        return read_seconds("--turntable", self.turntable)
+        for yaw_deg in ends.values():
+            if yaw_deg is not None:
+                checked_angle("yaw", yaw_deg)
+        return self._checked_seconds("--turntable", self.turntable)
+
+    def _checked_seconds(self, option: str, text: str) -> float:
+        seconds = read_seconds(option, text)
+        check_timing(seconds, _FPS if self.fps is None else self.fps)
+        return seconds
 
     def _check_transparency(self, *, clip: bool) -> None:
         if self.background != "none":
@@ -157,7 +179,7 @@ class Edit(Redrawing):
     def _film(self, session: "EditSession", edit: FaceEdit, seconds: float) -> tuple[str, tuple[str, ...]]:
         options: dict[str, Any] = {
             "seconds": seconds,
-            "fps": self.fps,
+            "fps": _FPS if self.fps is None else self.fps,
             "background": self.background,
             "overwrite": self.overwrite,
         }
@@ -165,24 +187,28 @@ class Edit(Redrawing):
             if self.turntable is None:
                 result = session.animate(edit, self.out, progress=bar.show, **options)
             else:
-                options |= {"from_yaw_deg": self.from_yaw, "to_yaw_deg": self.to_yaw, "edit": edit}
+                ends = {"from_yaw_deg": self.from_yaw, "to_yaw_deg": self.to_yaw}
+                options |= {name: yaw_deg for name, yaw_deg in ends.items() if yaw_deg is not None} | {"edit": edit}
                 result = session.turntable(self.out, progress=bar.show, **options)
         return clip_line(result), result.warnings
 
 
 def read_units(texts: Sequence[str]) -> dict[str, float]:
-    """Values by unit from texts such as "12=3.5" and "45L=+5"; the last one counts if a unit is given twice.
+    """Values by unit from texts such as "12=3.5" and "45L=+5".
 
     Raises:
-        ConfigError: a malformed text or an unknown unit.
+        ConfigError: a malformed text, an unknown unit, or a unit that is given twice.
     """
     units: dict[str, float] = {}
     for text in texts:
         name, _, value = text.partition("=")
         try:
-            units[unit_name(name)] = float(value)
+            unit, number = unit_name(name), float(value)
         except ValueError as error:
             raise ConfigError(f"--au {text}: give a unit and a value, such as 12=3.5 or 45L=5.") from error
+        if unit in units:
+            raise ConfigError(f"--au {text}: AU{unit} is given twice; give each unit once.")
+        units[unit] = number
     return units
 
 

@@ -19,6 +19,7 @@ HINTS = {
     Hint.SOURCE_FACE: "--face",
     Hint.DRIVING_FACE: "--driving-face",
     Hint.MISSING_FACE: "--on-missing-face",
+    Hint.CLIP: "or add --animate 2s for a clip",
     Hint.OWNER: "--owner",
 }
 """The options that errors and notes point to."""

@@ -16,7 +16,7 @@ class Track(TrackerOptions):
 
     file: Annotated[Positional[pathlib.Path], arg(metavar="FILE")]
     """Picture or clip."""
-    json: str
+    json: Annotated[str, arg(metavar="FILE")]
     """Output file; "-" is the standard output."""
     smoothing: bool = True
     """Filter the jitter of a clip."""

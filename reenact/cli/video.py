@@ -17,7 +17,7 @@ class Video(Driven):
     neutral_frame: int | None = None
     """Number, from 0, of the driving frame with a neutral face. Default: chosen automatically."""
     on_missing_face: Literal["hold", "skip", "stop"] = "hold"
-    """Driving frames without a face: hold the result before, skip them (and the sound), or stop with an error."""
+    """Driving frames without a face: hold the result before, skip them, with their sound, or stop with an error."""
     smoothing: bool = True
     """Filter the tracker's jitter."""
     au: UseAppendAction[tuple[str, ...]] = ()

@@ -21,24 +21,27 @@ _NO_SPACE = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 _PARTIAL = ".partial"
 
 
-def check_output(path: str | Path, *, overwrite: bool, suffixes: Sequence[str]) -> None:
+def check_output(path: str | Path, *, overwrite: bool, suffixes: Sequence[str], hint: Hint | None = None) -> None:
     """Refuse an output path that cannot be written, before any work is done.
 
     Args:
         path: path of the result.
         overwrite: allow an existing file to be replaced.
         suffixes: accepted suffixes in lower case, with the dot.
+        hint: of the error for another suffix.
 
     Raises:
         OutputError: another suffix, an existing file or folder, or a folder that is missing or cannot be written to.
     """
     path = Path(path)
+    if path.is_dir():
+        raise OutputError(f"{path} is a folder; give a file name ending in {' or '.join(suffixes)}.")
+    if not path.suffix:
+        raise OutputError(f"Cannot write {path}: the name has no suffix; end it in {' or '.join(suffixes)}.", hint=hint)
     if path.suffix.lower() not in suffixes:
         raise OutputError(
-            f"Cannot write {path}: the name ends in {path.suffix or 'no suffix'!r}; use one of {', '.join(suffixes)}."
+            f"Cannot write {path}: the name ends in {path.suffix!r}; use one of {', '.join(suffixes)}.", hint=hint
         )
-    if path.is_dir():
-        raise OutputError(f"Cannot write {path}: it is a folder; give the name of a file.")
     if path.exists() and not overwrite:
         raise OutputError(f"{path} exists already; choose another name or allow overwriting.", hint=Hint.OVERWRITE)
     if not path.parent.is_dir():

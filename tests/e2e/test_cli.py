@@ -196,7 +196,7 @@ def test_as_a_program(material: pathlib.Path, tmp_path: pathlib.Path) -> None:
 
 
 @pytest.mark.processes
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_interrupted_video_leaves_nothing(
     number: signal.Signals, material: pathlib.Path, astronaut: np.ndarray, tmp_path: pathlib.Path
 ) -> None:

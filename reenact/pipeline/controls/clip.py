@@ -11,8 +11,7 @@ from reenact.media import check_output
 from reenact.media.video_writer import VIDEO_SUFFIXES
 from reenact.pipeline.controls.background import Background
 from reenact.pipeline.controls.reading import FaceReading
-
-_LONGEST_S, _HIGHEST_FPS = 60.0, 120
+from reenact.pipeline.controls.settings import check_timing
 
 
 def check_clip(out: str | pathlib.Path, *, seconds: float, fps: int, background: Background, overwrite: bool) -> int:
@@ -23,10 +22,7 @@ def check_clip(out: str | pathlib.Path, *, seconds: float, fps: int, background:
         ConfigError: no length, too long, too many frames a second, or transparent.
     """
     check_output(pathlib.Path(out), overwrite=overwrite, suffixes=VIDEO_SUFFIXES)
-    if not 0 < seconds <= _LONGEST_S:
-        raise ConfigError(f"The length of the clip is {seconds:g} s; it takes more than 0 and up to {_LONGEST_S:g} s.")
-    if not 1 <= fps <= _HIGHEST_FPS:
-        raise ConfigError(f"The clip is set to {fps} frames a second; it takes 1 to {_HIGHEST_FPS}.")
+    check_timing(seconds, fps)
     if isinstance(background, str) and background == "none":
         raise ConfigError("Clips cannot be transparent; give a picture as the background, or save the edit as a PNG.")
     return max(round(seconds * fps), 2)

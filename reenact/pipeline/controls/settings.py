@@ -19,6 +19,8 @@ ANGLES = tuple(LARGEST_DEG)
 _LARGEST_IN_FILES_DEG = 90.0
 """Older settings files may hold this much pitch and roll."""
 
+_LONGEST_S, _HIGHEST_FPS = 60.0, 120
+
 EditMode = Literal["relative", "absolute"]
 """relative: values are added to the source's own. absolute: values replace the source's own."""
 
@@ -116,6 +118,18 @@ class FaceEdit:
             return cls(**_read_fields(text))
         except ConfigError as error:
             raise ConfigError(f"{name}: {error}") from error
+
+
+def check_timing(seconds: float, fps: int) -> None:
+    """Refuse the timing of a clip.
+
+    Raises:
+        ConfigError: no length, too long, or too many frames a second.
+    """
+    if not 0 < seconds <= _LONGEST_S:
+        raise ConfigError(f"The length of the clip is {seconds:g} s; it takes more than 0 and up to {_LONGEST_S:g} s.")
+    if not 1 <= fps <= _HIGHEST_FPS:
+        raise ConfigError(f"The clip is set to {fps} frames a second; it takes 1 to {_HIGHEST_FPS}.")
 
 
 def checked_angle(angle: str, value: object) -> float:

@@ -19,10 +19,18 @@ REPOSITORY = pathlib.Path(__file__).resolve().parents[3]
     ("arguments", "text"),
     [
         ([], "Expected one of"),
-        (["image", "a.png", "b.png"], "Missing from reenact image: -o"),
+        (["image", "a.png", "b.png"], "reenact image needs -o PATH. See reenact image --help."),
         (["image", "a.png", "b.png", "-o", "c.png", "--face", "first"], "Error parsing --face"),
         (["video", "a.png", "b.mp4", "-o", "c.mp4", "--on-missing-face", "guess"], "invalid choice 'guess'"),
-        (["track", "a.png", "--json", "-", "--colour"], "--colour"),
+        (["image"], "reenact image needs SOURCE and DRIVING and -o PATH."),
+        (["track", "a.png"], "reenact track needs --json FILE. See reenact track --help."),
+        (["track", "a.png", "--json", "-", "--colour"], "There is no option --colour. See reenact track --help."),
+        (
+            ["image", "a.png", "b.png", "-o", "c.png", "--sytem", "facegan"],
+            "There is no option --sytem; did you mean --system? See reenact image --help.",
+        ),
+        (["edit", "a.png", "-o", "c.png", "--laod=a.json"], "There is no option --laod; did you mean --load?"),
+        (["image", "a.png", "b.png", "c.png", "-o", "d.png"], "Unexpected arguments: c.png. See reenact image"),
         (["imge", "a.png"], "There is no command 'imge'; did you mean 'image'?"),
         (["paint"], "There is no command 'paint'; the commands are image, video, edit"),
     ],
@@ -91,6 +99,7 @@ class Broken:
         (OutputError("Allow it.", hint=Hint.OVERWRITE), "reenact: Allow it (--overwrite).\n", 2),
         (KeyboardInterrupt(), "reenact: Stopped; nothing was written.\n", 130),
         (cli.TerminatedError(), "reenact: Stopped; nothing was written.\n", 143),
+        (cli.TerminatedError(1), "reenact: Stopped; nothing was written.\n", 129),
     ],
 )
 def test_errors_are_one_line_with_an_exit_code(
@@ -137,6 +146,14 @@ def test_what_cannot_work_is_refused_before_torch_is_imported(tmp_path: pathlib.
         f"edit {picture} -o {out} --au 99=1": "There is no Action Unit '99'",
         f"edit {picture} -o {out} --yaw 200": "it takes -90 to 90, the nearest is 90",
         f"edit {picture} -o {out} --preset joy": "No preset is called 'joy'",
+        f"edit {picture} -o {out} --au 12=2 --au 012=3": "AU12 is given twice; give each unit once",
+        f"edit {picture} -o x.mp4 --au 12=3": "(or add --animate 2s for a clip).",
+        f"edit {picture} -o x.mp4 --turntable 0s": "takes more than 0 and up to 60 s",
+        f"edit {picture} -o x.mp4 --turntable 61s": "takes more than 0 and up to 60 s",
+        f"edit {picture} -o x.mp4 --animate 1s --fps 0": "it takes 1 to 120",
+        f"edit {picture} -o {out} --fps 10": "--fps works only for clips; add --animate 2s",
+        f"edit {picture} -o {out} --from-yaw 10": "--from-yaw works only with --turntable",
+        f"edit {picture} -o x.mp4 --animate 1s --to-yaw 10": "--to-yaw works only with --turntable",
         "track missing.mp4 --json -": "There is no file missing.mp4",
     }
     code = (
