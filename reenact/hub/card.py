@@ -166,7 +166,7 @@ def read_front_matter(path: pathlib.Path) -> Card:
     try:
         metadata: Any = yaml.safe_load(front[1])
     except yaml.YAMLError as error:
-        raise CheckpointError(f"The metadata of {path} are not valid YAML ({one_line(error)}).") from error
+        raise CheckpointError(f"The metadata of {path} is not valid YAML ({one_line(error)}).") from error
     if not isinstance(metadata, dict):
         raise CheckpointError(f"The metadata of {path} are not a list of `name: value` lines.")
     return Card(metadata=cast(dict[str, Any], metadata), text=content[front.end() :])

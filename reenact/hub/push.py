@@ -252,7 +252,7 @@ def prepare_all(owner: str, root: pathlib.Path | None = None) -> tuple[list[Uplo
     """Find and check all checkpoints.
 
     Args:
-        owner: of the repositories.
+        owner: owner of the repositories.
         root: folder of checkpoints; the embedded ones if None.
 
     Returns:

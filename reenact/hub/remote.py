@@ -116,7 +116,7 @@ def explained_read(what: str, repo: str) -> Iterator[None]:
     """Turn errors of reading from the Hub into a `CheckpointError` that says what to do.
 
     Args:
-        what: is read, for the text, e.g. "owner/name (revision v1)".
+        what: name of what is read, for the message, e.g. "owner/name (revision v1)".
         repo: owner/name.
     """
     try:

@@ -22,7 +22,7 @@ _MIN_MISFIT = 2.0
 
 
 class GifTrack:
-    """GIF with a palette per scene, at most 50 frames per second: of faster clips every n-th."""
+    """GIF with a palette per scene, at most 50 frames per second: faster clips keep every n-th frame."""
 
     def __init__(self, output: av.container.OutputContainer, *, width: int, height: int, fps: Fraction) -> None:
         self._output = output

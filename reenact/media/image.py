@@ -15,7 +15,7 @@ from PIL.PngImagePlugin import PngInfo
 from reenact.errors import UnsupportedInputError
 from reenact.media.frame import Frame
 from reenact.media.output import IMAGE_SUFFIXES, check_output, replacing
-from reenact.media.probe import BROKEN_PICTURE_ERRORS, existing_file, holds_video, open_picture, unknown_format
+from reenact.media.probe import BROKEN_PICTURE_ERRORS, container_kind, existing_file, open_picture, unknown_format
 
 _IMAGE_DESCRIPTION = 0x010E  # Exif tag
 _DEEP_GREY_MODES = ("I", "I;16", "I;16L", "I;16B", "I;16N", "F")
@@ -105,9 +105,10 @@ def _explained(path: Path) -> Iterator[None]:
     try:
         yield
     except UnidentifiedImageError as error:
-        if holds_video(path):
+        container = container_kind(path)
+        if container is not None:
             raise UnsupportedInputError(
-                f"{path} is a video or a sound file; a picture is needed here (PNG, JPEG, WebP, TIFF, ...)."
+                f"{path} is {container}; a picture is needed here (PNG, JPEG, WebP, TIFF, ...)."
             ) from error
         raise UnsupportedInputError(unknown_format(path, "a picture")) from error
     except Image.DecompressionBombError as error:

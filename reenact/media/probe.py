@@ -25,6 +25,8 @@ else:
     HAS_HEIF = True
 
 _VIDEO_DEMUXERS = "mov,matroska,webm,avi,gif,mpegts,mpeg,mpegvideo,flv,asf,ogg,mxf,h264,hevc,m4v,ivf,wav,mp3,aac,flac"
+_CONTAINER_NAMES = {"mov": "MP4", "matroska": "MKV"}
+"""Names for users, where the first of FFmpeg's names is another."""
 _PICTURE_FORMATS = [
     *("PNG", "JPEG", "WEBP", "TIFF", "BMP", "DIB", "GIF", "PPM", "ICO", "JPEG2000", "AVIF"),
     *(("HEIF",) if HAS_HEIF else ()),
@@ -50,7 +52,7 @@ def kind_of(path: str | Path) -> Literal["image", "video"]:
         pass
     except (Image.DecompressionBombError, *BROKEN_PICTURE_ERRORS):
         return "image"  # its format is known; reading it will give the reason
-    if holds_video(path):
+    if container_kind(path) is not None:
         return "video"
     raise UnsupportedInputError(unknown_format(path, "a picture or a video"))
 
@@ -106,13 +108,17 @@ def start_time_s(stream: av.stream.Stream) -> Fraction:
     return Fraction(0) if stream.start_time is None else stream.start_time * (stream.time_base or Fraction(0))
 
 
-def holds_video(path: Path) -> bool:
-    """Whether the file opens as a container with moving pictures or sound."""
+def container_kind(path: Path) -> str | None:
+    """What a container holds, "a clip (MP4)" or "a sound file (WAV)"; None if the file is no such container."""
     try:
         with open_container(path) as container:
-            return bool(container.streams.video or container.streams.audio)
+            first = container.format.name.partition(",")[0]
+            name = _CONTAINER_NAMES.get(first, first.upper())
+            if container.streams.video:
+                return f"a clip ({name})"
+            return f"a sound file ({name})" if container.streams.audio else None
     except av.FFmpegError:
-        return False
+        return None
 
 
 def unknown_format(path: Path, wanted: str) -> str:

@@ -107,7 +107,7 @@ def prepare_source(
 
 
 def upright_quarters(geometry: FaceGeometry) -> int:
-    """Counter-clockwise quarter turns, -1 to 2, of the picture after which the head's roll is at most 45 degrees."""
+    """Quarter turns (counter-clockwise, -1 to 2) that bring the head's roll to at most 45 degrees."""
     roll_deg = float(torch.rad2deg(head_angles_rad(geometry.rotation)[0, 2]))
     quarters = -round(roll_deg / 90)
     return 2 if quarters == -2 else quarters

@@ -77,10 +77,10 @@ def test_picture_and_clip_in_each_others_place(
 ) -> None:
     video, image = ("video", material / "source.png"), ("image", material / "source.png")
     assert "is a picture (PNG)" in refused(*video, material / "driving.png", "-o", tmp_path / "out.mp4")
-    assert "is a video" in refused(*image, material / "driving.mp4", "-o", tmp_path / "out.png")
+    assert "is a clip (MP4)" in refused(*image, material / "driving.mp4", "-o", tmp_path / "out.png")
     disguised = tmp_path / "clip.png"
     shutil.copy(material / "driving.mp4", disguised)
-    assert "is a video" in refused(*image, disguised, "-o", tmp_path / "out.png")
+    assert "is a clip (MP4)" in refused(*image, disguised, "-o", tmp_path / "out.png")
 
 
 @pytest.mark.parametrize(

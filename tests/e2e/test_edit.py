@@ -128,9 +128,9 @@ def check_lengths(folder: pathlib.Path, counts: dict[str, int]) -> None:
 def test_the_embedded_systems_share_the_work(run: Run, embedded: Callable[[str], pathlib.Path]) -> None:
     for name in ("facegan", "dual_generator"):
         embedded(name)
-    assert "Drawn by facegan: " in run("reenact edit portrait.jpg --yaw 20 -o near.png", None)
+    assert "Drawn by FACEGAN: " in run("reenact edit portrait.jpg --yaw 20 -o near.png", None)
     far = "reenact edit portrait.jpg --yaw 90 --absolute --overwrite -o far.png"
-    assert re.search(r"Drawn by dual_generator: yaw is 9\d degrees from the source's", run(far, None))
+    assert re.search(r"Drawn by Dual Generator: yaw is 9\d degrees from the source's", run(far, None))
     assert "expect smears or a doubled face" in run(f"{far} --system facegan", None)
 
 

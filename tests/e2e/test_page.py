@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from reenact.media import VideoReader, read_image, write_image
+from reenact.systems.catalog import CATALOG
 from tests.e2e.conftest import swayed, write_clip
 from tests.page_server import left_over, served_page
 
@@ -158,7 +159,7 @@ def test_edited_face_changes_and_distant_pixels_do_not(
     assert result.shape == portrait.shape
     assert np.abs(result - portrait)[60:180, 170:280].mean() > 2
     assert np.array_equal(result[400:], portrait[400:])
-    assert f"Drawn by {drawn}" in text
+    assert f"Drawn by {CATALOG[drawn].title}" in text
     assert f"embedded {drawn} (sha256 " in text
 
 
@@ -224,6 +225,8 @@ def test_several_faces_are_noted_in_words_of_the_page(
         ("/edit", ["source.png"], {"settings": {"yaw": 100}}, "The yaw is set to 100"),
         ("/edit", ["source.png"], {"background": "picture"}, "There is no background picture yet"),
         ("/turntable", ["source.png"], {"to_yaw": 91}, "The yaw is set to 91"),
+        ("/turntable", ["source.png"], {"seconds": None}, "The length of the clip in seconds is set to None"),
+        ("/turntable", ["source.png"], {"from_yaw": "abc"}, r"The yaw of the first frame \(from_yaw\) is set to 'abc'"),
     ],
 )
 def test_impossible_requests_get_a_message_and_leave_no_file(

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 from reenact.pipeline.controls.reading import FaceReading
 from reenact.pipeline.controls.settings import ANGLES
-from reenact.systems.catalog import system_for
+from reenact.systems.catalog import CATALOG, system_for
 
 EDITING, LARGE_POSE = system_for("edit"), system_for("large_pose")
 
@@ -36,17 +36,21 @@ def choose_system(system: str, own: FaceReading, targets: Sequence[FaceReading],
     reason = large_pose_reason(own, targets, lies=lies)
     if system == "auto":
         if reason is not None:
-            return Choice(system=LARGE_POSE, note=f"Drawn by {LARGE_POSE}: {reason}.")
-        return Choice(system=EDITING, note=f"Drawn by {EDITING}: the head stays near the source's own pose.")
-    chosen = f"Drawn by {system}, as chosen"
+            return Choice(system=LARGE_POSE, note=f"Drawn by {_title(LARGE_POSE)}: {reason}.")
+        limit_deg = EDITING_LIMITS_DEG["yaw"]
+        note = f"Drawn by {_title(EDITING)}: the head turns by at most {limit_deg:.0f} degrees."
+        return Choice(system=EDITING, note=note)
+    chosen = f"Drawn by {_title(system)}, as chosen"
     if system == EDITING and reason is not None:
-        return Choice(system=system, note=f"{chosen}, but {reason}: expect smears or a doubled face. Use {LARGE_POSE}.")
+        advice = f"expect smears or a doubled face. Use {_title(LARGE_POSE)}."
+        return Choice(system=system, note=f"{chosen}, but {reason}: {advice}")
     return Choice(system=system, note=f"{chosen}.")
 
 
 def fallback_note(failure: str) -> str:
     """The note where facegan draws because dual_generator cannot be loaded; `failure` says why."""
-    return f"Drawn by {EDITING}, because {LARGE_POSE} cannot be loaded: expect smears or a doubled face. {failure}"
+    drawn = f"Drawn by {_title(EDITING)}, because {_title(LARGE_POSE)} cannot be loaded"
+    return f"{drawn}: expect smears or a doubled face. {failure}"
 
 
 def large_pose_reason(own: FaceReading, targets: Sequence[FaceReading], *, lies: bool) -> str | None:
@@ -60,3 +64,7 @@ def large_pose_reason(own: FaceReading, targets: Sequence[FaceReading], *, lies:
         if far[angle] > limit_deg:
             return f"{angle} is {far[angle]:.0f} degrees from the source's"
     return None
+
+
+def _title(system: str) -> str:
+    return CATALOG[system].title

@@ -151,7 +151,7 @@ def test_what_is_no_picture_is_named(tmp_path: Path, clips):
         ("empty.png", "is empty (0 bytes)"),
         ("text.png", "holds text, not a picture"),
         ("noise.png", "is not a picture of a known format"),
-        ("clip.png", "is a video or a sound file; a picture is needed"),
+        ("clip.png", "is a clip (MP4); a picture is needed"),
         ("absent.png", "There is no file"),
         (".", "is a folder"),
     ]:
@@ -236,12 +236,12 @@ def test_bad_places_are_refused(tmp_path: Path, gradient: np.ndarray):
     for path, text in [
         (tmp_path / "none" / "a.png", "does not exist; create it"),
         (tmp_path / "a.tiff", "use one of .png"),
-        (tmp_path / "a", "no suffix"),
+        (tmp_path / "a", "has no suffix; end it in .png or .jpg"),
     ]:
         with pytest.raises(OutputError, match=text):
             write_image(path, gradient)
     (tmp_path / "folder.png").mkdir()
-    with pytest.raises(OutputError, match="it is a folder"):
+    with pytest.raises(OutputError, match="folder.png is a folder; give a file name ending in .png"):
         write_image(tmp_path / "folder.png", gradient, overwrite=True)
 
 

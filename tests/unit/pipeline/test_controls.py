@@ -24,6 +24,7 @@ from reenact.pipeline.controls.driven import motion_change
 from reenact.pipeline.controls.session import EditSession
 from reenact.pipeline.engine import Engine
 from reenact.pipeline.video import reenact_video
+from reenact.systems.catalog import CATALOG
 from reenact.types import FaceGeometry
 from tests.contract.systems import build
 from tests.synthetic import face_geometry, painted_clip, pose_of, rotation_of
@@ -160,8 +161,8 @@ def test_both_systems_read_the_same_face(engines: Engines, frame: Frame) -> None
 @pytest.mark.parametrize(
     ("edit", "system", "reason"),
     [
-        (SMILE, "facegan", "stays near the source's own pose"),
-        (FaceEdit(yaw_deg=29.0), "facegan", "stays near"),
+        (SMILE, "facegan", "the head turns by at most 30 degrees"),
+        (FaceEdit(yaw_deg=29.0), "facegan", "at most 30 degrees"),
         (FaceEdit(yaw_deg=-31.0, action_units={"12": 3.0}), "dual_generator", "yaw is 31 degrees from the source's"),
         (FaceEdit(yaw_deg=90.0, mode="absolute"), "dual_generator", "degrees from the source's"),
         (FaceEdit(pitch_deg=25.0), "dual_generator", "pitch is 25 degrees"),
@@ -172,14 +173,14 @@ def test_the_angle_chooses_the_system(engines: Engines, frame: Frame, edit: Face
     session = open_edit(frame, engines=engines)
     assert engines.asked == ["facegan"]
     result = session.render(edit)
-    assert result.warnings[-1].startswith(f"Drawn by {system}: ") and reason in result.warnings[-1]
+    assert result.warnings[-1].startswith(f"Drawn by {CATALOG[system].title}: ") and reason in result.warnings[-1]
     assert engines.asked == ["facegan", "dual_generator"][: 1 + (system != "facegan")]
 
 
 def test_facegan_draws_far_turns_only_when_told_and_with_a_warning(engines: Engines, frame: Frame) -> None:
     """It would draw a doubled face."""
     session = open_edit(frame, engines=engines, system="facegan")
-    assert session.render(SMILE).warnings[-1] == "Drawn by facegan, as chosen."
+    assert session.render(SMILE).warnings[-1] == "Drawn by FACEGAN, as chosen."
     note = session.render(FaceEdit(yaw_deg=90.0)).warnings[-1]
     assert "as chosen, but yaw is" in note and "expect smears or a doubled face" in note
     assert engines.asked == ["facegan"]
@@ -196,7 +197,7 @@ def test_a_clip_is_drawn_by_one_system(
         session.animate(FaceEdit(yaw_deg=40.0), tmp_path / "out.mp4", **timing),
         session.turntable(tmp_path / "out.mp4", from_yaw_deg=-5.0, to_yaw_deg=50.0, edit=SMILE, **timing),
     ):
-        assert result.warnings[-1].startswith("Drawn by dual_generator: yaw is")
+        assert result.warnings[-1].startswith("Drawn by Dual Generator: yaw is")
 
 
 def turned(yaw_deg: float, roll_deg: float = 0.0) -> FaceGeometry:
@@ -215,7 +216,7 @@ def test_a_source_in_profile_is_drawn_by_dual_generator(
     assert session.reading.yaw_deg == pytest.approx(yaw_deg, abs=1)
     for edit in (FaceEdit(yaw_deg=0.0, mode="absolute"), FaceEdit(action_units={"12": 3.0})):
         result = session.render(edit)
-        assert result.warnings[-1] == "Drawn by dual_generator: the source's face is turned by 70 degrees."
+        assert result.warnings[-1] == "Drawn by Dual Generator: the source's face is turned by 70 degrees."
         assert np.isfinite(result.rgb).all() and not np.array_equal(result.rgb, result.source)
 
 
@@ -235,8 +236,8 @@ def test_without_dual_generator_facegan_draws_with_a_warning(engines: Engines, f
 @pytest.mark.parametrize(
     ("system", "note"),
     [
-        ("auto", "Drawn by dual_generator: the source's head does not stand upright."),
-        ("facegan", "Drawn by facegan, as chosen, but the source's head does not stand upright: expect"),
+        ("auto", "Drawn by Dual Generator: the source's head does not stand upright."),
+        ("facegan", "Drawn by FACEGAN, as chosen, but the source's head does not stand upright: expect"),
     ],
 )
 def test_a_source_that_lies_is_drawn_by_dual_generator(engines: Engines, frame: Frame, system: str, note: str) -> None:
