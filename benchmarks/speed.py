@@ -152,6 +152,7 @@ def time_stages(source: pathlib.Path, clip: pathlib.Path, settings: Speed) -> di
     from reenact.pipeline.animate import Animator
     from reenact.pipeline.engine import load_engine
     from reenact.pipeline.video import in_batches
+    from reenact.portrait.painters import DrivingFaces
     from reenact.types import FaceGeometry
 
     torch.set_num_threads(settings.threads)
@@ -170,14 +171,18 @@ def time_stages(source: pathlib.Path, clip: pathlib.Path, settings: Speed) -> di
     tracker.update(frames[0])  # warm-up: the first call of a network is slower
     faces = timed("track", len(frames), lambda: [tracker.update(frame) for frame in frames])
     picture = read_image(source).rgb
-    prepared = timed(
-        "source (once)", 1, lambda: engine.sources.get(picture, system=engine.system, tracker=engine.tracker)
-    )
+    prepared = timed("source (once)", 1, lambda: engine.open_source(picture))
     animator = Animator(prepared, faces[0], system=engine.system, mode="absolute", paste_back=True)
     batches = [FaceGeometry.cat(batch) for batch in in_batches(faces, animator.batch)]
-    animator.render(batches[0])
+    pairs = list(in_batches(zip(frames, faces, strict=True), animator.batch))
+
+    def show() -> list[DrivingFaces]:
+        return [DrivingFaces.cat([animator.show(*each) for each in batch]) for batch in pairs]
+
+    shown = timed("driver's mouths", len(frames), show)
+    list(animator.draw(batches[0], shown[0]))
     motions = timed("motion, retarget", len(frames), lambda: [animator.drive(batch) for batch in batches])
-    drawn = timed("render", len(frames), lambda: [animator.draw_driven(motion) for motion in motions])
+    drawn = timed("render, paint", len(frames), lambda: list(map(animator.draw_driven, motions, shown)))
     results = timed("paste", len(frames), lambda: [frame for crops in drawn for frame in animator.finish(crops)])
     height, width = picture.shape[:2]
 

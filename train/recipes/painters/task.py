@@ -51,7 +51,7 @@ class PainterTask:
         self.network_config, self.config = network, config
         self.sampler, self.val = PartSampler(train, self.part), PartSampler(val, self.part)
         self.networks = Painter(network)
-        self.critic = PatchDiscriminator(3 + 1 + _CONDITIONS[self.part], width=32, layers=3, norm="instance")
+        self.critic = PatchDiscriminator(3 + 1 + _CONDITIONS[self.part], width=32, norm="instance")
         self.features = EfficientNetFeatures().to(memory_format=torch.channels_last)
 
     def use_data(self, train: FaceData) -> None:
