@@ -166,6 +166,12 @@ def test_track_writes_what_it_promises(
     assert len(json.loads((tmp_path / "t.json").read_text())["frames"]) == 12
 
 
+def _default_signals() -> None:
+    """A test runner in the background ignores Ctrl-C, one under nohup SIGHUP; its children would inherit that."""
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, signal.SIG_DFL)
+
+
 def start(*arguments: object) -> "subprocess.Popen[str]":
     environment = {key: value for key, value in os.environ.items() if key != "REENACT_TRACEBACK"}
     return subprocess.Popen(
@@ -175,8 +181,7 @@ def start(*arguments: object) -> "subprocess.Popen[str]":
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
-        # a test runner in the background ignores Ctrl-C, and its children would inherit that
-        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+        preexec_fn=_default_signals,
     )
 
 
