@@ -19,7 +19,14 @@ from reenact.errors import Hint, NoFaceFoundError, Note
 from reenact.geometry.action_units import read_action_units
 from reenact.media.frame import Frame
 from reenact.ops.fold import fold_batch_norms
-from reenact.perception.crop import LEFT_EYE_OUTER, RIGHT_EYE_OUTER, TRACKER_CROP_SCALE, square_crop, tracker_crop
+from reenact.perception.crop import (
+    LEFT_EYE_OUTER,
+    RIGHT_EYE_OUTER,
+    TRACKER_CROP_SCALE,
+    centred,
+    square_crop,
+    tracker_crop,
+)
 from reenact.perception.detector import Detections, Detector
 from reenact.perception.tracker import TrackerNetwork
 from reenact.types import FaceGeometry, head_angles_rad
@@ -118,12 +125,12 @@ class FaceTracker:
         geometry = self._locate(frame, faces.boxes_px[chosen]) if len(faces) else None
         certain = 0.0 if geometry is None else float(geometry.score[0])
         if geometry is None or certain < _UPRIGHT_CERTAIN:
-            turned = self._find_turned(frame, min_score, max(certain, _LYING_CERTAIN))
+            turned, lying = self._find_turned(frame, min_score, max(certain, _LYING_CERTAIN))
             if geometry is None and not len(turned):
                 raise NoFaceFoundError(self._why_none(frame, found, best_score, min_score))
             if geometry is None or len(turned):
                 chosen = choose_face(turned, face, best_score=best_score, min_score=min_score)
-                faces, geometry = turned, self._locate(frame, turned.boxes_px[chosen])
+                faces, geometry = turned, lying[chosen]
         return checked_report(geometry, faces, chosen, frame, asked=face, min_score=min_score)
 
     def follow(self, frame: Frame, previous: FaceGeometry, *, careful: bool = False) -> FaceGeometry:
@@ -219,20 +226,23 @@ class FaceTracker:
         moved = (second.mesh_px - first.mesh_px)[..., :2].norm(dim=-1).mean(1) / eyes
         return dataclasses.replace(second, score=(second.score - 4 * moved).clamp(min=0))
 
-    def _find_turned(self, frame: Frame, min_score: float, certain: float) -> Detections:
-        """Faces in a picture rotated by quarter turns, with scores above `certain`."""
+    def _find_turned(self, frame: Frame, min_score: float, certain: float) -> tuple[Detections, list[FaceGeometry]]:
+        """Faces in a picture rotated by quarter turns, with scores above `certain`, and as that rotation shows them."""
         height, width = frame.shape[:2]
         best = Detections(boxes_px=np.zeros((0, 4), np.float32), scores=np.zeros(0, np.float32))
+        best_seen: list[FaceGeometry] = []
         for quarters in (2, 1, 3):
             found = self.detector.detect(np.ascontiguousarray(np.rot90(frame, quarters)), min_score=min_score)
             found = keep(found, np.sort(np.argsort(-found.scores)[:_MOST_TURNED]))
             boxes = turn_boxes_back(found.boxes_px, quarters, width=width, height=height)
-            tracked = np.array([float(self._look_twice(frame, box, (90 * quarters,)).score[0]) for box in boxes])
+            seen = [self._look_twice(frame, box, (90 * quarters,)) for box in boxes]
+            tracked = np.array([float(face.score[0]) for face in seen])
             if tracked.max(initial=0.0) > certain:
                 certain = float(tracked.max())
                 sure = tracked > _FAIRLY_CERTAIN
                 best = Detections(boxes_px=boxes[sure], scores=found.scores[sure])
-        return best
+                best_seen = [face for face, is_sure in zip(seen, sure, strict=True) if is_sure]
+        return best, best_seen
 
 
 def cut_crop(
@@ -246,8 +256,7 @@ def cut_crop(
     scale = float(np.hypot(matrix[0, 0], matrix[1, 0]))
     if scale < 0.8 * _SHARP_SCALE:
         frame, matrix = _shrink(frame, matrix, crop_px, scale / _SHARP_SCALE)
-    half = np.array([[1, 0, -0.5], [0, 1, -0.5], [0, 0, 1.0]])  # OpenCV counts from pixel centres
-    affine = (half @ matrix @ np.linalg.inv(half))[:2]
+    affine = centred(matrix)[:2]
     return cv2.warpAffine(frame, affine, (crop_px, crop_px), flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
 
 
