@@ -173,7 +173,7 @@ def fill_needs(image: FaceImage, geometry: FaceGeometry, needs: "frozenset[Need]
     Args:
         image: crops of faces.
         geometry: of the same faces, in the crops' pixels.
-        needs: of the system; "upright" concerns the whole picture and is ignored.
+        needs: of the system.
     """
     from reenact.perception.needs import face_codes, head_share, parse_squares
 

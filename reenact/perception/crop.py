@@ -67,12 +67,13 @@ def cut_face(
     native: bool,
     smallest_px: int = SMALLEST_PX,
     largest_px: int = LARGEST_PX,
+    roll_rad: float = 0.0,
 ) -> tuple[FaceImage, FaceGeometry]:
     """Cut one face out of a frame.
 
-    The square lies on whole pixels. A native crop whose side is within the limits copies the frame's pixels, so that
-    pixels that a system leaves alone stay unchanged; other crops are resampled. Outside the frame, the pixels of its
-    border are repeated.
+    Without a roll, the square lies on whole pixels. A native crop whose side is within the limits copies the frame's
+    pixels, so that pixels that a system leaves alone stay unchanged; other crops are resampled. Outside the frame, the
+    pixels of its border are repeated.
 
     Args:
         frame: the whole picture.
@@ -81,19 +82,43 @@ def cut_face(
         native: whether to cut at the frame's own scale, within the limits; otherwise at ``spec.network_px``.
         smallest_px: a smaller native crop is enlarged to this side.
         largest_px: a larger native crop is shrunk to this side.
+        roll_rad: roll of the head that the crop removes, counter-clockwise as seen.
 
     Returns:
         The crop, and the geometry in its pixels.
     """
+    level_from_frame = None
+    if roll_rad:
+        frame, geometry, level_from_frame = _levelled(frame, geometry, spec, roll_rad)
     left, top, side = face_square(geometry, spec)
     size = min(max(side, smallest_px), largest_px) if native else spec.network_px
     square = copy_square(frame, left, top, side)
     if size != side:
         square = cv2.resize(square, (size, size), interpolation=cv2.INTER_AREA if size < side else cv2.INTER_CUBIC)
     scale = size / side
-    crop_from_frame = torch.tensor([[scale, 0.0, -left * scale], [0.0, scale, -top * scale], [0.0, 0.0, 1.0]])
+    crop_from_level = torch.tensor([[scale, 0.0, -left * scale], [0.0, scale, -top * scale], [0.0, 0.0, 1.0]])
+    crop_from_frame = crop_from_level if level_from_frame is None else crop_from_level @ level_from_frame
     rgb = torch.from_numpy(np.ascontiguousarray(square)).permute(2, 0, 1)[None].float() / 255
-    return FaceImage(rgb=rgb, crop_from_frame=crop_from_frame[None]), geometry.moved_by(crop_from_frame)
+    return FaceImage(rgb=rgb, crop_from_frame=crop_from_frame[None]), geometry.moved_by(crop_from_level)
+
+
+def _levelled(
+    frame: Frame, geometry: FaceGeometry, spec: CropSpec, roll_rad: float
+) -> tuple[UInt8[np.ndarray, "side side 3"], FaceGeometry, Float[torch.Tensor, "3 3"]]:
+    """The square around a face, rotated until its roll is removed, at the frame's own scale."""
+    c, s = np.cos(roll_rad), np.sin(roll_rad)
+    rotation = torch.tensor([[c, -s, 0.0], [s, c, 0.0], [0.0, 0.0, 1.0]], dtype=torch.float32)
+    left, top, side = face_square(geometry.moved_by(rotation), spec)
+    level_from_frame = torch.tensor([[1.0, 0.0, -left], [0.0, 1.0, -top], [0.0, 0.0, 1.0]]) @ rotation
+    affine = centred(level_from_frame.double().numpy())[:2]
+    level = cv2.warpAffine(frame, affine, (side, side), flags=cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE)
+    return level, geometry.moved_by(level_from_frame), level_from_frame
+
+
+def centred(matrix: Float[np.ndarray, "3 3"]) -> Float[np.ndarray, "3 3"]:
+    """The same transform in OpenCV's pixels, whose centres lie at whole numbers."""
+    half = np.array([[1, 0, -0.5], [0, 1, -0.5], [0, 0, 1.0]])
+    return half @ matrix @ np.linalg.inv(half)
 
 
 def face_square(geometry: FaceGeometry, spec: CropSpec) -> tuple[int, int, int]:
@@ -119,7 +144,12 @@ def copy_square(frame: Frame, left: int, top: int, side: int) -> UInt8[np.ndarra
 
 
 def placed_square(crop_from_frame: Float[torch.Tensor, "3 3"], crop_px: int) -> tuple[int, int, int]:
-    """Left, top and side, in the frame, of a crop that `cut_face` made and that is `crop_px` wide."""
-    scale = float(crop_from_frame[0, 0])
-    left, top = (crop_from_frame[:2, 2] / -scale).tolist()
-    return round(left), round(top), round(crop_px / scale)
+    """Left, top and side, in the frame, of a crop that `cut_face` made and that is `crop_px` wide.
+
+    Of a crop with a roll, the upright square of the same centre and side.
+    """
+    matrix = crop_from_frame.double()
+    side = round(crop_px / float(matrix[0, :2].norm()))
+    centre = torch.linalg.solve(matrix, matrix.new_tensor([crop_px / 2, crop_px / 2, 1.0]))[:2]
+    left, top = (centre - side / 2).tolist()
+    return round(left), round(top), side

@@ -4,6 +4,9 @@ import dataclasses
 import typing
 from pathlib import Path
 
+import numpy as np
+from jaxtyping import UInt8
+
 from reenact.errors import ConfigError, Hint, NoFaceFoundError, Note
 from reenact.hub.loading import TrackerKind
 from reenact.media.frame import Frame
@@ -13,7 +16,7 @@ from reenact.pipeline.animate import Animator
 from reenact.pipeline.engine import Engine, load_engine
 from reenact.pipeline.neutral import neutralised
 from reenact.pipeline.results import ImageResult, SideBySide, size_of
-from reenact.pipeline.source import PictureLike, open_picture
+from reenact.pipeline.source import PictureLike, open_picture, upright_driver
 from reenact.systems.base import MotionMode
 from reenact.systems.catalog import DEFAULT_SYSTEM
 from reenact.types import FaceGeometry
@@ -72,19 +75,21 @@ def reenact_image(
         paste_back=paste_back,
         name=source_name,
     )
-    geometry, warnings = _find_driver(engine.tracker, driving_picture.rgb, driving_face, min_face_score, driving_name)
+    driver, geometry, warnings = _find_driver(
+        engine.tracker, driving_picture.rgb, driving_face, min_face_score, driving_name
+    )
     reference = geometry
     if mode == "relative":
         if neutral_picture is None:
             reference = neutralised(geometry)
         else:
             picture, name = neutral_picture
-            reference, more = _find_driver(engine.tracker, picture.rgb, None, min_face_score, name)
+            _, reference, more = _find_driver(engine.tracker, picture.rgb, None, min_face_score, name)
             # two photos differ in framing, which is not a movement of the head
             reference = placed_like(reference, geometry)
             warnings += more
     animator = Animator(prepared, reference, system=engine.system, mode=mode, paste_back=paste_back)
-    result = next(animator.draw(geometry, animator.show(driving_picture.rgb, geometry)))
+    result = next(animator.draw(geometry, animator.show(driver, geometry)))
     alpha = source_picture.alpha if paste_back and not side_by_side else None
     if side_by_side:
         pictures = (driving_picture.rgb, animator.still, result)
@@ -120,9 +125,10 @@ def driving_warnings(warnings: tuple[Note, ...], name: str | Path) -> tuple[Note
 
 def _find_driver(
     tracker: Tracker, frame: Frame, face: int | None, min_score: float, name: str
-) -> tuple[FaceGeometry, tuple[Note, ...]]:
+) -> tuple[UInt8[np.ndarray, "_ _ 3"], FaceGeometry, tuple[Note, ...]]:
     try:
         report = tracker.report(frame, face=face, min_score=min_score)
     except NoFaceFoundError as error:
         raise error.about(name) from error
-    return report.geometry, driving_warnings(report.warnings, name)
+    turned, geometry, notes = upright_driver(frame, report.geometry, name)
+    return turned, geometry, driving_warnings(report.warnings, name) + notes

@@ -6,7 +6,7 @@ import torch
 from jaxtyping import Float, UInt8
 
 from reenact.media.frame import Frame
-from reenact.perception.crop import placed_square
+from reenact.perception.crop import centred, placed_square
 from reenact.pipeline.source import Source
 
 _UNTOUCHED, _REDRAWN = 0.02, 0.12
@@ -31,12 +31,22 @@ class PasteBack:
             crop_px: side of the result crops.
         """
         self._frame = frame
-        left, top, self._side = placed_square(crop_from_frame, crop_px)
+        self._rolled = float(crop_from_frame[1, 0]) != 0
+        left, top, side = placed_square(crop_from_frame, crop_px)
         height, width = frame.shape[:2]
-        rows, columns = _overlap(top, self._side, height), _overlap(left, self._side, width)
+        self._side, self._fade = side, fade_to_border(side, left, top, width=width, height=height)
+        if self._rolled:
+            self._fade = fade_to_border(side, 1, 1, width=side + 2, height=side + 2)
+            matrix = crop_from_frame.double().numpy()
+            spread = float(np.abs(matrix[0, :2]).sum() / np.linalg.norm(matrix[0, :2]))
+            grown = int(np.ceil(side * (spread - 1) / 2))
+            left, top, side = left - grown, top - grown, side + 2 * grown
+            square_from_frame = np.diag([self._side / crop_px, self._side / crop_px, 1.0]) @ matrix
+            moved = np.array([[1.0, 0.0, left], [0.0, 1.0, top], [0.0, 0.0, 1.0]])
+            self._onto = centred(np.linalg.inv(square_from_frame @ moved))[:2], (side, side)
+        rows, columns = _overlap(top, side, height), _overlap(left, side, width)
         self._in_frame = rows, columns
         self._in_square = slice(rows.start - top, rows.stop - top), slice(columns.start - left, columns.stop - left)
-        self._fade = fade_to_border(self._side, left, top, width=width, height=height)[self._in_square]
 
     @classmethod
     def of(cls, source: Source) -> "PasteBack":
@@ -55,12 +65,24 @@ class PasteBack:
             size, shrinks = (self._side, self._side), len(rgb) > self._side
             rgb = cv2.resize(rgb, size, interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_CUBIC)
             matte = cv2.resize(matte, size, interpolation=cv2.INTER_LINEAR)
+        matte = matte * self._fade
+        if self._rolled:
+            rgb = cv2.warpAffine(rgb, *self._onto, flags=cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE)
+            matte = cv2.warpAffine(matte, *self._onto, flags=cv2.INTER_LINEAR)
         result = self._frame.copy()
         here = result[self._in_frame]
-        alpha = (matte[self._in_square] * self._fade)[..., None]
+        alpha = matte[self._in_square][..., None]
         below = here.astype(np.float32)
         here[:] = np.rint(below + alpha * (rgb[self._in_square].astype(np.float32) - below)).astype(np.uint8)
         return result
+
+    def levelled(self, changed: Float[np.ndarray, "s s"]) -> Float[np.ndarray, "s s"]:
+        """`Rendered.changed` in the square of `placed_square`, which has no roll."""
+        if not self._rolled:
+            return changed
+        turn = self._onto[0].copy()
+        turn[:, 2] = (len(changed) - 1) / 2 * (1 - turn[:, :2].sum(1))
+        return cv2.warpAffine(changed, turn, (len(changed), len(changed)), flags=cv2.INTER_LINEAR)
 
 
 def soft_matte(changed: Float[np.ndarray, "s s"]) -> Float[np.ndarray, "s s"]:

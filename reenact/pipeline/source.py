@@ -3,6 +3,7 @@
 import collections
 import dataclasses
 import hashlib
+import math
 import pathlib
 import threading
 from typing import Any, cast
@@ -20,6 +21,10 @@ from reenact.pipeline.results import to_frames
 from reenact.systems.base import Reenactor
 from reenact.types import FaceGeometry, FaceImage, head_angles_rad
 
+_LEVEL_RAD = math.radians(25)
+"""Roll left by the quarter turns from which on the crop is rotated: networks draw rolled heads worse than resampled
+ones. Below, the crop copies the picture's pixels."""
+
 PictureLike = UInt8[np.ndarray, "_ _ 3"] | Picture | str | pathlib.Path
 """A decoded picture, or the name of a file."""
 
@@ -29,7 +34,7 @@ class Source:
     """A source, ready to be driven."""
 
     frame: Frame
-    """The picture, upright if the system needs that."""
+    """The picture, turned by quarters until the head's roll is at most 45 degrees."""
     image: FaceImage
     """The crop at its own size, on the system's device."""
     geometry: FaceGeometry
@@ -85,12 +90,14 @@ def prepare_source(
         found = tracker.report(frame, face=face, min_score=min_score)
     except NoFaceFoundError as error:
         raise error.about(name) from error
-    whole, quarters = found.geometry, upright_quarters(found.geometry) if "upright" in system.needs else 0
+    quarters = upright_quarters(found.geometry)
+    frame, whole = turn_quarters(frame, found.geometry, quarters)
+    roll_rad = roll_of(whole) if abs(roll_of(whole)) > _LEVEL_RAD else 0.0
     warnings = found.warnings
-    if quarters:
-        frame, whole = turn_quarters(frame, whole, quarters)
+    if quarters or roll_rad:
         warnings += (Note("The head does not stand upright; it is redrawn as it lies, angles count from upright."),)
-    image, geometry = cut_face(frame, whole, system.crop, native=True, smallest_px=smallest_px, largest_px=largest_px)
+    limits = {"smallest_px": smallest_px, "largest_px": largest_px}
+    image, geometry = cut_face(frame, whole, system.crop, native=True, roll_rad=roll_rad, **limits)
     device = next(system.parameters()).device
     image = FaceImage(rgb=image.rgb.to(device), crop_from_frame=image.crop_from_frame)
     with torch.inference_mode():
@@ -106,10 +113,14 @@ def prepare_source(
     )
 
 
+def roll_of(geometry: FaceGeometry) -> float:
+    """Roll of one head, radians, counter-clockwise as seen."""
+    return float(head_angles_rad(geometry.rotation)[0, 2])
+
+
 def upright_quarters(geometry: FaceGeometry) -> int:
     """Quarter turns (counter-clockwise, -1 to 2) that bring the head's roll to at most 45 degrees."""
-    roll_deg = float(torch.rad2deg(head_angles_rad(geometry.rotation)[0, 2]))
-    quarters = -round(roll_deg / 90)
+    quarters = -round(roll_of(geometry) / (math.pi / 2))
     return 2 if quarters == -2 else quarters
 
 
@@ -121,6 +132,19 @@ def turn_quarters(
         turned_from_frame = torch.tensor([[0.0, 1.0, 0.0], [-1.0, 0.0, frame.shape[1]], [0.0, 0.0, 1.0]])
         frame, geometry = np.rot90(frame), geometry.moved_by(turned_from_frame)
     return np.ascontiguousarray(frame), geometry
+
+
+def upright_driver(
+    frame: Frame, geometry: FaceGeometry, name: object
+) -> tuple[UInt8[np.ndarray, "_ _ 3"], FaceGeometry, tuple[Note, ...]]:
+    """A driving picture turned by quarters until its head stands upright, with a note if it was turned."""
+    quarters = upright_quarters(geometry)
+    return *turn_quarters(frame, geometry, quarters), (turned_note(name),) if quarters else ()
+
+
+def turned_note(name: object) -> Note:
+    """That a driver was turned."""
+    return Note(f"{name}: The head does not stand upright; the picture is turned before its motion is read.")
 
 
 class SourceCache:

@@ -31,9 +31,8 @@ Identity = TypeVar("Identity", bound="EncodedCrop")
 Motion = TypeVar("Motion", bound=DrivingMotion)
 Driven = TypeVar("Driven")
 
-Need = Literal["head", "parsing", "embedding", "upright"]
-"""What a system needs of a source to draw well. head, parsing, embedding: these fields of `FaceImage`. upright: the
-caller rotates pictures in which the head lies on its side, and rotates the results back."""
+Need = Literal["head", "parsing", "embedding"]
+"""What a system needs of a source to draw well: these fields of `FaceImage`."""
 
 FillNeeds = Callable[[FaceImage, FaceGeometry, frozenset[Need]], FaceImage]
 """Adds the needed fields to a source crop that lacks them."""

@@ -25,18 +25,19 @@ _REACH = 1 / 64
 class Cutout:
     """The person in pictures of one source: found in the source once, and again where the head was redrawn."""
 
-    def __init__(self, still: Frame, square: Square, device: torch.device) -> None:
+    def __init__(self, still: Frame, square: Square, device: torch.device, *, quarters: int = 0) -> None:
         """Find the person.
 
         Args:
             still: the source.
-            square: around its face, in the pixels of `still`.
+            square: around its face, in the pixels of `still` turned upright.
             device: of the face parser.
+            quarters: counter-clockwise quarter turns that bring the person upright.
         """
-        self._square, self._parser = square, face_parser(device)
+        self._square, self._parser, self._quarters = square, face_parser(device), quarters
         self._height, self._width = still.shape[:2]
-        self.matte = person_matte(still, square, self._parser)
-        """Share of the person in the source, 0 to 1."""
+        self.matte = person_matte(_turned(still, quarters), square, self._parser)
+        """Share of the person in the upright source, 0 to 1."""
         self.matte.flags.writeable = False
 
     def background(self, chosen: Background) -> Frame | None:
@@ -59,8 +60,10 @@ class Cutout:
             changed: `Rendered.changed` of the face's square; None if nothing was redrawn.
             behind: of `background`.
         """
+        rgb = _turned(rgb, self._quarters)
         matte = self.matte if changed is None else self._redrawn_matte(rgb, changed)
         front = own_colours(rgb, matte, max(round(self._square[2] * _REACH), 1))
+        front, matte = _turned(front, -self._quarters), _turned(matte, -self._quarters)
         if behind is not None:
             front = behind + matte[..., None] * (front - behind)
         return np.rint(front.clip(0, 255)).astype(np.uint8), np.rint(matte * 255).astype(np.uint8)
@@ -75,6 +78,10 @@ class Cutout:
         share = cv2.resize(soft_matte(changed), (side, side), interpolation=cv2.INTER_LINEAR)[inside]
         here += share * (found - here)
         return matte
+
+
+def _turned(picture: np.ndarray, quarters: int) -> np.ndarray:
+    return np.ascontiguousarray(np.rot90(picture, quarters))
 
 
 def cover(picture: UInt8[np.ndarray, "_ _ 3"], width: int, height: int) -> UInt8[np.ndarray, "_ _ 3"]:

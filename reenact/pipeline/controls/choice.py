@@ -24,16 +24,15 @@ class Choice:
     """One line for the user."""
 
 
-def choose_system(system: str, own: FaceReading, targets: Sequence[FaceReading], *, lies: bool) -> Choice:
+def choose_system(system: str, own: FaceReading, targets: Sequence[FaceReading]) -> Choice:
     """The system that draws.
 
     Args:
         system: "auto", or the id of the system that is to draw in any case.
         own: what the source does.
         targets: what the face is to do; several for a clip, which is drawn by one system.
-        lies: whether the source's head lies on its side or upside down.
     """
-    reason = large_pose_reason(own, targets, lies=lies)
+    reason = large_pose_reason(own, targets)
     if system == "auto":
         if reason is not None:
             return Choice(system=LARGE_POSE, note=f"Drawn by {_title(LARGE_POSE)}: {reason}.")
@@ -53,10 +52,8 @@ def fallback_note(failure: str) -> str:
     return f"{drawn}: expect smears or a doubled face. {failure}"
 
 
-def large_pose_reason(own: FaceReading, targets: Sequence[FaceReading], *, lies: bool) -> str | None:
+def large_pose_reason(own: FaceReading, targets: Sequence[FaceReading]) -> str | None:
     """Why facegan would draw badly; None if it would not."""
-    if lies:
-        return "the source's head does not stand upright"
     if abs(own.yaw_deg) > PROFILE_DEG:
         return f"the source's face is turned by {abs(own.yaw_deg):.0f} degrees"
     far = {angle: max((abs(target.of(angle) - own.of(angle)) for target in targets), default=0.0) for angle in ANGLES}

@@ -14,7 +14,7 @@ from reenact.pipeline.controls.reading import FaceReading
 from reenact.pipeline.controls.rules import is_same
 from reenact.pipeline.paste import PasteBack
 from reenact.pipeline.results import to_frames
-from reenact.pipeline.source import Source, bytes_of, upright_quarters
+from reenact.pipeline.source import Source, bytes_of
 from reenact.systems.base import Reenactor
 
 
@@ -52,11 +52,6 @@ class EncodedFace:
         """Memory of the source, its encoding and its mattes."""
         return bytes_of([self.source, *(cutout.matte for cutout in self._cutouts.values())])
 
-    @property
-    def lies(self) -> bool:
-        """Whether the head lies on its side or upside down in the picture."""
-        return bool(self.source.quarters or upright_quarters(self.source.geometry))
-
     def still(self, *, preview: bool = False) -> Frame:
         """The source, framed as the results are."""
         if preview:
@@ -74,7 +69,9 @@ class EncodedFace:
         driven = self._system.pose(identity, target.to_controls(identity.rgb.device))
         rendered = self._system.draw(identity, driven)
         crop, changed = to_frames(rendered.rgb)[0], rendered.changed[0, 0].float().cpu().numpy()
-        rgb = crop if preview or self._paste is None else self._paste(crop, changed)
+        rgb = crop
+        if self._paste is not None and not preview:
+            rgb, changed = self._paste(crop, changed), self._paste.levelled(changed)
         return Drawn(rgb=self.source.turned_back(rgb), changed=changed)
 
     def cutout(self, *, preview: bool = False) -> Cutout:
@@ -84,5 +81,6 @@ class EncodedFace:
             square = (0, 0, len(still))
             if self._paste is not None and not preview:
                 square = placed_square(self.source.image.crop_from_frame[0].cpu(), self.source.crop_px)
-            self._cutouts[preview] = Cutout(still, square, self.source.identity.rgb.device)
+            device = self.source.identity.rgb.device
+            self._cutouts[preview] = Cutout(still, square, device, quarters=self.source.quarters)
         return self._cutouts[preview]

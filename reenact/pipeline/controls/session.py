@@ -54,7 +54,7 @@ class EditSession:
         self._faces: dict[str, EncodedFace] = {}
         self._failure = ""
         first = self._face(EDITING if system == "auto" else system)
-        if system == "auto" and large_pose_reason(first.reading, (), lies=first.lies) is not None:
+        if system == "auto" and large_pose_reason(first.reading, ()) is not None:
             first = self._face(LARGE_POSE)
         self._first, self.reading = first, first.reading
         self.warnings = first.source.warnings + _far_side_warnings(first.reading)
@@ -200,7 +200,7 @@ class EditSession:
         """The source encoded for the system that draws all targets, and the note that names the system."""
         if all(is_same(target, self.reading) for target in targets):
             return self._first, ()
-        choice = choose_system(self._system, self.reading, targets, lies=self._first.lies)
+        choice = choose_system(self._system, self.reading, targets)
         face = self._face(choice.system)
         return face, (choice.note if face.system_id == choice.system else fallback_note(self._failure),)
 

@@ -67,7 +67,7 @@ class DualGeneratorReenactor(Reenactor[DualGeneratorIdentity, HeadMotion, Driven
 
     system = "dual_generator"
     config_class = DualGeneratorConfig
-    needs = frozenset({"parsing", "embedding", "upright"})
+    needs = frozenset({"parsing", "embedding"})
     can_pose = True
 
     def __init__(self, config: DualGeneratorConfig, morphable: MorphableModel | None = None) -> None:

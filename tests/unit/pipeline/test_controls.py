@@ -233,20 +233,14 @@ def test_without_dual_generator_facegan_draws_with_a_warning(engines: Engines, f
         open_edit(frame, engines=load, face=1, system="dual_generator")
 
 
-@pytest.mark.parametrize(
-    ("system", "note"),
-    [
-        ("auto", "Drawn by Dual Generator: the source's head does not stand upright."),
-        ("facegan", "Drawn by FACEGAN, as chosen, but the source's head does not stand upright: expect"),
-    ],
-)
-def test_a_source_that_lies_is_drawn_by_dual_generator(engines: Engines, frame: Frame, system: str, note: str) -> None:
-    session = open_edit(frame, engines=engines.seeing(turned(0, 90)), face=1, system=system)
-    result = session.render(SMILE)
-    assert result.rgb.shape == frame.shape and result.warnings[-1].startswith(note)
-    if system == "auto":
-        assert abs(session.reading.roll_deg) < 5  # counted from upright
-        assert "does not stand upright" in session.warnings[0]
+@pytest.mark.parametrize("roll_deg", [35, 90, 180])
+def test_angles_of_a_source_that_lies_count_from_upright(engines: Engines, frame: Frame, roll_deg: float) -> None:
+    session = open_edit(frame, engines=engines.seeing(turned(0, roll_deg)), face=1)
+    result = session.render(SMILE, background="none")
+    assert result.rgb.shape == frame.shape and result.alpha is not None and result.alpha.shape == frame.shape[:2]
+    assert result.system == "facegan"
+    assert abs(session.reading.roll_deg) < 5
+    assert "does not stand upright" in session.warnings[0]
 
 
 @pytest.mark.parametrize("size", [(50, 400), (300, 20), (200, 180), (7, 7)])

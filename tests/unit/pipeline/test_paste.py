@@ -1,9 +1,14 @@
+import math
+
+import cv2
 import numpy as np
 import pytest
 import torch
 
+from reenact.perception.crop import cut_face, placed_square
 from reenact.pipeline.paste import PasteBack, fade_to_border, soft_matte
-from tests.unit.pipeline.conftest import make_frame
+from reenact.types import CropSpec
+from tests.unit.pipeline.conftest import make_face, make_frame
 
 
 def place(left: int, top: int, scale: float = 1.0) -> torch.Tensor:
@@ -78,3 +83,26 @@ def test_matte_covers_all_that_was_redrawn_and_ignores_traces() -> None:
     assert (matte[30:50, 30:50] == 1).all()
     assert matte[:20].max() == 0
     assert 0 < matte[40, 27] <= 1
+
+
+@pytest.mark.parametrize("roll_deg", [-40.0, 35.0])
+def test_a_rolled_crop_is_rolled_back(roll_deg: float) -> None:
+    """Source pixels where nothing changed, bit for bit; the crop's own pixels, put back, are the source's nearly."""
+    frame = cv2.GaussianBlur(make_frame(None), (0, 0), 3)
+    image, _ = cut_face(frame, make_face(160, 120, 70), CropSpec(), native=True, roll_rad=math.radians(roll_deg))
+    side = image.rgb.shape[-1]
+    crop = (image.rgb[0].permute(1, 2, 0) * 255).round().to(torch.uint8).numpy()
+    paste = PasteBack(frame, image.crop_from_frame[0], side)
+    assert np.array_equal(paste(255 - crop, np.zeros((side, side), np.float32)), frame)
+    changed = np.zeros((side, side), np.float32)
+    changed[side // 3 : side // 2, side // 3 : side // 2] = 1
+    same, black = paste(crop, changed), paste(np.zeros_like(crop), changed)
+    assert np.abs(same.astype(int) - frame).max() <= 6
+    inside = torch.linalg.solve(image.crop_from_frame[0], torch.tensor([side * 0.42, side * 0.42, 1.0]))
+    x, y = (int(value) for value in inside[:2])
+    assert black[y, x].tolist() == [0, 0, 0]
+    middle = paste.levelled(changed)
+    left, top, _ = placed_square(image.crop_from_frame[0], side)
+    assert middle[y - top, x - left] == pytest.approx(1, abs=0.01) and middle.sum() == pytest.approx(
+        changed.sum(), rel=0.02
+    )

@@ -1,3 +1,5 @@
+import math
+
 import numpy as np
 import pytest
 import torch
@@ -7,7 +9,7 @@ from reenact.perception.tracking import TrackReport
 from reenact.pipeline.engine import Engine
 from reenact.pipeline.source import SourceCache, bytes_of, prepare_source, turn_quarters, upright_quarters
 from reenact.types import head_angles_rad
-from tests.unit.pipeline.conftest import make_face, make_frame
+from tests.unit.pipeline.conftest import MarkTracker, make_face, make_frame
 
 
 def test_a_source_is_encoded_once(engine: Engine) -> None:
@@ -70,15 +72,28 @@ def test_a_head_that_lies_is_turned_upright_and_back(quarters: int) -> None:
     torch.testing.assert_close(same.mesh_px, make_face(160, 120, 80).mesh_px, atol=1e-3, rtol=0)
 
 
-def test_heads_are_turned_for_systems_that_want_them_upright_alone(
-    engine: Engine, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(
+    ("roll_deg", "quarters", "level"), [(0, 0, False), (20, 0, False), (35, 0, True), (180, 2, False)]
+)
+def test_sources_are_turned_upright(
+    engine: Engine, monkeypatch: pytest.MonkeyPatch, roll_deg: float, quarters: int, level: bool
 ) -> None:
     frame = make_frame((160, 120, 80))
-    upside_down = engine.tracker.track(frame).moved_by(torch.tensor([[-1.0, 0, 320], [0, -1, 240], [0, 0, 1]]))
-    report = TrackReport(geometry=upside_down, faces=engine.tracker.find(frame), face=1, warnings=())
+    cos, sin = math.cos(math.radians(roll_deg)), math.sin(math.radians(roll_deg))
+    about = torch.tensor([160.0, 120.0])
+    turn = torch.eye(3)
+    turn[:2, :2] = torch.tensor([[cos, sin], [-sin, cos]])
+    turn[:2, 2] = about - turn[:2, :2] @ about
+    rolled = engine.tracker.track(frame).moved_by(turn)
+    report = TrackReport(geometry=rolled, faces=engine.tracker.find(frame), face=1, warnings=())
     monkeypatch.setattr(engine.tracker, "report", lambda *_, **__: report)
-    assert prepare_source(frame, system=engine.system, tracker=engine.tracker).quarters == 0
-    monkeypatch.setattr(engine.system, "needs", frozenset({"upright"}))
     source = prepare_source(frame, system=engine.system, tracker=engine.tracker)
-    assert source.quarters == 2 and "does not stand upright" in source.warnings[0]
+    assert source.quarters == quarters
+    assert (float(source.image.crop_from_frame[0, 1, 0]) != 0) == level
+    assert len(source.warnings) == (quarters != 0 or level)
+    # the mesh of the crop, which is what the system sees, is that of the upright head
+    upright = prepare_source(frame, system=engine.system, tracker=MarkTracker())
+    seen, expected = (each.identity.mesh - each.identity.mesh.mean(1, keepdim=True) for each in (source, upright))
+    if roll_deg != 20:
+        torch.testing.assert_close(seen, expected, atol=2.0, rtol=0)
     assert np.array_equal(source.turned_back(source.frame), frame)
