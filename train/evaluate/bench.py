@@ -24,23 +24,33 @@ from train.evaluate import metrics
 from train.evaluate.encoders import aligned_crops
 from train.evaluate.inputs import track_inputs
 from train.evaluate.jobs import REAL, Driver, Job, Outcome, TrackTask
+from train.evaluate.looks import Look, compare_detail, compare_outlines, compare_parts
 from train.evaluate.methods import BATCH, CopySource, Driving, Method, load_methods
 from train.evaluate.networks import Networks, load_networks
 from train.evaluate.settings import Settings
 
 _KEPT = 32
 """Most encoded sources in memory."""
+_LOOKS_KEPT = 2 * BATCH
+"""Most real pictures whose readings by parser and perceptual network are in memory."""
+_LEAST_WARP_ERROR = 1e-4
+"""Least error of true frames, so that a still clip does not divide by zero."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Seen:
     """Readings of the measuring networks in one picture with a face."""
 
-    landmarks_px: Float[Tensor, "68 2"]
+    mesh_px: Float[Tensor, "478 3"]
     rotation: Float[Tensor, "3 3"]
     action_units: Float[Tensor, "17"]
     embeddings: dict[str, Tensor]
     """Unit vectors, by `Metric.key` of their similarity."""
+
+    @property
+    def landmarks_px(self) -> Float[Tensor, "68 2"]:
+        """The 68 landmarks of the mesh."""
+        return self.mesh_px[list(LANDMARKS_68), :2]
 
 
 class Bench:
@@ -61,6 +71,10 @@ class Bench:
         self.methods = methods
         self.morphable = load_morphable()
         self.see_real = functools.cache(self._see_real)
+        self.flow_to = functools.lru_cache(_KEPT)(
+            lambda row: metrics.backward_flow(self.frame(row - 1), self.frame(row))
+        )
+        self.look_real = functools.lru_cache(_LOOKS_KEPT)(lambda row: self.look(self.frame(row)))
         self.real_features = functools.cache(self._real_features)
         self._identities: dict[tuple[int, str], Any] = {}
 
@@ -105,11 +119,15 @@ class Bench:
             return None
         crops = aligned_crops([frame], [geometry.mesh_px[0].cpu().numpy()])
         return Seen(
-            landmarks_px=geometry.mesh_px[0, list(LANDMARKS_68), :2].cpu(),
+            mesh_px=geometry.mesh_px[0].cpu(),
             rotation=geometry.rotation[0].cpu(),
             action_units=geometry.action_units[0].cpu(),
             embeddings={key: encoder.embed(crops)[0] for key, encoder in self.networks.encoders.items()},
         )
+
+    def look(self, frame: Frame) -> Look:
+        """Readings of the networks that compare looks."""
+        return Look(frame, self.networks, self.device)
 
     def frame(self, row: int) -> Frame:
         """A copy of a picture of the set."""
@@ -139,8 +157,10 @@ class Bench:
             seen = self.see_real(job.source) if copied else self.see(frame)
             features = {}
             if job.kind == "pair":
-                features = self.real_features(job.source) if copied else self._features(frame, seen)
+                look = self.look_real(job.source) if copied else self.look(frame)
+                features = self.real_features(job.source) if copied else self._features(frame, seen, look)
                 values |= self._compare_faces(job, row, seen)
+                values |= self._compare_looks(job, row, look, seen) if job.truth else {}
             elif seen is not None and job.second is not None and (second := self.see_real(job.second)) is not None:
                 values["lsim"] = float(metrics.lsim(seen.landmarks_px[None], second.landmarks_px[None]))
             yield self._outcome(job, method.label, row, values, features)
@@ -176,6 +196,19 @@ class Bench:
             values["au_error"] = float(metrics.au_error(seen.action_units[None], target.action_units[None]))
         return values
 
+    def _compare_looks(self, job: Job, row: int, look: Look, seen: Seen | None) -> dict[str, float]:
+        """Measures of a result's outline, rim, mouth and eyes against the true frame's."""
+        truth, target, source = self.look_real(row), self.see_real(row), self.see_real(job.source)
+        rotations = (torch.from_numpy(np.array(self.data.rotation[each]))[None] for each in (job.source, row))
+        turn_deg = float(metrics.pose_error_deg(*rotations))
+        mesh = None if target is None else target.mesh_px
+        values = compare_outlines(look, truth, self.look_real(job.source), mesh, turn_deg)
+        values |= compare_detail(look, truth)
+        if seen is not None and target is not None:
+            before = None if source is None else source.mesh_px
+            values |= compare_parts(look, truth, (seen.mesh_px, target.mesh_px), before)
+        return values
+
     def _measure_real(self, job: Job) -> list[Outcome]:
         """Outcomes of the real pictures that sets are compared with: driving frames, or the source without a truth."""
         outcomes = []
@@ -186,10 +219,10 @@ class Bench:
         return outcomes
 
     def _real_features(self, row: int) -> dict[str, np.ndarray]:
-        return self._features(self.frame(row), self.see_real(row))
+        return self._features(self.frame(row), self.see_real(row), self.look_real(row))
 
-    def _features(self, frame: Frame, seen: Seen | None) -> dict[str, np.ndarray]:
-        features = {}
+    def _features(self, frame: Frame, seen: Seen | None, look: Look) -> dict[str, np.ndarray]:
+        features = {} if look.pooled is None else {"kid": look.pooled}
         if seen is not None:
             features["frechet_identity"] = seen.embeddings["csim"].numpy()
         if self.networks.inception is not None:
@@ -198,8 +231,12 @@ class Bench:
         return features
 
     def _measure_run(self, job: Job, method: Method, driving: Float[Tensor, "t 68 2"] | None) -> Outcome:
-        result = self._follow(self.draw(job, method))
-        values = {}
+        frames = self.draw(job, method)
+        result, values = self._follow(frames), dict[str, float]()
+        if self.data.clip[job.source] == self.data.clip[job.driving[0]]:
+            flows = [self.flow_to(row) for row in job.driving[1:]]
+            own = metrics.warp_error([self.frame(row) for row in job.driving], flows)
+            values["warp_error"] = metrics.warp_error(frames, flows) / max(own, _LEAST_WARP_ERROR)
         if driving is not None and result is not None:
             values["jitter_px"] = float(metrics.temporal_jitter_px(result, driving).mean())
         return self._outcome(job, method.label, job.driving[0], values, {})

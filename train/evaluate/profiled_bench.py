@@ -11,6 +11,7 @@ from train.data.faces import FaceData
 from train.evaluate import metrics
 from train.evaluate.bench import Bench, Seen, identity_similarities, to_rgb
 from train.evaluate.jobs import REAL, Job, Outcome
+from train.evaluate.looks import Look
 from train.evaluate.metrics.pictures import PSNR_CAP_DB
 from train.evaluate.profiled_faces import ProfiledFaces
 from train.evaluate.settings import Settings
@@ -61,7 +62,10 @@ class ProfiledBench(Bench):
         values |= identity_similarities(seen, self.see_real(job.source))
         return [self._outcome(job, REAL, row, dict(values), {}) for row in job.driving]
 
-    def _features(self, frame: Frame, seen: Seen | None) -> dict[str, np.ndarray]:
+    def _compare_looks(self, job: Job, row: int, look: Look, seen: Seen | None) -> dict[str, float]:
+        return {}
+
+    def _features(self, frame: Frame, seen: Seen | None, look: Look) -> dict[str, np.ndarray]:
         return {}
 
     def _pose_known_deg(self, row: int, seen: Seen) -> float:

@@ -12,7 +12,7 @@ from typing import Any
 import torch
 
 from train.data.faces import FaceData
-from train.evaluate.catalogue import METRICS
+from train.evaluate.catalogue import METRICS, READINGS
 from train.evaluate.cost import Cost
 from train.evaluate.jobs import REAL, Outcome
 from train.evaluate.pairs import PairSet
@@ -102,7 +102,7 @@ class Report:
 
 def save_values(outcomes: Sequence[Outcome], data: FaceData, path: pathlib.Path) -> None:
     """Write every measured value of every picture."""
-    keys = [metric.key for metric in METRICS]
+    keys = [*(metric.key for metric in METRICS), *READINGS]
     with path.open("w", newline="") as file:
         table = csv.DictWriter(file, ["method", "mode", "kind", "source", "driving", "driver", "yaw_deg", *keys])
         table.writeheader()

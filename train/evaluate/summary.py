@@ -8,10 +8,11 @@ import torch
 
 from reenact.systems.base import MotionMode
 from train.data.faces import FaceData
-from train.evaluate.bootstrap import Estimate, bootstrap_mean
-from train.evaluate.catalogue import BY_KEY, METRICS, SET_METRICS
+from train.evaluate.bootstrap import LEVEL, Estimate, bootstrap_mean
+from train.evaluate.catalogue import BY_KEY, FRECHET, METRICS
 from train.evaluate.jobs import REAL, Outcome
-from train.evaluate.metrics import frechet_distance
+from train.evaluate.metrics import frechet_distance, kernel_distances
+from train.evaluate.metrics.parts import lid_correlation, lid_slope
 from train.evaluate.profiled_pairs import ALL_RENDERED, DIRECTIONS, PHOTOGRAPHS, RENDERED
 from train.evaluate.settings import TURN_BINS_DEG, YAW_BINS_DEG
 
@@ -61,7 +62,7 @@ def summarise(outcomes: Sequence[Outcome], labels: Sequence[str], data: FaceData
         ranked = [dataclasses.replace(row, mean_rank=rank) for row, rank in zip(unranked, ranks, strict=True)]
         rows += sorted(ranked, key=lambda row: row.mean_rank or 0.0)
         if any(each.values for each in real):
-            rows.append(_row(REAL, mode, real, [], data, draws))
+            rows.append(_row(REAL, mode, real, real, data, draws))
     return rows
 
 
@@ -89,14 +90,13 @@ def gains(
 
 def mean_ranks(rows: Sequence[dict[str, Estimate]]) -> list[float | None]:
     """Mean rank of each row over the measures that all rows have; ties share a rank. None without such measures."""
-    shared = [metric for metric in METRICS if metric.better and all(metric.key in row for row in rows)]
+    shared = [metric for metric in METRICS if all(metric.key in row for row in rows)]
     if not shared or not rows:
         return [None] * len(rows)
     places = np.zeros(len(rows))
     for metric in shared:
         # rounded as printed, so that equal figures in the table are ties
-        values = np.round([row[metric.key].mean for row in rows], metric.digits)
-        values = -values if metric.better == "higher" else values
+        values = np.array([metric.loss(round(row[metric.key].mean, metric.digits)) for row in rows])
         places += [1 + (values < value).sum() + ((values == value).sum() - 1) / 2 for value in values]
     return [float(place) for place in places / len(shared)]
 
@@ -112,18 +112,18 @@ def in_bin(angle_deg: np.ndarray, low: float, high: float, bins: Bins) -> np.nda
 
 
 def _row(label: str, mode: MotionMode, own: list[Outcome], real: list[Outcome], data: FaceData, draws: int) -> Row:
-    directions = _by_direction(own, real, data, draws)
+    directions = _by_direction(own, [] if label == REAL else real, data, draws)
     own = [each for each in own if each.direction not in PHOTOGRAPHS]
     pairs = [each for each in own if each.kind == "pair"]
     yaw = np.array([abs(data.yaw_deg[each.driving]) for each in pairs])
     turn = np.array([abs(data.yaw_deg[each.driving] - data.yaw_deg[each.source]) for each in pairs])
-    metrics = _estimates(own, data, draws)
-    for key in SET_METRICS:
+    metrics = _estimates(own, data, draws) | _lids(pairs) | _kernel_distance(pairs, real)
+    for key in FRECHET if label != REAL else ():
         result = [each.features[key] for each in pairs if key in each.features]
         reference = [each.features[key] for each in real if key in each.features]
         if len(result) > 1 and len(reference) > 1:
             distance = frechet_distance(*(torch.from_numpy(np.stack(features)) for features in (result, reference)))
-            metrics[key] = Estimate(mean=distance, low=None, high=None, count=len(result))
+            metrics[key] = _without_interval(distance, len(result))
     return Row(
         label=label,
         mode=mode,
@@ -133,6 +133,41 @@ def _row(label: str, mode: MotionMode, own: list[Outcome], real: list[Outcome], 
         by_direction=directions,
         mean_rank=None,
     )
+
+
+def _lids(pairs: list[Outcome]) -> dict[str, Estimate]:
+    """Slope and correlation of the lids' changes against the source, of each side, over all pairs."""
+    found: dict[str, Estimate] = {}
+    having = [each.values for each in pairs if "eye_right_source" in each.values]
+    for side in ("right", "left") if len(having) > 1 else ():
+        drawn, true, source = (
+            torch.tensor([values[f"eye_{side}{of}"] for values in having]) for of in ("", "_true", "_source")
+        )
+        for kind, measure in (("slope", lid_slope), ("correlation", lid_correlation)):
+            value = measure(true - source, drawn - source)
+            if np.isfinite(value):
+                found[f"lid_{kind}_{side}"] = _without_interval(value, len(having))
+    return found
+
+
+def _kernel_distance(pairs: list[Outcome], real: list[Outcome]) -> dict[str, Estimate]:
+    """KID of the results against the real pictures of the same pairs; its interval is that of its subsets."""
+    of_pair = {_pair_of(each): each.features["kid"] for each in real if "kid" in each.features}
+    both = [
+        (each.features["kid"], of_pair[_pair_of(each)])
+        for each in pairs
+        if "kid" in each.features and _pair_of(each) in of_pair
+    ]
+    if len(both) < 4:
+        return {}
+    result, reference = (torch.from_numpy(np.stack(features)) for features in zip(*both, strict=True))
+    distances = 1000 * kernel_distances(result, reference)
+    low, high = np.percentile(distances, [50 * (1 - LEVEL), 50 * (1 + LEVEL)])
+    return {"kid": Estimate(mean=float(distances.mean()), low=float(low), high=float(high), count=len(both))}
+
+
+def _without_interval(value: float, count: int) -> Estimate:
+    return Estimate(mean=value, low=None, high=None, count=count)
 
 
 def _by_direction(
@@ -156,8 +191,7 @@ def _by_direction(
             ]
             if both and (real_mean := float(np.mean(both, axis=0)[1])) > 0:
                 share = float(np.mean(both, axis=0)[0]) / real_mean
-                estimate = Estimate(mean=share, low=None, high=None, count=len(both))
-                found[direction][bin_name(low, high)]["csim_share"] = estimate
+                found[direction][bin_name(low, high)]["csim_share"] = _without_interval(share, len(both))
     return found
 
 

@@ -12,7 +12,7 @@ from train.evaluate.report import Report
 from train.evaluate.summary import Row
 
 ABSENT = "–"
-_ARROWS = {"higher": "↑", "lower": "↓", "": ""}
+_ARROWS = {"higher": "↑", "lower": "↓", "one": "→ 1"}
 _BIN_METRICS = ("ssim", "psnr_db", "akd_px", "csim", "pose_error_deg", "ed", "found")
 """Measures in the tables by yaw; report.json has all."""
 _DIRECTION_METRICS = (
@@ -34,7 +34,18 @@ _DIRECTION_TEXT = (
     "that of two real frames, and its known errors are those of the measuring tracker. Pairs are left out if the "
     "tracker finds no face in the source or the driving frame."
 )
-_GAIN_METRICS = ("psnr_db", "ssim", "l1", "lpips", "akd_px", "csim", "pose_error_deg", "ed")
+_GAIN_METRICS = (
+    "psnr_db",
+    "ssim",
+    "l1",
+    "lpips",
+    "feature_distance",
+    "rim_features",
+    "akd_px",
+    "csim",
+    "pose_error_deg",
+    "ed",
+)
 
 
 def save_report(report: Report, folder: pathlib.Path) -> None:
@@ -123,9 +134,9 @@ def _best(rows: Sequence[Row], metric: Metric) -> set[int]:
             for i, row in enumerate(rows)
             if row.mode == mode and row.label != REAL and metric.key in row.metrics
         }
-        if len(values) > 1 and metric.better and len(set(values.values())) > 1:
-            top = max(values.values()) if metric.better == "higher" else min(values.values())
-            best |= {i for i, value in values.items() if value == top}
+        if len(values) > 1 and len(set(values.values())) > 1:
+            least = min(map(metric.loss, values.values()))
+            best |= {i for i, value in values.items() if metric.loss(value) == least}
     return best
 
 

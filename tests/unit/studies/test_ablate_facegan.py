@@ -70,7 +70,7 @@ def measures(faces: FaceData, monkeypatch: pytest.MonkeyPatch) -> LandmarkMeasur
     def see(_: Any) -> Seen:
         embedding = torch.nn.functional.normalize(torch.ones(1, 4), dim=1)[0]
         return Seen(
-            landmarks_px=geometry.mesh_px[0, list(LANDMARKS_68), :2],
+            mesh_px=geometry.mesh_px[0],
             rotation=geometry.rotation[0],
             action_units=geometry.action_units[0],
             embeddings={"csim": embedding},

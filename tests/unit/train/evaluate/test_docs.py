@@ -43,4 +43,4 @@ def test_the_page_has_commands_for_every_protocol() -> None:
 def test_every_measure_is_defined() -> None:
     text = (REPOSITORY / "docs" / "evaluation.md").read_text()
     for metric in METRICS:
-        assert re.search(rf"\| .*{re.escape(metric.title.removesuffix(' (judge)'))} [↑↓]", text), metric.title
+        assert re.search(rf"\| .*{re.escape(metric.title.removesuffix(' (judge)'))} [↑↓→]", text), metric.title

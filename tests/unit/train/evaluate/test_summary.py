@@ -115,6 +115,40 @@ def test_set_measures_compare_with_the_real_pictures(data: FaceData) -> None:
     assert (distance.low, distance.high, distance.count) == (None, None, 3)
 
 
+def test_lids_are_compared_over_all_pairs(data: FaceData) -> None:
+    found = []
+    for row, true in ((1, 0.1), (2, 0.2), (3, 0.4)):
+        values = {"eye_right_source": 0.3, "eye_left_source": 0.3, "eye_right_true": true, "eye_left_true": true}
+        found.append(outcome("a", row, eye_right=0.3 + 0.5 * (true - 0.3), eye_left=0.25, **values))
+    (row,) = summarise(found, ["a"], data, 50)
+    assert row.metrics["lid_slope_right"].mean == pytest.approx(0.5, abs=1e-5)
+    assert row.metrics["lid_correlation_right"].mean == pytest.approx(1, abs=1e-5)
+    assert (row.metrics["lid_slope_left"].mean, row.metrics["lid_slope_left"].count) == (pytest.approx(0, abs=1e-5), 3)
+    assert "lid_correlation_left" not in row.metrics, "lids that never move have none"
+
+
+def test_the_kernel_distance_of_real_frames_is_between_their_halves(data: FaceData) -> None:
+    rng = np.random.default_rng(0)
+    found = []
+    for row in range(1, 6):
+        for name, shift in (("a", 1.0), (REAL, 0.0)):
+            each = outcome(name, row)
+            feature = (rng.normal(size=8) + shift).astype(np.float32)
+            found.append(dataclasses.replace(each, values={"csim": 1.0}, features={"kid": feature}))
+    net, real = summarise(found, ["a"], data, 50)
+    assert net.metrics["kid"].count == 5
+    assert net.metrics["kid"].low < net.metrics["kid"].mean < net.metrics["kid"].high
+    assert abs(real.metrics["kid"].mean) < 0.5 * net.metrics["kid"].mean
+
+
+def test_a_ratio_is_best_near_one(data: FaceData, report: Report) -> None:
+    found = [outcome("sharp", 1, rim_sharpness=1.6), outcome("near", 1, rim_sharpness=0.8)]
+    rows = summarise(found, ["sharp", "near"], data, 50)
+    assert [(row.label, row.mean_rank) for row in rows] == [("near", 1.0), ("sharp", 2.0)]
+    text = to_markdown(dataclasses.replace(report, rows=tuple(rows), gains=()))
+    assert "| rim sharpness → 1 | **0.80** | 1.60 |" in text
+
+
 @pytest.fixture
 def report(data: FaceData, outcomes: list[Outcome]) -> Report:
     settings = Settings(system=("net",), data="/home/someone/DATA/", out=pathlib.Path("out"))
@@ -171,7 +205,7 @@ def test_the_table_ranks_methods_and_shows_intervals(report: Report) -> None:
     assert f"- tracker: checkpoints/perception/tracker, sha256 {'ef' * 8}" in lines
     assert f"- system net: net, sha256 {'cd' * 8}" in lines
     assert "- commit abc1234, torch 2.8" in lines
-    known = {"detector", "tracker", "identity", "judge", "lpips", "inception"}
+    known = {"detector", "tracker", "identity", "parser", "efficientnet", "judge", "lpips", "inception"}
     assert {role for metric in METRICS for role in metric.networks} <= known
 
 
