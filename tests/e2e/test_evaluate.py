@@ -112,6 +112,9 @@ def test_self_reenactment_beats_a_copy_and_leaves_every_file(evaluated: Callable
     assert system["ace_px"] < system["akd_px"]
     assert copy["csim"] == pytest.approx(1)
     assert {"ssim", "l1", "mse", "psim", "ed", "au_error", "jitter_px", "frechet_identity", "found"} <= set(system)
+    assert {"silhouette_iou", "head_iou", "old_head_percent", "rim_sharpness", "lid_slope_left"} <= set(system)
+    assert system["head_iou"] > copy["head_iou"]
+    assert system["warp_error"] < copy["warp_error"]
     assert {path.name for path in out.iterdir()} == {
         "pairs.json",
         "report.json",
@@ -120,7 +123,7 @@ def test_self_reenactment_beats_a_copy_and_leaves_every_file(evaluated: Callable
         "sheet-correspondence.png",
     }
     sheet = cv2.imread(str(out / "sheet-correspondence.png"))
-    assert sheet.shape == (28 + 3 * 284, 768, 3)
+    assert sheet.shape == (28 + 3 * 284, 1024, 3)
     with (out / "values.csv").open() as file:
         values = list(csv.DictReader(file))
     assert sum(row["kind"] == "pair" and row["method"] == "correspondence" for row in values) == 4

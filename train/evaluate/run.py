@@ -22,7 +22,7 @@ from train.evaluate.profiled_faces import render_faces
 from train.evaluate.protocols import draw_pairs
 from train.evaluate.report import Report, describe_machine, save_values
 from train.evaluate.settings import Settings
-from train.evaluate.sheet import draw_sheet, write_sheet
+from train.evaluate.sheet import check_order, draw_sheet, write_sheet
 from train.evaluate.summary import gains, summarise
 from train.evaluate.table import save_report
 
@@ -38,6 +38,7 @@ def evaluate(settings: Settings) -> Report:
         ReenactError: a subclass, with a text for the user.
     """
     check_out(settings)
+    check_order(settings)
     data = open_data(settings)
     pairs = draw_pairs(data, settings) if settings.pairs_file is None else _reuse_pairs(settings, data)
     bench = bench_for(settings, render_faces(data, pairs, load_morphable()) if settings.profiled else data)

@@ -69,7 +69,10 @@ class Settings:
     checks: bool = False
     """Also check all-zero relative motion, sharpness at 1,024 px, and jitter of the tracker on a still clip."""
     sheet_rows: int = 3
-    """How many best, median and worst pairs each contact sheet shows; 0: no sheets."""
+    """How many worst, median and best pairs each contact sheet shows; 0: no sheets."""
+    sheet_by: str = ""
+    """Measure that orders the sheets' pairs, by its name in report.json, as rim_features. Default: LPIPS, else the
+    feature distance, else landmarks."""
     timings: int = 3
     """Batches to time for each method; 0: no cost."""
     draws: int = 2000

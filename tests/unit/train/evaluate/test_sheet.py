@@ -1,4 +1,4 @@
-"""The contact sheet shows the best, the median and the worst pairs."""
+"""The contact sheet shows the worst, the median and the best pairs."""
 
 import pathlib
 from typing import Any
@@ -8,10 +8,11 @@ import numpy as np
 import pytest
 import torch
 
+from reenact.errors import ConfigError
 from tests.synthetic import face_geometry
-from tests.unit.train.evaluate.made_up import outcome
+from tests.unit.train.evaluate.made_up import outcome, settings
 from train.evaluate.jobs import Job, Outcome
-from train.evaluate.sheet import choose_pairs, draw_sheet, write_sheet
+from train.evaluate.sheet import check_order, choose_pairs, draw_sheet, write_sheet
 
 
 def names(chosen: list[tuple[str, Outcome]]) -> list[tuple[str, int]]:
@@ -29,12 +30,43 @@ def names(chosen: list[tuple[str, Outcome]]) -> list[tuple[str, int]]:
 )
 def test_pairs_are_ordered_by_what_is_measured(values: list[dict[str, float]], order: tuple[int, int, int]) -> None:
     outcomes = [outcome("a", row, **each) for row, each in enumerate(values)]
-    assert names(choose_pairs(outcomes, 1)) == list(zip(("best", "median", "worst"), order, strict=True))
+    assert names(choose_pairs(outcomes, 1)) == list(zip(("worst", "median", "best"), reversed(order), strict=True))
     assert len(choose_pairs(outcomes, 2)) == 3  # each pair once
+
+
+def test_the_chosen_measure_orders_the_sheet() -> None:
+    sharpness = (0.9, 2.5, 0.2, None)
+    outcomes = [
+        outcome("a", row, lpips=row, **({} if value is None else {"rim_sharpness": value}))
+        for row, value in enumerate(sharpness)
+    ]
+    assert names(choose_pairs(outcomes, 3, "rim_sharpness"))[:3] == [("worst", 1), ("worst", 2), ("worst", 0)]
+
+
+def test_every_source_comes_once_among_the_worst_before_any_comes_again() -> None:
+    outcomes = [outcome("a", row, source=source, lpips=row) for row, source in enumerate((5, 6, 6, 7, 7, 7))]
+    worst = [each.driving for name, each in choose_pairs(outcomes, 4) if name == "worst"]
+    assert worst == [5, 2, 0, 4]
+
+
+@pytest.mark.parametrize(
+    ("changes", "text"),
+    [
+        ({"sheet_by": "beauty"}, r"--sheet-by beauty: pairs have no such value; give one of ssim"),
+        ({"sheet_by": "kid"}, "pairs have no such value"),
+        ({"sheet_by": "rim_sharpness", "protocol": "cross"}, "cross-reenactment has no real picture"),
+    ],
+)
+def test_measures_without_a_value_of_pairs_are_refused(changes: dict[str, Any], text: str) -> None:
+    check_order(settings(sheet_by="rim_sharpness"))
+    with pytest.raises(ConfigError, match=text):
+        check_order(settings(**changes))
 
 
 class Flat:
     """A bench with plain grey pictures."""
+
+    settings = settings()
 
     def frame(self, row: int) -> np.ndarray:
         return np.full((256, 256, 3), row, np.uint8)
@@ -64,9 +96,9 @@ def test_source_driving_and_result_are_side_by_side(job: Job, tmp_path: pathlib.
     bench: Any = Flat()
     method: Any = None
     sheet = draw_sheet(bench, method, [job], outcomes, 1)
-    assert sheet.shape == (28 + 3 * (256 + 28), 768, 3)
-    for i, driving in enumerate((11, 12, 13)):
+    assert sheet.shape == (28 + 3 * (256 + 28), 1024, 3)
+    for i, driving in enumerate((13, 12, 11)):
         middle = sheet[28 + i * 284 + 128]
-        assert [int(middle[x, 0]) for x in (128, 384, 640)] == [7, driving, 100 + driving]
+        assert [int(middle[x, 0]) for x in (128, 384, 640, 896)] == [7, driving, 100 + driving, 255]
     write_sheet(sheet, tmp_path / "sheet.png")
     assert cv2.imread(str(tmp_path / "sheet.png")).shape == sheet.shape
