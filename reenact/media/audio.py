@@ -1,5 +1,6 @@
 """The sound of one file with the pictures of another, copied without re-encoding where possible."""
 
+import contextlib
 from collections.abc import Iterator
 from fractions import Fraction
 from pathlib import Path
@@ -10,8 +11,10 @@ import numpy as np
 from av.audio.frame import AudioFrame
 from av.audio.resampler import AudioResampler
 from av.audio.stream import AudioStream
+from av.stream import Disposition
 
 from reenact.errors import UnsupportedInputError
+from reenact.media.clip import open_clip
 from reenact.media.decode import AudioPacket
 from reenact.media.probe import existing_file, open_container, start_time_s, unknown_format
 
@@ -51,10 +54,9 @@ class AudioTrack:
         self._encoder: _AacEncoder | None = None
         if not self._input.streams.audio:
             return
-        source = self._input.streams.audio[0]
-        clock = self._input.streams.video[0] if self._input.streams.video else source
+        source = main_audio(self._input)
         self._time_base = source.time_base or Fraction(1, source.rate)
-        self._offset = round(start_time_s(clock) / self._time_base)
+        self._offset = round(_first_shown_s(path, source) / self._time_base)
         if source.codec_context.name in _COPIED_CODECS[suffix]:
             self._stream = output.add_stream_from_template(source)
             # decoding a packet of AAC needs the one before; MP4 can hide it, Matroska would shift everything
@@ -110,6 +112,22 @@ class AudioTrack:
     def _time_s(self, packet: AudioPacket, share: Fraction | int) -> Fraction:
         """The time at a share of the packet's duration."""
         return ((packet.pts or 0) + share * Fraction(packet.duration or 0)) * self._time_base
+
+
+def main_audio(container: av.container.InputContainer) -> AudioStream:
+    """The stream that a player plays: the default one, else the first."""
+    streams = container.streams.audio
+    return next((stream for stream in streams if stream.disposition & Disposition.default), streams[0])
+
+
+def _first_shown_s(path: Path, source: AudioStream) -> Fraction:
+    """Time of the first picture; of the first sound in a file without pictures."""
+    try:
+        clip = open_clip(path)
+    except UnsupportedInputError:
+        return start_time_s(source)
+    with contextlib.closing(clip):
+        return clip.measure().start_s
 
 
 class _AacEncoder:

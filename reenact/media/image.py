@@ -16,6 +16,7 @@ from reenact.errors import UnsupportedInputError
 from reenact.media.frame import Frame
 from reenact.media.output import IMAGE_SUFFIXES, check_output, replacing
 from reenact.media.probe import BROKEN_PICTURE_ERRORS, container_kind, existing_file, open_picture, unknown_format
+from reenact.media.tiff import decode_raw_ycbcr, is_raw_ycbcr
 
 _IMAGE_DESCRIPTION = 0x010E  # Exif tag
 _DEEP_GREY_MODES = ("I", "I;16", "I;16L", "I;16B", "I;16N", "F")
@@ -38,7 +39,7 @@ def read_image(path: str | Path, *, max_pixels: int = 100_000_000) -> Picture:
     Exif orientation is applied, an embedded colour profile is converted to sRGB, 16-bit samples are scaled to 8.
 
     Args:
-        path: PNG, JPEG, WebP, TIFF, BMP, GIF, PPM, JPEG 2000, AVIF, and HEIC where pillow-heif is installed.
+        path: PNG, JPEG, WebP, TIFF, BMP, GIF, PPM, JPEG 2000, AVIF or HEIC.
         max_pixels: Larger pictures are refused from their header, before any pixel is decoded. Pillow's own guard
             refuses more than about 179 million pixels in any case.
 
@@ -57,8 +58,10 @@ def read_image(path: str | Path, *, max_pixels: int = 100_000_000) -> Picture:
             )
         with _explained(path), warnings.catch_warnings():
             warnings.simplefilter("ignore")  # odd metadata; broken pixels raise
+            if is_raw_ycbcr(image):
+                return to_picture(decode_raw_ycbcr(image))
             image.load()
-            return _to_picture(image)
+            return to_picture(image)
 
 
 def write_image(
@@ -123,7 +126,8 @@ def _explained(path: Path) -> Iterator[None]:
         ) from error
 
 
-def _to_picture(image: Image.Image) -> Picture:
+def to_picture(image: Image.Image) -> Picture:
+    """The current frame of an open picture, upright and in sRGB."""
     profile = image.info.get("icc_profile")
     if image.mode in _DEEP_GREY_MODES:
         upright = Image.fromarray(_grey_to_u8(np.asarray(image)))

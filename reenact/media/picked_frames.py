@@ -6,6 +6,7 @@
 Only picked frames are converted to RGB. Two readers of one clip yield the same slots.
 """
 
+import contextlib
 import dataclasses
 import functools
 import math
@@ -14,16 +15,11 @@ from collections.abc import Iterator
 from fractions import Fraction
 
 import av
-import av.container
-from av.codec.context import ThreadType
-from av.stream import Disposition
 from av.video.frame import VideoFrame
-from av.video.stream import VideoStream
 
 from reenact.errors import UnsupportedInputError
-from reenact.media.decode import decode
+from reenact.media.clip import Clip, open_clip
 from reenact.media.frame import Frame
-from reenact.media.probe import open_container
 from reenact.media.upright import UprightReader
 from reenact.media.video_reader import VideoReader
 
@@ -92,23 +88,24 @@ class PickedFrames:
             UnsupportedInputError: the file cannot be opened any more, or its decoder gives up.
         """
         try:
-            with open_container(self.path) as container:
-                yield from self._picked(container, _first_video(container))
+            # one thread: many clips are prepared side by side
+            with contextlib.closing(open_clip(self.path, threads=False)) as clip:
+                yield from self._picked(clip)
         except av.FFmpegError as error:
             raise UnsupportedInputError(
                 f"{self.path} cannot be read to its end ({error.strerror}); copy or export it again."
             ) from error
 
-    def _picked(self, container: av.container.InputContainer, stream: VideoStream) -> Iterator[Picked]:
+    def _picked(self, clip: Clip) -> Iterator[Picked]:
         upright: UprightReader | None = None
         clock = _Clock(fps=self.fps, source_fps=self.source_fps)
         shown = -1  # the last slot yielded
         best: tuple[int, Fraction, Picture, bool] | None = None  # slot, distance from its time, frame, damage before it
-        for step in decode(container, stream):
+        for step in clip.decode():
             if step.frame is None:
                 break
             if upright is None:
-                upright = UprightReader(step.frame, stream.sample_aspect_ratio)
+                upright = UprightReader(step.frame, clip.pixel_aspect)
             slot, distance = clock.place(step.time_s)
             if self._max_s is not None and slot / self.fps >= self._max_s:
                 break
@@ -154,12 +151,3 @@ class _Clock:
         slot = max(math.ceil(position - Fraction(1, 2)), self.last_slot)  # halfway belongs to the slot before
         self.last_slot = slot
         return slot, abs(position - slot)
-
-
-def _first_video(container: av.container.InputContainer) -> VideoStream:
-    """The stream that `VideoReader` takes, decoded by one thread: many clips are prepared side by side."""
-    cover = Disposition.attached_pic
-    stream = next(stream for stream in container.streams.video if not stream.disposition & cover)
-    stream.thread_type = ThreadType.NONE
-    stream.codec_context.thread_count = 1
-    return stream

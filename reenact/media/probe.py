@@ -13,24 +13,17 @@ import av
 import av.container
 import av.stream
 from PIL import Image, UnidentifiedImageError
+from pillow_heif import register_heif_opener
 
 from reenact.errors import UnsupportedInputError
 
-try:
-    import pillow_heif  # pyright: ignore[reportMissingImports]
-except ImportError:
-    HAS_HEIF = False
-else:
-    pillow_heif.register_heif_opener()  # pyright: ignore[reportUnknownMemberType]
-    HAS_HEIF = True
+register_heif_opener()
 
 _VIDEO_DEMUXERS = "mov,matroska,webm,avi,gif,mpegts,mpeg,mpegvideo,flv,asf,ogg,mxf,h264,hevc,m4v,ivf,wav,mp3,aac,flac"
 _CONTAINER_NAMES = {"mov": "MP4", "matroska": "MKV"}
 """Names for users, where the first of FFmpeg's names is another."""
-_PICTURE_FORMATS = [
-    *("PNG", "JPEG", "WEBP", "TIFF", "BMP", "DIB", "GIF", "PPM", "ICO", "JPEG2000", "AVIF"),
-    *(("HEIF",) if HAS_HEIF else ()),
-]
+_PICTURE_FORMATS = ("PNG", "JPEG", "WEBP", "TIFF", "BMP", "DIB", "GIF", "PPM", "ICO", "JPEG2000", "AVIF", "HEIF")
+_ANIMATED_FORMATS = ("GIF", "PNG", "WEBP", "AVIF")
 BROKEN_PICTURE_ERRORS = (
     *(OSError, SyntaxError, ValueError, EOFError, LookupError, TypeError, ArithmeticError, MemoryError),
     *(AttributeError, NotImplementedError, RuntimeError),
@@ -39,7 +32,7 @@ BROKEN_PICTURE_ERRORS = (
 
 
 def kind_of(path: str | Path) -> Literal["image", "video"]:
-    """Whether a file holds a picture or a clip; an animated GIF is a clip.
+    """Whether a file holds a picture or a clip; an animated GIF, PNG, WebP or AVIF is a clip.
 
     Raises:
         UnsupportedInputError: Missing, empty, or neither of the two.
@@ -47,7 +40,7 @@ def kind_of(path: str | Path) -> Literal["image", "video"]:
     path = existing_file(path)
     try:
         with open_picture(path) as image:
-            return "video" if image.format == "GIF" and getattr(image, "is_animated", False) else "image"
+            return "video" if is_animated(image) else "image"
     except UnidentifiedImageError:
         pass
     except (Image.DecompressionBombError, *BROKEN_PICTURE_ERRORS):
@@ -89,6 +82,19 @@ def open_picture(path: Path) -> Image.Image:
         return Image.open(path, formats=_PICTURE_FORMATS)
 
 
+def is_animated(image: Image.Image) -> bool:
+    """Whether a picture moves; a burst of photos or the pages of a document do not."""
+    try:
+        return image.format in _ANIMATED_FORMATS and bool(getattr(image, "is_animated", False))
+    except BROKEN_PICTURE_ERRORS:  # it ends within its second picture
+        return False
+
+
+def picture_kind(image: Image.Image) -> str:
+    """The format's name for users."""
+    return {"HEIF": "HEIC", "MPO": "JPEG"}.get(image.format or "", image.format or "?")
+
+
 def open_container(path: Path) -> av.container.InputContainer:
     """Open a file for demuxing, with the containers listed above only, and never the network.
 
@@ -125,8 +131,6 @@ def unknown_format(path: Path, wanted: str) -> str:
     """The error text for an unknown format, with the reason if the first bytes show it."""
     with path.open("rb") as file:
         head = file.read(512)
-    if head[4:8] == b"ftyp" and head[8:12] in (b"heic", b"heix", b"heif", b"mif1", b"msf1") and not HAS_HEIF:
-        return f"{path} is a HEIC picture, which needs one more library: pip install pillow-heif, or save it as JPEG."
     if _reads_as_text(head):
         return f"{path} holds text, not {wanted}."
     return f"{path} is not {wanted} of a known format, or its beginning is damaged."

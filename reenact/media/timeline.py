@@ -1,8 +1,8 @@
 """Pictures with timestamps of any spacing, placed on a grid of constant rate.
 
-Slot k of the grid shows the time ``start + k / fps``. A picture may be up to three quarters of a slot off its time, so
-that rounded or jittering timestamps neither double nor drop pictures. A later picture leaves slots that its predecessor
-fills, an earlier one is dropped. Sound therefore never drifts by a full frame.
+Slot k of the grid shows the time ``start + k / fps``. A picture may be shown three quarters of a slot before its time,
+or a whole slot after it, so that rounded or jittering timestamps neither double nor drop pictures. A later picture
+leaves slots that its predecessor fills, an earlier one is dropped. Sound therefore never drifts by more than a frame.
 
 Timestamps and declared durations may be wrong or forged, so the decoded pictures bound the number of slots.
 """
@@ -10,15 +10,8 @@ Timestamps and declared durations may be wrong or forged, so the decoded picture
 import dataclasses
 from fractions import Fraction
 
-_TOLERANCE = Fraction(3, 4)
-_STANDARD_RATES = tuple(Fraction(rate) for rate in (12, 15, 24, 25, 30, 48, 50, 60, 90, 100, 120, 240)) + tuple(
-    Fraction(rate * 1000, 1001) for rate in (24, 30, 60, 120, 240)
-)
-_FALLBACK_RATE = Fraction(25)
-_SLOWEST_RATE, _FASTEST_RATE = Fraction(1, 60), Fraction(240)
-"""Rates outside are measured on wrong timestamps."""
-_SAME_RATE = Fraction(1, 5000)
-"""Smaller than the step from 30 to 30000/1001, larger than what millisecond timestamps do to an average."""
+LATE, EARLY = Fraction(3, 4), Fraction(1)
+"""How many slots a picture may be later or earlier than the next free slot, which it then takes."""
 
 _MOST_HELD_S = 60
 _MOST_HELD_PER_PICTURE = 10
@@ -67,21 +60,9 @@ class Timeline:
         """The slot for a time: within the tolerance the free one, by default the next."""
         position = (time_s - self.start_s) * self.fps
         free = self.next_slot if free is None else free
-        if abs(position - free) <= _TOLERANCE:
+        if free - EARLY <= position <= free + LATE:
             return free
         return int((position + Fraction(1, 2)) // 1)
-
-
-def choose_rate(average: Fraction | None, guessed: Fraction | None) -> Fraction:
-    """The exact rate to show a stream at: its average, or the standard rate that the average is a measurement of."""
-    candidates = [rate for rate in (average, guessed) if rate is not None and _SLOWEST_RATE <= rate <= _FASTEST_RATE]
-    if not candidates:
-        return _FALLBACK_RATE
-    rate = candidates[0]
-    for standard in _STANDARD_RATES:
-        if abs(standard / rate - 1) <= _SAME_RATE:
-            return standard
-    return rate.limit_denominator(1001)
 
 
 def add_range(ranges: list[tuple[int, int]], first: int, end: int) -> None:

@@ -13,6 +13,8 @@ from reenact.media.frame import Frame
 _BT709_FROM_HEIGHT = 720
 _UNSPECIFIED_COLORSPACES = (0, 2)
 Quarter = tuple[int, int, int, int]
+_QUARTERS: tuple[Quarter, ...] = ((1, 0, 0, 1), (0, -1, 1, 0), (-1, 0, 0, -1), (0, 1, -1, 0))
+"""Display matrices of 0, 90, 180 and 270 degrees, counter-clockwise."""
 
 
 class UprightReader:
@@ -53,7 +55,11 @@ def display_turn(frame: VideoFrame) -> Quarter:
 
     Angles between the quarter turns are rounded to the nearest one.
     """
-    matrix = frame.side_data.get("DISPLAYMATRIX")
+    try:
+        matrix = frame.side_data.get("DISPLAYMATRIX")
+    except ValueError:  # PyAV lists all entries of the frame, and its table lacks newer types, such as Exif
+        # without mirroring, which this property does not tell
+        return _QUARTERS[round(frame.rotation / 90) % 4]
     if matrix is None:
         return (1, 0, 0, 1)
     a, b, _, c, d, *_ = struct.unpack("=9i", bytes(matrix))

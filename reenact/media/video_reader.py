@@ -1,31 +1,19 @@
 """Clips: any common container to upright RGB frames at a constant rate, one at a time."""
 
+import contextlib
 import dataclasses
 from collections.abc import Iterator
 from fractions import Fraction
 from pathlib import Path
 from types import TracebackType
 
-import av
-import av.container
-from av.codec.context import ThreadType
-from av.stream import Disposition, Stream
 from av.video.frame import VideoFrame
-from av.video.stream import VideoStream
-from PIL import Image
 
 from reenact.errors import UnsupportedInputError
-from reenact.media.decode import Decoded, decode
+from reenact.media.clip import Clip, open_clip
+from reenact.media.decode import Decoded
 from reenact.media.frame import Frame
-from reenact.media.probe import (
-    BROKEN_PICTURE_ERRORS,
-    existing_file,
-    open_container,
-    open_picture,
-    start_time_s,
-    unknown_format,
-)
-from reenact.media.timeline import Timeline, add_range, choose_rate
+from reenact.media.timeline import Timeline, add_range
 from reenact.media.upright import UprightReader
 
 
@@ -48,39 +36,47 @@ class VideoInfo:
 class VideoReader:
     """Frames of a clip, streamed: memory does not grow with its length. It can be iterated several times.
 
-    Variable rates are resampled by their timestamps to the stream's average rate. Pictures that cannot be decoded are
-    replaced by the last good one, so that the clip stays in sync with its sound; `damaged` lists them.
+    Variable rates are resampled by their timestamps to the rate of the usual interval. Pictures that cannot be decoded
+    are replaced by the last good one, so that the clip stays in sync with its sound; `damaged` lists them.
     """
 
     def __init__(self, path: str | Path, *, max_pixels: int = 8192 * 8192) -> None:
         """Opens the clip and decodes its first picture.
 
         Args:
-            path: A file of any common container and codec.
+            path: A file of any common container and codec, or an animated GIF, PNG, WebP or AVIF.
             max_pixels: Larger frames are refused.
 
         Raises:
             UnsupportedInputError: Missing, empty, damaged at its beginning, without pictures, or too large.
         """
-        self.path = existing_file(path)
+        self.path = Path(path)
         self.damaged: list[tuple[int, int]] = []
-        """Half-open frame ranges that could not be decoded; filled while reading. A range that begins at the number
-        of frames read means that the file stops early."""
+        """Half-open ranges of frames that could not be decoded; filled while reading."""
+        self.cut_short_s: tuple[float, float] | None = None
+        """If the file stops early: seconds that it holds, and that it should hold; known after reading."""
         self._max_pixels = max_pixels
-        self._open: list[av.container.InputContainer] = []
-        container, stream = self._open_stream()
-        try:
-            self._refuse_large(stream.width, stream.height)
-            first = next(decode(container, stream)).frame
+        self._open: list[Clip] = []
+        with self._opened() as clip:
+            self._refuse_large(*clip.size)
+            first = next(clip.decode()).frame
             if first is None:
                 raise UnsupportedInputError(
                     f"{self.path} holds a video stream but not one frame of it can be decoded; export it again."
                 )
-            self._upright = UprightReader(first, stream.sample_aspect_ratio)
+            self._upright = UprightReader(first, clip.pixel_aspect)
             self._refuse_large(*self._upright.size)
-            self.info = _read_info(container, stream, size=self._upright.size, packet_count=self._count_gif())
-        finally:
-            self._close(container)
+        with self._opened() as clip:
+            self._timing = clip.measure()
+            width, height = self._upright.size
+            self.info = VideoInfo(
+                width=width,
+                height=height,
+                fps=self._timing.fps,
+                frame_count=round(self._timing.duration_s * self._timing.fps),
+                duration_s=float(self._timing.duration_s),
+                has_audio=clip.has_audio,
+            )
 
     def __enter__(self) -> "VideoReader":
         return self
@@ -97,22 +93,19 @@ class VideoReader:
 
     def __iter__(self) -> Iterator[Frame]:
         """Starts from the beginning and clears `damaged`."""
-        self.damaged = []
-        container, stream = self._open_stream()
-        try:
-            yield from self._frames(container, stream)
-        finally:
-            self._close(container)
+        self.damaged, self.cut_short_s = [], None
+        with self._opened() as clip:
+            yield from self._frames(clip)
 
-    def _frames(self, container: av.container.InputContainer, stream: VideoStream) -> Iterator[Frame]:
+    def _frames(self, clip: Clip) -> Iterator[Frame]:
         """Repeat and drop pictures so that each slot of the timeline is yielded once."""
-        info = self.info
+        info, timing = self.info, self._timing
         declared = round(info.frame_count * 1.1 + 10 * info.fps) if info.frame_count else None
-        timeline = Timeline(fps=info.fps, start_s=start_time_s(stream), declared_slots=declared)
+        timeline = Timeline(fps=info.fps, start_s=timing.start_s, declared_slots=declared)
         held: Frame | None = None
         end_s: Fraction | None = None
         step = Decoded(frame=None, time_s=None, lost_since_s=None)
-        for step in decode(container, stream):
+        for step in clip.decode():
             first_free = timeline.next_slot
             if step.frame is None:
                 break
@@ -127,7 +120,7 @@ class VideoReader:
             yield picture
             held = picture
             if step.time_s is not None:
-                end_s = step.time_s + _duration_s(step.frame, info.fps)
+                end_s = step.time_s + min(_duration_s(step.frame, info.fps), timing.most_tail_s)
         if held is None:
             return
         first_free = timeline.next_slot
@@ -136,45 +129,19 @@ class VideoReader:
             yield held
         if step.lost_since_s is not None:
             add_range(self.damaged, max(first_free, timeline.slot_at(step.lost_since_s)), end)
-        tolerance = 2 if stream.frames else info.fps / 2  # containers without a frame count are less exact
-        if end + tolerance < info.frame_count and _stream_duration_s(stream) is not None:
-            add_range(self.damaged, end, info.frame_count)
+        if timing.is_exact and end + max(info.fps / 2, 2) < info.frame_count:
+            self.cut_short_s = float(end / info.fps), info.duration_s
 
-    def _open_stream(self) -> tuple[av.container.InputContainer, VideoStream]:
+    @contextlib.contextmanager
+    def _opened(self) -> Iterator[Clip]:
+        clip = open_clip(self.path)
+        self._open.append(clip)
         try:
-            container = open_container(self.path)
-        except av.FFmpegError as error:
-            raise UnsupportedInputError(_no_container(self.path)) from error
-        self._open.append(container)
-        cover = Disposition.attached_pic
-        streams = [stream for stream in container.streams.video if not stream.disposition & cover]
-        if not streams:
-            sound = bool(container.streams.audio)
-            self._close(container)
-            raise UnsupportedInputError(
-                f"{self.path} holds only sound; a video is needed here." if sound else _no_container(self.path)
-            )
-        stream = streams[0]
-        if stream.codec_context is None:  # pyright: ignore[reportUnnecessaryComparison]
-            self._close(container)
-            raise UnsupportedInputError(f"{self.path} uses a video codec that is not known here; convert it to H.264.")
-        stream.thread_type = ThreadType.AUTO
-        return container, stream
-
-    def _count_gif(self) -> int | None:
-        """Number of pictures in a GIF, whose header does not give it; other containers are not scanned."""
-        with open_container(self.path) as container:
-            if container.format.name != "gif":
-                return None
-            try:
-                return sum(bool(packet.size) for packet in container.demux(video=0))
-            except av.FFmpegError:
-                return None
-
-    def _close(self, container: av.container.InputContainer) -> None:
-        if container in self._open:
-            self._open.remove(container)
-        container.close()
+            yield clip
+        finally:
+            if clip in self._open:
+                self._open.remove(clip)
+            clip.close()
 
     def _refuse_large(self, width: int, height: int) -> None:
         if width * height > self._max_pixels:
@@ -182,40 +149,6 @@ class VideoReader:
                 f"{self.path} has frames of {width} x {height} pixels, more than the {self._max_pixels / 1e6:.0f} "
                 "million that are read; scale it down first."
             )
-
-
-def _read_info(
-    container: av.container.InputContainer, stream: VideoStream, *, size: tuple[int, int], packet_count: int | None
-) -> VideoInfo:
-    duration_s = _stream_duration_s(stream)
-    average = stream.average_rate
-    if packet_count and duration_s:
-        average = packet_count / duration_s  # the container's own is measured on the first pictures alone
-    fps = choose_rate(average, stream.guessed_rate)
-    if duration_s is None and container.duration is not None:
-        duration_s = Fraction(container.duration, av.time_base)
-    if duration_s is None:
-        duration_s = stream.frames / fps
-    return VideoInfo(
-        width=size[0],
-        height=size[1],
-        fps=fps,
-        frame_count=round(duration_s * fps),
-        duration_s=float(duration_s),
-        has_audio=bool(container.streams.audio),
-    )
-
-
-def _stream_duration_s(stream: Stream) -> Fraction | None:
-    """Length of this stream alone, if the container gives it."""
-    if stream.duration is not None and stream.duration > 0 and stream.time_base is not None:
-        return stream.duration * stream.time_base
-    clock = stream.metadata.get("DURATION", "").split(":")  # Matroska: 00:00:02.002000000
-    try:
-        hours, minutes, seconds = (Fraction(part.strip("\0")) for part in clock)
-    except ValueError:
-        return None
-    return hours * 3600 + minutes * 60 + seconds or None
 
 
 def _duration_s(frame: VideoFrame, fps: Fraction) -> Fraction:
@@ -233,16 +166,3 @@ def _end_slot(timeline: Timeline, end: Decoded, end_s: Fraction | None) -> int:
     if end.lost_since_s is not None and end.time_s is not None:
         slots.append(timeline.slot_at(end.time_s) + 1)
     return max(timeline.next_slot, min(max(slots), timeline.slot_limit))
-
-
-def _no_container(path: Path) -> str:
-    """Why a file does not open as a video."""
-    try:
-        with open_picture(path) as image:
-            return f"{path} is a picture ({image.format}); a video is needed here."
-    except (Image.DecompressionBombError, *BROKEN_PICTURE_ERRORS):
-        pass
-    with path.open("rb") as file:
-        if file.read(8)[4:] == b"ftyp":
-            return f"{path} begins like a video but its index is missing or damaged (truncated?); copy it again."
-    return unknown_format(path, "a video")

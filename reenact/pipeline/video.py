@@ -209,10 +209,13 @@ def clip_warnings(
 
 
 def damage_warnings(reader: VideoReader) -> Iterator[str]:
-    """The frames of a clip that could not be decoded, after it has been read."""
+    """What of a clip could not be decoded, after it has been read."""
     if reader.damaged:
         frames = [frame for first, end in reader.damaged for frame in range(first, end)]
         yield f"{reader.path}: frames {frame_ranges(frames)} are damaged; the picture before was held."
+    if reader.cut_short_s:
+        held_s, declared_s = reader.cut_short_s
+        yield f"{reader.path} was cut short: it holds {held_s:.1f} s of {declared_s:.1f} s; copy it again."
 
 
 def _write(

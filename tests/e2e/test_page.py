@@ -219,7 +219,7 @@ def test_several_faces_are_noted_in_words_of_the_page(
         ("/reenact_image", ["empty.png", "driving.png"], {}, "^The source picture.* is empty"),
         ("/reenact_image", ["letter.png", "driving.png"], {}, "^The source picture.* holds text, not a picture"),
         ("/reenact_image", ["source.png", "driving.png"], {"source_face": 2}, "Face 2 was asked for, but"),
-        ("/reenact_video", ["source.png", "source.png"], {}, "^The driving file is a picture .PNG.; a video is needed"),
+        ("/reenact_video", ["source.png", "source.png"], {}, "^The driving file is a picture .PNG.; a clip is needed"),
         ("/reenact_video", ["source.png", "long.mp4"], {}, "lasts 31.0 s; this page takes clips of up to 30 s"),
         ("/edit", ["wall.png"], {"settings": {"12": 1}}, "^The source picture: No face found"),
         ("/edit", ["source.png"], {"settings": {"yaw": 100}}, "The yaw is set to 100"),

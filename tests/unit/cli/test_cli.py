@@ -141,7 +141,7 @@ def test_what_cannot_work_is_refused_before_torch_is_imported(tmp_path: pathlib.
         f"image {picture} {picture} -o out.tiff": "use one of .png",
         f"image {picture} {picture} -o {out} --system nobody": "There is no system 'nobody'",
         f"image {picture} {picture} -o {out} --min-face-score 7": "a score from 0 to 1",
-        f"video {picture} {picture} -o out.mp4": "is a picture (PNG); a video is needed",
+        f"video {picture} {picture} -o out.mp4": "is a picture (PNG); a clip is needed",
         f"video {picture} {picture} -o out.mp4 --au 99=1": "There is no Action Unit '99'",
         f"edit {picture} -o {out} --au 99=1": "There is no Action Unit '99'",
         f"edit {picture} -o {out} --yaw 200": "it takes -90 to 90, the nearest is 90",

@@ -74,5 +74,5 @@ def test_pictures_are_turned_upright(tmp_path: pathlib.Path) -> None:
 def test_what_goes_wrong_midway_is_told(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> None:
     frames = PickedFrames(make_clip(tmp_path / "a.mp4", count=4), Fraction(25))
     (tmp_path / "a.mp4").write_bytes(b"gone")
-    with pytest.raises(UnsupportedInputError, match=r"a\.mp4 cannot be read to its end"):
+    with pytest.raises(UnsupportedInputError, match=r"a\.mp4 holds text, not a video"):
         list(frames)

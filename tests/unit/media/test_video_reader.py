@@ -49,8 +49,8 @@ def test_gif(tmp_path: Path):
     frames[0].save(tmp_path / "a.gif", save_all=True, append_images=frames[1:], duration=[100] * 5 + [200] * 5)
     with VideoReader(tmp_path / "a.gif") as reader:
         shown = [round(float(frame[..., 0].mean()) / 20) for frame in reader]
-        assert reader.info.fps == Fraction(20, 3)
-    assert len(shown) == 10 and shown == sorted(shown)
+        assert reader.info.fps == 10
+    assert shown == [0, 1, 2, 3, 4, 5, 5, 6, 6, 7, 7, 8, 8, 9, 9]
     assert kind_of(tmp_path / "a.gif") == "video"
     frames[0].save(tmp_path / "still.gif")
     assert kind_of(tmp_path / "still.gif") == "image"
@@ -153,7 +153,8 @@ def test_a_clip_that_stops_early_says_so(tmp_path: Path, clips):
     with VideoReader(path) as reader:
         count = len(list(reader))
         assert 15 < count < 40
-        assert reader.damaged[-1][1] == 50
+        assert reader.damaged == [] or reader.damaged[-1][1] <= count, "only frames that are held count as damaged"
+        assert reader.cut_short_s == (count / 25, 2.0)
 
 
 def test_what_is_no_video_is_named(tmp_path: Path, clips):
@@ -172,9 +173,9 @@ def test_what_is_no_video_is_named(tmp_path: Path, clips):
         ("text.mp4", "holds text, not a video"),
         ("text.txt", "holds text, not a video"),
         ("noise.mp4", "is not a video of a known format"),
-        ("picture.png", "is a picture (PNG); a video is needed"),
-        ("sound.mp4", "holds only sound; a video is needed"),
-        ("sound.wav", "holds only sound; a video is needed"),
+        ("picture.png", "is a picture (PNG); a clip is needed"),
+        ("sound.mp4", "holds only sound; a clip is needed"),
+        ("sound.wav", "holds only sound; a clip is needed"),
         ("no_index.mp4", "its index is missing or damaged"),
         ("absent.mp4", "There is no file"),
         (".", "is a folder"),
