@@ -1,0 +1,196 @@
+"""The ground: the picture without its head, completed behind it.
+
+Background and body are completed from their own patches (`exemplar`); over them, the neck is continued up behind the
+chin.
+"""
+
+from typing import NamedTuple
+
+import cv2
+import numpy as np
+import torch
+from jaxtyping import Bool, Float, UInt8
+from torch import Tensor
+from torch.nn import functional
+
+from reenact.ops.fill import fill_hole
+from reenact.ops.warp import resize
+from reenact.portrait.exemplar import complete
+from reenact.portrait.matte import (
+    BACKGROUND,
+    CLOTHES,
+    FACE,
+    HAIR,
+    SKIN,
+    HeadAxes,
+    HeadMatte,
+    from_picture,
+    hair_fade,
+    head_axes,
+    head_cells,
+)
+
+_MARGIN = (0.01, 0.022)
+"""Margin of the hole around skin and around hair, over the side of the crop."""
+_NECK_TOP = 0.3
+"""Height (of `head_axes`) to which the neck reaches behind the head."""
+_SHOULDER = (-0.15, 0.35)
+"""Height of the shoulders at the neck and their slope, where neither can be seen."""
+_SHADE = 0.3
+"""How much darker the neck is behind the chin."""
+
+
+class Ground(NamedTuple):
+    """The picture without its head."""
+
+    rgb: Float[Tensor, "1 3 n n"]
+    """Equal to the source, bit for bit, where `hole` is 0."""
+    hole: Float[Tensor, "1 1 n n"]
+    """1 where the picture was completed, 0 elsewhere: the matte with its soft edge and a margin."""
+    neck: Float[Tensor, "1 1 n n"]
+    """Share of the neck's skin: what the picture shows, and its continuation behind the chin."""
+
+
+def complete_ground(
+    rgb: Float[Tensor, "1 3 n n"],
+    matte: HeadMatte,
+    parsing: UInt8[Tensor, "1 j j"],
+    mesh: Float[Tensor, "1 478 3"],
+) -> Ground:
+    """Remove the head.
+
+    Args:
+        rgb: the crop of a source, 0 to 1.
+        matte: of `find_head_matte`.
+        parsing: classes of `reenact.perception.parser.PARSER_CLASSES`, best at 128 px.
+        mesh: of the face, in half-sides of the crop.
+    """
+    classes, points = parsing[0].cpu().numpy(), mesh[0, :, :2].double().cpu().numpy()
+    size, cells = rgb.shape[-1], len(classes)
+    hole = _grow(matte.share, classes)
+    kept = hair_fade(head_cells(classes, points), points, min(size, 256)) < 1  # long hair below it stays
+    hole = hole * (1 - _enlarge(kept.astype(np.float32), size, hole)).floor()
+    covered = (functional.adaptive_max_pool2d(hole, cells)[0, 0] > 0).cpu().numpy()
+    axes = head_axes(points, cells)
+    visible, behind, skin = _find_neck(classes, covered, axes)
+    body = _continue_body(classes, covered, visible, behind & ~skin, axes)
+    person = np.isin(classes, (FACE, SKIN)) & ~covered
+    removed = torch.maximum(hole, _enlarge(cv2.dilate(person.astype(np.float32), np.ones((3, 3))), size, hole).ceil())
+    filled = complete(rgb, removed, (_enlarge(body.astype(np.float32), size, hole) > 0.5).float())
+    column = _soften(behind & skin, size, hole)
+    colours = _neck_colours(rgb, hole, visible, axes)
+    filled = filled + column * (colours - filled)
+    shown = _soften(visible, size, hole)
+    return Ground(
+        rgb=torch.where(hole > 0, filled.clamp(0, 1), rgb),
+        hole=hole,
+        neck=torch.where(hole > 0, column, torch.maximum(shown, column)),
+    )
+
+
+def _grow(share: Float[Tensor, "1 1 n n"], classes: UInt8[np.ndarray, "j j"]) -> Float[Tensor, "1 1 n n"]:
+    """The matte with its margin."""
+    size = share.shape[-1]
+    narrow, wide = (2 * max(1, round(margin * size)) + 1 for margin in _MARGIN)
+    head = (share > 0.02).float()
+    near_hair = cv2.dilate((classes == HAIR).astype(np.float32), np.ones((7, 7)))
+    body = cv2.dilate((classes == SKIN).astype(np.float32), np.ones((3, 3)))
+    beside_hair = _enlarge(near_hair * (1 - body), size, share) > 0.5
+    grown = [functional.max_pool2d(head, reach, 1, reach // 2) for reach in (narrow, wide)]
+    return torch.where(beside_hair, grown[1], grown[0])
+
+
+def _enlarge(cells: Float[np.ndarray, "j j"], size: int, like: Tensor) -> Float[Tensor, "1 1 n n"]:
+    return resize(from_picture(cells[..., None], like), size)
+
+
+def _soften(cells: Bool[np.ndarray, "j j"], size: int, like: Tensor) -> Float[Tensor, "1 1 n n"]:
+    """A smooth outline of cells."""
+    soft = _enlarge(cv2.GaussianBlur(cells.astype(np.float32), (0, 0), 1.2), size, like)
+    return ((soft - 0.5) * 2 + 0.5).clamp(0, 1)
+
+
+def _find_neck(
+    classes: UInt8[np.ndarray, "j j"], covered: Bool[np.ndarray, "j j"], axes: HeadAxes
+) -> tuple[Bool[np.ndarray, "j j"], Bool[np.ndarray, "j j"], Bool[np.ndarray, "j j"]]:
+    """Visible cells of the neck; cells of its column behind the head; which places of it are skin, not cloth."""
+    seen = (classes == SKIN) & ~covered & (axes.height < 0.25) & (np.abs(axes.across) < 0.6)
+    _, pieces = cv2.connectedComponents(seen.astype(np.uint8), connectivity=4)
+    middle = np.bincount(pieces[seen & (np.abs(axes.across) < 0.25)], minlength=1)
+    seen = seen & (pieces == middle.argmax())  # not the arms
+    left, right = _neck_sides(seen, axes)
+    middle, half = (left + right) / 2, max((right - left) / 2, 0.05)
+    top = _NECK_TOP - 0.25 * np.abs((axes.across - middle) / half).clip(0, 1) ** 3
+    behind = covered & (axes.height < top) & (axes.across > left) & (axes.across < right)
+    below = (seen | (classes == CLOTHES) & ~covered) & (axes.height > -0.6) & (np.abs(axes.across) < 0.6)
+    if not seen.any():
+        return seen, behind, np.zeros_like(seen)
+    known = torch.from_numpy(below)[None, None]
+    skin = fill_hole(torch.from_numpy(seen.astype(np.float32))[None, None], (~known).float())
+    return seen, behind, skin[0, 0].numpy() > 0.5
+
+
+def _neck_sides(seen: Bool[np.ndarray, "j j"], axes: HeadAxes) -> tuple[float, float]:
+    """Where the neck's sides lie across the head's axis: those of the highest rows in which it is wide enough."""
+    jaw = axes.across[(axes.face > 0) & (axes.height < 0.25)]
+    left, right = (float(jaw.min()), float(jaw.max())) if len(jaw) else (-0.4, 0.4)
+    sides = []
+    for top in np.arange(0.2, -0.4, -0.03):
+        row = axes.across[seen & (axes.height <= top) & (axes.height > top - 0.03)]
+        if len(row) > 2 and np.ptp(row) > 0.3:
+            sides.append((max(row.min(), left - 0.08), min(row.max(), right + 0.08)))
+    if not sides:
+        return 0.85 * left, 0.85 * right
+    first, second = np.median(sides[:4], 0)
+    return float(first), float(second)
+
+
+def _continue_body(
+    classes: UInt8[np.ndarray, "j j"],
+    covered: Bool[np.ndarray, "j j"],
+    neck: Bool[np.ndarray, "j j"],
+    cloth: Bool[np.ndarray, "j j"],
+    axes: HeadAxes,
+) -> Bool[np.ndarray, "j j"]:
+    """Cells of the body. Behind the head, its outline is continued from both shoulders."""
+    body = (classes != BACKGROUND) & ~covered
+    outline = body[1:] & (classes[:-1] == BACKGROUND) & ~covered[:-1]  # background right above
+    outline = np.concatenate([np.zeros_like(outline[:1]), outline]) & (axes.height < 0)
+    across, height = axes.across[outline], axes.height[outline]
+    hidden = axes.across[covered & (axes.height < 0)]
+    middle = float(hidden.mean()) if len(hidden) else 0.0
+    lines = [_shoulder((across - middle) * way, height) for way in (-1, 1)]
+    left, right = (line or other or _SHOULDER for line, other in zip(lines, lines[::-1], strict=True))
+    away = axes.across - middle
+    top = np.where(away < 0, left[0] - left[1] * -away, right[0] - right[1] * away)
+    return np.where(covered, (axes.height < np.minimum(top, 0.1)) | cloth, body | neck)
+
+
+def _shoulder(away: Float[np.ndarray, "p"], height: Float[np.ndarray, "p"]) -> tuple[float, float] | None:
+    """Height at the middle and slope of the outline on one side, from its part next to the head."""
+    ours = away > 0
+    if ours.sum() < 4:
+        return None
+    away, height = away[ours], height[ours]
+    near = away < away.min() + 0.3
+    slope = _SHOULDER[1]
+    if near.sum() > 3 and np.ptp(away[near]) > 0.08:
+        slope = float(np.clip(-np.polyfit(away[near], height[near], 1)[0], 0.0, 0.8))
+    return float(np.median(height[near] + slope * away[near])), slope
+
+
+def _neck_colours(
+    rgb: Float[Tensor, "1 3 n n"], hole: Float[Tensor, "1 1 n n"], visible: Bool[np.ndarray, "j j"], axes: HeadAxes
+) -> Float[Tensor, "1 3 n n"]:
+    """The skin of the neck continued, darker behind the chin."""
+    size = rgb.shape[-1]
+    inner = cv2.erode(visible.astype(np.uint8), np.ones((3, 3), np.uint8))
+    if inner.sum() < 10:
+        lower = (axes.face > 0.05) & (axes.height < 0.3)
+        inner, hole = lower.astype(np.uint8), torch.zeros_like(hole)
+    known = (_enlarge(inner.astype(np.float32), size, hole) > 0.99).float() * (1 - hole)
+    if not bool(known.any()):
+        return rgb
+    height = _enlarge(axes.height, size, hole)
+    depth = ((height + 0.1) / 0.3).clamp(0, 1)
+    return fill_hole(rgb, 1 - known) * (1 - _SHADE * depth * depth * (3 - 2 * depth))

@@ -1,0 +1,268 @@
+"""The head's soft matte and its own colours, from a coarse map of classes.
+
+    parsing (128 px) -> head's cells -> band of unknown share -> matting Laplacian (256 px) -> guided filter -> share
+                                                                        rgb, share -> colours of the head alone
+
+The share solves the matting Laplacian of Levin et al. ("A Closed-Form Solution to Natural Image Matting", 2008,
+equation 12) on a band around the outline only: a few thousand unknowns. It is enlarged by a guided filter (He et al.,
+2010), and the colours are those of Forte ("Approximate Fast Foreground Colour Estimation", 2021). PyMatting has these
+methods too, but compiles them with numba when they are first used.
+"""
+
+from typing import NamedTuple, cast
+
+import cv2
+import numpy as np
+import torch
+from jaxtyping import Bool, Float, UInt8
+from scipy import sparse
+from scipy.sparse import linalg
+from torch import Tensor
+
+from reenact.geometry.landmarks import FACE_OVAL
+from reenact.ops.fill import fill_hole
+
+BACKGROUND, FACE, HAIR, CLOTHES, SKIN = range(5)
+"""Classes of the parser's map (`reenact.perception.parser.PARSER_CLASSES`)."""
+
+_FOREHEAD, _CHIN = 10, 152
+_SOLVED_PX = 256
+"""Side at which the share is solved."""
+_LONG_HAIR = (-0.45, -0.2)
+"""Heights (of `head_axes`) between which hair changes from the body's to the head's: it lies on shoulders and chest."""
+_EARS = (0.25, 0.15)
+"""Height from which skin belongs to the head, and its distance to the face's oval in face heights."""
+_HATS = (0.3, 0.9)
+"""Height from which clothes belong to the head (hats, hair taken for cloth), and half their width in face heights."""
+_JAW = 0.2
+"""Height below which hair is only what falls from above: dark clothes are sometimes taken for hair."""
+_LARGEST_GAP = 0.01
+"""Gaps up to this share of the crop are filled."""
+_COLOUR_NOISE = 1e-5
+"""Variance that the matting Laplacian adds to the colours of a window."""
+_KNOWN, _GUESSED = 100.0, 0.02
+"""Weight of the share known outside the band, and of the parser's guess inside it."""
+_BLURS = (0.18, 0.012)
+"""Sides of the two averages of Forte (2021) over the side of the crop."""
+
+
+class HeadMatte(NamedTuple):
+    """The head of one picture, cut out."""
+
+    share: Float[Tensor, "1 1 n n"]
+    """Share of the head (face, ears, hair, hat) in each pixel: 1 inside, 0 beyond a narrow soft edge."""
+    rgb: Float[Tensor, "1 3 n n"]
+    """The head's own colours, without the background's, continued beyond its edge."""
+
+
+class HeadAxes(NamedTuple):
+    """Where the places of a crop lie for a head, in face heights."""
+
+    height: Float[np.ndarray, "s s"]
+    """0 at the chin, 1 at the top of the face, along the axis between them."""
+    across: Float[np.ndarray, "s s"]
+    """Distance to that axis, signed."""
+    face: Float[np.ndarray, "s s"]
+    """Distance to the oval of the face, positive inside."""
+
+
+def find_head_matte(
+    rgb: Float[Tensor, "1 3 n n"], parsing: UInt8[Tensor, "1 j j"], mesh: Float[Tensor, "1 478 3"]
+) -> HeadMatte:
+    """Cut the head out.
+
+    The neck is not part of the head; ears, hair and hats are. Hair that reaches far below the chin lies on the body,
+    and its share falls to 0 over a short distance.
+
+    Args:
+        rgb: the crop of a source, 0 to 1.
+        parsing: classes of `reenact.perception.parser.PARSER_CLASSES`, best at 128 px.
+        mesh: of the face, in half-sides of the crop.
+    """
+    picture = to_picture(rgb)
+    side, points = min(_SOLVED_PX, len(picture)), mesh[0, :, :2].double().cpu().numpy()
+    small = cv2.resize(picture, (side, side), interpolation=cv2.INTER_AREA)
+    head = head_cells(parsing[0].cpu().numpy(), points)
+    share = _enlarge(small, _solve(small, *_band(head, parsing[0].cpu().numpy(), points, side)), picture)
+    share = np.where(share < 0.02, 0, np.where(share > 0.98, 1, share)).astype(np.float32)
+    matte, colours = from_picture(share[..., None], rgb), from_picture(_head_colours(picture, share), rgb)
+    colours = torch.where(matte == 1, rgb, colours)
+    return HeadMatte(share=matte, rgb=fill_hole(colours, ((0.7 - matte) / 0.4).clamp(0, 1)))
+
+
+def head_axes(points: Float[np.ndarray, "478 2"], side: int) -> HeadAxes:
+    """The axes of a head in a crop of `side` pixels.
+
+    Args:
+        points: x and y of the mesh in half-sides.
+        side: of the maps.
+    """
+    chin, up = points[_CHIN], points[_FOREHEAD] - points[_CHIN]
+    tall = max(float(np.hypot(*up)), 1e-3)
+    up = up / tall
+    place = (np.arange(side) + 0.5) * 2 / side - 1
+    x, y = place[None] - chin[0], place[:, None] - chin[1]
+    oval = face_polygon(points, side)
+    inside = cv2.distanceTransform(oval, cv2.DIST_L2, 5) - cv2.distanceTransform(1 - oval, cv2.DIST_L2, 5)
+    return HeadAxes((x * up[0] + y * up[1]) / tall, (y * up[0] - x * up[1]) / tall, inside * 2 / side / tall)
+
+
+def face_polygon(points: Float[np.ndarray, "478 2"], side: int) -> UInt8[np.ndarray, "{side} {side}"]:
+    """1 inside the oval of the face."""
+    corners = ((points[list(FACE_OVAL)] + 1) * side / 2 - 0.5) * 16
+    mask = np.zeros((side, side), np.uint8)
+    cv2.fillPoly(mask, [corners.clip(-32 * side, 32 * side).round().astype(np.int32)], 1, shift=4)
+    return mask
+
+
+def head_cells(parsing: UInt8[np.ndarray, "j j"], points: Float[np.ndarray, "478 2"]) -> Bool[np.ndarray, "j j"]:
+    """Cells of the head: one piece without small gaps, long hair included."""
+    axes = head_axes(points, len(parsing))
+    ear = (parsing == SKIN) & (axes.height > _EARS[0]) & (axes.face > -_EARS[1])
+    hat = np.isin(parsing, (CLOTHES, SKIN)) & (axes.height > _HATS[0]) & (np.abs(axes.across) < _HATS[1])
+    oval = face_polygon(points, len(parsing)) > 0
+    skin = (parsing == FACE) & (axes.face > np.where(axes.height < _JAW, -0.05, -0.25))
+    above = (np.isin(parsing, (FACE, HAIR)) | ear | hat) & (axes.height > _JAW)
+    left, right = (float((side * axes.across)[above | oval].max(initial=0)) + 0.06 for side in (-1, 1))
+    falls = (axes.height > _JAW) | (axes.across > -left) & (axes.across < right)
+    head = (parsing == HAIR) & falls | skin | ear | hat | oval
+    head = cv2.morphologyEx(head.astype(np.uint8), cv2.MORPH_CLOSE, np.ones((3, 3), np.uint8))
+    _, pieces = cv2.connectedComponents(head, connectivity=4)
+    found = np.bincount(pieces[oval & (head > 0)], minlength=1)
+    found[0] = 0
+    if found.any():
+        head = (pieces == found.argmax()).astype(np.uint8)
+    _, gaps, stats, _ = cv2.connectedComponentsWithStats(1 - head, connectivity=4)
+    gaps = np.asarray(gaps, np.int64)
+    small = np.asarray(stats[:, cv2.CC_STAT_AREA]) < _LARGEST_GAP * head.size
+    at_edge = np.unique(np.concatenate([gaps[0], gaps[-1], gaps[:, 0], gaps[:, -1]]))
+    small[at_edge] = False
+    return (head > 0) | small[gaps] & (head == 0)
+
+
+def to_picture(rgb: Float[Tensor, "1 c n n"]) -> Float[np.ndarray, "n n c"]:
+    """As OpenCV wants it."""
+    return np.ascontiguousarray(rgb[0].permute(1, 2, 0).float().cpu().numpy())
+
+
+def from_picture(picture: Float[np.ndarray, "n n c"], like: Tensor) -> Float[Tensor, "1 c n n"]:
+    """Back from `to_picture`."""
+    return torch.from_numpy(np.ascontiguousarray(picture, np.float32)).permute(2, 0, 1)[None].to(like).contiguous()
+
+
+def _band(
+    head: Bool[np.ndarray, "j j"], parsing: UInt8[np.ndarray, "j j"], points: Float[np.ndarray, "478 2"], side: int
+) -> tuple[Float[np.ndarray, "s s"], Float[np.ndarray, "s s"]]:
+    """The guessed share and its weight.
+
+    The band is wide beside hair, narrow beside skin. Against neck and clothes the guess counts more than the colours.
+    """
+    cell = side / len(head)
+    large = lambda values: cv2.resize(values.astype(np.float32), (side, side), interpolation=cv2.INTER_CUBIC)  # noqa: E731
+    near_hair = cv2.dilate((parsing == HAIR).astype(np.uint8), np.ones((9, 9), np.uint8))
+    body = np.isin(parsing, (CLOTHES, SKIN)) & ~head
+    near_body = cv2.dilate(body.astype(np.uint8), np.ones((5, 5), np.uint8))
+    soft = large(cv2.GaussianBlur(head.astype(np.float32), (0, 0), 1.0))
+    solid = soft > 0.5
+    axes = head_axes(points, side)
+    distance = _signed_distance(solid) / cell
+    distance = np.maximum(distance, axes.face * tall_px(points, side) / cell)  # the mesh is finer than the cells
+    hair = np.clip(large(near_hair), 0, 1)
+    against_body = np.clip(large(near_body), 0, 1)
+    outer, inner = 1.2 + 2.3 * hair * (1 - against_body), 1.0 + 1.0 * hair
+    unknown = (distance > -outer) & (distance < inner)
+    guess = np.clip(0.5 + distance / 1.2, 0, 1)
+    weight = np.where(unknown, _GUESSED * (0.25 + 40 * against_body), _KNOWN)
+    fade = hair_fade(head, points, side)
+    return guess * fade, np.where(fade < 1, _KNOWN, weight)
+
+
+def hair_fade(
+    head: Bool[np.ndarray, "j j"], points: Float[np.ndarray, "478 2"], side: int
+) -> Float[np.ndarray, "{side} {side}"]:
+    """What of the head's cells moves with it: 1, but falling to 0 downwards where hair is long."""
+    heights = head_axes(points, len(head)).height[head]
+    if not len(heights) or ((heights > _LONG_HAIR[0] - 0.05).mean() > 0.98 and not head[-1].any()):
+        return np.ones((side, side))
+    fade = np.clip((head_axes(points, side).height - _LONG_HAIR[0]) / (_LONG_HAIR[1] - _LONG_HAIR[0]), 0, 1)
+    return fade * fade * (3 - 2 * fade)
+
+
+def tall_px(points: Float[np.ndarray, "478 2"], side: int) -> float:
+    """Height of the face in pixels."""
+    return max(float(np.hypot(*(points[_FOREHEAD] - points[_CHIN]))), 1e-3) * side / 2
+
+
+def _signed_distance(mask: Bool[np.ndarray, "s s"]) -> Float[np.ndarray, "s s"]:
+    """Pixels to the edge, positive inside; far away where there is no edge."""
+    inside, outside = mask.astype(np.uint8), (~mask).astype(np.uint8)
+    far = float(len(mask))
+    first = cv2.distanceTransform(inside, cv2.DIST_L2, 5) if outside.any() else np.full(mask.shape, far)
+    second = cv2.distanceTransform(outside, cv2.DIST_L2, 5) if inside.any() else np.full(mask.shape, far)
+    return np.where(mask, first - 0.5, 0.5 - second).astype(np.float32)
+
+
+def _solve(
+    picture: Float[np.ndarray, "s s 3"], guess: Float[np.ndarray, "s s"], weight: Float[np.ndarray, "s s"]
+) -> Float[np.ndarray, "s s"]:
+    """The share that minimises a' L a + sum(weight (a - guess)^2), with the matting Laplacian L; solved in the band."""
+    side = len(picture)
+    unknown = weight < _KNOWN
+    centres = cv2.dilate(unknown.astype(np.uint8), np.ones((3, 3), np.uint8)) > 0
+    centres[[0, -1]] = centres[:, [0, -1]] = False
+    if not unknown.any() or not centres.any():
+        return guess
+    at = np.flatnonzero(centres)
+    offsets = (np.arange(-1, 2)[:, None] * side + np.arange(-1, 2)).ravel()
+    window = at[:, None] + offsets
+    colours = picture.reshape(-1, 3).astype(np.float64)[window]
+    colours -= colours.mean(1, keepdims=True)
+    covariance = colours.transpose(0, 2, 1) @ colours / 9 + _COLOUR_NOISE / 9 * np.eye(3)
+    affinity = (1 + colours @ np.linalg.inv(covariance) @ colours.transpose(0, 2, 1)) / 9
+    values = np.eye(9) - affinity
+    names = np.full(side * side, -1)
+    touched = np.unique(window)
+    names[touched] = np.arange(len(touched))
+    rows, columns = np.repeat(names[window], 9, axis=1).ravel(), np.tile(names[window], 9).ravel()
+    laplacian = sparse.coo_matrix((values.ravel(), (rows, columns))).tocsr()
+    flat_guess, flat_weight = guess.ravel()[touched], weight.ravel()[touched]
+    free = unknown.ravel()[touched]
+    system = (laplacian[free][:, free] + sparse.diags_array(flat_weight[free])).tocsc()
+    right = flat_weight[free] * flat_guess[free] - laplacian[free][:, ~free] @ flat_guess[~free]
+    share = guess.ravel().copy()
+    solved = cast(np.ndarray, linalg.spsolve(system, right, permc_spec="MMD_AT_PLUS_A"))
+    share[touched[free]] = np.clip(solved, 0, 1)
+    return share.reshape(side, side)
+
+
+def _enlarge(
+    small: Float[np.ndarray, "s s 3"], share: Float[np.ndarray, "s s"], picture: Float[np.ndarray, "n n 3"]
+) -> Float[np.ndarray, "n n"]:
+    """The share at the size of `picture`: affine in the colours of 5 x 5 windows (He et al., equations 14 to 16)."""
+    if len(small) == len(picture):
+        return share.astype(np.float32)
+    blur = lambda values: cv2.blur(values.astype(np.float32), (5, 5))  # noqa: E731
+    mean, mean_share = blur(small), blur(share)
+    products = blur((small[..., :, None] * small[..., None, :]).reshape(*share.shape, 9)).reshape(*share.shape, 3, 3)
+    covariance = products - mean[..., :, None] * mean[..., None, :] + 2e-4 * np.eye(3, dtype=np.float32)
+    along = blur(small * share[..., None].astype(np.float32)) - mean * mean_share[..., None]
+    slope = np.linalg.solve(covariance, along[..., None])[..., 0]
+    offset = mean_share - (slope * mean).sum(-1)
+    maps = cv2.resize(blur(np.concatenate([slope, offset[..., None]], -1)), picture.shape[1::-1])
+    sharp = (maps[..., :3] * picture).sum(-1) + maps[..., 3]
+    plain = cv2.resize(share.astype(np.float32), picture.shape[1::-1])
+    return np.where((plain <= 0.001) | (plain >= 0.999), plain, np.clip(sharp, 0, 1))
+
+
+def _head_colours(picture: Float[np.ndarray, "n n 3"], share: Float[np.ndarray, "n n"]) -> Float[np.ndarray, "n n 3"]:
+    """Colours of the head where it shares a pixel with the background (Forte, 2021, section 3: two passes)."""
+    alpha, head, ground = share[..., None], picture, picture
+    for reach in _BLURS:
+        size = (2 * max(1, round(reach * len(picture) / 2)) + 1,) * 2
+        blur = lambda values, size=size: cv2.blur(values, size).reshape(*share.shape, -1)  # noqa: E731
+        mean_share = blur(share)
+        mean_head = blur(head * alpha) / (mean_share + 1e-5)
+        mean_ground = blur(ground * (1 - alpha)) / (1 - mean_share + 1e-5)
+        head = mean_head + alpha * (picture - alpha * mean_head - (1 - alpha) * mean_ground)
+        head, ground = np.clip(head, 0, 1), mean_ground
+    return head

@@ -1,0 +1,104 @@
+"""The picture without its head."""
+
+import pytest
+import torch
+
+from reenact.portrait.exemplar import complete
+from reenact.portrait.ground import complete_ground
+from reenact.portrait.matte import CLOTHES, HAIR, SKIN, HeadMatte, find_head_matte
+from tests.unit.portrait.test_matte import draw, mesh  # noqa: F401
+
+
+def disc(side: int, radius: float) -> torch.Tensor:
+    place = (torch.arange(side) + 0.5) * 2 / side - 1
+    return (torch.hypot(place[None], place[:, None]) < radius).float()[None, None]
+
+
+def stripes(side: int, period: float = 0.2) -> torch.Tensor:
+    place = (torch.arange(side) + 0.5) * 2 / side
+    wave = 0.5 + 0.4 * torch.sin(place * 2 * torch.pi / period)
+    return torch.stack([wave, 1 - wave, 0.5 * wave])[None, :, None].expand(-1, -1, side, -1).contiguous()
+
+
+@pytest.mark.parametrize("side", [256, 384])
+def test_stripes_continue_through_the_hole(side: int) -> None:
+    rgb, hole = stripes(side), disc(side, 0.4)
+    result = complete(torch.where(hole > 0, 0.9, rgb), hole, torch.zeros_like(hole))
+    assert (result - rgb).abs()[hole.expand(-1, 3, -1, -1) > 0].mean() < 0.06
+
+
+def test_a_smooth_slope_stays_smooth_and_keeps_its_grain() -> None:
+    place = (torch.arange(256) + 0.5) / 256
+    slope = (0.3 + 0.4 * place[:, None] + 0.1 * place[None]).expand(1, 3, -1, -1)
+    rgb, hole = slope + 0.01 * torch.randn(slope.shape, generator=torch.Generator().manual_seed(0)), disc(256, 0.5)
+    result = complete(torch.where(hole > 0, 1.0, rgb), hole, torch.zeros_like(hole))
+    error = (result - slope)[..., 90:166, 90:166]
+    assert error.mean((2, 3)).abs().max() < 0.05
+    assert 0.004 < (error - error.mean((2, 3), keepdim=True)).diff(dim=3).std() < 0.02
+
+
+def test_layers_do_not_mix() -> None:
+    layer = torch.zeros(1, 1, 256, 256)
+    layer[..., 150:, :] = 1
+    rgb = torch.where(
+        layer > 0,
+        torch.tensor([0.8, 0.1, 0.1])[None, :, None, None],
+        torch.tensor([0.1, 0.2, 0.7])[None, :, None, None],
+    )
+    hole = disc(256, 0.5)
+    result = complete(torch.where(hole > 0, 0.0, rgb), hole, layer)
+    assert (result - rgb).abs()[..., :140, :].max() < 0.1
+    assert (result - rgb).abs()[..., 160:, :].max() < 0.1
+
+
+@pytest.mark.parametrize("radius", [0.95, 1.5])
+def test_a_hole_with_few_or_no_surroundings_does_not_fail(radius: float) -> None:
+    rgb, hole = stripes(256), disc(256, radius)
+    result = complete(rgb, hole, torch.zeros_like(hole))
+    assert result.isfinite().all()
+    assert torch.equal(result[hole.expand(-1, 3, -1, -1) == 0], rgb[hole.expand(-1, 3, -1, -1) == 0])
+
+
+@pytest.mark.parametrize("shift", [0.0, 0.55])
+def test_outside_of_the_hole_the_ground_is_the_source(shift: float, mesh: torch.Tensor) -> None:  # noqa: F811
+    rgb, _, classes = draw(256)
+    rgb, classes = (torch.roll(each, round(shift * each.shape[-1] / 2), -1) for each in (rgb, classes))
+    placed = mesh + torch.tensor([shift, 0.0, 0.0])
+    matte = find_head_matte(rgb, classes, placed)
+    first, second = (complete_ground(rgb, matte, classes, placed) for _ in range(2))
+    kept = first.hole.expand(-1, 3, -1, -1) == 0
+    assert torch.equal(first.rgb[kept], rgb[kept])
+    assert all(torch.equal(one, other) for one, other in zip(first, second, strict=True))
+    assert (first.hole >= (matte.share > 0.02)).all()
+    assert kept.any()
+
+
+def test_no_colour_of_the_head_is_left(mesh: torch.Tensor) -> None:  # noqa: F811
+    rgb, _, classes = draw(256)
+    ground = complete_ground(rgb, find_head_matte(rgb, classes, mesh), classes, mesh)
+    assert (ground.rgb - rgb[..., :1, :1])[..., :160, :].abs().max() < 0.05
+
+
+def test_the_neck_continues_behind_the_chin(mesh: torch.Tensor) -> None:  # noqa: F811
+    rgb, _, classes = draw(256, radius=0.45)
+    classes[:, 85:115, 50:78], classes[:, 112:] = SKIN, CLOTHES
+    classes[(disc(128, 0.45)[0] > 0)] = HAIR
+    colours = {SKIN: (0.9, 0.7, 0.6), CLOTHES: (0.1, 0.4, 0.1)}
+    large = classes.repeat_interleave(2, 1).repeat_interleave(2, 2)[:, None]
+    for kind, colour in colours.items():
+        rgb = torch.where(large == kind, torch.tensor(colour)[None, :, None, None], rgb)
+    ground = complete_ground(rgb, find_head_matte(rgb, classes, mesh), classes, mesh)
+    behind = ground.rgb[0, :, 168, 128]
+    assert ground.hole[0, 0, 168, 128] == 1
+    assert ground.neck[0, 0, 168, 128] > 0.9
+    assert (behind / behind.sum() - torch.tensor(colours[SKIN]) / 2.2).abs().max() < 0.03
+    assert ground.neck[..., 240:, :].max() == 0
+    assert ground.neck[..., 100, :].max() == 0
+
+
+def test_a_head_that_fills_the_crop_is_removed(mesh: torch.Tensor) -> None:  # noqa: F811
+    rgb, classes = stripes(256), torch.full((1, 128, 128), HAIR, dtype=torch.uint8)
+    matte = HeadMatte(share=torch.ones(1, 1, 256, 256), rgb=rgb)
+    ground = complete_ground(rgb, matte, classes, mesh * 2.5)
+    assert ground.rgb.isfinite().all()
+    assert ground.neck.isfinite().all()

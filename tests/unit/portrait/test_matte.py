@@ -1,0 +1,88 @@
+"""The head's soft matte."""
+
+import numpy as np
+import pytest
+import torch
+from torch.nn import functional
+
+from reenact.geometry.morphable import load_morphable
+from reenact.portrait.matte import BACKGROUND, CLOTHES, FACE, HAIR, SKIN, find_head_matte
+from tests.synthetic import random_clip
+
+HEAD, GROUND = (0.75, 0.45, 0.3), (0.1, 0.35, 0.6)
+
+
+@pytest.fixture(scope="module")
+def mesh() -> torch.Tensor:
+    """A face from -0.35 to 0.35 of a crop."""
+    points = random_clip(load_morphable(), np.random.default_rng(3), 1, 256)[0][:1]
+    centred = points - (points.amax(1, keepdim=True) + points.amin(1, keepdim=True)) / 2
+    return centred * (0.35 / centred[..., :2].abs().max())
+
+
+def draw(side: int, radius: float = 0.6, soft: float = 0.03) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    """A soft disc of hair in front of a plane: colours, share, and its map of classes."""
+    place = (torch.arange(side) + 0.5) * 2 / side - 1
+    distance = radius - torch.hypot(place[None], place[:, None])
+    share = (0.5 + distance / (2 * soft)).clamp(0, 1)[None, None]
+    head, ground = (torch.tensor(colour)[None, :, None, None] for colour in (HEAD, GROUND))
+    classes = torch.where(functional.interpolate(share, size=128, mode="bilinear")[:, 0] > 0.5, HAIR, BACKGROUND)
+    return share * head + (1 - share) * ground, share, classes.to(torch.uint8)
+
+
+@pytest.mark.parametrize("side", [256, 400, 512])
+def test_the_share_of_a_soft_disc_is_found(side: int, mesh: torch.Tensor) -> None:
+    rgb, share, classes = draw(side)
+    matte = find_head_matte(rgb, classes, mesh)
+    assert (matte.share - share).abs().mean() < 0.005
+    assert (matte.share - share).abs().max() < 0.25
+    assert ((matte.share == 0) | (matte.share == 1)).float().mean() > 0.85
+
+
+def test_colours_are_the_heads_own_also_beyond_its_edge(mesh: torch.Tensor) -> None:
+    rgb, _, classes = draw(256)
+    matte = find_head_matte(rgb, classes, mesh)
+    error = (matte.rgb - torch.tensor(HEAD)[None, :, None, None]).abs().amax(1, keepdim=True)
+    assert error[matte.share > 0.1].max() < 0.06
+    assert error.max() < 0.1
+    assert torch.equal(
+        matte.rgb[(matte.share == 1).expand(-1, 3, -1, -1)], rgb[(matte.share == 1).expand(-1, 3, -1, -1)]
+    )
+
+
+def test_the_neck_and_the_body_are_not_the_head(mesh: torch.Tensor) -> None:
+    rgb, _, classes = draw(256, radius=0.45)
+    classes[:, 92:, 40:88] = SKIN
+    classes[:, 110:] = CLOTHES
+    share = find_head_matte(rgb, classes, mesh).share
+    assert share[..., 200:, :].max() == 0
+    assert share[..., 100:150, 110:146].min() == 1
+
+
+def test_speckles_are_dropped_and_gaps_are_filled(mesh: torch.Tensor) -> None:
+    rgb, _, classes = draw(256)
+    classes[:, 4:8, 4:8] = HAIR
+    classes[:, 40:44, 60:64] = BACKGROUND
+    share = find_head_matte(rgb, classes, mesh).share
+    assert share[..., :20, :20].max() == 0
+    assert share[..., 80:88, 120:128].min() == 1
+
+
+def test_hats_and_ears_move_with_the_head_and_long_hair_stays(mesh: torch.Tensor) -> None:
+    rgb, _, classes = draw(256)
+    classes[:, 25:40, 50:78] = CLOTHES
+    classes[:, 60:70, 86:90] = SKIN
+    classes[:, 64:, 36:92] = HAIR
+    share = find_head_matte(rgb, classes, mesh).share
+    assert share[..., 55:75, 105:150].min() == 1
+    assert share[..., 122:138, 174:178].min() == 1
+    assert share[..., -10:, :].max() == 0
+
+
+@pytest.mark.parametrize("kind", [BACKGROUND, FACE, HAIR])
+def test_a_crop_of_one_class_does_not_fail(kind: int, mesh: torch.Tensor) -> None:
+    matte = find_head_matte(
+        torch.full((1, 3, 256, 256), 0.5), torch.full((1, 128, 128), kind, dtype=torch.uint8), mesh * 2
+    )
+    assert matte.share[..., 128, 128] == 1
+    assert matte.rgb.isfinite().all()
