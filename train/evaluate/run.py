@@ -139,10 +139,12 @@ def _draw_sheets(bench: Bench, jobs: list[Job], outcomes: list[Outcome]) -> None
             each for each in outcomes if each.method == method.label and each.kind == "pair" and each.mode == "absolute"
         ]
         if isinstance(method, SystemMethod) and own:
-            sheet = draw_sheet(bench, method, pair_jobs, own, count)
-            write_sheet(sheet, sheet_path(bench.settings.out, method.label))
+            for by in bench.settings.sheet_by or ("",):
+                sheet = draw_sheet(bench, method, pair_jobs, own, count, by)
+                write_sheet(sheet, sheet_path(bench.settings.out, method.label, by))
 
 
-def sheet_path(out: pathlib.Path, label: str) -> pathlib.Path:
-    """Path of a system's contact sheet."""
-    return out / f"sheet-{''.join(c if c.isalnum() or c in '-_.' else '-' for c in label)}.png"
+def sheet_path(out: pathlib.Path, label: str, by: str = "") -> pathlib.Path:
+    """Path of a system's contact sheet; `by`: the measure that was given to order it."""
+    name = "-".join(filter(None, ("sheet", label, by)))
+    return out / f"{''.join(c if c.isalnum() or c in '-_.' else '-' for c in name)}.png"

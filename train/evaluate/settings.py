@@ -70,9 +70,9 @@ class Settings:
     """Also check all-zero relative motion, sharpness at 1,024 px, and jitter of the tracker on a still clip."""
     sheet_rows: int = 3
     """How many worst, median and best pairs each contact sheet shows; 0: no sheets."""
-    sheet_by: str = ""
-    """Measure that orders the sheets' pairs, by its name in report.json, as rim_features. Default: LPIPS, else the
-    feature distance, else landmarks."""
+    sheet_by: tuple[str, ...] = ()
+    """Measures that order the pairs of a sheet each, by their names in report.json, as rim_features. Default: one sheet
+    by LPIPS, else the feature distance, else landmarks."""
     timings: int = 3
     """Batches to time for each method; 0: no cost."""
     draws: int = 2000

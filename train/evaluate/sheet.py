@@ -27,18 +27,17 @@ _DIFFERENCE = 3
 
 
 def check_order(settings: Settings) -> None:
-    """Check that pairs have values of the measure ``--sheet-by``.
+    """Check that pairs have values of the measures ``--sheet-by``.
 
     Raises:
-        ConfigError: it is unknown, left out in this evaluation, or of a whole set.
+        ConfigError: one is unknown, left out in this evaluation, or of a whole set.
     """
-    key, reasons = settings.sheet_by, left_out(settings)
-    if not key:
-        return
+    reasons = left_out(settings)
     known = [each for each in BY_KEY if each not in (*NOT_OF_PAIRS, *reasons)]
-    if key not in known:
-        why = f" ({reasons[key]})" if key in reasons else ""
-        raise ConfigError(f"--sheet-by {key}: pairs have no such value{why}; give one of {', '.join(known)}.")
+    for key in settings.sheet_by:
+        if key not in known:
+            why = f" ({reasons[key]})" if key in reasons else ""
+            raise ConfigError(f"--sheet-by {key}: pairs have no such value{why}; give one of {', '.join(known)}.")
 
 
 def choose_pairs(outcomes: Sequence[Outcome], count: int, by: str = "") -> list[tuple[str, Outcome]]:
@@ -73,10 +72,11 @@ def choose_pairs(outcomes: Sequence[Outcome], count: int, by: str = "") -> list[
     return [(name, outcomes[i]) for i, name in chosen.items()]
 
 
-def draw_sheet(bench: Bench, method: Method, jobs: Sequence[Job], outcomes: Sequence[Outcome], count: int) -> Frame:
-    """The sheet of one method; its chosen pairs are drawn again."""
+def draw_sheet(
+    bench: Bench, method: Method, jobs: Sequence[Job], outcomes: Sequence[Outcome], count: int, by: str = ""
+) -> Frame:
+    """The sheet of one method; the pairs chosen by `choose_pairs` are drawn again."""
     job_of = {(job.source, row): (job, i) for job in jobs for i, row in enumerate(job.driving)}
-    by = bench.settings.sheet_by
     rows = [_strip("source", "driving frame", "result", f"difference to a true frame x {_DIFFERENCE}")]
     for name, outcome in choose_pairs(outcomes, count, by):
         job, i = job_of[outcome.source, outcome.driving]
