@@ -13,7 +13,7 @@ from reenact.perception.needs import parse_squares
 from train.evaluate import metrics
 from train.evaluate.metrics import parts, silhouette
 from train.evaluate.networks import Networks
-from train.losses.perceptual import layer_distance
+from train.losses.perceptual import feature_distance, layer_gaps, mean_gap
 
 RIM_PX = 8
 """Reach of the rim to both sides of the head's outline, pixels at 256."""
@@ -78,12 +78,13 @@ def compare_detail(result: Look, truth: Look) -> dict[str, float]:
     """Features and sharpness of the whole picture and of the rim of the head."""
     values: dict[str, float] = {}
     ring = rim_of(truth)
-    if result.layers:
-        values["feature_distance"] = float(layer_distance(result.layers, truth.layers))
+    gaps = layer_gaps(result.layers, truth.layers)
+    if gaps:
+        values["feature_distance"] = float(mean_gap(gaps))
     if bool(ring.any()):
         values["rim_sharpness"] = float(metrics.sharpness_ratio(result.rgb, truth.rgb, ring))
-        if result.layers:
-            values["rim_features"] = float(layer_distance(result.layers, truth.layers, ring))
+        if gaps:
+            values["rim_features"] = float(mean_gap(gaps, ring))
     return values
 
 
@@ -117,7 +118,7 @@ def compare_parts(
     ):
         values[f"{name}_sharpness"] = float(metrics.sharpness_ratio(first, second).mean())
         if (network := result.networks.efficientnet) is not None:
-            values[f"{name}_features"] = float(layer_distance(network(first), network(second)).mean())
+            values[f"{name}_features"] = float(feature_distance(network, first, second).mean())
     if float(parts.lip_gap(true)) > parts.OPEN_MOUTH:
         (luma, teeth), (true_luma, true_teeth) = (
             parts.look_inside(look.rgb, mesh)[0].tolist() for look, mesh in ((result, own), (truth, true))

@@ -171,33 +171,34 @@ def efficientnet_weights() -> pathlib.Path | None:
 def feature_distance(
     features: EfficientNetFeatures, picture: Float[Tensor, "f 3 h w"], wanted: Float[Tensor, "f 3 h w"]
 ) -> Float[Tensor, "f"]:
-    """`layer_distance` of two pictures. `wanted` gets no gradient."""
+    """`mean_gap` of two pictures. `wanted` gets no gradient."""
     with torch.no_grad():
         target = features(wanted)
-    return layer_distance(features(picture), target)
+    return mean_gap(layer_gaps(features(picture), target))
 
 
-def layer_distance(
-    first: list[Tensor], second: list[Tensor], weight: Float[Tensor, "f h w"] | None = None
-) -> Float[Tensor, "f"]:
-    """Squared distance of the features of each place, scaled to unit length, as LPIPS has it (Zhang et al., 2018).
+def layer_gaps(first: list[Tensor], second: list[Tensor]) -> list[Tensor]:
+    """Squared distance of the features of each place, scaled to unit length, layer by layer (Zhang et al., 2018)."""
+    return [
+        (functional.normalize(a.float(), dim=1) - functional.normalize(b.float(), dim=1)).square().sum(1)
+        for a, b in zip(first, second, strict=True)
+    ]
 
-    Averaged over places, summed over layers.
+
+def mean_gap(gaps: list[Tensor], weight: Float[Tensor, "f h w"] | None = None) -> Float[Tensor, "f"]:
+    """Gaps averaged over places and summed over layers, as LPIPS has it.
 
     Args:
-        first: features of pictures, layer by layer.
-        second: of others.
+        gaps: of `layer_gaps`.
         weight: of each pixel, averaged over the pixels of a place; None: all alike.
     """
-    total = torch.zeros(len(first[0]), device=first[0].device)
-    for a, b in zip(first, second, strict=True):
-        gap = (functional.normalize(a.float(), dim=1) - functional.normalize(b.float(), dim=1)).square().sum(1)
-        if weight is None:
-            total = total + gap.mean((1, 2))
-        else:
-            share = functional.adaptive_avg_pool2d(weight[:, None], gap.shape[1:])[:, 0]
-            total = total + (gap * share).sum((1, 2)) / share.sum((1, 2)).clamp(min=1e-6)
-    return total
+    if weight is None:
+        return torch.stack([gap.mean((1, 2)) for gap in gaps]).sum(0)
+    shares = [functional.adaptive_avg_pool2d(weight[:, None], gap.shape[1:])[:, 0] for gap in gaps]
+    means = [
+        (gap * share).sum((1, 2)) / share.sum((1, 2)).clamp(min=1e-6) for gap, share in zip(gaps, shares, strict=True)
+    ]
+    return torch.stack(means).sum(0)
 
 
 PictureFeatures = IdentityFeatures | Vgg19Features
