@@ -67,7 +67,9 @@ class Bench:
         self.data = load_faces(settings.data, settings.split, settings.cache) if data is None else data
         self.networks: Networks = load_networks(settings, self.device)
         if methods is None:
-            methods = load_methods(settings.system, baselines=settings.baselines, device=self.device)
+            methods = load_methods(
+                settings.system, baselines=settings.baselines, device=self.device, painters=settings.painters
+            )
         self.methods = methods
         self.morphable = load_morphable()
         self.see_real = functools.cache(self._see_real)

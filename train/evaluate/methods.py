@@ -56,8 +56,8 @@ class Method(Protocol):
 class SystemMethod:
     """A reenactment system with its weights, driven as `reenact video` drives it."""
 
-    def __init__(self, name: str, label: str, device: torch.device) -> None:
-        """Load it.
+    def __init__(self, name: str, label: str, device: torch.device, *, painters: bool = True) -> None:
+        """Load it, with the painters of mouths and eyes or without.
 
         Raises:
             CheckpointError: a system is unknown, or its weights cannot be used.
@@ -65,6 +65,8 @@ class SystemMethod:
         folder = resolve(name)
         self.label = label
         self.system: Reenactor[Any, Any, Any] = load(folder, device=device)
+        if not painters:
+            self.system.paint = None
         self.facts = {
             "kind": "system",
             "system": self.system.system,
@@ -133,14 +135,17 @@ class MeshWarp:
         return warp(identity.rgb.expand(len(driving.geometry), -1, -1, -1), resize(flow.displacement, side))
 
 
-def load_methods(systems: tuple[str, ...], *, baselines: bool, device: torch.device) -> list[Method]:
+def load_methods(
+    systems: tuple[str, ...], *, baselines: bool, device: torch.device, painters: bool = True
+) -> list[Method]:
     """All methods, the systems first.
 
     Raises:
         CheckpointError: a system is unknown, or its weights cannot be used.
     """
     methods: list[Method] = [
-        SystemMethod(name, label, device) for name, label in zip(systems, labels_of(systems), strict=True)
+        SystemMethod(name, label, device, painters=painters)
+        for name, label in zip(systems, labels_of(systems), strict=True)
     ]
     return methods + ([CopySource(), MeshWarp(device)] if baselines else [])
 

@@ -64,6 +64,8 @@ class Settings:
     """self and cross: runs of consecutive frames for the temporal jitter."""
     run_frames: int = 12
     """Frames per run."""
+    painters: bool = True
+    """Let the painters draw mouths and eyes; --no-painters shows what the systems draw alone."""
     baselines: bool = True
     """Also measure a copy of the source and the mesh warp."""
     checks: bool = False

@@ -1,5 +1,8 @@
 """Baselines draw what they should, and systems are found by name."""
 
+import pathlib
+from collections.abc import Callable
+
 import numpy as np
 import pytest
 import torch
@@ -9,7 +12,7 @@ from reenact.geometry.morphable import load_morphable
 from reenact.systems.base import MotionMode
 from reenact.types import FaceGeometry, FaceImage
 from tests.synthetic import face_geometry, paint, pose_of, rotation_of
-from train.evaluate.methods import CopySource, Driving, MeshWarp, labels_of, load_methods
+from train.evaluate.methods import CopySource, Driving, MeshWarp, SystemMethod, labels_of, load_methods
 
 SIDE = 128
 
@@ -75,3 +78,11 @@ def test_labels_are_short_and_unique() -> None:
     assert labels_of(("correspondence", "runs/a/export")) == ["correspondence", "a/export"]
     assert labels_of(("x/runs/a", "y/runs/a")) == ["x/runs/a", "y/runs/a"]
     assert labels_of(("same", "same", "same")) == ["same", "same (2)", "same (3)"]
+
+
+def test_systems_can_be_measured_without_the_painters(embedded: Callable[[str], pathlib.Path]) -> None:
+    embedded("correspondence")
+    for painters in (True, False):
+        methods = load_methods(("correspondence",), baselines=False, device=torch.device("cpu"), painters=painters)
+        assert isinstance(methods[0], SystemMethod)
+        assert (methods[0].system.paint is not None) == painters
