@@ -4,6 +4,7 @@ frame ── scene cut? ──▶ FaceTracker.follow (crop from the mesh before)
 """
 
 import dataclasses
+import math
 
 import cv2
 import numpy as np
@@ -30,6 +31,9 @@ _GONE_SHARE = 0.5
 """A face with more of its mesh outside the picture is lost; one that leaves slowly is followed until then."""
 _CUT_CHANGE = 24.0
 """Grey levels by which most of a thumbnail differs after a cut."""
+_SHOT_STEP, _SCENE_STEP = (0.75, 0.14), (0.15, 0.05)
+"""Shift in eye distances, and growth as a logarithm, from which on a face is in another shot: without and with a change
+of the scene."""
 
 
 class VideoTracker:
@@ -54,7 +58,7 @@ class VideoTracker:
             min_score: below it a face counts as lost.
         """
         self.tracker, self.smoothing, self.face, self.min_score = tracker, smoothing, face, min_score
-        self.check_every = max(round(fps), 1)
+        self.fps, self.check_every = fps, max(round(fps), 1)
         self.reason = ""
         """Why the last frame had no face; "" if it had one."""
         self.warnings: tuple[Note, ...] = ()
@@ -70,6 +74,10 @@ class VideoTracker:
         self.place_px: Float[np.ndarray, "2"] | None = None
         """Where the face was last seen."""
         self.thumbnail: UInt8[np.ndarray, "32 32 3"] | None = None
+        self.cuts: list[int] = []
+        """Frames that begin another shot: the first with a face in it. Numbered from 0."""
+        self._shown: _Shown | None = None
+        self._scene_changed = False
 
     def update(self, frame: Frame) -> FaceGeometry | None:
         """The face in the next frame.
@@ -77,7 +85,7 @@ class VideoTracker:
         Returns:
             f = 1, in pixels of `frame`; None where no face is found, with the reason in `reason`.
         """
-        thumbnail = cv2.resize(frame, (32, 32), interpolation=cv2.INTER_AREA)
+        thumbnail = thumbnail_of(frame)
         cut = self.thumbnail is not None and is_scene_cut(self.thumbnail, thumbnail)
         self.thumbnail = thumbnail
         careful = cut or self.frames_seen % self.check_every == 0
@@ -85,10 +93,12 @@ class VideoTracker:
         measured = self._follow(frame, careful=careful)
         if measured is None:
             measured = self._find_again(frame, anywhere=cut)
+        self._scene_changed |= cut
         if measured is None:
             self.frames_lost += 1
             self.measured = self.last = None
             return None
+        self._note_shot(_Shown(frame=self.frames_seen - 1, thumbnail=thumbnail, geometry=measured))
         if cut or self.measured is None or has_jumped(self.measured, measured):
             for one in (self.mesh_filter, self.blendshape_filter, self.rotation_filter):
                 one.reset()
@@ -98,6 +108,18 @@ class VideoTracker:
         box = mesh_box(self.last)
         self.place_px = (box[:2] + box[2:]) / 2
         return self.last
+
+    def _note_shot(self, now: "_Shown") -> None:
+        """Add to `cuts` if the face of this frame is in another shot than the last one seen."""
+        before, scene_changed = self._shown, self._scene_changed
+        self._shown, self._scene_changed = now, False
+        if before is None:
+            return
+        if now.frame - before.frame > 1:  # faded through black, for instance
+            scene_changed |= is_scene_cut(before.thumbnail, now.thumbnail)
+        gap_s = (now.frame - before.frame) / self.fps
+        if is_another_shot(before.geometry, now.geometry, gap_s=gap_s, scene_changed=scene_changed):
+            self.cuts.append(now.frame)
 
     def _follow(self, frame: Frame, *, careful: bool) -> FaceGeometry | None:
         """The face near where it was; None if it is lost, or mostly out of the picture."""
@@ -139,6 +161,39 @@ class VideoTracker:
             rotation=orthonormal(columns.unflatten(1, (3, 2))),
             action_units=read_action_units(blendshapes, mesh),
         )
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class _Shown:
+    """The last frame with a face."""
+
+    frame: int
+    thumbnail: UInt8[np.ndarray, "32 32 3"]
+    geometry: FaceGeometry
+
+
+def is_another_shot(before: FaceGeometry, now: FaceGeometry, *, gap_s: float, scene_changed: bool) -> bool:
+    """Whether a face stands elsewhere because the clip was cut.
+
+    A head moves by at most 0.67 eye distances and grows by at most 10 % in a twelfth of a second (2,350 pairs of
+    frames). If the scene changed too, a small step is enough; without any step it is a flash.
+
+    Args:
+        before: in the last frame with a face.
+        now: in this frame.
+        gap_s: time between the two.
+        scene_changed: whether the pictures between them show a scene cut.
+    """
+    slow = max(gap_s * 12.5, 1.0)
+    most_shift, most_growth = _SCENE_STEP if scene_changed else (_SHOT_STEP[0] * slow, _SHOT_STEP[1] * slow)
+    eyes_before, eyes = (float(eye_distance_px(face.mesh_px)[0]) for face in (before, now))
+    shift = float((now.mesh_px[0, :, :2].mean(0) - before.mesh_px[0, :, :2].mean(0)).norm())
+    return shift > most_shift * eyes_before or abs(math.log(eyes / max(eyes_before, 1e-6))) > most_growth
+
+
+def thumbnail_of(frame: Frame) -> UInt8[np.ndarray, "32 32 3"]:
+    """What `is_scene_cut` compares."""
+    return cv2.resize(frame, (32, 32), interpolation=cv2.INTER_AREA)
 
 
 def is_scene_cut(before: UInt8[np.ndarray, "32 32 3"], now: UInt8[np.ndarray, "32 32 3"]) -> bool:

@@ -38,7 +38,7 @@ class Animator:
 
         Args:
             source: encoded by `system`.
-            neutral: the driver's reference, f = 1, pixels of the driving frames; the first driving frame if None.
+            neutral: the driver's reference, f = 1, pixels of the driving frames; None if `start_shot` follows.
             system: draws.
             mode: how the motion is transferred.
             paste_back: whether results are whole source pictures; otherwise crops.
@@ -48,12 +48,18 @@ class Animator:
         self._source, self.system = source, system
         self._mode: MotionMode = mode
         self._device = next(system.parameters()).device
-        self._neutral = None if neutral is None else self._read(neutral)
+        self.neutral = neutral
+        if neutral is not None:
+            self.start_shot(neutral)
         self._paste = PasteBack.of(source) if paste_back else None
         self.batch = min(max(_BATCH_PIXELS // source.crop_px**2, 1), BATCH)
         """Number of frames to give to `draw` at once, so that memory is bounded."""
         self.still = source.still(paste_back=paste_back)
         """The source with the framing of the results."""
+
+    def start_shot(self, neutral: FaceGeometry) -> None:
+        """Take this reference for the frames that follow."""
+        self.neutral, self._neutral = neutral, self._read(neutral)
 
     def draw(self, driving: FaceGeometry, driver: DrivingFaces | None = None) -> Iterator[Frame]:
         """Results for f frames, pasted back one at a time.
@@ -75,8 +81,6 @@ class Animator:
         if len(driving) == 0:
             raise ShapeError("at least one driving frame is drawn at a time, got none")
         motion = self._read(driving)
-        if self._neutral is None:
-            self._neutral = self.system.select(motion, slice(0, 1))
         if self._change is not None:
             motion = self._change(motion)
         return self.system.retarget(self._source.identity, motion, self._neutral, self._mode)

@@ -1,6 +1,5 @@
 """A photo driven by another photo."""
 
-import dataclasses
 import typing
 from pathlib import Path
 
@@ -14,7 +13,7 @@ from reenact.perception.crop import LARGEST_PX
 from reenact.perception.tracking import Tracker
 from reenact.pipeline.animate import Animator
 from reenact.pipeline.engine import Engine, load_engine
-from reenact.pipeline.neutral import neutralised
+from reenact.pipeline.neutral import neutralised, placed_like
 from reenact.pipeline.results import ImageResult, SideBySide, size_of
 from reenact.pipeline.source import PictureLike, open_picture, upright_driver
 from reenact.systems.base import MotionMode
@@ -108,14 +107,6 @@ def check_choice(name: str, value: object, choices: object) -> None:
     allowed = typing.get_args(choices)
     if value not in allowed:
         raise ConfigError(f"{name} is {value!r}; choose {' or '.join(map(repr, allowed))}.")
-
-
-def placed_like(geometry: FaceGeometry, other: FaceGeometry) -> FaceGeometry:
-    """The same face, moved and scaled to the mean point and the spread of another."""
-    mesh, model = geometry.mesh_px, other.mesh_px
-    centre, to_centre = mesh.mean(1, keepdim=True), model.mean(1, keepdim=True)
-    scale = (model - to_centre).norm(dim=(1, 2), keepdim=True) / (mesh - centre).norm(dim=(1, 2), keepdim=True)
-    return dataclasses.replace(geometry, mesh_px=(mesh - centre) * scale + to_centre)
 
 
 def driving_warnings(warnings: tuple[Note, ...], name: str | Path) -> tuple[Note, ...]:

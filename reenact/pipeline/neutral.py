@@ -1,6 +1,9 @@
 """The reference of a driver's motion: a frame in which the face is at rest, or a computed face at rest."""
 
-from collections.abc import Callable
+import dataclasses
+import itertools
+import math
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
@@ -11,6 +14,7 @@ from reenact.geometry.morphable import MorphableModel, Pose, load_morphable
 from reenact.media import VideoReader
 from reenact.media.frame import Frame
 from reenact.perception.tracking import Tracker
+from reenact.perception.video import eye_distance_px, is_scene_cut, thumbnail_of
 from reenact.pipeline.source import to_device
 from reenact.systems.base import MotionMode, Reenactor
 from reenact.types import FaceGeometry
@@ -19,6 +23,8 @@ _CANDIDATES = 24
 """Number of frames that are tracked to choose from, spread over the beginning of the clip."""
 _SECONDS = 10
 """Largest length of that beginning."""
+_GROWTH = 0.21
+"""Logarithm of the growth of a face within a third of a second that only a cut makes."""
 _MEGAPIXELS = 250
 """Largest number of decoded pixels in it, in millions; they take about a second."""
 
@@ -43,52 +49,122 @@ def neutralised(geometry: FaceGeometry, model: MorphableModel | None = None) -> 
         )
 
 
-def find_reference(
-    reader: VideoReader,
-    *,
-    system: Reenactor[Any, Any, Any],
-    tracker: Tracker,
-    mode: MotionMode,
-    face: int | None = None,
-    min_score: float = 0.5,
-    check: Callable[[], None] = lambda: None,
-) -> FaceGeometry | None:
-    """The neutral frame of a clip, chosen among frames at its beginning.
+class ReferenceFinder:
+    """Finds the reference of each shot of a clip; reads ahead of whoever draws, at most `_SECONDS`."""
 
-    For relative motion it is the frame with the weakest expression and the most frontal pose. Absolute motion uses the
-    reference for place and size only: there it is the frame whose face has the most usual place, so that the result
-    stays near the source's place.
+    def __init__(
+        self,
+        reader: VideoReader,
+        *,
+        system: Reenactor[Any, Any, Any],
+        tracker: Tracker,
+        mode: MotionMode,
+        number: int | None = None,
+        face: int | None = None,
+        min_score: float = 0.5,
+        check: Callable[[], None] = lambda: None,
+    ) -> None:
+        """Track the neutral frame, if it was chosen.
 
-    Args:
-        reader: of the driving clip.
-        system: compares expressions.
-        tracker: finds the faces.
-        mode: of the motion.
-        face: number of the face, 1 is the largest.
-        min_score: certainty, 0 to 1, from which on a detection counts as a face.
-        check: called for every frame; raises to end the work.
+        Args:
+            reader: of the driving clip, for this finder alone.
+            system: compares expressions.
+            tracker: finds the faces.
+            mode: of the motion.
+            number: of the neutral frame, from 0. In other shots, its face is moved to the usual place of that shot.
+            face: number of the face, 1 is the largest.
+            min_score: certainty, 0 to 1, from which on a detection counts as a face.
+            check: called for every frame; raises to end the work.
 
-    Returns:
-        f = 1, frame pixels; None if no face was found.
-    """
-    info = reader.info
-    limit = min(_SECONDS * info.fps, _MEGAPIXELS * 1e6 / (info.width * info.height), info.frame_count or 10**9)
-    step = max(int(limit) // _CANDIDATES, 1)
-    found: list[FaceGeometry] = []
-    for index, frame in enumerate(reader):
-        check()
-        if index >= max(limit, 1):
-            break
-        if index % step == 0:
-            geometry = _next_face(tracker, frame, found[-1] if found else None, face=face, min_score=min_score)
-            found.extend([] if geometry is None else [geometry])
-    if not found:
-        return None
-    if mode == "relative":
-        faces = to_device(FaceGeometry.cat(found), next(system.parameters()).device)
+        Raises:
+            ConfigError: the clip has no such frame.
+            NoFaceFoundError: no usable face in that frame.
+        """
+        self._reader, self._system, self._mode, self._check = reader, system, mode, check
+        self._tracker, self._face, self._min_score = tracker, face, min_score
+        self._number, self._chosen = number, None
+        if number is not None:
+            self._chosen = track_frame(reader, number, tracker=tracker, face=face, min_score=min_score)
+        self._frames: Iterator[tuple[int, Frame]] = enumerate(reader)
+        self._held: tuple[int, Frame] | None = None
+
+    def find(self, first: int = 0) -> FaceGeometry | None:
+        """The reference of the shot that begins with this frame.
+
+        It is chosen among frames at the shot's beginning. For relative motion it is the frame with the weakest
+        expression and the most frontal pose. Absolute motion uses the reference for place and size only: there it is
+        the frame whose face has the most usual place, so that the result stays near the source's place.
+
+        Returns:
+            f = 1, frame pixels; None if no face was found.
+        """
+        info = self._reader.info
+        limit = min(_SECONDS * info.fps, _MEGAPIXELS * 1e6 / (info.width * info.height))
+        limit = max(min(limit, (info.frame_count or 10**9) - first), 1)
+        step = max(int(limit) // _CANDIDATES, 1)
+        found: list[FaceGeometry] = []
+        for index, frame in self._shot(first):
+            if index == self._number:
+                return self._chosen
+            if index - first >= limit and (self._number is None or index > self._number):
+                break
+            if index - first < limit and (index - first) % step == 0:
+                face = self._next_face(frame, found[-1] if found else None)
+                if face is not None and found and _has_grown(found[-1], face):
+                    break
+                found.extend([] if face is None else [face])
+        if not found:
+            return self._chosen
+        if self._chosen is not None:
+            return placed_like(self._chosen, found[most_usual_place(FaceGeometry.cat(found))])
+        return found[self._best(FaceGeometry.cat(found))]
+
+    def _shot(self, first: int) -> Iterator[tuple[int, Frame]]:
+        """The frames from the first one to the next cut."""
+        if self._held is None or self._held[0] > first:
+            self._frames, self._held = enumerate(self._reader), None
+        before = None
+        for index, frame in itertools.chain([] if self._held is None else [self._held], self._frames):
+            self._check()
+            self._held = index, frame
+            if index < first:
+                continue
+            thumbnail = thumbnail_of(frame)
+            if before is not None and is_scene_cut(before, thumbnail):
+                return
+            before = thumbnail
+            yield index, frame
+
+    def _best(self, faces: FaceGeometry) -> int:
+        if self._mode == "absolute":
+            return most_usual_place(faces)
         with torch.inference_mode():
-            return found[system.find_neutral(system.read_motion(None, faces))]
-    return found[most_usual_place(FaceGeometry.cat(found))]
+            on_device = to_device(faces, next(self._system.parameters()).device)
+            return self._system.find_neutral(self._system.read_motion(None, on_device))
+
+    def _next_face(self, frame: Frame, previous: FaceGeometry | None) -> FaceGeometry | None:
+        if previous is not None:
+            followed = self._tracker.follow(frame, previous)
+            if float(followed.score[0]) >= self._min_score:
+                return followed
+        try:
+            return self._tracker.track(frame, face=self._face, min_score=self._min_score)
+        except NoFaceFoundError:
+            return None
+
+
+def _has_grown(before: FaceGeometry, now: FaceGeometry) -> bool:
+    """Whether the picture was cut between two candidates, seen by the size of the face alone."""
+    sizes = [float(eye_distance_px(face.mesh_px)[0]) for face in (before, now)]
+    return abs(math.log(sizes[1] / sizes[0])) > _GROWTH
+
+
+def placed_like(geometry: FaceGeometry, other: FaceGeometry) -> FaceGeometry:
+    """The same face, moved and scaled to the mean point and the spread of another."""
+    mesh, model = geometry.mesh_px, other.mesh_px
+    centre, to_centre = mesh.mean(1, keepdim=True), model.mean(1, keepdim=True)
+    scale = (model - to_centre).norm(dim=(1, 2), keepdim=True) / (mesh - centre).norm(dim=(1, 2), keepdim=True)
+    return dataclasses.replace(geometry, mesh_px=(mesh - centre) * scale + to_centre)
 
 
 def track_frame(
@@ -117,16 +193,3 @@ def most_usual_place(faces: FaceGeometry) -> int:
     size = np.sqrt(np.prod(points.max(1) - points.min(1), axis=1))
     place = np.column_stack([points.mean(1) / np.median(size), np.log(size)])
     return int(np.linalg.norm(place - np.median(place, axis=0), axis=1).argmin())
-
-
-def _next_face(
-    tracker: Tracker, frame: Frame, previous: FaceGeometry | None, *, face: int | None, min_score: float
-) -> FaceGeometry | None:
-    if previous is not None:
-        followed = tracker.follow(frame, previous)
-        if float(followed.score[0]) >= min_score:
-            return followed
-    try:
-        return tracker.track(frame, face=face, min_score=min_score)
-    except NoFaceFoundError:
-        return None

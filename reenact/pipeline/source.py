@@ -17,7 +17,7 @@ from reenact.media import Picture, read_image
 from reenact.media.frame import Frame
 from reenact.perception.crop import LARGEST_PX, SMALLEST_PX, cut_face
 from reenact.perception.tracking import Tracker
-from reenact.pipeline.results import to_frames
+from reenact.pipeline.results import size_of, to_frames
 from reenact.systems.base import Reenactor
 from reenact.types import FaceGeometry, FaceImage, head_angles_rad
 
@@ -128,10 +128,15 @@ def turn_quarters(
     frame: Frame, geometry: FaceGeometry, quarters: int
 ) -> tuple[UInt8[np.ndarray, "_ _ 3"], FaceGeometry]:
     """A picture turned counter-clockwise, and a face in it."""
+    return np.ascontiguousarray(np.rot90(frame, quarters)), turn_geometry(geometry, quarters, size_of(frame))
+
+
+def turn_geometry(geometry: FaceGeometry, quarters: int, size: tuple[int, int]) -> FaceGeometry:
+    """A face in a picture of this width and height, after the picture is turned counter-clockwise."""
     for _ in range(quarters % 4):
-        turned_from_frame = torch.tensor([[0.0, 1.0, 0.0], [-1.0, 0.0, frame.shape[1]], [0.0, 0.0, 1.0]])
-        frame, geometry = np.rot90(frame), geometry.moved_by(turned_from_frame)
-    return np.ascontiguousarray(frame), geometry
+        geometry = geometry.moved_by(torch.tensor([[0.0, 1.0, 0.0], [-1.0, 0.0, size[0]], [0.0, 0.0, 1.0]]))
+        size = size[1], size[0]
+    return geometry
 
 
 def upright_driver(

@@ -20,9 +20,10 @@ from reenact.pipeline.animate import Animator
 from reenact.pipeline.controls.driven import check_edits_motion, motion_change
 from reenact.pipeline.engine import Engine, load_engine
 from reenact.pipeline.image import check_choice, driving_warnings
-from reenact.pipeline.neutral import find_reference, track_frame
+from reenact.pipeline.neutral import ReferenceFinder
 from reenact.pipeline.progress import Progress, ShouldStop, never, no_progress, stop_checker
 from reenact.pipeline.results import COMMENT, SideBySide, VideoResult, frame_ranges, size_of
+from reenact.pipeline.shots import Driver, ShotReader
 from reenact.pipeline.source import PictureLike, open_picture
 from reenact.portrait.painters import DrivingFaces
 from reenact.systems.base import MotionMode
@@ -69,8 +70,8 @@ def reenact_video(
         system: a system's id, or a loaded engine, which then draws (`tracker` and `device` are not used).
         mode: "absolute" transfers pose and expression as they are; "relative" adds the change since the neutral frame
             to the source's own. In both, the head moves and grows as the driver's does since the neutral frame.
-        neutral_frame: number of the neutral frame, from 0; chosen from the clip's beginning if None
-            (`find_reference`).
+        neutral_frame: number of the neutral frame, from 0; chosen from the clip's beginning if None. After a cut, its
+            face is moved to the usual place of the new shot, or another one is chosen there (`ReferenceFinder`).
         paste_back: results are whole source pictures; otherwise the square around the face.
         side_by_side: results show driving, source and result beside each other.
         on_missing_face: see `OnMissingFace`.
@@ -100,7 +101,7 @@ def reenact_video(
     mode = "relative" if neutralise else mode
     check = stop_checker(should_stop)
     source_picture, source_name = open_picture(source, "source")
-    with VideoReader(driving) as reader:
+    with VideoReader(driving) as reader, VideoReader(driving) as ahead:
         engine = system if isinstance(system, Engine) else load_engine(system, tracker=tracker, device=device)
         check()
         if action_units or neutralise:
@@ -117,11 +118,8 @@ def reenact_video(
         if action_units or neutralise:
             change = motion_change(prepared.identity, action_units or {}, neutralise=neutralise)
         finding: dict[str, Any] = {"tracker": engine.tracker, "face": driving_face, "min_score": min_face_score}
-        if neutral_frame is None:
-            neutral = find_reference(reader, system=engine.system, mode=mode, check=check, **finding)
-        else:
-            neutral = track_frame(reader, neutral_frame, **finding)
-        animator = Animator(prepared, neutral, system=engine.system, mode=mode, paste_back=paste_back, change=change)
+        finder = ReferenceFinder(ahead, system=engine.system, mode=mode, number=neutral_frame, check=check, **finding)
+        animator = Animator(prepared, None, system=engine.system, mode=mode, paste_back=paste_back, change=change)
         following = VideoTracker(
             engine.tracker, float(reader.info.fps), smoothing, face=driving_face, min_score=min_face_score
         )
@@ -129,6 +127,7 @@ def reenact_video(
             reader,
             following,
             animator,
+            ShotReader(finder, animator.show),
             out,
             side_by_side=side_by_side,
             on_missing_face=on_missing_face,
@@ -148,8 +147,8 @@ class TrackedFrame:
     """None unless it was asked for."""
     geometry: FaceGeometry | None
     """f = 1, frame pixels; None if no face was found."""
-    driver: DrivingFaces | None = None
-    """The face as a small crop, if it was asked for."""
+    driver: Driver | None = None
+    """The face as it drives, if it was asked for."""
 
 
 def track_clip(
@@ -158,7 +157,7 @@ def track_clip(
     *,
     stop_without_face: bool = False,
     keep: Callable[[Frame], Frame] | None = None,
-    show: Callable[[Frame, FaceGeometry], DrivingFaces] | None = None,
+    read: Callable[[Frame, FaceGeometry, int], Driver] | None = None,
     check: Callable[[], None] = lambda: None,
 ) -> Iterator[TrackedFrame]:
     """Follow the face through a clip.
@@ -168,7 +167,7 @@ def track_clip(
         tracker: of this clip alone.
         stop_without_face: whether the first frame without a face is an error.
         keep: makes `TrackedFrame.frame` from the frame; frames are not kept if None.
-        show: makes `TrackedFrame.driver` from the frame and the face in it.
+        read: makes `TrackedFrame.driver` from the frame, the face in it, and the number of its shot's first frame.
         check: called before every frame; raises to end the work.
 
     Raises:
@@ -183,7 +182,8 @@ def track_clip(
                 "Or let such frames be held or skipped.",
                 hint=Hint.MISSING_FACE,
             )
-        driver = None if show is None or geometry is None else show(frame, geometry)
+        first = tracker.cuts[-1] if tracker.cuts else 0
+        driver = None if read is None or geometry is None else read(frame, geometry, first)
         kept = None if keep is None else keep(frame)
         yield TrackedFrame(index=index, frame=kept, geometry=geometry, driver=driver)
 
@@ -222,6 +222,7 @@ def _write(
     reader: VideoReader,
     following: VideoTracker,
     animator: Animator,
+    shots: ShotReader,
     out: pathlib.Path,
     *,
     side_by_side: bool,
@@ -239,7 +240,7 @@ def _write(
         following,
         stop_without_face=on_missing_face == "stop",
         keep=None if layout is None else layout.scale_first,
-        show=animator.show,
+        read=shots,
         check=check,
     )
     width, height = size_of(still) if layout is None else layout.size
@@ -277,6 +278,7 @@ def _write(
         warnings=(
             *warnings,
             *driving_warnings(following.warnings, driving),
+            *shots.notes(following.cuts, info.fps, driving),
             *clip_warnings(reader, driving, missing, on_missing_face),
         ),
         system=animator.system.system,
@@ -285,8 +287,17 @@ def _write(
 
 def _draw_batch(animator: Animator, batch: list[TrackedFrame]) -> Iterator[tuple[TrackedFrame, Frame | None]]:
     """Frames with their results; None without a face. Results are pasted back one at a time."""
-    found = [each.geometry for each in batch if each.geometry is not None]
-    shown = [each.driver for each in batch if each.driver is not None]
-    results = animator.draw(FaceGeometry.cat(found), DrivingFaces.cat(shown)) if found else iter(())
-    for each in batch:
-        yield each, None if each.geometry is None else next(results)
+    for _, frames in itertools.groupby(
+        batch, key=lambda each: None if each.driver is None else id(each.driver.neutral)
+    ):
+        shot = list(frames)
+        drivers = [each.driver for each in shot if each.driver is not None]
+        if not drivers:
+            yield from ((each, None) for each in shot)
+            continue
+        if drivers[0].neutral is not animator.neutral:
+            animator.start_shot(drivers[0].neutral)
+        faces = DrivingFaces.cat([driver.faces for driver in drivers])
+        yield from zip(
+            shot, animator.draw(FaceGeometry.cat([driver.geometry for driver in drivers]), faces), strict=True
+        )

@@ -12,7 +12,7 @@ from reenact.media.frame import Frame
 from reenact.perception.detector import Detections
 from reenact.perception.smoothing import OneEuroConfig, OneEuroFilter
 from reenact.perception.tracking import TrackReport, mesh_box
-from reenact.perception.video import VideoTracker, has_jumped, is_scene_cut, orthonormal
+from reenact.perception.video import VideoTracker, has_jumped, is_another_shot, is_scene_cut, orthonormal
 from reenact.types import FaceGeometry
 
 FPS = 25.0
@@ -194,3 +194,30 @@ def test_the_filter_at_rest_is_the_low_pass_of_its_cutoff() -> None:
     assert float(low_pass(torch.ones(1, 1))) == pytest.approx(share)
     low_pass.reset()
     assert float(low_pass(torch.full((1, 1), 7.0))) == 7.0
+
+
+@pytest.mark.parametrize(
+    ("x", "size", "gap_s", "scene_changed", "expected"),
+    [
+        (110, 100, 0.04, False, False),
+        (160, 100, 0.04, False, True),  # 0.86 eye distances
+        (160, 100, 0.2, False, False),  # at five frames a second a head may go as far
+        (100, 120, 0.04, False, True),  # cut closer
+        (115, 100, 0.04, True, True),
+        (102, 101, 0.04, True, False),  # a flash
+    ],
+)
+def test_another_shot(x: float, size: float, gap_s: float, scene_changed: bool, expected: bool) -> None:
+    now = geometry_at(x, 100, size)
+    assert is_another_shot(geometry_at(100, 100), now, gap_s=gap_s, scene_changed=scene_changed) == expected
+
+
+def test_cuts_are_counted_where_the_face_is_seen_again() -> None:
+    """A cut with a face at once, a flash, and a fade through frames without a face."""
+    here, there = geometry_at(120, 120), geometry_at(200, 160)
+    script = [[here], [there], [there], [], [], [here]]
+    pictures = [0, 1, 2, 3, 4, 5]
+    tracker = VideoTracker(Scripted(script), FPS)
+    for index, picture in enumerate(pictures):
+        tracker.update(frame_of(index, picture))
+    assert tracker.cuts == [1, 5]
