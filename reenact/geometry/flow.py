@@ -7,7 +7,7 @@ is carried outwards and fades, which is right for hair and ears and leaves the d
 import dataclasses
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from torch import Tensor
 from torch.nn import functional
 
@@ -60,9 +60,9 @@ class MeshFlow:
 
 def draw_face(model: MorphableModel, mesh: Float[Tensor, "f 478 3"], side: int) -> FaceMaps:
     """Maps of a mesh in half-sides (-1 to 1 over the crop)."""
-    raster = rasterise(_to_pixels(mesh, side), model.triangles, side, side)
+    raster = rasterise(to_pixels(mesh, side), model.triangles, side, side)
     colours = raster.interpolate(model.colours.expand(len(mesh), -1, -1), model.triangles)
-    return FaceMaps(pncc=colours, parts=_part_maps(model, raster.triangle))
+    return FaceMaps(pncc=colours, parts=part_maps(model, raster.triangle))
 
 
 def mesh_flow(
@@ -83,7 +83,7 @@ def mesh_flow(
     """
     seen = source_visibility(model, source, side)
     source, seen = source.expand(len(target), -1, -1), seen.expand(len(target), -1)
-    raster = rasterise(_to_pixels(target, side), model.triangles, side, side)
+    raster = rasterise(to_pixels(target, side), model.triangles, side, side)
     attributes = torch.cat(
         [model.colours.expand(len(target), -1, -1), (source - target)[..., :2], seen[..., None]], dim=-1
     )
@@ -97,7 +97,7 @@ def mesh_flow(
         outside = outside + share * (whole - outside)
         carried_head = torch.maximum(share, inside)
     return MeshFlow(
-        target=FaceMaps(pncc=maps[:, :3], parts=_part_maps(model, raster.triangle)),
+        target=FaceMaps(pncc=maps[:, :3], parts=part_maps(model, raster.triangle)),
         displacement=maps[:, 3:5] * inside + outside * (1 - inside),
         visible=maps[:, 5:6],
         head=carried_head,
@@ -106,7 +106,7 @@ def mesh_flow(
 
 def source_visibility(model: MorphableModel, source: Float[Tensor, "f 478 3"], side: int) -> Float[Tensor, "f 478"]:
     """1 for each vertex that the picture shows."""
-    pixels = _to_pixels(source, side)
+    pixels = to_pixels(source, side)
     raster = rasterise(pixels, model.triangles, side, side)
     height = pixels[..., 1].amax(1) - pixels[..., 1].amin(1)
     in_front = vertex_visibility(pixels, model.triangles, raster, tolerance_px=_DEPTH_SLACK * float(height.mean()))
@@ -143,10 +143,12 @@ def carry_rim(
     return functional.interpolate(coarse, size=(side, side), mode="bilinear", align_corners=False)
 
 
-def _part_maps(model: MorphableModel, triangle: Tensor) -> Tensor:
+def part_maps(model: MorphableModel, triangle: Int[Tensor, "f h w"]) -> Float[Tensor, "f 3 h w"]:
+    """`FaceMaps.parts` of the triangles that pixels show."""
     part = torch.where(triangle >= 0, model.triangle_part[triangle.clamp(min=0)], PARTS)
     return functional.one_hot(part, PARTS + 1)[..., :PARTS].permute(0, 3, 1, 2).to(model.mean.dtype)
 
 
-def _to_pixels(mesh: Tensor, side: int) -> Tensor:
+def to_pixels(mesh: Float[Tensor, "f n 3"], side: int) -> Float[Tensor, "f n 3"]:
+    """Half-sides -> pixels of a picture with this side; depth in the same unit."""
     return torch.cat([(mesh[..., :2] + 1) * (side / 2), mesh[..., 2:] * (side / 2)], dim=-1)

@@ -1,0 +1,10 @@
+"""The full head of a source: face, ears, skull under its hair, and neck.
+
+source mesh, matte ── fit_head ──▶ FullHead        (once)
+target meshes ─────── move_head ─▶ HeadFlow        (per frame)
+"""
+
+from reenact.portrait.head.fit import FullHead, fit_head
+from reenact.portrait.head.move import HeadFlow, move_head
+
+__all__ = ["FullHead", "HeadFlow", "fit_head", "move_head"]

@@ -1,0 +1,201 @@
+"""The template fitted to one source: modes of people from its mesh, skull pushed outwards to its hair."""
+
+import dataclasses
+
+import torch
+from jaxtyping import Bool, Float
+from torch import Tensor
+from torch.nn import functional
+
+from reenact.geometry.flow import source_visibility, to_pixels
+from reenact.geometry.landmarks import FACE_OVAL
+from reenact.geometry.morphable import MorphableModel, Pose
+from reenact.geometry.rasterise import rasterise, vertex_facing, vertex_visibility
+from reenact.portrait.head.outline import (
+    DIRECTIONS,
+    MIDDLE,
+    View,
+    outline_of,
+    read_outline,
+    smooth,
+    smoothstep,
+)
+from reenact.portrait.head.template import EAR, NECK, SKULL, HeadTemplate, load_template
+
+_UNDER = 0.02
+"""Distance, eye distances, of the template under the mesh, which hides it in the face."""
+_JOIN = 0.8
+"""Distance from the face's rim over which the template is bent to join it."""
+_CARRY = 0.35
+"""Distance from the face's rim at which its non-rigid motion has faded to 1/e: a dropping jaw moves the throat, not
+the hair."""
+_HAIR_STARTS = 0.45
+"""Distance from face, ears and neck over which the skull begins to be pushed out to the hair."""
+_PUSH = (0.88, 1.7)
+"""Least and greatest size of the hair over the skull's."""
+_OVER_EARS = 1.03
+"""Hair covers the ears where the matte ends farther out than they do by this factor."""
+_LOW = (0.35, 0.75)
+"""Sine of the angle below the horizontal over which the matte's outline is no longer a skull's."""
+_FARTHEST, _STEPS, _ROUNDS, _SMOOTHINGS = 2.8, 112, 3, 4
+_GAP = 12
+"""Steps (of `_FARTHEST` / `_STEPS`) without head up to which a gap between locks belongs to the head."""
+_SIDE = 256
+"""Pixels of the picture in which depths are compared."""
+_GRAZING, _SLACK = 0.1, 0.1
+"""As in `reenact.geometry.flow`: cosine of a surface turned away, and depth by which touching surfaces differ."""
+_RIM = 0.05
+"""Width of the outline, eye distances, whose colours mix with the background's."""
+_REFLECTED = 0.6
+"""Hidden surface takes its colours from a band inside the outline: its width over that of hair and ear there."""
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class FullHead:
+    """The head of one source. Places are in half-sides of its picture, shapes in head coordinates."""
+
+    template: HeadTemplate
+    mesh: Float[Tensor, "1 478 3"]
+    """The source's mesh."""
+    mesh_visible: Float[Tensor, "1 478"]
+    """1 where the source shows the mesh point."""
+    pose: Pose
+    shape: Float[Tensor, "n 3"]
+    """The template's vertices in the source's expression, with hair."""
+    place: Float[Tensor, "n 2"]
+    """Where in the source the colour of each vertex is: its own place; of hidden ones, a place inside the outline."""
+    inner_place: Float[Tensor, "n 2"]
+    """The same, kept away from the outline, where the matte is half transparent: for a head that has turned."""
+    visible: Float[Tensor, "n"]
+    """1 where the source shows the vertex."""
+    reach: Float[Tensor, "n 36"]
+    """Influence of the points of `FACE_OVAL` on each vertex outside the face."""
+    outline: Float[Tensor, "1 d"]
+    """Of head and hair (`outline.py`)."""
+
+    def posed(self) -> Float[Tensor, "1 n 3"]:
+        """The vertices in the source."""
+        return self.pose.apply(self.shape[None])
+
+
+def fit_head(model: MorphableModel, mesh: Float[Tensor, "1 478 3"], share: Float[Tensor, "1 1 n n"]) -> FullHead:
+    """Fit the template to a source.
+
+    Args:
+        model: the morphable model.
+        mesh: in half-sides of the source's picture (-1 to 1; z in the same unit, smaller is nearer).
+        share: soft matte of the head in that picture: face, ears and hair.
+    """
+    template = load_template(mesh.device)
+    fit = model.fit(mesh)
+    own = fit.pose.invert(mesh)
+    people = template.solver @ (model.identity_shape(fit.identity) - model.mean).flatten()
+    shape = template.vertices + torch.einsum("k,knc->nc", people, template.modes)
+    rim = template.rim + torch.einsum("k,knc->nc", people, template.rim_modes)
+    shape = shape + _reach(template, _JOIN) @ (own[0, list(FACE_OVAL)] - rim)
+    shape[template.on_face] = (own[0, template.corners] * template.weights[..., None]).sum(1)
+    inwards = functional.normalize(shape.new_tensor(MIDDLE) - shape[template.on_face], dim=1)
+    shape[template.on_face] += _UNDER * inwards
+    view = View.of(fit.pose)
+    matte = _matte_outline(view, share)
+    shape = _push_to_hair(template, fit.pose, shape, matte)
+    posed = fit.pose.apply(shape[None])
+    outline = outline_of(view, torch.cat([posed[:, template.part != NECK], mesh], 1)[..., :2].mT)
+    visible, seen = _visible(template, posed)
+    end = torch.where(matte > 0, torch.minimum(matte, outline), outline)
+    place, inner_place = _colour_places(template, view, end, posed, mesh, seen)
+    return FullHead(
+        template=template,
+        mesh=mesh,
+        mesh_visible=source_visibility(model, mesh, _SIDE),
+        pose=fit.pose,
+        shape=shape,
+        place=place,
+        inner_place=inner_place,
+        visible=visible,
+        reach=_reach(template, _CARRY),
+        outline=outline,
+    )
+
+
+def _reach(template: HeadTemplate, fade: float) -> Float[Tensor, "n 36"]:
+    squared = torch.cdist(template.vertices, template.rim).square()
+    pull = 1 / (squared + 1e-3) ** 1.5
+    return pull / pull.sum(1, keepdim=True) * torch.exp(-squared.amin(1, keepdim=True) / fade**2)
+
+
+def _push_to_hair(template: HeadTemplate, pose: Pose, shape: Tensor, wanted: Tensor) -> Float[Tensor, "n 3"]:
+    """The skull scaled about its middle, in each direction of the picture by the size of the hair there."""
+    view, middle, on_skull = View.of(pose), shape.new_tensor(MIDDLE), template.part == SKULL
+    low = _lowness(shape)
+    known = (wanted > 0) * (1 - low)
+    other = torch.cdist(shape, shape[~on_skull]).amin(1)
+    hairy = smoothstep(other / _HAIR_STARTS) * on_skull
+    first, size = shape, torch.ones_like(wanted)
+    for _ in range(_ROUNDS):
+        posed = pose.apply(shape[None])[..., :2].mT
+        bare, eared = (outline_of(view, posed[:, :, kept]) for kept in (on_skull, template.part != NECK))
+        change = wanted / bare.clamp(min=1e-6)
+        change = torch.where(wanted > _OVER_EARS * eared, change, change.clamp(max=1))  # ears are no hair
+        size = torch.where(wanted > 0, (size * change).clamp(*_PUSH), size)
+        mean = ((size * known).sum() + 1e-3) / (known.sum() + 1e-3)
+        even = torch.where(wanted > 0, size, mean)
+        for _ in range(_SMOOTHINGS):
+            even = smooth(even)
+        even = even * (1 - low) + low
+        direction, distance = view.to_polar(pose.apply(first[None])[..., :2].mT)
+        # only the outline shows how far the hair reaches; elsewhere it is even
+        near = smoothstep((distance / read_outline(bare, direction).clamp(min=1e-6) - 0.3) / 0.6)
+        growth = near * read_outline(even, direction) + (1 - near) * mean
+        shape = middle + (first - middle) * (1 + hairy * (growth[0] - 1))[:, None]
+    return shape
+
+
+def _lowness(like: Tensor) -> Float[Tensor, "1 d"]:
+    """1 for directions towards the neck, where hair hangs and is not the skull's."""
+    angle = torch.arange(DIRECTIONS, device=like.device, dtype=like.dtype) * (2 * torch.pi / DIRECTIONS)
+    return smoothstep((torch.sin(angle) - _LOW[0]) / (_LOW[1] - _LOW[0]))[None]
+
+
+def _matte_outline(view: View, share: Float[Tensor, "1 1 n n"]) -> Float[Tensor, "1 d"]:
+    """Distance at which the matte ends, seen from the middle; 0 where it leaves the picture."""
+    direction = torch.arange(DIRECTIONS, device=share.device, dtype=share.dtype)
+    distance = (torch.arange(_STEPS, device=share.device, dtype=share.dtype) + 0.5) * (_FARTHEST / _STEPS)
+    rays = [direction.repeat_interleave(_STEPS)[None], distance.repeat(DIRECTIONS)[None]]
+    place = view.to_picture(rays[0], rays[1]).mT.unflatten(1, (DIRECTIONS, _STEPS))
+    inside = (place.abs() < 1).all(-1)[0]
+    value = functional.grid_sample(share, place, align_corners=False)[0, 0]
+    ahead = functional.max_pool1d(functional.pad(value, (0, _GAP - 1)), _GAP, stride=1)
+    started = torch.cumsum((value > 0.5).long(), 1) > 0
+    over = started & (ahead < 0.5)
+    first = torch.where(over.any(1), over.long().argmax(1), _STEPS - 1)
+    known = started.any(1) & torch.gather(inside, 1, first[:, None])[:, 0]
+    return torch.where(known, distance[first], 0.0)[None]
+
+
+def _visible(template: HeadTemplate, posed: Float[Tensor, "1 n 3"]) -> tuple[Float[Tensor, "n"], Bool[Tensor, "n"]]:
+    """1 for each vertex that the source shows, and whether any triangle at it shows."""
+    pixels = to_pixels(posed, _SIDE)
+    raster = rasterise(pixels, template.triangles, _SIDE, _SIDE)
+    height = float(pixels[0, template.on_face, 1].max() - pixels[0, template.on_face, 1].min())
+    in_front = vertex_visibility(pixels, template.triangles, raster, tolerance_px=_SLACK * height)
+    some = in_front[0] > 0
+    for side in (_SIDE // 2, _SIDE):
+        shell = rasterise(to_pixels(posed, side), template.shell, side, side)
+        some[template.shell[shell.triangle[shell.covered]].flatten()] = True
+    return (in_front * (vertex_facing(pixels, template.triangles) > _GRAZING))[0], some
+
+
+def _colour_places(
+    template: HeadTemplate, view: View, end: Tensor, posed: Tensor, mesh: Tensor, seen: Tensor
+) -> tuple[Float[Tensor, "n 2"], Float[Tensor, "n 2"]]:
+    """`FullHead.place` and `FullHead.inner_place`; hidden vertices are reflected into a band that ends at the face."""
+    direction, distance = view.to_polar(posed[..., :2].mT)
+    bare = torch.minimum(end, outline_of(view, posed[:, template.part == SKULL, :2].mT))  # beside an ear is background
+    outer = torch.where(template.part == EAR, read_outline(end, direction), read_outline(bare, direction)) - _RIM
+    face = read_outline(outline_of(view, mesh[..., :2].mT), direction)
+    width = (_REFLECTED * (outer - face)).clamp(min=0.03)
+    hidden = outer - width * torch.tanh((outer - distance).clamp(min=0) / width)
+    own, reflected = posed[0, :, :2], view.to_picture(direction, hidden)[0].T
+    inner = view.to_picture(direction, torch.minimum(distance, outer))[0].T
+    return torch.where(seen[:, None], own, reflected), torch.where(seen[:, None], inner, reflected)

@@ -1,0 +1,143 @@
+"""The motion of a full head between its source and other meshes, as flows of pictures."""
+
+import dataclasses
+import math
+
+import torch
+from jaxtyping import Bool, Float
+from torch import Tensor
+from torch.nn import functional
+
+from reenact.geometry.flow import FaceMaps, part_maps, to_pixels
+from reenact.geometry.landmarks import FACE_OVAL
+from reenact.geometry.morphable import MorphableModel, Pose
+from reenact.geometry.rasterise import rasterise
+from reenact.ops.warp import identity_grid
+from reenact.portrait.head.fit import FullHead
+from reenact.portrait.head.outline import DIRECTIONS, View, outline_of, read_outline, smoothstep
+from reenact.portrait.head.template import NECK
+
+_BAND = 0.12
+"""Width, eye distances, of the band inside the outline in which the surface gives way to the source's outline."""
+_HANGING = (1.4, 2.5)
+"""Distance below the middle of the skull over which hair stops following the head."""
+_GRID_PX = 32
+"""Side of the map on which the neck's motion is spread."""
+_NECK_FADE = 0.16
+"""Distance from the neck, eye distances, at which its motion has faded to 1/e."""
+_STILL = 1e-5
+"""Smaller motion of the neck, in half-sides, is none."""
+_TURNED_RAD = 0.3
+"""Rotation from which on nothing inside the moved head takes the half transparent colours of the source's outline."""
+_IN_FRONT = 0.05
+"""Hair or ear hides the face where it is nearer by this many eye distances."""
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class HeadFlow:
+    """Where f target pictures take the head and the ground behind it from."""
+
+    displacement: Float[Tensor, "f 2 s s"]
+    """Target pixel -> source place of the head, in half-sides (`reenact.ops.warp`). Beyond the head's outline it
+    continues at the same distance from the source's outline, so that a matte is warped with its soft rim."""
+    visible: Float[Tensor, "f 1 s s"]
+    """1 where the source shows this point of the surface; 0 where it is turned away or hidden there."""
+    covered: Float[Tensor, "f 1 s s"]
+    """1 where the moved head stands."""
+    bend: Float[Tensor, "f 2 s s"]
+    """Target pixel -> source place of the ground: the neck follows the head, the shoulders do not."""
+    target: FaceMaps
+    """Maps of the target meshes."""
+
+
+def move_head(model: MorphableModel, head: FullHead, target: Float[Tensor, "f 478 3"], side: int) -> HeadFlow:
+    """Move a head so that its mesh becomes `target`: rigidly by the fitted poses, and near the face by the rest.
+
+    Args:
+        model: that of `fit_head`.
+        head: of the source.
+        target: target meshes in half-sides of the source's picture.
+        side: pixels of the maps.
+    """
+    pose, template = model.fit(target).pose, head.template
+    posed = _move_vertices(head, pose, target)
+    face = rasterise(to_pixels(target, side), model.triangles, side, side)
+    shell = rasterise(to_pixels(posed, side), template.shell, side, side)
+    frames = len(target)
+    of_mesh = torch.cat(
+        [
+            model.colours.expand(frames, -1, -1),
+            (head.mesh - target)[..., :2],
+            head.mesh_visible[..., None].expand(frames, -1, -1),
+            target[..., 2:],
+        ],
+        -1,
+    )
+    of_shell = torch.cat(
+        [_colour_places(head, pose) - posed[..., :2], head.visible[:, None].expand(frames, -1, -1), posed[..., 2:]], -1
+    )
+    in_face = face.interpolate(of_mesh, model.triangles)
+    on_shell = shell.interpolate(of_shell, template.shell)
+    nearer = on_shell[:, 3:] < in_face[:, 6:] - _IN_FRONT * pose.scale[:, None, None, None]
+    inside = face.covered[:, None] & ~(shell.covered[:, None] & nearer)
+    covered = face.covered[:, None] | shell.covered[:, None]
+    outside, share = _continue_outline(head, pose, posed, target, covered, side)
+    around = torch.lerp(on_shell[:, :2], outside, share)
+    seen = torch.where(inside, in_face[:, 5:6], torch.where(covered, on_shell[:, 2:3], 1.0))
+    return HeadFlow(
+        displacement=torch.where(inside, in_face[:, 3:5], around),
+        visible=seen,
+        covered=covered.to(target.dtype),
+        bend=_bend_neck(head, posed, pose, side),
+        target=FaceMaps(pncc=in_face[:, :3], parts=part_maps(model, face.triangle)),
+    )
+
+
+def _move_vertices(head: FullHead, pose: Pose, target: Float[Tensor, "f 478 3"]) -> Float[Tensor, "f n 3"]:
+    template = head.template
+    change = pose.invert(target) - head.pose.invert(head.mesh)
+    moved = head.shape + head.reach @ change[:, list(FACE_OVAL)]
+    on_face = (change[:, template.corners] * template.weights[..., None]).sum(2)
+    moved[:, template.on_face] = head.shape[template.on_face] + on_face
+    return torch.lerp(head.posed(), pose.apply(moved), template.follow[:, None])
+
+
+def _colour_places(head: FullHead, pose: Pose) -> Float[Tensor, "f n 2"]:
+    """Places in the source of the vertices' colours, the farther from its outline the farther the head has turned."""
+    turn = torch.einsum("fij,ij->f", pose.rotation, head.pose.rotation[0])  # trace of R_t R_s^T
+    angle = torch.acos(((turn - 1) / 2).clamp(-1, 1))
+    return torch.lerp(head.place, head.inner_place, smoothstep(angle / _TURNED_RAD)[:, None, None])
+
+
+def _continue_outline(
+    head: FullHead, pose: Pose, posed: Tensor, target: Tensor, covered: Bool[Tensor, "f 1 s s"], side: int
+) -> tuple[Float[Tensor, "f 2 s s"], Float[Tensor, "f 1 s s"]]:
+    """Displacement that keeps the distance from the outline, and the share of each pixel that takes it."""
+    view, own, frames, half = View.of(pose), View.of(head.pose), len(target), side // 2
+    now = outline_of(view, torch.cat([posed[:, head.template.part != NECK], target], 1)[..., :2].mT)
+    grid = identity_grid(half, half, like=target).flatten(1).expand(frames, -1, -1)
+    direction, distance = view.to_polar(grid)
+    beyond = distance - read_outline(now, direction)
+    start = read_outline(head.outline.expand(frames, -1), direction)
+    below = torch.sin(direction * (math.tau / DIRECTIONS)) * distance
+    hanging = 1 - smoothstep((below - _HANGING[0]) / (_HANGING[1] - _HANGING[0]))
+    flow = (own.to_picture(direction, (start + beyond).clamp(min=0)) - grid) * hanging[:, None]
+    smooth = torch.cat([flow, beyond[:, None]], 1).unflatten(2, (half, half))
+    smooth = functional.interpolate(smooth, size=(side, side), mode="bilinear", align_corners=False)
+    return smooth[:, :2], torch.where(covered, smoothstep(smooth[:, 2:] / _BAND + 1), 1.0)
+
+
+def _bend_neck(head: FullHead, posed: Tensor, pose: Pose, side: int) -> Float[Tensor, "f 2 s s"]:
+    """The neck's motion, spread to the pixels around it by inverse distance, and fading beside the neck."""
+    on_neck = torch.nonzero((head.template.part == NECK) & (head.visible > 0))[:, 0]
+    place = posed[:, on_neck, :2]
+    move = head.posed()[:, on_neck, :2] - place
+    grid = identity_grid(_GRID_PX, _GRID_PX, like=posed).flatten(1).T
+    squared = torch.cdist(grid.expand(len(posed), -1, -1), place).square()
+    weight = (squared + 1e-3).pow(-2)
+    spread = (weight @ move) / weight.sum(-1, keepdim=True)
+    fade = torch.exp(-squared.amin(-1) / (_NECK_FADE * pose.scale[:, None]).square())
+    spread = spread * ((fade - 0.02) / 0.98).clamp(min=0)[..., None]
+    spread = torch.where(spread.abs() < _STILL, 0.0, spread)
+    coarse = spread.mT.unflatten(2, (_GRID_PX, _GRID_PX))
+    return functional.interpolate(coarse, size=(side, side), mode="bilinear", align_corners=False)

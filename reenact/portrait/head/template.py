@@ -1,0 +1,60 @@
+"""The template of a full head: a small mesh with skull, ears and neck, and the ways in which people's heads differ.
+
+Derived from ICT-FaceKit (MIT, see NOTICE.md) by ``python -m studies.head_template``, in the head coordinates of the
+morphable model (`reenact.geometry.morphable`): x right, y up, z towards the viewer; unit: the eye distance.
+"""
+
+import dataclasses
+import functools
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from reenact.weights import WEIGHTS_NAME, embedded_weights
+
+FACE, SKULL, EAR, NECK = range(4)
+"""Values of `HeadTemplate.part`."""
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class HeadTemplate:
+    """The head of the mean face."""
+
+    vertices: Float[Tensor, "n 3"]
+    modes: Float[Tensor, "k n 3"]
+    """Movement of the vertices by one standard deviation of each mode of people."""
+    rim: Float[Tensor, "36 3"]
+    """The template's points under the mesh's `FACE_OVAL`."""
+    rim_modes: Float[Tensor, "k 36 3"]
+    """Their movement by the modes."""
+    solver: Float[Tensor, "k m"]
+    """Modes from the difference of a neutral mesh from the mean mesh (m = 478 x 3), regularised least squares."""
+    triangles: Int[Tensor, "t 3"]
+    """Clockwise on screen when they face the viewer, as `reenact.geometry.rasterise` draws them."""
+    part: Int[Tensor, "n"]
+    """FACE, SKULL (with forehead and jaw outside the mesh), EAR or NECK (with shoulders)."""
+    follow: Float[Tensor, "n"]
+    """Share of the head's motion: 1 on the head, falling along the neck to 0 at the shoulders."""
+    on_face: Int[Tensor, "b"]
+    """Vertices of FACE."""
+    corners: Int[Tensor, "b 3"]
+    """Mesh points of the triangle under each of them."""
+    weights: Float[Tensor, "b 3"]
+    """Their barycentric weights."""
+
+    @functools.cached_property
+    def shell(self) -> Int[Tensor, "u 3"]:
+        """Triangles without the neck's."""
+        return self.triangles[(self.part[self.triangles] != NECK).all(1)]
+
+
+@functools.cache
+def load_template(device: torch.device) -> HeadTemplate:
+    """The embedded template."""
+    from safetensors.torch import load_file  # a small file read by name, as the morphable model
+
+    tensors = load_file(embedded_weights("head_template") / WEIGHTS_NAME, device=str(device))
+    return HeadTemplate(
+        **{name: value.float() if value.is_floating_point() else value.long() for name, value in tensors.items()}
+    )

@@ -1,0 +1,161 @@
+"""The full head: the template fitted to a source, and its motion."""
+
+import pytest
+import torch
+from torch import Tensor
+
+from reenact.geometry.flow import mesh_flow
+from reenact.geometry.morphable import MorphableModel, Pose, load_morphable
+from reenact.ops.warp import identity_grid, warp
+from reenact.portrait.head import FullHead, fit_head, move_head
+from reenact.portrait.head.outline import View, read_outline
+from reenact.portrait.head.template import EAR, FACE, NECK, SKULL, load_template
+from tests.synthetic import pose_of, rotation_of
+
+SIDE = 96
+SCALE = 0.5
+
+
+@pytest.fixture(scope="module")
+def model() -> MorphableModel:
+    return load_morphable()
+
+
+def pose(*angles: tuple[float, float, float], x: float = 0.0, scale: float = SCALE) -> Pose:
+    return pose_of([rotation_of(*each) for each in angles], scale=scale, centre=(x, 0.1))
+
+
+def mean_face(model: MorphableModel, placed: Pose) -> Tensor:
+    return placed.apply(model.mean.expand(len(placed.scale), -1, -1))
+
+
+def ellipse(width: float, height: float, side: int = 128) -> Tensor:
+    """Matte of a head: an ellipse in half-sides around the middle of the skull of `pose((0, 0, 0))`."""
+    x, y = identity_grid(side, side, like=torch.zeros(1))
+    return ((((x / width) ** 2 + ((y + 0.1) / height) ** 2) < 1).float())[None, None]
+
+
+@pytest.fixture(scope="module")
+def head(model: MorphableModel) -> FullHead:
+    return fit_head(model, mean_face(model, pose((0, 0, 0))), ellipse(0.5, 0.66))
+
+
+def test_an_unknown_outline_leaves_the_template(model: MorphableModel) -> None:
+    """The mean face has the mean head, whatever its pose."""
+    template = load_template(torch.device("cpu"))
+    for angles, scale in (((0, 0, 0), 0.5), ((10, -35, 20), 0.4)):
+        mesh = mean_face(model, pose(angles, scale=scale))
+        shape = fit_head(model, mesh, torch.zeros(1, 1, 32, 32)).shape
+        off = (shape - template.vertices).norm(dim=1)
+        assert off[template.part != FACE].max() < 0.06  # eye distances: it is bent to join the mesh
+        assert off.mean() < 0.03
+
+
+def test_ears_and_skull_follow_the_shape_of_the_face(model: MorphableModel) -> None:
+    """A face wider by 8 % has a wider head, measured in any pose."""
+    template, placed = load_template(torch.device("cpu")), pose((5, 15, -5))
+    wide = model.mean * torch.tensor([1.08, 1, 1])
+    found = fit_head(model, placed.apply(wide[None]), torch.zeros(1, 1, 32, 32))
+    scale = found.pose.scale / placed.scale
+    for kind in (EAR, SKULL):
+        before, after = (shape[template.part == kind, 0].abs().mean() for shape in (template.vertices, found.shape))
+        assert 1.02 < after * scale / before < 1.12
+
+
+def test_the_skull_reaches_the_outline_of_the_hair(head: FullHead) -> None:
+    view = View.of(head.pose)
+    up = torch.tensor([[-0.2, -0.1, 0.0, 0.1, 0.2]]) * 72 / 6.2832 + 54
+    top = view.to_picture(up, read_outline(head.outline, up))[0]
+    inside = (top[0] / 0.5) ** 2 + ((top[1] + 0.1) / 0.66) ** 2
+    assert (inside.sqrt() - 1).abs().max() < 0.05
+
+
+def test_no_motion_is_none(model: MorphableModel, head: FullHead) -> None:
+    flow = move_head(model, head, head.mesh, SIDE)
+    assert (flow.displacement * flow.covered).abs().max() < 1e-5
+    assert flow.displacement.abs().max() < 1e-4
+    assert flow.bend.abs().max() == 0
+    face = flow.target.parts.sum(1, keepdim=True) > 0
+    assert flow.visible[face].mean() > 0.95
+    assert flow.covered[face].min() == 1
+
+
+def test_a_shift_is_fetched_from_where_it_was_and_the_shoulders_stay(model: MorphableModel, head: FullHead) -> None:
+    flow = move_head(model, head, head.mesh + torch.tensor([0.06, 0.0, 0.0]), SIDE)
+    moved = flow.displacement[0][:, flow.covered[0, 0] > 0]
+    torch.testing.assert_close(moved, torch.tensor([-0.06, 0.0])[:, None].expand_as(moved), atol=2e-3, rtol=0)
+    bend = flow.bend[0, 0]
+    x, y = identity_grid(SIDE, SIDE, like=bend)
+    neck = (x - 0.06).abs() < 0.1
+    assert bend[neck & ((y - 0.6).abs() < 0.04)].mean() < -0.02
+    assert bend[y > 0.95].abs().max() < 0.012
+    assert bend[(x.abs() > 0.85) & (y < 0.4)].abs().max() == 0
+    assert (bend.abs() <= 0.0601).all()
+
+
+def test_the_face_moves_as_its_mesh(model: MorphableModel, head: FullHead) -> None:
+    target = mean_face(model, pose((8, 20, 5), x=0.05))
+    flow, mesh = move_head(model, head, target, SIDE), mesh_flow(model, head.mesh, target, SIDE)
+    torch.testing.assert_close(flow.target.stacked, mesh.target.stacked)
+    face = mesh.target.parts.sum(1) > 0
+    same = ((flow.displacement - mesh.displacement).abs().amax(1) < 1e-6)[face]
+    assert same.float().mean() > 0.97  # hair in front of the far temple hides the rest
+
+
+def test_a_turn_moves_an_ear_rigidly(model: MorphableModel, head: FullHead) -> None:
+    """The ear that turns towards the viewer is fetched from its place in the source."""
+    own, turned = pose((0, 0, 0)), pose((0, 25, 0))
+    ear = (head.template.part == EAR) & (head.shape[:, 0] < 0) & (head.visible > 0)
+    point = head.shape[ear].mean(0)[None, None]
+    there, here = turned.apply(point)[0, 0], own.apply(point)[0, 0]
+    flow = move_head(model, head, mean_face(model, turned), 128)
+    read = warp(flow.displacement, there[:2].view(1, 2, 1, 1) - identity_grid(1, 1, like=there))[0, :, 0, 0]
+    torch.testing.assert_close(read, (here - there)[:2], atol=0.035, rtol=0)
+    assert (here - there)[:2].norm() > 0.12
+
+
+def test_a_turned_head_shows_what_the_source_hides(model: MorphableModel, head: FullHead) -> None:
+    flow = move_head(model, head, mean_face(model, pose((0, 60, 0), (0, -60, 0))), SIDE)
+    hidden = (1 - flow.visible) * flow.covered
+    x = identity_grid(SIDE, SIDE, like=hidden)[0]
+    middle = [(x * each[0]).sum() / each.sum() for each in hidden]
+    assert hidden.mean((1, 2, 3)).min() > 0.03
+    assert middle[0] < -0.05 and middle[1] > 0.05  # behind the ear, away from the face
+
+
+def test_a_soft_matte_keeps_its_rim(model: MorphableModel, head: FullHead) -> None:
+    """Beyond the moved outline the source's matte ends at the same distance."""
+    flow = move_head(model, head, mean_face(model, pose((0, 25, 0))), 128)
+    matte = warp(ellipse(0.5, 0.66), flow.displacement)
+    x, y = identity_grid(128, 128, like=matte)
+    upper = (y < 0)[None, None]
+    both = ((matte > 0.5) & (flow.covered > 0) & upper).sum()
+    either = (((matte > 0.5) | (flow.covered > 0)) & upper).sum()
+    assert both / either > 0.93
+    assert matte[..., (x.abs() > 0.9) & (y < 0)].max() == 0
+
+
+def test_frames_do_not_depend_on_their_batch(model: MorphableModel, head: FullHead) -> None:
+    targets = mean_face(model, pose((0, 20, 0), (10, -30, 5), (0, 0, 15)))
+    together = move_head(model, head, targets, SIDE)
+    again = move_head(model, head, targets, SIDE)
+    assert torch.equal(together.displacement, again.displacement)
+    for i in range(3):
+        alone = move_head(model, head, targets[i : i + 1], SIDE)
+        torch.testing.assert_close(alone.displacement[0], together.displacement[i], atol=1e-4, rtol=0)
+        torch.testing.assert_close(alone.bend[0], together.bend[i], atol=1e-5, rtol=0)
+
+
+def test_the_template_is_a_whole_head() -> None:
+    template = load_template(torch.device("cpu"))
+    assert template.triangles.max() == len(template.vertices) - 1
+    assert set(template.part.tolist()) == {0, 1, 2, 3}
+    assert (template.follow[template.part != NECK] > 0.9).all()
+    assert template.follow.min() == 0
+    left, right = (template.vertices[(template.part == EAR) & side] for side in sides(template.vertices))
+    assert abs(len(left) - len(right)) < 0.3 * len(left)
+    torch.testing.assert_close(left.mean(0) * torch.tensor([-1, 1, 1]), right.mean(0), atol=0.06, rtol=0)
+
+
+def sides(vertices: Tensor) -> tuple[Tensor, Tensor]:
+    return vertices[:, 0] < 0, vertices[:, 0] > 0
