@@ -34,11 +34,14 @@ class Raster:
     ) -> Float[Tensor, "b c h w"]:
         """Vertex attributes at each pixel; zeros where no triangle is."""
         batch, height, width = self.triangle.shape
-        corners = triangles[self.triangle.clamp(min=0).flatten(1)].flatten(1)
-        values = torch.gather(attributes, 1, corners[..., None].expand(-1, -1, attributes.shape[-1]))
-        values = values.unflatten(1, (height * width, 3))
-        mixed = (values * self.weights.flatten(1, 2)[..., None]).sum(2)
-        return mixed.transpose(1, 2).reshape(batch, -1, height, width)
+        pixel = torch.nonzero(self.covered.flatten())[:, 0]  # most pixels show no triangle
+        frame = pixel.div(height * width, rounding_mode="floor")
+        corners = triangles[self.triangle.flatten()[pixel]] + frame[:, None] * attributes.shape[1]
+        weights, rows = self.weights.flatten(0, 2)[pixel], attributes.flatten(0, 1)
+        first, second, third = (rows[corners[:, k]] * weights[:, k, None] for k in range(3))
+        mixed = attributes.new_zeros(batch * height * width, attributes.shape[-1])
+        mixed[pixel] = first + second + third
+        return mixed.unflatten(0, (batch, height, width)).permute(0, 3, 1, 2).contiguous()
 
 
 def rasterise(vertices_px: Float[Tensor, "b n 3"], triangles: Int[Tensor, "m 3"], height: int, width: int) -> Raster:
@@ -72,7 +75,7 @@ def rasterise(vertices_px: Float[Tensor, "b n 3"], triangles: Int[Tensor, "m 3"]
     pixel_x = offset - pixel_y * columns_of_owner + x_low.flatten()[owner]
     pixel_y = pixel_y + y_low.flatten()[owner]
     px, py = pixel_x * SUBPIXELS + half, pixel_y * SUBPIXELS + half
-    cx, cy, cz = x.flatten(0, 1)[owner], y.flatten(0, 1)[owner], z.flatten(0, 1)[owner]
+    cx, cy = x.flatten(0, 1)[owner], y.flatten(0, 1)[owner]
     edges = torch.stack(
         [
             _cross(cx[:, k] - cx[:, j], cy[:, k] - cy[:, j], px - cx[:, j], py - cy[:, j])
@@ -81,10 +84,10 @@ def rasterise(vertices_px: Float[Tensor, "b n 3"], triangles: Int[Tensor, "m 3"]
         dim=1,
     )
     inside = (edges >= 0).all(1)
-    owner, edges, cz = owner[inside], edges[inside], cz[inside]
+    owner, edges = owner[inside], edges[inside]
     where = (owner.div(count, rounding_mode="floor") * height + pixel_y[inside]) * width + pixel_x[inside]
     area = double_area.flatten()[owner]
-    depth = (edges * cz).sum(1).div(area, rounding_mode="floor")
+    depth = (edges * z.flatten(0, 1)[owner]).sum(1).div(area, rounding_mode="floor")
     triangle = owner % count
     key = (depth + _DEPTH_SHIFT) * count + triangle  # nearest first, then lowest index
     empty = torch.iinfo(torch.int64).max

@@ -129,13 +129,14 @@ def _continue_outline(
 
 def _bend_neck(head: FullHead, posed: Tensor, pose: Pose, side: int) -> Float[Tensor, "f 2 s s"]:
     """The neck's motion, spread to the pixels around it by inverse distance, and fading beside the neck."""
-    on_neck = torch.nonzero((head.template.part == NECK) & (head.visible > 0))[:, 0]
+    on_neck = torch.nonzero((head.template.part == NECK) & (head.visible > 0))[::2, 0]
     place = posed[:, on_neck, :2]
     move = head.posed()[:, on_neck, :2] - place
     grid = identity_grid(_GRID_PX, _GRID_PX, like=posed).flatten(1).T
     squared = torch.cdist(grid.expand(len(posed), -1, -1), place).square()
     weight = (squared + 1e-3).pow(-2)
-    spread = (weight @ move) / weight.sum(-1, keepdim=True)
+    spread = weight @ torch.cat([move, torch.ones_like(move[..., :1])], -1)
+    spread = spread[..., :2] / spread[..., 2:]
     fade = torch.exp(-squared.amin(-1) / (_NECK_FADE * pose.scale[:, None]).square())
     spread = spread * ((fade - 0.02) / 0.98).clamp(min=0)[..., None]
     spread = torch.where(spread.abs() < _STILL, 0.0, spread)
