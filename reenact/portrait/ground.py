@@ -15,7 +15,7 @@ from torch.nn import functional
 
 from reenact.ops.fill import fill_hole
 from reenact.ops.warp import resize
-from reenact.portrait.exemplar import complete
+from reenact.portrait.exemplar import complete, grow
 from reenact.portrait.matte import (
     BACKGROUND,
     CLOTHES,
@@ -36,6 +36,10 @@ _NECK_TOP = 0.3
 """Height (of `head_axes`) to which the neck reaches behind the head."""
 _SHOULDER = (-0.15, 0.35)
 """Height of the shoulders at the neck and their slope, where neither can be seen."""
+_RISE = 0.18
+"""How much higher than seen the shoulders may be behind the head."""
+_REACH = 0.2
+"""How far long hair on the shoulders continues upwards behind the head, in face heights."""
 _SHADE = 0.3
 """How much darker the neck is behind the chin."""
 
@@ -74,7 +78,7 @@ def complete_ground(
     axes = head_axes(points, cells)
     visible, behind, skin = _find_neck(classes, covered, axes)
     body = _continue_body(classes, covered, visible, behind & ~skin, axes)
-    person = np.isin(classes, (FACE, SKIN)) & ~covered
+    person = ((classes == FACE) | visible) & ~covered  # no donors; bare shoulders are
     removed = torch.maximum(hole, _enlarge(cv2.dilate(person.astype(np.float32), np.ones((3, 3))), size, hole).ceil())
     filled = complete(rgb, removed, (_enlarge(body.astype(np.float32), size, hole) > 0.5).float())
     column = _soften(behind & skin, size, hole)
@@ -91,12 +95,12 @@ def complete_ground(
 def _grow(share: Float[Tensor, "1 1 n n"], classes: UInt8[np.ndarray, "j j"]) -> Float[Tensor, "1 1 n n"]:
     """The matte with its margin."""
     size = share.shape[-1]
-    narrow, wide = (2 * max(1, round(margin * size)) + 1 for margin in _MARGIN)
+    narrow, wide = (max(1, round(margin * size)) for margin in _MARGIN)
     head = (share > 0.02).float()
     near_hair = cv2.dilate((classes == HAIR).astype(np.float32), np.ones((7, 7)))
     body = cv2.dilate((classes == SKIN).astype(np.float32), np.ones((3, 3)))
     beside_hair = _enlarge(near_hair * (1 - body), size, share) > 0.5
-    grown = [functional.max_pool2d(head, reach, 1, reach // 2) for reach in (narrow, wide)]
+    grown = [grow(head, reach) for reach in (narrow, wide)]
     return torch.where(beside_hair, grown[1], grown[0])
 
 
@@ -121,13 +125,14 @@ def _find_neck(
     left, right = _neck_sides(seen, axes)
     middle, half = (left + right) / 2, max((right - left) / 2, 0.05)
     top = _NECK_TOP - 0.25 * np.abs((axes.across - middle) / half).clip(0, 1) ** 3
+    seen = seen & (np.abs(axes.across - middle) < half + 0.1)
     behind = covered & (axes.height < top) & (axes.across > left) & (axes.across < right)
     below = (seen | (classes == CLOTHES) & ~covered) & (axes.height > -0.6) & (np.abs(axes.across) < 0.6)
-    if not seen.any():
+    if not seen.any() or not behind.any():
         return seen, behind, np.zeros_like(seen)
     known = torch.from_numpy(below)[None, None]
     skin = fill_hole(torch.from_numpy(seen.astype(np.float32))[None, None], (~known).float())
-    return seen, behind, skin[0, 0].numpy() > 0.5
+    return seen, behind, np.full_like(seen, (skin[0, 0].numpy()[behind] > 0.5).mean() > 0.3)
 
 
 def _neck_sides(seen: Bool[np.ndarray, "j j"], axes: HeadAxes) -> tuple[float, float]:
@@ -137,7 +142,7 @@ def _neck_sides(seen: Bool[np.ndarray, "j j"], axes: HeadAxes) -> tuple[float, f
     sides = []
     for top in np.arange(0.2, -0.4, -0.03):
         row = axes.across[seen & (axes.height <= top) & (axes.height > top - 0.03)]
-        if len(row) > 2 and np.ptp(row) > 0.3:
+        if len(row) > 2 and np.ptp(row) > 0.3 and row.min() < 0.1 and row.max() > -0.1:
             sides.append((max(row.min(), left - 0.08), min(row.max(), right + 0.08)))
     if not sides:
         return 0.85 * left, 0.85 * right
@@ -160,14 +165,29 @@ def _continue_body(
     hidden = axes.across[covered & (axes.height < 0)]
     middle = float(hidden.mean()) if len(hidden) else 0.0
     lines = [_shoulder((across - middle) * way, height) for way in (-1, 1)]
-    left, right = (line or other or _SHOULDER for line, other in zip(lines, lines[::-1], strict=True))
+    left, right = (line or other or (*_SHOULDER, _SHOULDER[0]) for line, other in zip(lines, lines[::-1], strict=True))
     away = axes.across - middle
-    top = np.where(away < 0, left[0] - left[1] * -away, right[0] - right[1] * away)
-    return np.where(covered, (axes.height < np.minimum(top, 0.1)) | cloth, body | neck)
+    sides = [np.minimum(height - slope * np.abs(away), most) for height, slope, most in (left, right)]
+    top = np.where(away < 0, *sides)
+    hair = _raise((classes == HAIR) & ~covered, round(_REACH / float(np.abs(np.diff(axes.height, axis=0)).max())))
+    if hair.any():
+        closed = hair | neck | cloth  # between hair and neck there is more hair
+        hair = np.logical_or.accumulate(closed, 1) & np.logical_or.accumulate(closed[:, ::-1], 1)[:, ::-1]
+    return np.where(covered, (axes.height < top) | cloth | (hair & (axes.height < 0.1)), body | neck)
 
 
-def _shoulder(away: Float[np.ndarray, "p"], height: Float[np.ndarray, "p"]) -> tuple[float, float] | None:
-    """Height at the middle and slope of the outline on one side, from its part next to the head."""
+def _raise(mask: Bool[np.ndarray, "j j"], cells: int) -> Bool[np.ndarray, "j j"]:
+    """The mask continued upwards, ever narrower."""
+    row, raised = mask.astype(np.uint8), mask
+    for step in range(cells):
+        row = np.concatenate([row[1:], np.zeros_like(row[:1])])
+        row = cv2.erode(row, np.ones((1, 3), np.uint8)) if step % 2 else row
+        raised = raised | (row > 0)
+    return raised
+
+
+def _shoulder(away: Float[np.ndarray, "p"], height: Float[np.ndarray, "p"]) -> tuple[float, float, float] | None:
+    """Height at the middle, slope and largest height of the outline on one side, from its part next to the head."""
     ours = away > 0
     if ours.sum() < 4:
         return None
@@ -176,7 +196,8 @@ def _shoulder(away: Float[np.ndarray, "p"], height: Float[np.ndarray, "p"]) -> t
     slope = _SHOULDER[1]
     if near.sum() > 3 and np.ptp(away[near]) > 0.08:
         slope = float(np.clip(-np.polyfit(away[near], height[near], 1)[0], 0.0, 0.8))
-    return float(np.median(height[near] + slope * away[near])), slope
+    most = float(np.quantile(height[near], 0.9)) + _RISE
+    return float(np.median(height[near] + slope * away[near])), slope, most
 
 
 def _neck_colours(

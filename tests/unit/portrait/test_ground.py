@@ -96,6 +96,14 @@ def test_the_neck_continues_behind_the_chin(mesh: torch.Tensor) -> None:  # noqa
     assert ground.neck[..., 100, :].max() == 0
 
 
+def test_long_hair_stays_on_the_body(mesh: torch.Tensor) -> None:  # noqa: F811
+    rgb, _, classes = draw(256)
+    classes[:, 64:, 36:92] = HAIR
+    ground = complete_ground(rgb, find_head_matte(rgb, classes, mesh), classes, mesh)
+    assert ground.hole[..., -20:, :].max() == 0
+    assert ground.hole[..., 60:180, 100:150].min() == 1
+
+
 def test_a_head_that_fills_the_crop_is_removed(mesh: torch.Tensor) -> None:  # noqa: F811
     rgb, classes = stripes(256), torch.full((1, 128, 128), HAIR, dtype=torch.uint8)
     matte = HeadMatte(share=torch.ones(1, 1, 256, 256), rgb=rgb)
