@@ -15,6 +15,8 @@ PAGES = (
     "docs/evaluation.md",
     "docs/results.md",
     "checkpoints/correspondence/README.md",
+    "checkpoints/painters/eye/README.md",
+    "checkpoints/painters/mouth/README.md",
     "checkpoints/perception/tracker/README.md",
 )
 
