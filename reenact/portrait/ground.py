@@ -40,7 +40,7 @@ _RISE = 0.18
 """How much higher than seen the shoulders may be behind the head."""
 _REACH = 0.2
 """How far long hair on the shoulders continues upwards behind the head, in face heights."""
-_SHADE = 0.3
+_SHADE = 0.2
 """How much darker the neck is behind the chin."""
 
 
