@@ -14,8 +14,16 @@ from PIL.PngImagePlugin import PngInfo
 
 from reenact.errors import UnsupportedInputError
 from reenact.media.frame import Frame
+from reenact.media.hdr import TRANSFERS, to_srgb
 from reenact.media.output import IMAGE_SUFFIXES, check_output, replacing
-from reenact.media.probe import BROKEN_PICTURE_ERRORS, container_kind, existing_file, open_picture, unknown_format
+from reenact.media.probe import (
+    BROKEN_PICTURE_ERRORS,
+    container_kind,
+    existing_file,
+    frame_count,
+    open_picture,
+    unknown_format,
+)
 from reenact.media.tiff import decode_raw_ycbcr, is_raw_ycbcr
 
 _IMAGE_DESCRIPTION = 0x010E  # Exif tag
@@ -31,6 +39,8 @@ class Picture:
     """Colours as stored: not multiplied by alpha."""
     alpha: UInt8[np.ndarray, "height width"] | None
     """255 is opaque; None if the file has no transparency."""
+    frame_count: int = 1
+    """Of the file, which moves if there are several; this is the first one."""
 
 
 def read_image(path: str | Path, *, max_pixels: int = 100_000_000) -> Picture:
@@ -139,7 +149,9 @@ def to_picture(image: Image.Image) -> Picture:
     alpha = np.array(upright.getchannel("A")) if upright.mode == "RGBA" else None
     if upright.mode == "RGBA":
         upright = _without_alpha(upright)
-    return Picture(rgb=np.array(_to_srgb(upright, profile)), alpha=alpha)
+    rgb = np.array(_to_srgb(upright, profile))
+    transfer = TRANSFERS.get((image.info.get("nclx_profile") or {}).get("transfer_characteristics", 0))
+    return Picture(rgb=to_srgb(rgb, transfer) if transfer else rgb, alpha=alpha, frame_count=frame_count(image))
 
 
 def _turned(image: Image.Image, original: Image.Image) -> Image.Image:

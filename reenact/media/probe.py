@@ -84,10 +84,17 @@ def open_picture(path: Path) -> Image.Image:
 
 def is_animated(image: Image.Image) -> bool:
     """Whether a picture moves; a burst of photos or the pages of a document do not."""
+    return frame_count(image) > 1
+
+
+def frame_count(image: Image.Image) -> int:
+    """Number of moments that a picture shows; 1 unless it moves."""
+    if image.format not in _ANIMATED_FORMATS:
+        return 1
     try:
-        return image.format in _ANIMATED_FORMATS and bool(getattr(image, "is_animated", False))
-    except BROKEN_PICTURE_ERRORS:  # it ends within its second picture
-        return False
+        return int(getattr(image, "n_frames", 1)) - bool(image.info.get("default_image"))
+    except BROKEN_PICTURE_ERRORS:  # it is cut short
+        return 2
 
 
 def picture_kind(image: Image.Image) -> str:

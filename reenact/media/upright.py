@@ -9,8 +9,10 @@ from av.video.reformatter import Colorspace, VideoReformatter
 from jaxtyping import UInt8
 
 from reenact.media.frame import Frame
+from reenact.media.hdr import TRANSFERS, to_srgb
 
 _BT709_FROM_HEIGHT = 720
+_BT2020 = 9  # PyAV has no name for it
 _UNSPECIFIED_COLORSPACES = (0, 2)
 Quarter = tuple[int, int, int, int]
 _QUARTERS: tuple[Quarter, ...] = ((1, 0, 0, 1), (0, -1, 1, 0), (-1, 0, 0, -1), (0, 1, -1, 0))
@@ -36,9 +38,11 @@ class UprightReader:
     def rgb(self, frame: VideoFrame) -> Frame:
         """The frame as upright RGB."""
         width, height = self._stored_size
+        transfer = TRANSFERS.get(frame.color_trc)
         untagged = frame.colorspace in _UNSPECIFIED_COLORSPACES
         # the rule of every player where the file does not say: SD is BT.601, HD is BT.709
         guess = Colorspace.ITU709 if frame.height >= _BT709_FROM_HEIGHT else Colorspace.ITU601
+        guess = _BT2020 if transfer else guess
         converted = self._scaler.reformat(
             frame,
             width=width,
@@ -47,7 +51,8 @@ class UprightReader:
             src_colorspace=guess if untagged else None,
             threads=1,
         )
-        return np.ascontiguousarray(turned(converted.to_ndarray(), self._turn))
+        rgb = converted.to_ndarray()
+        return np.ascontiguousarray(turned(to_srgb(rgb, transfer) if transfer else rgb, self._turn))
 
 
 def display_turn(frame: VideoFrame) -> Quarter:

@@ -2,6 +2,7 @@
 
 import contextlib
 import dataclasses
+import itertools
 from collections.abc import Iterator
 from fractions import Fraction
 from pathlib import Path
@@ -15,6 +16,9 @@ from reenact.media.decode import Decoded
 from reenact.media.frame import Frame
 from reenact.media.timeline import Timeline, add_range
 from reenact.media.upright import UprightReader
+
+_MOST_BEFORE_GLANCE = 60
+"""Most pictures that are decoded to reach a frame from its key frame."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -96,6 +100,27 @@ class VideoReader:
         self.damaged, self.cut_short_s = [], None
         with self._opened() as clip:
             yield from self._frames(clip)
+
+    def glances(self, count: int) -> Iterator[Frame]:
+        """Frames spread evenly from the beginning to the end; short clips have fewer.
+
+        Each is reached from the key frame before it, so that a long clip is not decoded as a whole.
+        """
+        count = min(count, self.info.frame_count or count)
+        for index in range(count):
+            time_s = self._timing.start_s + self._timing.duration_s * index / count
+            with self._opened() as clip:
+                if index:
+                    clip.seek(time_s)
+                frame = None
+                for step in itertools.islice(clip.decode(), _MOST_BEFORE_GLANCE):
+                    if step.frame is None:
+                        break
+                    frame = step.frame
+                    if step.time_s is None or step.time_s >= time_s:
+                        break
+                if frame is not None:
+                    yield self._upright.rgb(frame)
 
     def _frames(self, clip: Clip) -> Iterator[Frame]:
         """Repeat and drop pictures so that each slot of the timeline is yielded once."""

@@ -13,6 +13,7 @@ from reenact.perception.crop import LARGEST_PX
 from reenact.perception.tracking import Tracker
 from reenact.pipeline.animate import Animator
 from reenact.pipeline.engine import Engine, load_engine
+from reenact.pipeline.looks import moving_note
 from reenact.pipeline.neutral import neutralised, placed_like
 from reenact.pipeline.results import ImageResult, SideBySide, size_of
 from reenact.pipeline.source import PictureLike, open_picture, upright_driver
@@ -65,6 +66,8 @@ def reenact_image(
     source_picture, source_name = open_picture(source, "source")
     driving_picture, driving_name = open_picture(driving, "driving")
     neutral_picture = None if neutral is None else open_picture(neutral, "neutral")
+    opened = ((source_picture, source_name), (driving_picture, driving_name), neutral_picture)
+    moving = tuple(note for each in opened if each is not None for note in moving_note(*each))
     engine = system if isinstance(system, Engine) else load_engine(system, tracker=tracker, device=device)
     prepared = engine.open_source(
         source_picture.rgb,
@@ -97,7 +100,7 @@ def reenact_image(
         rgb=result,
         alpha=alpha,
         source=animator.still,
-        warnings=prepared.warnings + warnings,
+        warnings=moving + prepared.warnings + warnings,
         system=engine.system.system,
     )
 

@@ -13,6 +13,7 @@ from reenact.geometry.landmarks import landmarks68_of
 from reenact.media import VideoReader, kind_of, read_image
 from reenact.perception.tracking import Tracker, mesh_box
 from reenact.perception.video import VideoTracker
+from reenact.pipeline.looks import no_face_in
 from reenact.pipeline.progress import Progress, ShouldStop, never, no_progress, stop_checker
 from reenact.pipeline.results import frame_ranges
 from reenact.pipeline.video import damage_warnings, track_clip
@@ -87,7 +88,7 @@ def write_tracks(
 
         _write(file, _head(path, width=info.width, height=info.height, fps=float(info.fps)), frames())
         if len(missing) == count:
-            raise NoFaceFoundError(f"No face in any of the {count} frames of {path}. {following.reason}".strip())
+            raise no_face_in(f"any of the {count} frames of {path}", following.reason)
         warnings: tuple[str, ...] = tuple(warning.about(path) for warning in following.warnings)
         if missing:
             warnings += (f"{path}: no face in {len(missing)} of {count} frames ({frame_ranges(missing)}).",)

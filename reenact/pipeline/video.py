@@ -20,6 +20,7 @@ from reenact.pipeline.animate import Animator
 from reenact.pipeline.controls.driven import check_edits_motion, motion_change
 from reenact.pipeline.engine import Engine, load_engine
 from reenact.pipeline.image import check_choice, driving_warnings
+from reenact.pipeline.looks import no_face_in, expect_face, moving_note
 from reenact.pipeline.neutral import ReferenceFinder
 from reenact.pipeline.progress import Progress, ShouldStop, never, no_progress, stop_checker
 from reenact.pipeline.results import COMMENT, SideBySide, VideoResult, frame_ranges, size_of
@@ -118,6 +119,7 @@ def reenact_video(
         if action_units or neutralise:
             change = motion_change(prepared.identity, action_units or {}, neutralise=neutralise)
         finding: dict[str, Any] = {"tracker": engine.tracker, "face": driving_face, "min_score": min_face_score}
+        expect_face(ahead, check=check, **finding)
         finder = ReferenceFinder(ahead, system=engine.system, mode=mode, number=neutral_frame, check=check, **finding)
         animator = Animator(prepared, None, system=engine.system, mode=mode, paste_back=paste_back, change=change)
         following = VideoTracker(
@@ -134,7 +136,7 @@ def reenact_video(
             overwrite=overwrite,
             progress=progress,
             check=check,
-            warnings=prepared.warnings,
+            warnings=moving_note(source_picture, source_name) + prepared.warnings,
         )
 
 
@@ -267,7 +269,7 @@ def _write(
             done += len(batch)
             progress(done, max(info.frame_count, done), "frames")
         if len(missing) == done:
-            raise NoFaceFoundError(f"No face in any of the {done} frames of {driving}. {following.reason}".strip())
+            raise no_face_in(f"any of the {done} frames of {driving}", following.reason)
     return VideoResult(
         path=out,
         width=width,

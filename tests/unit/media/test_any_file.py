@@ -237,3 +237,41 @@ def test_a_clip_cut_short_gives_what_it_holds(tmp_path: Path, clips, name: str):
         assert sum(end - first for first, end in reader.damaged) <= 2
         if name in ("a.mp4", "a.mkv", "a.avi"):
             assert reader.cut_short_s == (count / 25, 2.0)
+
+
+@pytest.mark.parametrize(
+    ("transfer", "encoded", "shown"),
+    [
+        (16, 0.0, 0),
+        (16, 0.3737, 97),  # PQ: 26 nits, an eighth of white
+        (16, 0.5807, 242),  # 203 nits, white
+        (16, 0.9, 255),
+        (18, 0.75, 242),  # HLG: white
+        (18, 1.0, 255),
+    ],
+)
+def test_high_dynamic_range_is_tone_mapped(tmp_path: Path, transfer: int, encoded: float, shown: int):
+    luma = np.full((48, 64), round(64 + 876 * encoded), np.uint16)
+    frame = av.VideoFrame(64, 48, "yuv420p10le")
+    for plane, values in zip(frame.planes, (luma, luma[::2, ::2] * 0 + 512, luma[::2, ::2] * 0 + 512), strict=True):
+        padded = np.zeros((plane.height, plane.line_size // 2), np.uint16)
+        padded[:, : plane.width] = values
+        plane.update(padded.tobytes())
+    with av.open(str(tmp_path / "a.mkv"), "w") as container:
+        stream = container.add_stream("ffv1", rate=25)
+        stream.width, stream.height, stream.pix_fmt = 64, 48, "yuv420p10le"
+        context = stream.codec_context
+        context.color_trc, context.color_primaries, context.colorspace, context.color_range = transfer, 9, 9, 1
+        frame.color_trc, frame.color_primaries, frame.colorspace, frame.color_range = transfer, 9, 9, 1
+        frame.pts, frame.time_base = 0, Fraction(1, 25)
+        container.mux([*stream.encode(frame), *stream.encode()])
+    with VideoReader(tmp_path / "a.mkv") as reader:
+        rgb = next(iter(reader))
+    assert np.abs(rgb.astype(int) - shown).max() <= 10 and np.ptp(rgb[0, 0]) <= 5
+
+
+def test_hdr_photos_are_tone_mapped(tmp_path: Path):
+    grey = Image.new("RGB", (64, 48), (148, 148, 148))  # 203 nits
+    tags = {"color_primaries": 9, "transfer_characteristics": 16, "matrix_coefficients": 9, "full_range_flag": 1}
+    grey.save(tmp_path / "a.heic", quality=95, **tags)
+    assert np.abs(read_image(tmp_path / "a.heic").rgb.astype(int) - 242).max() <= 10

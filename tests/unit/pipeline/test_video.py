@@ -75,6 +75,18 @@ def test_stop_names_the_frame_and_leaves_nothing(engine: Engine, clip: Clip) -> 
     assert [path.name for path in driving.parent.iterdir()] == ["driving.mp4"]
 
 
+def test_a_long_clip_without_a_face_is_refused_before_drawing(engine: Engine, clip: Clip) -> None:
+    told: list[tuple[int, int, str]] = []
+    with pytest.raises(NoFaceFoundError, match=r"any of 50 frames, from beginning to end, of .*; give another"):
+        run(engine, clip([None] * 120), progress=lambda *state: told.append(state))
+    assert engine.tracker.tracked <= 1 + 50 and told == []
+
+
+def test_a_face_that_comes_late_is_found(engine: Engine, clip: Clip) -> None:
+    result = run(engine, clip([None] * 100 + [(160, 120, 80)] * 20))
+    assert result.missing == tuple(range(100))
+
+
 @pytest.mark.parametrize("policy", ["hold", "skip"])
 def test_no_face_in_the_whole_clip_is_an_error(policy: str, engine: Engine, clip: Clip) -> None:
     driving = clip([None] * 3)
