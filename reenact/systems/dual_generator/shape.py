@@ -27,6 +27,8 @@ _GENERATOR_SHARE = 0.5
 """Weight of the shape generator in the target's landmarks; the rest is the identity-matched mesh. On validation people
 (ACE at 256 px, clips) the mesh alone is 0.68 px off, the anchored generator alone 1.10 px."""
 
+_EYES = slice(36, 48)
+"""Rows of the right and the left eye among the 68 landmarks."""
 _DOUBTFUL = 0.035
 """Mean distance between generator and mesh, in eye distances, beyond which the generator's weight falls. It is 0.016
 for a clip's own frames, 0.03 for other people's, and up to 0.7 for faces unlike the training set."""
@@ -84,6 +86,8 @@ class AnchoredShape(nn.Module):
     def agree(self, shape: Float[Tensor, "f 478 3"], landmarks: Float[Tensor, "f 68 3"]) -> Float[Tensor, "f 68 3"]:
         """l_t, head coordinates: between mesh and generator, nearer to the mesh where they disagree.
 
+        An eye as a whole lies between the two, but its lids are those of the mesh: the generator hardly closes them.
+
         Args:
             shape: of the identity-matched mesh (`reenact.geometry.matching`).
             landmarks: of `act`.
@@ -91,6 +95,8 @@ class AnchoredShape(nn.Module):
         matched = shape[:, list(LANDMARKS_68)]
         apart = landmarks - matched
         size = apart.norm(dim=-1).mean(1)[:, None, None]
+        eyes = apart[:, _EYES].unflatten(1, (2, 6))
+        apart[:, _EYES] = eyes.mean(2, keepdim=True).expand_as(eyes).flatten(1, 2)
         return matched + _GENERATOR_SHARE * (_DOUBTFUL / size.clamp(min=_DOUBTFUL)).square() * apart
 
     def carry(self, shape: Float[Tensor, "f 478 3"], landmarks: Float[Tensor, "f 68 3"]) -> Float[Tensor, "f 478 3"]:

@@ -72,3 +72,15 @@ def test_mesh_and_generator_agree_half_way_unless_they_are_far_apart(model: Morp
     torch.testing.assert_close(anchored.agree(shape, own + step), own + step / 2)
     far = (anchored.agree(shape, own + 30 * step) - own).norm(dim=-1)
     assert far.max() < 0.5 * step.norm()
+
+
+def test_lids_are_those_of_the_mesh(model: MorphableModel) -> None:
+    """The generator leaves the right eye open, and shifts it; the mesh has it closed to a quarter."""
+    anchored, shape = AnchoredShape(model), model.mean[None].clone()
+    opened = shape[:, list(LANDMARKS_68)].clone()
+    upper, lower = list(LANDMARKS_68[37:39]), [LANDMARKS_68[41], LANDMARKS_68[40]]
+    shape[:, upper] = torch.lerp(shape[:, lower], shape[:, upper], 0.25)
+    shift = torch.tensor([0.01, 0.0, 0.0])
+    target = anchored.carry(shape, anchored.agree(shape, opened + shift))
+    gap, wanted = ((mesh[:, upper] - mesh[:, lower]).norm(dim=-1) for mesh in (target, shape))
+    torch.testing.assert_close(gap, wanted, atol=0.004, rtol=0)
