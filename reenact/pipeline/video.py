@@ -20,7 +20,7 @@ from reenact.pipeline.animate import Animator
 from reenact.pipeline.controls.driven import check_edits_motion, motion_change
 from reenact.pipeline.engine import Engine, load_engine
 from reenact.pipeline.image import check_choice, driving_warnings
-from reenact.pipeline.looks import no_face_in, expect_face, moving_note
+from reenact.pipeline.looks import expect_face, moving_note, no_face_in
 from reenact.pipeline.neutral import ReferenceFinder
 from reenact.pipeline.progress import Progress, ShouldStop, never, no_progress, stop_checker
 from reenact.pipeline.results import COMMENT, SideBySide, VideoResult, frame_ranges, size_of

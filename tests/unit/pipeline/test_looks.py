@@ -3,7 +3,7 @@
 import numpy as np
 
 from reenact.media import Picture
-from reenact.pipeline.looks import no_face_in, moving_note
+from reenact.pipeline.looks import moving_note, no_face_in
 
 
 def test_the_trackers_words_speak_of_a_clip() -> None:
