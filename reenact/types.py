@@ -46,8 +46,6 @@ class FaceImage:
     """RGB in [0, 1]; s is the crop's own size, from the network's 256 to the native one."""
     crop_from_frame: Float[Tensor, "f 3 3"]
     """Maps homogeneous frame pixels to crop pixels."""
-    head: Float[Tensor, "f 1 i i"] | None = None
-    """Share of face and hair, at any size, if it was computed."""
     parsing: UInt8[Tensor, "f j j"] | None = None
     """Classes of `reenact.perception.parser.PARSER_CLASSES` (background, face, hair, clothes, skin), at any size,
     if they were computed."""

@@ -14,7 +14,7 @@ from torch.nn import functional
 from reenact.geometry.landmarks import FACE_OVAL, LANDMARKS_68
 from reenact.geometry.morphable import MorphableModel
 from reenact.geometry.rasterise import rasterise, vertex_facing, vertex_visibility
-from reenact.ops.warp import identity_grid, warp
+from reenact.ops.warp import identity_grid
 
 PARTS = 3
 """Channels of a part map: skin, mouth opening, eye opening."""
@@ -54,8 +54,6 @@ class MeshFlow:
     """Target pixel -> source place, in half-sides (`reenact.ops.warp`)."""
     visible: Float[Tensor, "f 1 s s"]
     """1 where the surface point at this target pixel is seen in the source; 0 where hidden there or off the face."""
-    head: Float[Tensor, "f 1 s s"] | None
-    """1 where the head stands in the target, hair and all, if it is known where it stands in the source."""
 
 
 def draw_face(model: MorphableModel, mesh: Float[Tensor, "f 478 3"], side: int) -> FaceMaps:
@@ -70,7 +68,8 @@ def mesh_flow(
     source: Float[Tensor, "#f 478 3"],
     target: Float[Tensor, "f 478 3"],
     side: int,
-    head: Float[Tensor, "#f 1 i i"] | None = None,
+    *,
+    whole: bool = False,
 ) -> MeshFlow:
     """Flow from every pixel of the target picture to the source picture.
 
@@ -79,7 +78,8 @@ def mesh_flow(
         source: source mesh in half-sides, one for all or one a frame.
         target: target meshes in half-sides.
         side: side of the maps in pixels.
-        head: 1 where the source picture shows the head, hair and all: all of it is then moved as the face's rim is.
+        whole: carry the motion of the face's rim over the whole picture, as the head with its hair moves; else it fades
+            outside the face.
     """
     seen = source_visibility(model, source, side)
     source, seen = source.expand(len(target), -1, -1), seen.expand(len(target), -1)
@@ -89,18 +89,11 @@ def mesh_flow(
     )
     maps = raster.interpolate(attributes, model.triangles)
     inside = raster.covered[:, None].to(maps.dtype)
-    outside, carried_head = carry_rim(source, target, side), None
-    if head is not None:
-        whole = carry_rim(source, target, side, fade=False)
-        share = warp(head.to(whole.dtype).expand(len(whole), -1, -1, -1), whole)
-        # motion of the head does not fade: most hair turns with it, and the background next to it does not
-        outside = outside + share * (whole - outside)
-        carried_head = torch.maximum(share, inside)
+    outside = carry_rim(source, target, side, fade=not whole)
     return MeshFlow(
         target=FaceMaps(pncc=maps[:, :3], parts=part_maps(model, raster.triangle)),
         displacement=maps[:, 3:5] * inside + outside * (1 - inside),
         visible=maps[:, 5:6],
-        head=carried_head,
     )
 
 

@@ -175,11 +175,9 @@ def fill_needs(image: FaceImage, geometry: FaceGeometry, needs: "frozenset[Need]
         geometry: of the same faces, in the crops' pixels.
         needs: of the system.
     """
-    from reenact.perception.needs import face_codes, head_share, parse_squares
+    from reenact.perception.needs import face_codes, parse_squares
 
     rgb, filled = image.rgb, dict[str, torch.Tensor]()
-    if "head" in needs and image.head is None:
-        filled["head"] = head_share(face_parser(rgb.device), rgb)
     if "parsing" in needs and image.parsing is None:
         filled["parsing"] = parse_squares(face_parser(rgb.device), rgb)
     if "embedding" in needs and image.embedding is None:

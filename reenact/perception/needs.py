@@ -1,4 +1,4 @@
-"""What systems need of a source besides its pixels: the head's matte, classes of its places, a code of the face."""
+"""What systems need of a source besides its pixels: classes of its places, a code of the face."""
 
 import numpy as np
 import torch
@@ -7,15 +7,8 @@ from torch import Tensor, nn
 
 from reenact.ops.warp import resize
 from reenact.perception.identity import IDENTITY_CROP_PX, identity_crop
-from reenact.perception.parser import PARSER_CLASSES, PARSER_CROP_PX
+from reenact.perception.parser import PARSER_CROP_PX
 from reenact.perception.tracking import cut_crop
-
-
-@torch.inference_mode()
-def head_share(parser: nn.Module, rgb: Float[Tensor, "f 3 s s"]) -> Float[Tensor, "f 1 i i"]:
-    """Share of face and hair in the squares around faces."""
-    shares = torch.softmax(_logits(parser, rgb), 1)
-    return sum(shares[:, PARSER_CLASSES.index(name), None] for name in ("face", "hair"))  # type: ignore[return-value]
 
 
 @torch.inference_mode()

@@ -23,7 +23,9 @@ from reenact.config import parse_config
 from reenact.errors import ConfigError, ShapeError
 from reenact.geometry.matching import DrivingMotion, find_neutral
 from reenact.ops.fold import fold_batch_norms
+from reenact.portrait.compose import Rendered
 from reenact.portrait.painters import DrivingFaces, Painted
+from reenact.portrait.portrait import Portrait
 from reenact.types import CropSpec, FaceGeometry, FaceImage
 from reenact.weights import WeightsInfo
 
@@ -31,7 +33,7 @@ Identity = TypeVar("Identity", bound="EncodedCrop")
 Motion = TypeVar("Motion", bound=DrivingMotion)
 Driven = TypeVar("Driven")
 
-Need = Literal["head", "parsing", "embedding"]
+Need = Literal["parsing", "embedding"]
 """What a system needs of a source to draw well: these fields of `FaceImage`."""
 
 FillNeeds = Callable[[FaceImage, FaceGeometry, frozenset[Need]], FaceImage]
@@ -49,22 +51,17 @@ frame. relative: all changes since the neutral frame are added to the source's o
 class EncodedCrop:
     """What the identities of all systems hold."""
 
-    native_rgb: Float[Tensor, "1 3 n n"]
-    """The source crop at its own size: unchanged and warped pixels come from it."""
+    portrait: Portrait
+    """The source crop in layers, at its own size."""
     rgb: Float[Tensor, "1 3 s s"]
-    """The same at the network's side."""
+    """The source crop at the network's side."""
     mesh: Float[Tensor, "1 478 3"]
     """In half-sides of the crop."""
 
-
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class Rendered:
-    """Result crops, in the place and at the size of the source crop."""
-
-    rgb: Float[Tensor, "f 3 s s"]
-    """RGB in [0, 1]; s is the side of the source `FaceImage`."""
-    changed: Float[Tensor, "f 1 s s"]
-    """0 where the source's pixel is unchanged, 1 where it was redrawn; paste-back fades along it."""
+    @property
+    def native_rgb(self) -> Float[Tensor, "1 3 n n"]:
+        """The source crop at its own size."""
+        return self.portrait.rgb
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

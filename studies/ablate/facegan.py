@@ -52,7 +52,7 @@ PAPER_2: dict[str, tuple[Figure, ...]] = {WITH: (0.021,)}
 """LSIM of FACEGAN in the paper's Table 2, which does not have it without L_T."""
 
 VARIANTS: dict[str, FaceganConfig] = {
-    "plain": dataclasses.replace(PRESETS["tiny"], source_warp=False, keep_face=False),
+    "plain": dataclasses.replace(PRESETS["tiny"], source_warp=False, layered=False),
     "warp": PRESETS["tiny"],
 }
 """G_r and G_b as in the paper, and with the source's own pixels; the same sizes."""
@@ -92,7 +92,8 @@ def run(arguments: AblationArguments) -> list[AblationTable]:
         figures["embedded"] = keep(f"given-{sha256[:8]}", lambda _: measures().measure(given), sha256=sha256)
     else:
         for variant, config in VARIANTS.items():
-            exports = [_train_module(module, variant, config, data, arguments) for module in _STEPS]
+            modules = [module for module in _STEPS if module != "background" or not config.layered]
+            exports = [_train_module(module, variant, config, data, arguments) for module in modules]
             row = functools.partial(_join, config, exports, arguments.side or 128)
             figures[variant] = keep(
                 variant, lambda folder, row=row: measures().measure(row(folder)), steps=_STEPS, variant=variant

@@ -100,4 +100,4 @@ def painted(seed: int, frames: int, side: int) -> Clip:
     parsing = torch.zeros(frames, 48, 48, dtype=torch.uint8)
     parsing[:, 8:36, 12:36], parsing[:, 2:12, 12:36] = 1, 2
     codes = torch.nn.functional.normalize(torch.ones(frames, 256), dim=1)
-    return dataclasses.replace(image, parsing=parsing, head=(parsing > 0)[:, None].float(), embedding=codes), geometry
+    return dataclasses.replace(image, parsing=parsing, embedding=codes), geometry

@@ -65,7 +65,7 @@ class EncodedFace:
             return Drawn(rgb=self.still(preview=preview), changed=None)
         identity = self.source.identity
         if preview:
-            identity = dataclasses.replace(identity, native_rgb=identity.rgb)
+            identity = dataclasses.replace(identity, portrait=identity.portrait.resized(identity.rgb.shape[-1]))
         driven = self._system.pose(identity, target.to_controls(identity.rgb.device))
         rendered = self._system.draw(identity, driven)
         crop, changed = to_frames(rendered.rgb)[0], rendered.changed[0, 0].float().cpu().numpy()

@@ -8,13 +8,13 @@ parts; the equations are this project's (README.md).
     target PNCC (+ t3) ─▶ E ─▶ queries┴▶ correlation ─▶ soft correspondence at 1/16 ─▶ first residual of the flow
     target maps, source warped by mesh flow ─▶ TargetEncoder ─▶ t1 t2 t3
     decoder 1/16 ─▶ 1/4: at each level the warped source features modulate the target's, gated by visibility (feature
-    transformation); each level refines the flow; the last level also gives matte and colour.
+    transformation); each level refines the flow; the last level also gives colour and its share.
 
 The networks learn a residual on the mesh flow, which is known at 1/2 of the crop's side. They start at 1/4, where wide
-layers are cheap on a CPU; pixel shuffle brings colour and matte to the full side.
+layers are cheap on a CPU; pixel shuffle brings colour and share to the full side.
 """
 
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 
 import torch
 from jaxtyping import Float
@@ -29,9 +29,6 @@ SOURCE_MAPS = 6
 """Channels of `FaceMaps.stacked`."""
 TARGET_MAPS = 12
 """Target maps 6, mesh flow 2, visibility 1, source colours warped by the mesh flow 3."""
-
-_SHARPENING = 1.5
-"""Exponent of `sharpen_matte`."""
 
 
 class SourceFeatures(NamedTuple):
@@ -48,8 +45,8 @@ class DrawnFace(NamedTuple):
 
     displacement: Float[Tensor, "f 2 h w"]
     """Refined flow to the source in half-sides, at half the side."""
-    matte: Float[Tensor, "f 3 s s"]
-    """Shares that sum to 1: warped source, unchanged source, generated colour."""
+    generated: Float[Tensor, "f 1 s s"]
+    """Share of the generated colour; the rest is the warped source."""
     colour: Float[Tensor, "f 3 s s"]
     """Generated RGB in [0, 1]."""
     matched: Float[Tensor, "f 2 m m"]
@@ -131,7 +128,7 @@ class CorrespondenceNetworks(nn.Module):
         self.level3 = DecoderLevel(c3, c3, 2 * config.blocks)
         self.level2 = DecoderLevel(c3, c2, config.blocks)
         self.level1 = DecoderLevel(c2, c1, config.blocks)
-        self.to_picture = nn.Conv2d(c1, 16 * 6, 3, padding=1)
+        self.to_picture = nn.Conv2d(c1, 16 * 4, 3, padding=1)
 
     def encode_source(self, rgb: Float[Tensor, "f 3 s s"], maps: Float[Tensor, "f 6 h w"]) -> SourceFeatures:
         """Features of a source crop (RGB in [0, 1], at the network's side) and its maps at half that side."""
@@ -168,11 +165,10 @@ class CorrespondenceNetworks(nn.Module):
         h, residual = self.level1(h, t1, s1, visible, mesh_displacement, residual)
         fine = functional.interpolate(residual, size=mesh_displacement.shape[-2:], mode="bilinear", align_corners=False)
         picture = functional.pixel_shuffle(self.to_picture(h).float(), 4)
-        bias = picture.new_tensor([2.0, 0.0, -1.0])[:, None, None]
         return DrawnFace(
             displacement=mesh_displacement + fine,
-            matte=torch.softmax(picture[:, :3] * 2 + bias, dim=1),
-            colour=torch.sigmoid(picture[:, 3:] * 2),
+            generated=torch.sigmoid(picture[:, :1] * 2 - 3),
+            colour=torch.sigmoid(picture[:, 1:] * 2),
             matched=matched,
         )
 
@@ -195,28 +191,12 @@ class CorrespondenceNetworks(nn.Module):
         return (found - flat).transpose(1, 2).unflatten(2, (side, side))
 
 
-def compose(
-    drawn: DrawnFace, source_rgb: Float[Tensor, "f 3 n n"], mode: Literal["bilinear", "bicubic"] = "bilinear"
-) -> Float[Tensor, "f 3 n n"]:
-    """The picture at the source crop's own size n: flow and matte are upsampled, original pixels warped.
+def mix(drawn: DrawnFace, warped: Float[Tensor, "f 3 n n"]) -> Float[Tensor, "f 3 n n"]:
+    """The head's picture at any side n: the warped source, and generated colour where the source hides the surface.
 
     Args:
-        drawn: flow, matte and colour.
-        source_rgb: the source crop at its own size.
-        mode: interpolation of source pixels; bilinear for training, bicubic keeps detail.
+        drawn: of the networks.
+        warped: the source at its own size, warped by `DrawnFace.displacement`.
     """
-    side = source_rgb.shape[-1]
-    matte = resize(drawn.matte, side)
-    warped = warp(source_rgb, resize(drawn.displacement, side), mode)
-    colour = resize(drawn.colour, side)
-    return (matte[:, :1] * warped + matte[:, 1:2] * source_rgb + matte[:, 2:] * colour).clamp(0, 1)
-
-
-def sharpen_matte(matte: Float[Tensor, "f 3 s s"]) -> Float[Tensor, "f 3 s s"]:
-    """Give each pixel's largest share more weight: a mixture of shifted pictures is blurred.
-
-    On validation people the Laplacian energy of the visible face, over the true frame's, is 0.80 without and 0.92 with
-    it, at a cost of 0.1 dB of PSNR.
-    """
-    powers = matte**_SHARPENING
-    return powers / powers.sum(dim=1, keepdim=True)
+    colour, share = (resize(each, warped.shape[-1]) for each in (drawn.colour, drawn.generated))
+    return torch.lerp(warped, colour, share)

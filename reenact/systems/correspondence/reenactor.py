@@ -6,7 +6,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from reenact.geometry.flow import draw_face, mesh_flow
+from reenact.geometry.flow import draw_face
 from reenact.geometry.matching import (
     MatchedIdentity,
     MeshMotion,
@@ -17,14 +17,14 @@ from reenact.geometry.matching import (
 from reenact.geometry.morphable import MorphableModel, load_morphable
 from reenact.geometry.placement import to_half_sides
 from reenact.ops.warp import resize
-from reenact.systems.base import EncodedCrop, MotionMode, Reenactor, Rendered
+from reenact.portrait.compose import Rendered, compose, warp_head
+from reenact.portrait.head import move_head
+from reenact.portrait.portrait import build_portrait
+from reenact.portrait.stillness import moved_share, moving_pixels
+from reenact.systems.base import EncodedCrop, MotionMode, Reenactor
 from reenact.systems.correspondence.config import CorrespondenceConfig
-from reenact.systems.correspondence.networks import CorrespondenceNetworks, SourceFeatures, compose, sharpen_matte
-from reenact.systems.stillness import moved_share
+from reenact.systems.correspondence.networks import CorrespondenceNetworks, SourceFeatures, mix
 from reenact.types import FaceGeometry, FaceImage
-
-_ROUNDING_SHARE = 1e-5
-"""Resizing may change a share of 1 by this much."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -48,6 +48,7 @@ class CorrespondenceReenactor(Reenactor[CorrespondenceIdentity, MeshMotion, Driv
 
     system = "correspondence"
     config_class = CorrespondenceConfig
+    needs = frozenset({"parsing"})
 
     def __init__(self, config: CorrespondenceConfig, morphable: MorphableModel | None = None) -> None:
         """Untrained networks of `config`; the embedded morphable model if None."""
@@ -62,7 +63,7 @@ class CorrespondenceReenactor(Reenactor[CorrespondenceIdentity, MeshMotion, Driv
         rgb = resize(image.rgb, self.crop.network_px).clamp(0, 1)
         maps = draw_face(self.morphable, mesh, self.crop.network_px // 2).stacked
         return CorrespondenceIdentity(
-            native_rgb=image.rgb,
+            portrait=build_portrait(self.morphable, image.rgb, image.parsing, mesh),
             rgb=rgb,
             features=self.networks.encode_source(rgb, maps),
             mesh=mesh,
@@ -82,29 +83,17 @@ class CorrespondenceReenactor(Reenactor[CorrespondenceIdentity, MeshMotion, Driv
         return driven.mesh
 
     def render(self, identity: CorrespondenceIdentity, driven: DrivenMesh) -> Rendered:
-        count = len(driven.mesh)
-        flow = mesh_flow(self.morphable, identity.mesh, driven.mesh, self.crop.network_px // 2)
+        count, portrait, side = len(driven.mesh), identity.portrait, self.crop.network_px
+        flow = move_head(self.morphable, portrait.shape, driven.mesh, side // 2)
         features = SourceFeatures(
             levels=tuple(level.expand(count, -1, -1, -1) for level in identity.features.levels),  # type: ignore[arg-type]
             keys=identity.features.keys,
         )
         drawn = self.networks(
-            features,
-            identity.rgb.expand(count, -1, -1, -1),
-            flow.target.stacked,
-            flow.displacement,
-            flow.visible,
+            features, identity.rgb.expand(count, -1, -1, -1), flow.target.stacked, flow.displacement, flow.visible
         )
-        moved = moved_share(identity.mesh, driven.mesh, self.crop.network_px)
-        drawn = drawn._replace(matte=fade_to_source(sharpen_matte(drawn.matte), moved))
-        native = identity.native_rgb.expand(count, -1, -1, -1)
-        untouched = resize(drawn.matte[:, 1:2], native.shape[-1])
-        kept = untouched > 1 - _ROUNDING_SHARE
-        rgb = torch.where(kept, native, compose(drawn, native, "bicubic"))
-        return Rendered(rgb=rgb, changed=(1 - untouched).masked_fill(kept, 0))
-
-
-def fade_to_source(matte: Float[Tensor, "f 3 s s"], moved: Float[Tensor, "f 1 1 1"]) -> Float[Tensor, "f 3 s s"]:
-    """Give the share `1 - moved` of the picture back to the untouched source."""
-    untouched = matte.new_tensor([0.0, 1.0, 0.0])[:, None, None]
-    return matte * moved + untouched * (1 - moved)
+        head = warp_head(portrait, drawn.displacement)
+        head = head._replace(rgb=mix(drawn, head.rgb))
+        moved = moved_share(identity.mesh, driven.mesh, side)
+        moving = torch.maximum(*(moving_pixels(each, side) for each in (drawn.displacement, flow.bend)))
+        return compose(portrait, head, moving * moved, flow.bend)

@@ -8,15 +8,12 @@ from torch.nn import functional
 from reenact.geometry.head import PosedHead
 from reenact.geometry.landmarks import edge_map
 from reenact.ops.warp import resize, warp
-from reenact.systems.base import Rendered
+from reenact.portrait.compose import HeadLayer
+from reenact.portrait.stillness import moving_pixels
 from reenact.systems.dual_generator.networks import DrawnPicture
-from reenact.systems.stillness import moving_pixels, widen
 
 _STEP_PX = 3.0
 """Neighbouring pixels whose movements differ by more lie on two sides of an outline."""
-
-_NEAR = 0.012
-"""Width by which the redrawn part exceeds the changed pixels, share of the side."""
 
 
 def draw_landmarks(landmarks: Float[Tensor, "f 68 3"], side: int) -> Float[Tensor, "f 1 s s"]:
@@ -24,22 +21,15 @@ def draw_landmarks(landmarks: Float[Tensor, "f 68 3"], side: int) -> Float[Tenso
     return edge_map((landmarks[..., :2] + 1) * (side / 2), side, side)
 
 
-def changed_share(posed: PosedHead | None, like: Float[Tensor, "f 1 s s"]) -> Float[Tensor, "f 1 s s"]:
-    """1 near pixels that move or that the source does not show, 0 elsewhere; 1 everywhere without a `posed`."""
-    if posed is None:
-        return torch.ones_like(like)
-    moving = moving_pixels(posed.displacement, like.shape[-1])
-    return widen(torch.maximum(moving, 1 - posed.shown), _NEAR)
+def changed_share(posed: PosedHead) -> Float[Tensor, "f 1 s s"]:
+    """1 for pixels that move or that the source does not show, 0 for others."""
+    return torch.maximum(moving_pixels(posed.displacement, posed.shown.shape[-1]), 1 - posed.shown)
 
 
 def finish(
-    drawn: DrawnPicture,
-    posed: PosedHead | None,
-    changed: Float[Tensor, "f 1 s s"],
-    rgb: Float[Tensor, "1 3 s s"],
-    native: Float[Tensor, "1 3 n n"],
-) -> Rendered:
-    """The drawn picture at the source's own size.
+    drawn: DrawnPicture, posed: PosedHead, rgb: Float[Tensor, "1 3 s s"], native: Float[Tensor, "1 3 n n"]
+) -> HeadLayer:
+    """The drawn head at the source's own size.
 
     Where the picture is the moved source, the detail that was lost at the network's side is added back: the difference
     between the native source and the resized one.
@@ -47,19 +37,16 @@ def finish(
     Args:
         drawn: by the generator; its matte is the share of the moved source.
         posed: the moved source.
-        changed: share of the result; the rest is the unchanged source.
         rgb: the source at the network's side.
         native: the source at its own side.
     """
     side, count = native.shape[-1], len(drawn.rgb)
     result = resize(drawn.rgb, side)
-    if posed is not None and drawn.matte is not None:
+    if drawn.matte is not None:
         sharp = warp(native.expand(count, -1, -1, -1), resize(posed.displacement, side), "bicubic")
         soft = resize(warp(rgb.expand(count, -1, -1, -1), posed.displacement), side)
         result = result + resize(drawn.matte * _even(posed), side) * (sharp - soft)
-    share = resize(changed, side)
-    mixed = native + share * (result.clamp(0, 1) - native)
-    return Rendered(rgb=torch.where(share > 0, mixed, native), changed=share)
+    return HeadLayer(rgb=result.clamp(0, 1), matte=resize(posed.head, side))
 
 
 def _even(posed: PosedHead) -> Float[Tensor, "f 1 s s"]:

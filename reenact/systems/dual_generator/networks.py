@@ -24,9 +24,9 @@ from torch.nn import functional
 from reenact.errors import ConfigError
 from reenact.geometry.head import PosedHead
 from reenact.ops.warp import resize
+from reenact.portrait.stillness import widen
 from reenact.systems.dual_generator.config import LEVELS, DualGeneratorConfig
 from reenact.systems.layers import GatedModulation
-from reenact.systems.stillness import widen
 
 LANDMARKS = 68
 SPREAD = 0.2

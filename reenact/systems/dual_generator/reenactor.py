@@ -18,12 +18,14 @@ from reenact.geometry.morphable import MorphableModel, load_morphable
 from reenact.geometry.placement import SKULL_BASE, rotation_of_angles, to_half_sides, turn_on_neck
 from reenact.geometry.unit_movements import UnitMovements
 from reenact.ops.warp import resize
-from reenact.systems.base import EncodedCrop, MotionMode, PoseControls, Reenactor, Rendered
+from reenact.portrait.compose import Rendered, compose
+from reenact.portrait.portrait import build_portrait
+from reenact.portrait.stillness import moved_share
+from reenact.systems.base import EncodedCrop, MotionMode, PoseControls, Reenactor
 from reenact.systems.dual_generator.config import DualGeneratorConfig
 from reenact.systems.dual_generator.finish import changed_share, draw_landmarks, finish
 from reenact.systems.dual_generator.networks import DualGeneratorNetworks
 from reenact.systems.dual_generator.shape import AnchoredShape, SourceShape
-from reenact.systems.stillness import moved_share
 from reenact.types import FaceGeometry, FaceImage, head_angles_rad
 
 
@@ -89,7 +91,7 @@ class DualGeneratorReenactor(Reenactor[DualGeneratorIdentity, HeadMotion, Driven
         if code is None:  # code of the average face; the anchored shape depends little on it
             code = rgb.new_zeros(1, self.config.face_code)
         return DualGeneratorIdentity(
-            native_rgb=image.rgb,
+            portrait=build_portrait(self.morphable, image.rgb, image.parsing, mesh),
             rgb=rgb,
             style=self.networks.face.encode_style(rgb),
             mesh=mesh,
@@ -134,9 +136,13 @@ class DualGeneratorReenactor(Reenactor[DualGeneratorIdentity, HeadMotion, Driven
         lines = draw_landmarks(landmarks68_of(driven.mesh), side)
         posed = None if identity.heads is None else self._pose(identity.heads, driven.mesh)
         drawn = self.networks.face(lines, identity.style.expand(count, -1), posed)
-        moved = moved_share(identity.mesh, driven.mesh, side)
-        changed = moved * changed_share(posed, lines)
-        return finish(drawn, posed, changed, identity.rgb, identity.native_rgb)
+        moved, portrait = moved_share(identity.mesh, driven.mesh, side), identity.portrait
+        if posed is not None:
+            head = finish(drawn, posed, identity.rgb, portrait.rgb)
+            return compose(portrait, head, changed_share(posed) * moved)
+        # the paper's form draws the whole picture
+        picture, share = (resize(each, portrait.rgb.shape[-1]) for each in (drawn.rgb, moved.expand_as(lines)))
+        return Rendered(rgb=torch.lerp(portrait.rgb, picture, share), changed=share)
 
     def _generate_shape(self, landmarks: Tensor, code: Tensor) -> Tensor:
         return self.networks.shape(landmarks, code).landmarks

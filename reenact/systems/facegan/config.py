@@ -31,11 +31,8 @@ class FaceganConfig:
     """Channels of G_r's levels, the finest first."""
     blocks: int = 1
     """Residual blocks in each level of both decoders; the innermost has twice as many."""
-    keep_face: bool = True
-    """Let G_b copy the face's pixels from G_r. False is the paper's G_b, which draws them again."""
-    smooth_hole: bool = True
-    """With `source_warp`: fill the hole that the head leaves with the colours around it. False shows what G_b draws
-    there, as in the paper; the embedded weights were trained too briefly for that."""
+    layered: bool = True
+    """Lay G_r's head over the ground of the portrait. False is the paper: G_b joins head and background."""
     mixer_widths: tuple[int, ...] = (32, 48, 64, 80)
     """Channels of G_b's levels, the finest first."""
     norm: Norm = "batch"
@@ -48,6 +45,8 @@ class FaceganConfig:
             raise ConfigError(f"reduction halves the side a whole number of times: 1, 2, 4 or 8, got {self.reduction}")
         if self.source_warp and self.reduction < 2:
             raise ConfigError("source_warp draws its maps at half the crop's side: reduction must be 2 or more")
+        if self.layered and not self.source_warp:
+            raise ConfigError("layered moves the head's matte along G_r's flow: it needs source_warp")
         deepest = self.reduction * 2 ** (max(len(self.widths), len(self.mixer_widths)) - 1)
         if self.crop.network_px % deepest:
             raise ConfigError(f"the innermost level lies at 1/{deepest}; {self.crop.network_px} is no multiple of that")
@@ -71,8 +70,7 @@ PRESETS: dict[str, FaceganConfig] = {
         source_warp=False,
         reduction=1,
         widths=(64, 128, 256, 512, 512),
-        keep_face=False,
-        smooth_hole=False,
+        layered=False,
         mixer_widths=(64, 128, 256, 512, 512),
         norm="instance",
     ),

@@ -6,11 +6,11 @@
     I_r = M I_c + (1 - M) I_b                                                                equation 9
 
 Two options go beyond the paper (`FaceganConfig`). With `source_warp`, G_r sees the source and its features warped along
-source -> target landmarks (`rig.py`), and mixes warped pixels with drawn ones. With `keep_face`, G_b also sees the
-masks of head and hole, and copies the face's pixels from I_fr.
+source -> target landmarks (`rig.py`), and mixes warped pixels with drawn ones. With `layered` there is no G_b:
+`reenact.portrait.compose` lays the head over the ground.
 """
 
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 
 import torch
 from jaxtyping import Float
@@ -186,8 +186,6 @@ class MixedPicture(NamedTuple):
     """Generated RGB in [0, 1]."""
     mask: Float[Tensor, "f 1 s s"]
     """M: 0 keeps the pixel of the background."""
-    kept: Float[Tensor, "f 1 s s"] | None
-    """Share of I_fr in I_c; the rest is generated. None without `keep_face`."""
 
 
 class BackgroundMixer(nn.Module):
@@ -195,11 +193,10 @@ class BackgroundMixer(nn.Module):
 
     def __init__(self, config: FaceganConfig) -> None:
         super().__init__()
-        self.keep_face, self.reduction = config.keep_face, config.reduction
+        self.reduction = config.reduction
         folded, widths = config.reduction**2, config.mixer_widths
-        inputs, outputs = (8, 5) if config.keep_face else (6, 4)
-        self.unet = UNet(inputs * folded, widths, blocks=config.blocks, norm=config.norm)
-        self.to_picture = nn.Conv2d(widths[0], outputs * folded, 3, padding=1)
+        self.unet = UNet(6 * folded, widths, blocks=config.blocks, norm=config.norm)
+        self.to_picture = nn.Conv2d(widths[0], 4 * folded, 3, padding=1)
 
     def forward(
         self,
@@ -216,33 +213,21 @@ class BackgroundMixer(nn.Module):
             background: I_b, RGB in [0, 1]; pixels in the hole are ignored.
             hole: 1 where the source's face and hair were removed.
         """
-        background = background * (1 - hole)
-        parts = [face * foreground, background]
-        if self.keep_face:
-            parts = [face, foreground, background, hole]
-        x = functional.pixel_unshuffle(torch.cat(parts, 1) * 2 - 1, self.reduction)
+        parts = torch.cat([face * foreground, background * (1 - hole)], 1)
+        x = functional.pixel_unshuffle(parts * 2 - 1, self.reduction)
         picture = functional.pixel_shuffle(self.to_picture(self.unet(x)).float(), self.reduction)
-        logits = picture[:, 3:4] * 2
-        if not self.keep_face:
-            return MixedPicture(torch.sigmoid(picture[:, :3] * 2), torch.sigmoid(logits), None)
-        # untrained it pastes: the head from I_fr, the hole generated, the rest from the background
-        covered = torch.maximum(foreground, hole)
-        return MixedPicture(
-            colour=torch.sigmoid(picture[:, :3] * 2),
-            mask=torch.sigmoid(logits + 8 * covered - 4),
-            kept=torch.sigmoid(picture[:, 4:] * 2 + 8 * foreground - 4),
-        )
+        return MixedPicture(torch.sigmoid(picture[:, :3] * 2), torch.sigmoid(picture[:, 3:] * 2))
 
 
 class FaceganNetworks(nn.Module):
-    """All three modules; the content of a checkpoint."""
+    """L_T, G_r and, unless layered, G_b; the content of a checkpoint."""
 
     def __init__(self, config: FaceganConfig) -> None:
         super().__init__()
         self.config = config
         self.transformer = LandmarkTransformer(config)
         self.reenactor = FaceReenactor(config)
-        self.mixer = BackgroundMixer(config)
+        self.mixer = None if config.layered else BackgroundMixer(config)
 
 
 def landmark_map(landmarks: Float[Tensor, "f 68 2"], side: int) -> Float[Tensor, "f 1 {side} {side}"]:
@@ -251,33 +236,28 @@ def landmark_map(landmarks: Float[Tensor, "f 68 2"], side: int) -> Float[Tensor,
     return gaussian_maps(points_px, side, side, _SIGMA_SHARE * side).amax(1, keepdim=True)
 
 
-def compose_face(
-    drawn: DrawnFace, source_rgb: Float[Tensor, "#f 3 n n"], mode: Literal["bilinear", "bicubic"] = "bilinear"
-) -> Float[Tensor, "f 3 n n"]:
+def compose_face(drawn: DrawnFace, source_rgb: Float[Tensor, "#f 3 n n"]) -> Float[Tensor, "f 3 n n"]:
     """I_fr at the source crop's own size n.
 
     Args:
         drawn: of `FaceReenactor`.
         source_rgb: the source crop at its own size: with `source_warp`, its own pixels are warped.
-        mode: interpolation of source pixels; bilinear for training, bicubic keeps detail.
     """
     side = source_rgb.shape[-1]
-    colour = resize(drawn.colour, side)
-    if drawn.displacement is None or drawn.matte is None:
-        return colour
-    source = source_rgb.expand(len(colour), -1, -1, -1)
-    warped = warp(source, resize(drawn.displacement, side), mode)
-    matte = resize(drawn.matte, side)
-    return (matte * warped + (1 - matte) * colour).clamp(0, 1)
+    if drawn.displacement is None:
+        return resize(drawn.colour, side)
+    source = source_rgb.expand(len(drawn.colour), -1, -1, -1)
+    return mix_face(drawn, warp(source, resize(drawn.displacement, side))).clamp(0, 1)
 
 
-def mix(
-    mixed: MixedPicture, face: Float[Tensor, "f 3 n n"], background: Float[Tensor, "#f 3 n n"]
-) -> Float[Tensor, "f 3 n n"]:
-    """I_r = M I_c + (1 - M) I_b (equation 9), at the side of `face`."""
-    side = face.shape[-1]
-    colour, mask = resize(mixed.colour, side), resize(mixed.mask, side)
-    if mixed.kept is not None:
-        kept = resize(mixed.kept, side)
-        colour = kept * face + (1 - kept) * colour
+def mix_face(drawn: DrawnFace, warped: Float[Tensor, "f 3 n n"]) -> Float[Tensor, "f 3 n n"]:
+    """I_fr of a G_r with `source_warp`: the warped source, and generated colours, at any side n."""
+    assert drawn.matte is not None
+    colour, matte = (resize(each, warped.shape[-1]) for each in (drawn.colour, drawn.matte))
+    return torch.lerp(colour, warped, matte)
+
+
+def mix(mixed: MixedPicture, background: Float[Tensor, "#f 3 n n"]) -> Float[Tensor, "f 3 n n"]:
+    """I_r = M I_c + (1 - M) I_b (equation 9), at the side of the background."""
+    colour, mask = (resize(each, background.shape[-1]) for each in mixed)
     return (mask * colour + (1 - mask) * background).clamp(0, 1)

@@ -2,6 +2,7 @@
 
 import dataclasses
 
+import torch
 from jaxtyping import Float
 from torch import Tensor
 from torch.nn import functional
@@ -9,10 +10,13 @@ from torch.nn import functional
 from reenact.geometry.landmarks import LANDMARKS_68
 from reenact.geometry.morphable import MorphableModel, Pose, load_morphable
 from reenact.geometry.placement import rotation_of_angles, to_half_sides, turn_on_neck
-from reenact.ops.warp import resize, warp
-from reenact.systems.base import EncodedCrop, MotionMode, PoseControls, Reenactor, Rendered
-from reenact.systems.facegan.background import changed_near, close_hole, heads_in, under_chin
-from reenact.systems.facegan.conditions import TargetView, target_view
+from reenact.ops.warp import resize
+from reenact.portrait.compose import Rendered, compose, warp_head
+from reenact.portrait.head import move_head
+from reenact.portrait.portrait import build_portrait
+from reenact.portrait.stillness import moved_share, moving_pixels
+from reenact.systems.base import EncodedCrop, MotionMode, PoseControls, Reenactor
+from reenact.systems.facegan.conditions import target_maps
 from reenact.systems.facegan.config import FaceganConfig
 from reenact.systems.facegan.landmarks import (
     motion_vector,
@@ -20,14 +24,12 @@ from reenact.systems.facegan.landmarks import (
     place_landmarks,
 )
 from reenact.systems.facegan.motion import FaceMotion, carry_motion, read_face_motion
-from reenact.systems.facegan.networks import FaceganNetworks, compose_face, mix
+from reenact.systems.facegan.networks import FaceganNetworks, compose_face, mix, mix_face
 from reenact.systems.facegan.rig import LandmarkRig, RiggedFace
-from reenact.systems.stillness import moved_share
 from reenact.types import FaceGeometry, FaceImage
 
 _RIM = 0.012
-"""Width by which the hole exceeds the segmented head, share of the side; the segmentation misses hair ends. As in
-training."""
+"""Width by which the paper's hole exceeds the head, share of the side: mattes miss hair ends. As in training."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -41,14 +43,13 @@ class FaceganIdentity(EncodedCrop):
     """Of the source in its picture, half-sides."""
     landmarks: Float[Tensor, "1 68 2"]
     """Normalised."""
-    head: Float[Tensor, "1 1 s s"]
-    """Share of the source's face and hair."""
 
     @property
     def hole(self) -> Float[Tensor, "1 1 s s"]:
-        """1 on the head and a rim around it, 0 on the background."""
-        reach = max(round(_RIM * self.head.shape[-1]), 1)
-        return functional.max_pool2d((self.head > 0.5).float(), 2 * reach + 1, 1, reach)
+        """1 on the head and a rim around it, 0 on the background: what the paper's G_b fills."""
+        share = resize(self.portrait.head[:, 3:], self.rgb.shape[-1])
+        reach = max(round(_RIM * share.shape[-1]), 1)
+        return functional.max_pool2d((share > 0.5).float(), 2 * reach + 1, 1, reach)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -66,7 +67,7 @@ class FaceganReenactor(Reenactor[FaceganIdentity, FaceMotion, DrivenFace]):
 
     system = "facegan"
     config_class = FaceganConfig
-    needs = frozenset({"head"})
+    needs = frozenset({"parsing"})
     can_pose = True
 
     def __init__(self, config: FaceganConfig, morphable: MorphableModel | None = None) -> None:
@@ -81,22 +82,15 @@ class FaceganReenactor(Reenactor[FaceganIdentity, FaceMotion, DrivenFace]):
         rgb = resize(image.rgb, self.crop.network_px).clamp(0, 1)
         geometry = dataclasses.replace(geometry, mesh_px=to_half_sides(geometry.mesh_px, image.rgb.shape[-1]))
         motion = read_face_motion(self.rig.model, geometry)
-        identity = FaceganIdentity(
-            native_rgb=image.rgb,
+        return FaceganIdentity(
+            portrait=build_portrait(self.rig.model, image.rgb, image.parsing, geometry.mesh_px),
             rgb=rgb,
             features=self.networks.reenactor.encode_source(rgb),
             mesh=geometry.mesh_px,
             rigged=self.rig.take_apart(geometry.mesh_px),
             motion=motion,
             landmarks=normalise_landmarks(geometry.mesh_px, motion.pose),
-            head=rgb[:, :1] if image.head is None else resize(image.head.to(rgb), rgb.shape[-1]),
         )
-        if image.head is not None:
-            return identity
-        # without a matte of the head: G_r draws the source as it is, and segments it
-        at_rest = DrivenFace(landmarks=own_landmarks(identity), pose=motion.pose)
-        drawn = self.networks.reenactor(identity.features, rgb, self._view(identity, at_rest, None).maps)
-        return dataclasses.replace(identity, head=drawn.foreground)
 
     def read_motion(self, image: FaceImage | None, geometry: FaceGeometry) -> FaceMotion:
         return read_face_motion(self.rig.model, geometry)
@@ -129,35 +123,25 @@ class FaceganReenactor(Reenactor[FaceganIdentity, FaceMotion, DrivenFace]):
         return self.rig.move(identity.rigged, driven.landmarks, driven.pose)
 
     def render(self, identity: FaceganIdentity, driven: DrivenFace) -> Rendered:
-        view = self._view(identity, driven, identity.head)
-        drawn = self.networks.reenactor(identity.features, identity.rgb, view.maps)
-        face, count = compose_face(drawn, identity.rgb), len(driven.landmarks)
-        rgb, hole = (each.expand(count, -1, -1, -1) for each in (identity.rgb, identity.hole))
-        heads = heads_in(view, drawn, identity.head, identity.hole)
-        mixed = self.networks.mixer(face, heads.foreground, rgb, hole)
-        if self.config.smooth_hole and drawn.displacement is not None:
-            warped = warp(rgb, resize(drawn.displacement, rgb.shape[-1]))
-            neck = under_chin(driven.pose, self.rig.model, rgb.shape[-1])
-            mixed = close_hole(mixed, warped, rgb, hole, heads, neck)
+        portrait, side, networks = identity.portrait, self.crop.network_px, self.networks
+        flow = None
+        if self.config.source_warp:
+            flow = move_head(self.rig.model, portrait.shape, self.target_mesh(identity, driven), side // 2)
+        maps = target_maps(driven.landmarks, flow, side)
+        drawn = networks.reenactor(identity.features, identity.rgb, maps)
+        moved = moved_share(own_landmarks(identity), driven.landmarks, side)
+        if networks.mixer is None:
+            assert drawn.displacement is not None and flow is not None
+            head = warp_head(portrait, drawn.displacement)
+            head = head._replace(rgb=mix_face(drawn, head.rgb))
+            moving = torch.maximum(*(moving_pixels(each, side) for each in (drawn.displacement, flow.bend)))
+            return compose(portrait, head, moving * moved, flow.bend)
+        rgb, hole = (each.expand(len(maps.heat), -1, -1, -1) for each in (identity.rgb, identity.hole))
+        mixed = networks.mixer(compose_face(drawn, identity.rgb), drawn.foreground, rgb, hole)
         # the hole shows the source's old head, which must not shine through
-        covered = 1 - (1 - mixed.mask) * (1 - hole)
-        moved = moved_share(own_landmarks(identity), driven.landmarks, self.crop.network_px)
-        mask = covered * moved * changed_near(view, identity.head)
-        native = identity.native_rgb
-        result = mix(mixed._replace(mask=mask), compose_face(drawn, native, "bicubic"), native)
-        return Rendered(rgb=result, changed=resize(mask, native.shape[-1]))
-
-    def _view(self, identity: FaceganIdentity, driven: DrivenFace, head: Float[Tensor, "1 1 s s"] | None) -> TargetView:
-        return target_view(
-            self.rig,
-            identity.mesh,
-            identity.rigged,
-            driven.landmarks,
-            driven.pose,
-            self.crop.network_px,
-            source_warp=self.config.source_warp,
-            head=head,
-        )
+        mask = (1 - (1 - mixed.mask) * (1 - hole)) * moved
+        result = mix(mixed._replace(mask=mask), portrait.rgb)
+        return Rendered(rgb=result, changed=resize(mask, result.shape[-1]))
 
 
 def own_landmarks(identity: FaceganIdentity) -> Float[Tensor, "1 68 2"]:

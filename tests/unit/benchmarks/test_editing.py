@@ -116,7 +116,9 @@ def test_the_table_moves_landmarks_instead_of_the_transformer() -> None:
         score=torch.ones(1),
     )
     image = FaceImage(
-        rgb=torch.rand(1, 3, 256, 256), crop_from_frame=torch.eye(3)[None], head=torch.ones(1, 1, 256, 256)
+        rgb=torch.rand(1, 3, 256, 256),
+        crop_from_frame=torch.eye(3)[None],
+        parsing=torch.ones(1, 128, 128, dtype=torch.uint8),
     )
     with torch.inference_mode():
         identity = system.encode_identity(image, face)

@@ -210,13 +210,15 @@ def test_modules_are_trained_joined_and_measured(
 
     monkeypatch.setattr(facegan, "load_faces", lambda *_: faces)
     monkeypatch.setattr(facegan, "LandmarkMeasures", lambda *_: types.SimpleNamespace(measure=measure))
-    monkeypatch.setattr(facegan, "VARIANTS", {"plain": dataclasses.replace(SMALL, source_warp=False), "warp": SMALL})
+    monkeypatch.setattr(
+        facegan, "VARIANTS", {"plain": dataclasses.replace(SMALL, source_warp=False, layered=False), "warp": SMALL}
+    )
     monkeypatch.setattr(facegan, "PRESETS", {"tiny": SMALL})
     words = ["facegan", "--data", "none", "--out", str(tmp_path), "--steps", "1", "--batch-size", "2", "--side", "64"]
     assert command.main(words) == 0
     assert measured == [tmp_path / "plain" / "export", tmp_path / "warp" / "export"]
-    assert read_checkpoint(measured[1]).config["training"]["parts"] == ["transformer", "reenactor", "mixer"]
-    assert {path.stem for path in tmp_path.glob("*.json")} >= {"landmarks", "reenactor-plain", "background-warp"}
+    assert read_checkpoint(measured[1]).config["training"]["parts"] == ["transformer", "reenactor"]
+    assert {path.stem for path in tmp_path.glob("*.json")} >= {"landmarks", "reenactor-plain", "background-plain"}
 
 
 def test_the_other_system_refuses_weights() -> None:

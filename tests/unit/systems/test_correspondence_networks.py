@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from reenact.systems.correspondence.config import CorrespondenceConfig
-from reenact.systems.correspondence.networks import CorrespondenceNetworks, DrawnFace, compose
+from reenact.systems.correspondence.networks import CorrespondenceNetworks, DrawnFace, mix
 from reenact.systems.layers import GatedModulation, ResidualBlock
 
 SMALL = CorrespondenceConfig(widths=(8, 12, 16), match_width=8)
@@ -60,14 +60,14 @@ def test_the_correspondence_follows_a_clear_match() -> None:
 
 
 @pytest.mark.parametrize("native", [64, 100, 300])
-def test_shares_of_the_matte_take_the_warped_the_unchanged_and_the_generated_picture(native: int) -> None:
-    source, matte = torch.rand(1, 3, native, native), torch.zeros(1, 3, 64, 64)
-    matte[:, 0, :20], matte[:, 1, 20:40], matte[:, 2, 40:] = 1, 1, 1
-    still, colour = torch.zeros(1, 2, 32, 32), torch.full((1, 3, 64, 64), 0.25)
-    result = compose(DrawnFace(still, matte, colour, matched=torch.zeros(1, 2, 4, 4)), source)
+def test_the_head_is_the_warped_source_and_generated_colour(native: int) -> None:
+    warped, generated = torch.rand(1, 3, native, native), torch.zeros(1, 1, 64, 64)
+    generated[:, :, 40:] = 1
+    colour = torch.full((1, 3, 64, 64), 0.25)
+    result = mix(DrawnFace(torch.zeros(1, 2, 32, 32), generated, colour, matched=torch.zeros(1, 2, 4, 4)), warped)
     seam = native // 32
     kept, drawn = slice(0, native * 40 // 64 - seam), slice(native * 40 // 64 + seam, None)
-    torch.testing.assert_close(result[:, :, kept], source[:, :, kept], atol=1e-4, rtol=0)
+    torch.testing.assert_close(result[:, :, kept], warped[:, :, kept], atol=1e-4, rtol=0)
     assert (result[:, :, drawn] - 0.25).abs().max() < 1e-5
 
 

@@ -6,13 +6,10 @@ import torch
 from reenact.geometry.matching import find_neutral
 from reenact.geometry.morphable import load_morphable
 from reenact.systems.base import PoseControls
-from reenact.systems.facegan.background import Heads, close_hole, heads_in, under_chin
-from reenact.systems.facegan.conditions import TargetView
 from reenact.systems.facegan.motion import FaceMotion, carry_motion, read_face_motion
-from reenact.systems.facegan.networks import DrawnFace, MixedPicture, TargetMaps
 from reenact.systems.facegan.reenactor import FaceganIdentity
 from reenact.types import head_angles_rad
-from tests.contract.systems import SIDE, AnyReenactor, Clip, build, painted
+from tests.contract.systems import AnyReenactor, Clip, build, painted
 from tests.synthetic import face_geometry, pose_of, rotation_of
 
 
@@ -87,56 +84,11 @@ def test_one_unit_on_one_side_is_another_face_than_on_both(system: AnyReenactor,
     assert (first - second).abs().max() > 1e-4
 
 
-def test_the_hole_is_the_given_head_with_a_rim(identity: FaceganIdentity) -> None:
-    hole = identity.hole[0, 0]
-    assert hole.shape == (SIDE, SIDE)
-    assert hole[4:47, 17:47].min() == 1
-    assert hole[30, 15] == 1 and hole[30, 13] == 0
-
-
 @pytest.mark.parametrize("anchored", [True, False])
 def test_the_papers_network_draws_as_well(source: Clip, anchored: bool) -> None:
-    paper = {"source_warp": False, "keep_face": False, "sides": 1, "reduction": 1, "norm": "instance"}
+    paper = {"source_warp": False, "layered": False, "sides": 1, "reduction": 1, "norm": "instance"}
     system = build("facegan", anchored=anchored, **paper)
     identity = system.encode_identity(*source)
     rendered = system.render(identity, posed(system, identity, torch.rand(2, 17, 2), torch.rand(2, 3)))
     assert rendered.rgb.shape == (2, 3, 96, 96)
     assert torch.isfinite(rendered.rgb).all()
-
-
-def test_the_hole_is_closed_from_around_it_and_a_neck_from_the_neck() -> None:
-    """Sky around, skin below: what a head that has gone leaves behind is sky above and skin where the neck is."""
-    side, sky, skin = 32, 0.2, 0.8
-    background = torch.full((1, 3, side, side), sky)
-    background[..., 26:, :] = skin
-    hole, neck = torch.zeros(2, 1, 1, side, side)
-    hole[..., 4:26, 8:24] = 1
-    neck[..., 18:, 10:22] = 1
-    heads = Heads(foreground=torch.zeros(1, 1, side, side), shown=torch.ones(1, 1, side, side))
-    drawn = MixedPicture(torch.zeros(1, 3, side, side), torch.ones(1, 1, side, side), None)
-    closed = close_hole(drawn, background * 0, background, hole, heads, neck)
-    assert (closed.colour[..., 4:10, 8:24] - sky).abs().max() < 0.1
-    assert (closed.colour[..., 18:26, 12:20] - skin).abs().max() < 0.1
-    seen = (hole == 0).expand(-1, 3, -1, -1)
-    torch.testing.assert_close(closed.colour[seen], background[seen], atol=1e-5, rtol=0)
-    pulled = close_hole(drawn, background * 0 + 0.5, background, hole, heads._replace(shown=1 - hole * neck), neck)
-    assert (pulled.colour[..., 20:25, 12:20] - 0.5).abs().max() < 0.05
-
-
-def test_the_neck_is_under_the_chin_of_a_tilted_head() -> None:
-    model = load_morphable()
-    upright, lying = (pose_of([rotation_of(0, 0, roll)], scale=0.4, centre=(0, 0)) for roll in (0, 90))
-    straight = under_chin(upright, model, 64)[0, 0]
-    assert straight[60, 32] == 1 and straight[20, 32] == 0 and straight[60, 4] == 0
-    torch.testing.assert_close(under_chin(lying, model, 64)[0, 0], straight.rot90(1), atol=1e-4, rtol=0)
-
-
-def test_a_head_left_behind_is_none_that_was_drawn() -> None:
-    head = torch.zeros(1, 1, 16, 16)
-    head[..., :8] = 1
-    maps = TargetMaps(torch.zeros(1, 1, 8, 8), torch.zeros(1, 2, 8, 8), None, None)
-    drawn = DrawnFace(torch.zeros(1, 3, 16, 16), torch.zeros(1, 3, 16, 16), maps.displacement, None)
-    gone = heads_in(TargetView(maps, torch.zeros(1, 1, 8, 8)), drawn, head, head)
-    assert gone.foreground[..., :7].max() == 0 and gone.foreground[..., 9:].min() > 0.6
-    stayed = heads_in(TargetView(maps, torch.nn.functional.avg_pool2d(head, 2)), drawn, head, head)
-    assert stayed.foreground[..., :7].min() == 1

@@ -1,24 +1,31 @@
-"""Recipe: flow, matte and colour of the correspondence system, by self-reenactment of clips."""
+"""Recipe: flow and colours of the correspondence system's head, by self-reenactment of clips.
+
+The head is laid over the true frame's own background: what stands behind it is the portrait's task, not the networks'.
+"""
 
 import dataclasses
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
 from reenact.errors import ConfigError
-from reenact.geometry.flow import draw_face, mesh_flow
+from reenact.geometry.flow import draw_face
 from reenact.geometry.matching import match_identity, read_mesh_motion, split_identity
 from reenact.geometry.morphable import load_morphable
+from reenact.ops.fill import fill_hole
 from reenact.ops.warp import resize, warp
 from reenact.systems.correspondence.config import PRESETS, CorrespondenceConfig
-from reenact.systems.correspondence.networks import CorrespondenceNetworks, DrawnFace, compose
+from reenact.systems.correspondence.networks import CorrespondenceNetworks, DrawnFace, mix
 from train.data.faces import FaceData
 from train.data.own_labels import with_own_meshes
 from train.losses import reconstruction
 from train.losses.adversarial import HINGE, MultiScaleDiscriminator
+from train.losses.perceptual import EfficientNetFeatures, feature_distance
 from train.pairs.frames import PairConfig
+from train.pairs.heads import head_share, move_heads
 from train.recipes.task import Figures, PairTask, channels_last, find_preset
 from train.run.loop import Batch, LoopConfig, Losses
 from train.run.options import RecipeOptions
@@ -34,14 +41,14 @@ class CorrespondenceTaskConfig:
     """Weight of mouth and eye openings and their rim, over the background."""
     face_weight: float = 1.25
     """Weight of the face, over the background."""
-    adversarial: float = 0.0
+    perceptual: float = 1.0
+    """Weight of the distance in EfficientNet-Lite0's features; 0 needs no such network."""
+    adversarial: float = 0.05
     """Weight of the hinge loss; 0 trains without a critic."""
-    feature_matching: float = 0.0
+    feature_matching: float = 0.5
     """Weight of the distance between the critic's features of result and target; only with `adversarial`."""
     critic_width: int = 32
-    """Channels of the discriminators' first layers."""
-    critic_scales: int = 2
-    """Discriminators, at 1 and 1/2 of the side: patches of 54 and 108 pixels."""
+    """Channels of the critic's first layer."""
 
     def __post_init__(self) -> None:
         if self.feature_matching and not self.adversarial:
@@ -75,26 +82,35 @@ class CorrespondenceTask(PairTask):
         own: FaceData | None = None,
     ) -> None:
         _require_clips(train)
-        super().__init__(train, val, config.pairs, own, parsing=False)
+        super().__init__(train, val, config.pairs, own)
         self.network_config, self.config = network, config
         self.networks = PairModel(network)
         if config.adversarial:
-            self.critic = MultiScaleDiscriminator(
-                3, scales=config.critic_scales, width=config.critic_width, norm="spectral"
-            )
+            self.critic = MultiScaleDiscriminator(3, scales=1, width=config.critic_width, norm="instance")
+        self.features = EfficientNetFeatures().to(memory_format=torch.channels_last) if config.perceptual else None
         self.morphable = load_morphable()
 
     def use_data(self, train: FaceData) -> None:
         _require_clips(train)
         super().use_data(train)
 
+    def sample_batch(self, rng: np.random.Generator, size: int, device: torch.device) -> Batch:
+        corner = torch.from_numpy(rng.integers(0, self.side // 2 + 1, 2))
+        return super().sample_batch(rng, size, device) | {"window": corner}
+
     @torch.no_grad()
     def prepare(self, batch: Batch) -> Batch:
         """Identity-matched target mesh, mesh flow and maps, as `CorrespondenceReenactor` makes them."""
         half, model = self.side // 2, self.morphable.to(batch["source"].device)
         target = matched_targets(model, batch["source_mesh"], batch["target_mesh"])
-        flow = mesh_flow(model, batch["source_mesh"], target, half)
+        own, head = (head_share(batch[f"{name}_classes"]) for name in ("source", "target"))
+        flow = move_heads(model, batch["source_mesh"], own, target, half)
+        head = torch.maximum(head, resize(flow.target.parts.amax(1, keepdim=True), self.side))
+        known = own.amax((1, 2, 3), keepdim=True) > 0  # rows without a parsing
+        beyond = torch.where(known, 1 - (own > 0.9).float(), torch.zeros_like(own))
         maps = {
+            "head": head,
+            "own_colours": fill_hole(batch["source"], beyond),
             "source_maps": draw_face(model, batch["source_mesh"], half).stacked,
             "target_maps": flow.target.stacked,
             "mesh_displacement": flow.displacement,
@@ -103,8 +119,8 @@ class CorrespondenceTask(PairTask):
         return channels_last(batch | maps)
 
     def compute_losses(self, outputs: DrawnFace, batch: Batch, critic: nn.Module | None) -> Losses:
-        target, source, config = batch["target"], batch["source"], self.config
-        result = compose(outputs, source)
+        target, source, config = batch["target"], batch["own_colours"], self.config
+        result = self.picture(outputs, batch)
         difference = result - target
         weight = self.weight_map(batch["target_maps"])
         weight_full = functional.interpolate(weight, scale_factor=2, mode="nearest")
@@ -122,13 +138,29 @@ class CorrespondenceTask(PairTask):
             "prior": 0.5 * (residual.abs().sum(1, keepdim=True) * face).mean(),
             "match": 0.5 * (match_error * resize(face, small)).mean(),
             "smooth": 0.3 * reconstruction.smoothness(residual),
-            "matte": 0.02 * (functional.avg_pool2d(outputs.matte[:, 2:], 2) * face).mean(),
+            "generated": 0.02 * (functional.avg_pool2d(outputs.generated, 2) * face).mean(),
         }
+        if self.features is not None:
+            distance = feature_distance(self.features.to(target.device), *self.windows(batch, result, target))
+            losses["perceptual"] = config.perceptual * distance.mean()
         if critic is None:
             return losses
+        fake, real = self.windows(batch, result, target)
         return losses | HINGE.teach(
-            critic, result, target, adversarial=config.adversarial, matching=config.feature_matching
+            critic, fake, real, adversarial=config.adversarial, matching=config.feature_matching
         )
+
+    def picture(self, outputs: DrawnFace, batch: Batch) -> Tensor:
+        """The drawn head on the true frame's ground."""
+        colours = batch["own_colours"]
+        drawn = mix(outputs, warp(colours, resize(outputs.displacement, colours.shape[-1])))
+        return torch.lerp(batch["target"], drawn, batch["head"])
+
+    def windows(self, batch: Batch, *pictures: Tensor) -> list[Tensor]:
+        """A quarter of each picture: features of the whole cost more than the networks. Each batch has another one."""
+        (top, left), half = batch["window"].tolist(), self.side // 2
+        cut = (each[..., top : top + half, left : left + half] for each in pictures)
+        return [each.contiguous(memory_format=torch.channels_last) for each in cut]
 
     def weight_map(self, target_maps: Tensor) -> Tensor:
         """(f, 1, h, w) with mean 1: openings of mouth and eyes with a rim, then the face, then the rest."""
@@ -137,22 +169,26 @@ class CorrespondenceTask(PairTask):
         return weight / weight.mean((1, 2, 3), keepdim=True)
 
     def compute_critic_losses(self, outputs: DrawnFace, batch: Batch, critic: nn.Module) -> Losses:
-        return HINGE.train_critic(critic, compose(outputs, batch["source"]), batch["target"])
+        return HINGE.train_critic(critic, *self.windows(batch, self.picture(outputs, batch), batch["target"]))
 
     @torch.no_grad()
     def validate(self, networks: nn.Module, device: torch.device) -> dict[str, float]:
-        """PSNR and L1 of the first frame driven by later ones, and of the source and the mesh warp."""
+        """PSNR, L1 and feature distance of first frames driven by later ones, of the source and of the mesh warp."""
         figures = Figures()
         for batch in self.validation_batches(device):
-            result = compose(networks(*self.inputs(batch)), batch["source"])
+            result, target = self.picture(networks(*self.inputs(batch)), batch), batch["target"]
             pictures = {"": result, "_copy": batch["source"], "_mesh_warp": mesh_warp(batch)}
-            figures.add_pictures(pictures, batch["target"])
+            pictures = {name: torch.lerp(target, each, batch["head"]) for name, each in pictures.items()}
+            figures.add_pictures(pictures, target)
+            if self.features is not None:
+                for name, each in pictures.items():
+                    figures.add(f"features{name}", feature_distance(self.features.to(device), each, target))
         return figures.means()
 
     def show(self, networks: nn.Module, one: Batch) -> list[Tensor]:
-        """Source, target, mesh warp, result, matte (red warped, green untouched, blue generated)."""
+        """Source, target, mesh warp, result, share of generated colours."""
         drawn = networks(*self.inputs(one))
-        return [one["source"], one["target"], mesh_warp(one), compose(drawn, one["source"]), drawn.matte]
+        return [one["source"], one["target"], mesh_warp(one), self.picture(drawn, one), drawn.generated]
 
     def shipped(self, networks: nn.Module) -> nn.Module:
         return networks.net
@@ -160,7 +196,7 @@ class CorrespondenceTask(PairTask):
 
 def mesh_warp(batch: Batch) -> Tensor:
     """The source warped by the meshes' flow alone."""
-    return warp(batch["source"], resize(batch["mesh_displacement"], batch["source"].shape[-1]))
+    return warp(batch["own_colours"], resize(batch["mesh_displacement"], batch["source"].shape[-1]))
 
 
 def matched_targets(model: Any, source: Tensor, driving: Tensor) -> Tensor:

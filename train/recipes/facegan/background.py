@@ -13,6 +13,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from reenact.errors import ConfigError
 from reenact.geometry.morphable import load_morphable
 from reenact.ops.warp import resize, warp
 from reenact.systems.facegan.config import PRESETS, FaceganConfig
@@ -143,11 +144,10 @@ class BackgroundTask(PairTask):
         return figures.means()
 
     def show(self, networks: nn.Module, one: Batch) -> list[Tensor]:
-        """Source, target, I_fr, I_b, M, what of I_fr is kept, I_r."""
+        """Source, target, I_fr, I_b, M, I_r."""
         mixed = networks(*self.inputs(one))
-        shares = [mixed.mask] if mixed.kept is None else [mixed.mask, mixed.kept * mixed.mask]
         background = one["background"] * (1 - one["hole"])
-        return [one["source"], one["target"], one["face"], background, *shares, mixed_picture(mixed, one)]
+        return [one["source"], one["target"], one["face"], background, mixed.mask, mixed_picture(mixed, one)]
 
     def facts(self) -> dict[str, Any]:
         return {"perceptual": self.features.name}
@@ -155,7 +155,7 @@ class BackgroundTask(PairTask):
 
 def mixed_picture(outputs: MixedPicture, batch: Batch) -> Tensor:
     """I_r."""
-    return mix(outputs, batch["face"], batch["background"] * (1 - batch["hole"]))
+    return mix(outputs, batch["background"] * (1 - batch["hole"]))
 
 
 def background_losses(mask: Tensor, picture: Tensor, wanted: Tensor, config: BackgroundTaskConfig) -> Losses:
@@ -186,17 +186,18 @@ def soften(foreground: Tensor, side: int) -> Tensor:
     return functional.avg_pool2d(foreground, 2 * reach + 1, 1, reach, count_include_pad=False)
 
 
-TINY_LOOP = LoopConfig(steps=4000, batch_size=8, learning_rate=1e-3, validate_every=1000, save_every=250)
-
-
 def build(train: FaceData, val: FaceData, options: RecipeOptions) -> tuple[BackgroundTask, LoopConfig]:
-    """First at 128 px (``--side 128``), then from those weights (``--init``) at 256."""
-    config, loop = BackgroundTaskConfig(), TINY_LOOP
-    if options.preset == "paper":
-        config = BackgroundTaskConfig(perceptual=10.0, adversarial=1.0)
-        loop = dataclasses.replace(PAPER_LOOP, steps=200_000)
-    pairs = dataclasses.replace(config.pairs, side=options.side or 256, resident=options.resident)
+    """Preset `paper`; the layered preset has no G_b.
+
+    Raises:
+        ConfigError: of a layered preset.
+    """
     network = find_preset(PRESETS, options.preset, "facegan")
+    if network.layered:
+        raise ConfigError("preset tiny lays the head over the portrait's ground and has no G_b; give --preset paper")
+    config = BackgroundTaskConfig(perceptual=10.0, adversarial=1.0)
+    loop = dataclasses.replace(PAPER_LOOP, steps=200_000)
+    pairs = dataclasses.replace(config.pairs, side=options.side or 256, resident=options.resident)
     task = BackgroundTask(train, val, network, dataclasses.replace(config, pairs=pairs), options.teacher)
     task.start_from(options.init)
     return task, loop

@@ -1,8 +1,8 @@
-"""Recipe: FACEGAN end to end (section 4: modules apart, then together), from the exports of its three recipes.
+"""Recipe: FACEGAN end to end (section 4: modules apart, then together), from the exports of their recipes.
 
     accelerate launch -m train facegan --data DATA --out RUN --init L_T/export:G_r/export:G_b/export
 
-``--steps 0`` only joins the three in one folder and measures them.
+G_b is only in preset `paper`. ``--steps 0`` only joins the modules in one folder and measures them.
 """
 
 import dataclasses
@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from reenact.errors import ConfigError
 from reenact.geometry.morphable import Pose, load_morphable
-from reenact.systems.facegan.conditions import target_view
+from reenact.systems.facegan.conditions import target_maps
 from reenact.systems.facegan.config import PRESETS, FaceganConfig
 from reenact.systems.facegan.landmarks import motion_vector, normalise_landmarks, place_landmarks
 from reenact.systems.facegan.networks import (
@@ -33,9 +33,15 @@ from train.losses.adversarial import LOG, MultiScaleDiscriminator, logits_of
 from train.losses.facegan import connectivity_loss, foreground_of, landmark_loss, movement_penalty
 from train.losses.perceptual import perceptual_loss, picture_features
 from train.pairs.frames import PairConfig
+from train.pairs.heads import head_share, move_heads
 from train.readers import FaceReaders
 from train.recipes.facegan import PARTS
-from train.recipes.facegan.background import BackgroundTaskConfig, background_change, background_losses, widen
+from train.recipes.facegan.background import (
+    BackgroundTaskConfig,
+    background_change,
+    background_losses,
+    widen,
+)
 from train.recipes.facegan.reenactor import FaceLosses, ReenactorTaskConfig
 from train.recipes.task import Figures, PairTask, find_preset
 from train.run.loop import Batch, LoopConfig, Losses
@@ -70,9 +76,10 @@ class Rendering(NamedTuple):
     drawn: DrawnFace
     face: Tensor
     """I_fr."""
-    mixed: MixedPicture
+    mixed: MixedPicture | None
+    """None of layered networks."""
     picture: Tensor
-    """I_r."""
+    """I_r; of layered networks the head on the true frame's ground."""
 
 
 class TwoCritics(nn.Module):
@@ -89,7 +96,7 @@ class TwoCritics(nn.Module):
 
 
 class EndToEnd(nn.Module):
-    """L_T, G_r and G_b in one forward, as at inference: Action Units and angles come from the driver.
+    """L_T, G_r and, unless layered, G_b in one forward, as at inference: Action Units and angles come from the driver.
 
     So do the head's place and size, which L_T does not decide.
     """
@@ -107,6 +114,9 @@ class EndToEnd(nn.Module):
         target_mesh: Tensor,
         source_units: Tensor,
         target_units: Tensor,
+        source_head: Tensor,
+        target: Tensor,
+        target_head: Tensor,
         hole: Tensor,
     ) -> Rendering:
         rig, nets, config = self.rigs[0].to(source.device), self.facegan, self.config
@@ -119,33 +129,50 @@ class EndToEnd(nn.Module):
             for units, of in ((target_units, pose), (source_units, face.pose))
         )
         delta = nets.transformer(own, motion, own_motion).float()
-        return Rendering(delta, own + delta, wanted, *self.draw(source, source_mesh, face, own + delta, pose, hole))
+        maps, drawn = self.draw(source, source_mesh, source_head, face, own + delta, pose)
+        head = compose_face(drawn, source)
+        if nets.mixer is None:
+            mixed, picture = None, torch.lerp(target, head, target_head)
+        else:
+            mixed = nets.mixer(head, drawn.foreground, source, hole)
+            picture = mix(mixed, source * (1 - hole))
+        return Rendering(delta, own + delta, wanted, maps, drawn, head, mixed, picture)
 
     def draw(
         self,
         source: Tensor,
         source_mesh: Tensor,
+        source_head: Tensor,
         face: RiggedFace,
         landmarks: Tensor,
         pose: Pose,
-        hole: Tensor,
-    ) -> tuple[TargetMaps, DrawnFace, Tensor, MixedPicture, Tensor]:
-        """The last five fields of `Rendering`, from normalised landmarks and the head's pose."""
+    ) -> tuple[TargetMaps, DrawnFace]:
+        """G_r's maps and output, from normalised landmarks and the head's pose."""
         nets, side = self.facegan, source.shape[-1]
         placed = place_landmarks(landmarks, pose)
-        view = target_view(self.rigs[0], source_mesh, face, placed, pose, side, source_warp=self.config.source_warp)
-        maps = view.maps
-        drawn = nets.reenactor(nets.reenactor.encode_source(source), source, maps)
-        head = compose_face(drawn, source)
-        mixed = nets.mixer(head, drawn.foreground, source, hole)
-        return maps, drawn, head, mixed, mix(mixed, head, source * (1 - hole))
+        flow = None
+        if self.config.source_warp:
+            moved = self.rigs[0].move(face, placed.detach(), pose)
+            flow = move_heads(self.rigs[0].model, source_mesh, source_head, moved, side // 2)
+        maps = target_maps(placed, flow, side)
+        return maps, nets.reenactor(nets.reenactor.encode_source(source), source, maps)
 
 
 class EndToEndTask(PairTask):
     """Pairs of frames of one clip."""
 
     parts = PARTS
-    input_names = ("source", "source_mesh", "target_mesh", "source_units", "target_units", "hole")
+    input_names = (
+        "source",
+        "source_mesh",
+        "target_mesh",
+        "source_units",
+        "target_units",
+        "source_head",
+        "target",
+        "target_head",
+        "hole",
+    )
     per_clip = 4
 
     def __init__(
@@ -167,24 +194,26 @@ class EndToEndTask(PairTask):
         self.face_losses = FaceLosses(ReenactorTaskConfig(), self.features)
 
     def start_from(self, init: pathlib.Path | None) -> None:
-        """Load all three modules.
+        """Load all modules.
 
         Raises:
             ConfigError: one is missing.
             CheckpointError: they cannot be read, or are of other sizes.
         """
         modules = PARTS.read(init)
-        missing = [f"{name} (recipe {recipe})" for name, recipe in PARTS.recipes.items() if name not in modules]
+        wanted = {name: recipe for name, recipe in PARTS.recipes.items() if getattr(self.networks.facegan, name)}
+        missing = [f"{name} (recipe {recipe})" for name, recipe in wanted.items() if name not in modules]
         if missing:
             raise ConfigError(
-                f"recipe facegan starts from all three modules; --init {init} lacks {', '.join(missing)}. Give the "
+                f"recipe facegan starts from all modules; --init {init} lacks {', '.join(missing)}. Give the "
                 "export folders of the recipes, joined by a colon"
             )
         PARTS.fill(self.networks.facegan, modules, self.network_config, init)
 
     def prepare(self, batch: Batch) -> Batch:
-        """Add the hole in the source's background."""
-        return batch | {"hole": widen(foreground_of(batch["source_classes"]), self.background.rim)}
+        """Add the target's head and the hole in the source's background."""
+        heads = {f"{name}_head": head_share(batch[f"{name}_classes"]) for name in ("source", "target")}
+        return batch | heads | {"hole": widen(foreground_of(batch["source_classes"]), self.background.rim)}
 
     def compute_losses(self, outputs: Rendering, batch: Batch, critic: nn.Module | None) -> Losses:
         """Equations 1, 3, 8 and 11 together."""
@@ -197,8 +226,9 @@ class EndToEndTask(PairTask):
         }
         of_face = self.face_losses.compute(outputs.drawn, batch | maps)
         losses |= {f"face_{name}": value for name, value in of_face.items()}
-        mixed = background_losses(outputs.mixed.mask, outputs.picture, target, self.background)
-        losses |= {f"picture_{name}": value for name, value in mixed.items()}
+        if outputs.mixed is not None:
+            mixed = background_losses(outputs.mixed.mask, outputs.picture, target, self.background)
+            losses |= {f"picture_{name}": value for name, value in mixed.items()}
         distance = perceptual_loss(self.features.to(target.device), outputs.picture, target)
         losses["picture_perceptual"] = self.background.perceptual * distance
         if critic is not None:
@@ -228,10 +258,11 @@ class EndToEndTask(PairTask):
         return figures.means()
 
     def show(self, networks: nn.Module, one: Batch) -> list[Tensor]:
-        """Source, target, I_fr, I'_fr, M, I_r."""
+        """Source, target, I_fr, I'_fr, M of G_b, I_r."""
         found = networks(*self.inputs(one))
         faces = [found.face, found.face * found.drawn.foreground]
-        return [one["source"], one["target"], *faces, found.mixed.mask, found.picture]
+        masks = [] if found.mixed is None else [found.mixed.mask]
+        return [one["source"], one["target"], *faces, *masks, found.picture]
 
     def shipped(self, networks: nn.Module) -> nn.Module:
         return networks.facegan
@@ -250,7 +281,7 @@ LOOPS = {
 
 
 def build(train: FaceData, val: FaceData, options: RecipeOptions) -> tuple[EndToEndTask, LoopConfig]:
-    """All three modules from ``--init``."""
+    """All modules from ``--init``."""
     network = find_preset(PRESETS, options.preset, "facegan")
     pairs = PairConfig(side=options.side or 256, resident=options.resident)
     config = EndToEndTaskConfig(pairs=pairs, adversarial=1.0 if options.preset == "paper" else 0.0)

@@ -14,7 +14,7 @@ from torch.nn import functional
 from reenact.geometry.landmarks import LANDMARKS_68
 from reenact.geometry.morphable import load_morphable
 from reenact.ops.warp import resize, warp
-from reenact.systems.facegan.conditions import target_view
+from reenact.systems.facegan.conditions import target_maps
 from reenact.systems.facegan.config import PRESETS, FaceganConfig
 from reenact.systems.facegan.networks import DrawnFace, FaceReenactor, TargetMaps, compose_face
 from reenact.systems.facegan.rig import LandmarkRig
@@ -25,6 +25,7 @@ from train.losses.adversarial import LOG, MultiScaleDiscriminator
 from train.losses.facegan import foreground_of, reconstruction_loss, segment_loss
 from train.losses.perceptual import PictureFeatures, perceptual_loss, picture_features
 from train.pairs.frames import PairConfig
+from train.pairs.heads import head_share, move_heads
 from train.readers import FaceReaders
 from train.recipes.facegan import PAPER_LOOP, PARTS
 from train.recipes.task import Figures, PairTask, channels_last, find_preset
@@ -51,8 +52,8 @@ class ReenactorTaskConfig:
     detail_weight: float = 8.0
     """Weight of mouth and eye openings and their rim, over the rest of the head, in equation 5."""
     outside_weight: float = 0.3
-    """Weight of all that is neither face nor hair, over the head, with `source_warp`: neck and ears follow the head,
-    and the mixer copies them. The paper's G_r does not see them (0)."""
+    """Weight of all that is neither face nor hair, over the head, with `source_warp`: ears follow the head. The paper's
+    G_r does not see them (0)."""
     critic_width: int = 64
     """Channels of the discriminators' first layers."""
 
@@ -203,16 +204,12 @@ def rig_warp(batch: Batch) -> Tensor:
 def add_target_maps(rig: LandmarkRig, batch: Batch, *, source_warp: bool) -> Batch:
     """The batch with G_r's conditions; of the target's mesh only its 68 landmarks and its pose are used."""
     rig = rig.to(batch["target_mesh"].device)
-    maps = target_view(
-        rig,
-        batch["source_mesh"],
-        rig.take_apart(batch["source_mesh"]),
-        batch["target_mesh"][:, list(LANDMARKS_68), :2],
-        rig.model.fit(batch["target_mesh"]).pose,
-        batch["source"].shape[-1],
-        source_warp=source_warp,
-        head=foreground_of(batch["source_classes"]),
-    ).maps
+    side, source, target = batch["source"].shape[-1], batch["source_mesh"], batch["target_mesh"]
+    landmarks, flow = target[:, list(LANDMARKS_68), :2], None
+    if source_warp:
+        moved = rig.move(rig.take_apart(source), landmarks, rig.model.fit(target).pose)
+        flow = move_heads(rig.model, source, head_share(batch["source_classes"]), moved, side // 2)
+    maps = target_maps(landmarks, flow, side)
     return channels_last(batch | {name: value for name, value in maps._asdict().items() if value is not None})
 
 

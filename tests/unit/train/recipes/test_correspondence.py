@@ -46,4 +46,4 @@ def test_data_without_clips_is_refused(faces: FaceData) -> None:
 
 def test_feature_matching_needs_a_critic() -> None:
     with pytest.raises(ConfigError, match="set adversarial above 0"):
-        CorrespondenceTaskConfig(feature_matching=1.0)
+        CorrespondenceTaskConfig(adversarial=0.0)

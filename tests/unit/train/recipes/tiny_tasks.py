@@ -69,7 +69,8 @@ def turned_task(faces: FaceData, **change: Any) -> TurnedFaceTask:
 
 
 def correspondence_task(faces: FaceData, **change: Any) -> CorrespondenceTask:
-    config = CorrespondenceTaskConfig(pairs=PAIRS, critic_width=4, **change)
+    weights = {"perceptual": 0.0, "adversarial": 0.0, "feature_matching": 0.0} | change
+    config = CorrespondenceTaskConfig(pairs=PAIRS, critic_width=4, **weights)
     return CorrespondenceTask(faces, faces, CORRESPONDENCE, config)
 
 

@@ -3,8 +3,7 @@
 import pytest
 import torch
 
-from reenact.systems.correspondence.reenactor import fade_to_source
-from reenact.systems.stillness import moved_share, moving_pixels, widen
+from reenact.portrait.stillness import moved_share, moving_pixels, widen
 
 
 @pytest.mark.parametrize(("moved_px", "share"), [(0, 0), (0.005, 0), (0.5, 0.5), (3, 1)])
@@ -23,11 +22,3 @@ def test_pixels_that_hardly_move_stay_and_the_others_reach_a_little_further() ->
     assert moving[..., :8].min() == 1 and moving[..., 8:].max() == 0
     wide = widen(moving, 1 / 32)
     assert wide[..., :8].min() == 1 and wide[..., 8].max() > 0 and wide[..., 11:].max() == 0
-
-
-def test_an_unmoved_face_leaves_only_the_unchanged_source_in_the_matte() -> None:
-    matte = torch.tensor([0.7, 0.1, 0.2]).reshape(1, 3, 1, 1).expand(3, 3, 4, 4)
-    faded = fade_to_source(matte, torch.tensor([0.0, 0.5, 1.0])[:, None, None, None])
-    assert torch.equal(faded[0], torch.tensor([0.0, 1, 0]).reshape(3, 1, 1).expand(3, 4, 4))
-    torch.testing.assert_close(faded[1, :, 0, 0], torch.tensor([0.35, 0.55, 0.1]))
-    assert torch.equal(faded[2], matte[2])

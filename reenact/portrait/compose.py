@@ -1,0 +1,80 @@
+"""Composition of a frame from the layers of a portrait, without a network.
+
+    frame = ground with its bent neck, then the moved head by its matte
+
+Pixels that the head neither covers nor uncovers, and pixels that do not move, are the source's, bit for bit.
+"""
+
+import dataclasses
+from typing import NamedTuple
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from reenact.ops.warp import resize, warp
+from reenact.portrait.portrait import Portrait
+from reenact.portrait.stillness import widen
+
+_NEAR = 0.012
+"""Width by which the redrawn part exceeds the moving pixels, share of the side."""
+_SEEN = 1 / 512
+"""A smaller share of the head changes no 8-bit value."""
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Rendered:
+    """Result crops, in the place and at the size of the source crop."""
+
+    rgb: Float[Tensor, "f 3 s s"]
+    """RGB in [0, 1]; s is the side of the source `FaceImage`."""
+    changed: Float[Tensor, "f 1 s s"]
+    """0 where the source's pixel is unchanged, 1 where it was redrawn; paste-back fades along it."""
+
+
+class HeadLayer(NamedTuple):
+    """The head in f frames, at the portrait's side."""
+
+    rgb: Float[Tensor, "f 3 n n"]
+    matte: Float[Tensor, "f 1 n n"]
+    """Share of the head in each pixel."""
+
+
+def warp_head(portrait: Portrait, displacement: Float[Tensor, "f 2 i i"]) -> HeadLayer:
+    """The portrait's head, moved.
+
+    Args:
+        portrait: of the source.
+        displacement: target pixel -> source place in half-sides, at any side, continued beyond the head's outline.
+    """
+    layer = portrait.head.expand(len(displacement), -1, -1, -1)
+    moved = warp(layer, resize(displacement, layer.shape[-1]), "bicubic").clamp(0, 1)
+    return HeadLayer(rgb=moved[:, :3], matte=moved[:, 3:])
+
+
+def compose(
+    portrait: Portrait,
+    head: HeadLayer,
+    moving: Float[Tensor, "f 1 i i"],
+    bend: Float[Tensor, "f 2 j j"] | None = None,
+) -> Rendered:
+    """Lay the head over the ground.
+
+    Args:
+        portrait: of the source.
+        head: drawn by a system.
+        moving: share of the frame against the source's own pixels, at any side: 0 where head and neck stand still
+            (`reenact.portrait.stillness`).
+        bend: target pixel -> source place of the ground, in half-sides: the neck follows the head; 0 away from it.
+            None: the ground stands still.
+    """
+    side, count = portrait.rgb.shape[-1], len(head.rgb)
+    ground, redrawn = portrait.ground.expand(count, -1, -1, -1), (head.matte > _SEEN) | (portrait.hole > 0)
+    if bend is not None:
+        bend = resize(bend, side)
+        bent = (bend != 0).any(1, keepdim=True)
+        ground, redrawn = torch.where(bent, warp(ground, bend), ground), redrawn | bent
+    frame = torch.lerp(ground, head.rgb, head.matte)
+    share = resize(widen(moving, _NEAR), side) * redrawn
+    source = portrait.rgb.expand(count, -1, -1, -1)
+    return Rendered(rgb=torch.where(share > 0, torch.lerp(source, frame, share), source), changed=share)

@@ -1,0 +1,67 @@
+"""The source in layers: what stands behind the head, and the head itself. Made once per source, used by all systems."""
+
+import dataclasses
+
+import torch
+from jaxtyping import Float, UInt8
+from torch import Tensor
+
+from reenact.geometry.flow import draw_face
+from reenact.geometry.morphable import MorphableModel
+from reenact.ops.warp import resize
+from reenact.portrait.ground import complete_ground
+from reenact.portrait.head import FullHead, fit_head
+from reenact.portrait.matte import find_head_matte
+
+_FACE = 1
+"""Class of face pixels in a parsing."""
+_PARSING_PX = 128
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Portrait:
+    """Layers of one source crop, at its own size."""
+
+    rgb: Float[Tensor, "1 3 n n"]
+    """The source crop, unchanged."""
+    ground: Float[Tensor, "1 3 n n"]
+    """The crop without its head; equal to `rgb` where `hole` is 0."""
+    hole: Float[Tensor, "1 1 n n"]
+    """1 where `ground` was completed."""
+    head: Float[Tensor, "1 4 n n"]
+    """RGB of the head, free of the background and continued beyond its outline, and the share of the head in each
+    pixel."""
+    shape: FullHead
+    """The head in depth: it tells where the head's pixels go."""
+
+    def resized(self, side: int) -> "Portrait":
+        """The same layers at another side."""
+        layers = {name: resize(layer, side) for name, layer in vars(self).items() if isinstance(layer, Tensor)}
+        return dataclasses.replace(self, **layers)
+
+
+def build_portrait(
+    model: MorphableModel,
+    rgb: Float[Tensor, "1 3 n n"],
+    parsing: UInt8[Tensor, "1 j j"] | None,
+    mesh: Float[Tensor, "1 478 3"],
+) -> Portrait:
+    """Take a source crop apart.
+
+    Args:
+        model: of the mesh.
+        rgb: the crop.
+        parsing: classes of `reenact.perception.parser.PARSER_CLASSES`. None: the head is what the mesh covers.
+        mesh: of the face, in half-sides.
+    """
+    if parsing is None:
+        parsing = ((draw_face(model, mesh, _PARSING_PX).parts.amax(1) > 0) * _FACE).to(torch.uint8)
+    matte = find_head_matte(rgb, parsing, mesh)
+    ground = complete_ground(rgb, matte, parsing, mesh)
+    return Portrait(
+        rgb=rgb,
+        ground=ground.rgb,
+        hole=ground.hole,
+        head=torch.cat([matte.rgb, matte.share], 1),
+        shape=fit_head(model, mesh, matte.share),
+    )

@@ -1,0 +1,71 @@
+"""The head over its ground."""
+
+import dataclasses
+
+import torch
+
+from reenact.geometry.morphable import load_morphable
+from reenact.portrait.compose import HeadLayer, compose, warp_head
+from reenact.portrait.head import fit_head
+from reenact.portrait.portrait import Portrait
+from tests.synthetic import pose_of, rotation_of
+
+SIDE = 64
+HEAD = slice(20, 40)
+
+
+def portrait() -> Portrait:
+    """A grey ground, and a bright square head on it."""
+    share = torch.zeros(1, 1, SIDE, SIDE)
+    share[..., HEAD, HEAD] = 1
+    colours, ground = torch.full((1, 3, SIDE, SIDE), 0.9), torch.full((1, 3, SIDE, SIDE), 0.3)
+    model = load_morphable()
+    mesh = pose_of([rotation_of(0, 0, 0)], scale=0.2, centre=(0, 0)).apply(model.mean[None])
+    return Portrait(
+        rgb=torch.lerp(ground, colours, share),
+        ground=ground,
+        hole=share,
+        head=torch.cat([colours, share], 1),
+        shape=fit_head(model, mesh, share),
+    )
+
+
+def test_a_moved_head_leaves_the_ground_behind_it() -> None:
+    """Moved by ten pixels: the head is there, its old place shows the ground, the rest is the source's own pixels."""
+    source = portrait()
+    displacement = torch.zeros(2, 2, SIDE, SIDE)
+    displacement[1, 0] = -10 * 2 / SIDE
+    moving = torch.tensor([0.0, 1.0])[:, None, None, None].expand(-1, 1, SIDE, SIDE)
+    frames = compose(source, warp_head(source, displacement), moving)
+    assert torch.equal(frames.rgb[0], source.rgb[0]) and frames.changed[0].max() == 0
+    torch.testing.assert_close(frames.rgb[1, :, HEAD, 31:49], torch.full((3, 20, 18), 0.9), atol=1e-4, rtol=0)
+    torch.testing.assert_close(frames.rgb[1, :, HEAD, 20:29], torch.full((3, 20, 9), 0.3), atol=1e-4, rtol=0)
+    assert torch.equal(frames.rgb[1, :, 45:], source.rgb[0, :, 45:])
+
+
+def test_pixels_that_stand_still_are_the_sources() -> None:
+    source = portrait()
+    moving = torch.zeros(1, 1, SIDE, SIDE)
+    moving[..., : SIDE // 2] = 1
+    other = HeadLayer(rgb=torch.zeros(1, 3, SIDE, SIDE), matte=source.head[:, 3:])
+    frames = compose(source, other, moving)
+    assert torch.equal(frames.rgb[..., 36:], source.rgb[..., 36:])
+    assert frames.rgb[0, :, HEAD, 20:30].max() == 0
+
+
+def test_all_layers_are_resized_together() -> None:
+    small = portrait().resized(16)
+    assert small.rgb.shape == small.ground.shape == (1, 3, 16, 16)
+    assert small.head.shape == (1, 4, 16, 16) and small.hole.max() == 1
+
+
+def test_the_ground_bends_only_where_it_is_told_to() -> None:
+    source = portrait()
+    ramp = torch.linspace(0, 1, SIDE).expand(1, 3, SIDE, SIDE)
+    source = dataclasses.replace(source, rgb=ramp, ground=ramp, hole=torch.zeros_like(source.hole))
+    head = HeadLayer(rgb=ramp, matte=torch.zeros(1, 1, SIDE, SIDE))
+    bend = torch.zeros(1, 2, SIDE, SIDE)
+    bend[:, 0, 40:] = 4 * 2 / SIDE
+    frames = compose(source, head, torch.ones(1, 1, SIDE, SIDE), bend)
+    assert torch.equal(frames.rgb[..., :40, :], ramp[..., :40, :])
+    torch.testing.assert_close(frames.rgb[..., 45:, :50], ramp[..., 45:, 4:54], atol=1e-5, rtol=0)
