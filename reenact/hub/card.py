@@ -79,6 +79,11 @@ PARTS = {
         "Labels each pixel of a face crop as background, face, hair, clothes or other skin.",
         *("image-segmentation", "face-parsing", "load_parser"),
     ),
+    "hidden": _network(
+        "Hidden parts",
+        "Tells whether a mouth or an eye is hidden by something.",
+        *("image-classification", "face-occlusion", "load_hidden"),
+    ),
     "morphable": Kind(
         title="Morphable face model",
         summary="A linear model of the 478-point face mesh.",

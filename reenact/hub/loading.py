@@ -24,6 +24,7 @@ from reenact.weights import WEIGHTS_NAME, WeightsInfo, embedded_weights
 
 if TYPE_CHECKING:
     from reenact.perception.detector import Detector
+    from reenact.perception.hidden import HiddenNetwork
     from reenact.perception.identity import IdentityNetwork
     from reenact.perception.parser import ParserNetwork
     from reenact.perception.tracking import Tracker
@@ -155,6 +156,14 @@ def load_parser(device: str | torch.device = "cpu", *, checkpoint: str | pathlib
     return network.to(_device(device)).eval().requires_grad_(False)
 
 
+def load_hidden(device: str | torch.device = "cpu", *, checkpoint: str | pathlib.Path | None = None) -> "HiddenNetwork":
+    """Load the network that finds hidden parts of faces: embedded, or from a folder or a Hub repository."""
+    from reenact.perception.hidden import HiddenConfig, HiddenNetwork
+
+    network = _network("hidden", checkpoint, HiddenConfig, HiddenNetwork)
+    return network.to(_device(device)).eval().requires_grad_(False)
+
+
 @functools.cache
 def face_parser(device: torch.device) -> nn.Module:
     """The embedded parser with its norms folded; loaded once per device."""
@@ -220,6 +229,7 @@ def check_loadable(folder: pathlib.Path) -> Checkpoint:
         "detector": lambda: load_detector(checkpoint=folder),
         "identity": lambda: load_identity(checkpoint=folder),
         "parser": lambda: load_parser(checkpoint=folder),
+        "hidden": lambda: load_hidden(checkpoint=folder),
         **{system: lambda: load(folder) for system in CATALOG},
     }
     checkpoint = read_checkpoint(folder)

@@ -5,9 +5,10 @@ import pathlib
 from typing import Any
 
 import torch
+from torch import nn
 
 from reenact.errors import ConfigError
-from reenact.hub.loading import TrackerKind, load, load_tracker, select_device
+from reenact.hub.loading import TrackerKind, load, load_hidden, load_tracker, select_device
 from reenact.media.frame import Frame
 from reenact.perception.crop import LARGEST_PX, SMALLEST_PX
 from reenact.perception.tracking import Tracker
@@ -24,6 +25,8 @@ class Engine:
     tracker: Tracker
     device: torch.device
     """Of the system."""
+    hidden: nn.Module | None = None
+    """Finds hidden parts of faces (`HiddenNetwork`); without it there is no note on them, and nothing is held."""
     sources: SourceCache = dataclasses.field(default_factory=SourceCache)
 
     def open_source(
@@ -45,6 +48,7 @@ class Engine:
             min_score=min_score,
             smallest_px=SMALLEST_PX if paste_back else self.system.crop.network_px,
             largest_px=largest_px,
+            hidden=self.hidden,
             name=name,
         )
 
@@ -75,4 +79,4 @@ def load_engine(
         raise ConfigError(
             f"{checkpoint} holds the system {loaded.system!r}, but {system!r} was asked for; give only one of the two."
         )
-    return Engine(system=loaded, tracker=load_tracker(tracker, where), device=where)
+    return Engine(system=loaded, tracker=load_tracker(tracker, where), device=where, hidden=load_hidden(where))

@@ -13,6 +13,7 @@ from reenact.perception.crop import LARGEST_PX
 from reenact.perception.tracking import Tracker
 from reenact.pipeline.animate import Animator
 from reenact.pipeline.engine import Engine, load_engine
+from reenact.pipeline.hidden import hidden_notes
 from reenact.pipeline.looks import moving_note
 from reenact.pipeline.neutral import neutralised, placed_like
 from reenact.pipeline.results import ImageResult, SideBySide, size_of
@@ -91,7 +92,11 @@ def reenact_image(
             reference = placed_like(reference, geometry)
             warnings += more
     animator = Animator(prepared, reference, system=engine.system, mode=mode, paste_back=paste_back)
-    result = next(animator.draw(geometry, animator.show(driver, geometry)))
+    shown = animator.show(driver, geometry)
+    if engine.hidden is not None:
+        notes = hidden_notes(engine.hidden, shown.rgb, shown.mesh_px)
+        warnings += tuple(note.about(driving_name) for note in notes)
+    result = next(animator.draw(geometry, shown))
     alpha = source_picture.alpha if paste_back and not side_by_side else None
     if side_by_side:
         pictures = (driving_picture.rgb, animator.still, result)

@@ -6,6 +6,7 @@ from fractions import Fraction
 
 from reenact.errors import Note
 from reenact.media.frame import Frame
+from reenact.pipeline.hidden import HiddenParts
 from reenact.pipeline.neutral import ReferenceFinder
 from reenact.pipeline.results import size_of
 from reenact.pipeline.source import turn_geometry, turn_quarters, turned_note, upright_quarters
@@ -30,22 +31,29 @@ class Driver:
 class ShotReader:
     """Turns the frames of a clip upright and gives each the reference of its shot."""
 
-    def __init__(self, finder: ReferenceFinder, show: Callable[[Frame, FaceGeometry], DrivingFaces]) -> None:
+    def __init__(
+        self,
+        finder: ReferenceFinder,
+        show: Callable[[Frame, FaceGeometry], DrivingFaces],
+        hidden: HiddenParts | None = None,
+    ) -> None:
         """Start with the first frame.
 
         Args:
             finder: of the clip.
             show: makes the small crop of a face.
+            hidden: holds what something hides.
         """
-        self._finder, self._show = finder, show
+        self._finder, self._show, self._hidden = finder, show, hidden
         self._first: int | None = None
         self._quarters, self.turned = 0, False
         self._neutral: FaceGeometry | None = None
 
-    def __call__(self, frame: Frame, geometry: FaceGeometry, first: int) -> Driver:
+    def __call__(self, index: int, frame: Frame, geometry: FaceGeometry, first: int) -> Driver:
         """The driver in the next frame with a face.
 
         Args:
+            index: of the frame.
             frame: as it was filmed.
             geometry: of the face in it.
             first: number of the frame that begins its shot.
@@ -55,8 +63,13 @@ class ShotReader:
             self._first, self._quarters = first, upright_quarters(reference)
             self._neutral = turn_geometry(reference, self._quarters, size_of(frame))
             self.turned |= self._quarters != 0
+            if self._hidden is not None:
+                self._hidden.start_shot(self._neutral)
         turned, upright = turn_quarters(frame, geometry, self._quarters)
-        return Driver(geometry=upright, faces=self._show(turned, upright), neutral=self._neutral)
+        faces = self._show(turned, upright)
+        if self._hidden is not None:
+            upright, faces = self._hidden.hold(index, upright, faces)
+        return Driver(geometry=upright, faces=faces, neutral=self._neutral)
 
     def notes(self, cuts: list[int], fps: Fraction, name: object) -> tuple[Note, ...]:
         """What was done, after the clip has been read.
@@ -72,4 +85,4 @@ class ShotReader:
             times = ", ".join(f"{float(cut / fps):.1f} s" for cut in cuts[:_MOST_NAMED])
             more = f" and {len(cuts) - _MOST_NAMED} more" if len(cuts) > _MOST_NAMED else ""
             notes += (Note(f"{name}: {count} ({times}{more}); the motion is measured anew after each."),)
-        return notes
+        return notes + (() if self._hidden is None else self._hidden.notes(name))

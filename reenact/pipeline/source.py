@@ -11,12 +11,14 @@ from typing import Any, cast
 import numpy as np
 import torch
 from jaxtyping import UInt8
+from torch import nn
 
 from reenact.errors import NoFaceFoundError, Note
 from reenact.media import Picture, read_image
 from reenact.media.frame import Frame
 from reenact.perception.crop import LARGEST_PX, SMALLEST_PX, cut_face
 from reenact.perception.tracking import Tracker
+from reenact.pipeline.hidden import hidden_notes
 from reenact.pipeline.results import size_of, to_frames
 from reenact.systems.base import Reenactor
 from reenact.types import FaceGeometry, FaceImage, head_angles_rad
@@ -69,6 +71,7 @@ def prepare_source(
     min_score: float = 0.5,
     smallest_px: int = SMALLEST_PX,
     largest_px: int = LARGEST_PX,
+    hidden: nn.Module | None = None,
     name: str = "the source",
 ) -> Source:
     """Find the face, cut it out at its own size, and encode it.
@@ -81,6 +84,7 @@ def prepare_source(
         min_score: certainty, 0 to 1, from which on a detection counts as a face.
         smallest_px: see `cut_face`.
         largest_px: see `cut_face`.
+        hidden: see `Engine.hidden`.
         name: of the picture, for errors and warnings.
 
     Raises:
@@ -103,6 +107,7 @@ def prepare_source(
     with torch.inference_mode():
         on_device = to_device(geometry, device)
         identity = system.encode_identity(image, on_device)
+        warnings += () if hidden is None else hidden_notes(hidden, image.rgb, on_device.mesh_px)
     return Source(
         frame=frame,
         image=image,

@@ -19,6 +19,7 @@ from reenact.perception.video import VideoTracker
 from reenact.pipeline.animate import Animator
 from reenact.pipeline.controls.driven import check_edits_motion, motion_change
 from reenact.pipeline.engine import Engine, load_engine
+from reenact.pipeline.hidden import HiddenParts
 from reenact.pipeline.image import check_choice, driving_warnings
 from reenact.pipeline.looks import expect_face, moving_note, no_face_in
 from reenact.pipeline.neutral import ReferenceFinder
@@ -129,7 +130,7 @@ def reenact_video(
             reader,
             following,
             animator,
-            ShotReader(finder, animator.show),
+            ShotReader(finder, animator.show, None if engine.hidden is None else HiddenParts(engine.hidden)),
             out,
             side_by_side=side_by_side,
             on_missing_face=on_missing_face,
@@ -159,7 +160,7 @@ def track_clip(
     *,
     stop_without_face: bool = False,
     keep: Callable[[Frame], Frame] | None = None,
-    read: Callable[[Frame, FaceGeometry, int], Driver] | None = None,
+    read: Callable[[int, Frame, FaceGeometry, int], Driver] | None = None,
     check: Callable[[], None] = lambda: None,
 ) -> Iterator[TrackedFrame]:
     """Follow the face through a clip.
@@ -169,7 +170,8 @@ def track_clip(
         tracker: of this clip alone.
         stop_without_face: whether the first frame without a face is an error.
         keep: makes `TrackedFrame.frame` from the frame; frames are not kept if None.
-        read: makes `TrackedFrame.driver` from the frame, the face in it, and the number of its shot's first frame.
+        read: makes `TrackedFrame.driver` from the frame's number, the frame, the face in it, and the number of the
+            first frame of its shot.
         check: called before every frame; raises to end the work.
 
     Raises:
@@ -185,7 +187,7 @@ def track_clip(
                 hint=Hint.MISSING_FACE,
             )
         first = tracker.cuts[-1] if tracker.cuts else 0
-        driver = None if read is None or geometry is None else read(frame, geometry, first)
+        driver = None if read is None or geometry is None else read(index, frame, geometry, first)
         kept = None if keep is None else keep(frame)
         yield TrackedFrame(index=index, frame=kept, geometry=geometry, driver=driver)
 

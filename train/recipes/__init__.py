@@ -11,6 +11,7 @@ RECIPES = {
     "tracker": "train.recipes.perception.tracker",
     "identity": "train.recipes.perception.identity",
     "parser": "train.recipes.perception.parser",
+    "hidden": "train.recipes.perception.hidden",
     "morphable": "train.recipes.perception.morphable",
     "mouth_painter": "train.recipes.painters.mouth",
     "eye_painter": "train.recipes.painters.eye",

@@ -32,7 +32,7 @@ def test_a_network_that_is_no_system_is_refused(tmp_path: pathlib.Path) -> None:
         loading.load(write_part(tmp_path / "part", model="tracker"))
 
 
-@pytest.mark.parametrize("name", ["tracker", "detector", "identity", "parser"])
+@pytest.mark.parametrize("name", ["tracker", "detector", "identity", "parser", "hidden"])
 def test_missing_embedded_weights_are_named(name: str, tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(weights, "EMBEDDED", tmp_path)
     with pytest.raises(CheckpointError, match=f"embedded weights perception/{name} are missing"):

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from typing import Any
 
 from reenact.perception.detector import DetectorConfig
+from reenact.perception.hidden import HiddenConfig
 from reenact.perception.identity import IdentityConfig
 from reenact.perception.parser import ParserConfig
 from reenact.perception.tracker import TrackerConfig
@@ -25,6 +26,7 @@ from train.recipes.facegan.end_to_end import EndToEndTask, EndToEndTaskConfig
 from train.recipes.facegan.landmarks import LandmarkTask, LandmarkTaskConfig
 from train.recipes.facegan.reenactor import FaceReenactorTask, ReenactorTaskConfig
 from train.recipes.perception.detector import DetectorTask, DetectorTaskConfig
+from train.recipes.perception.hidden import HiddenTask, HiddenTaskConfig
 from train.recipes.perception.identity import IdentityTask, IdentityTaskConfig
 from train.recipes.perception.parser import ParserTask, ParserTaskConfig
 from train.recipes.perception.tracker import TrackerTask, TrackerTaskConfig
@@ -96,6 +98,7 @@ TASKS: dict[str, Callable[..., Any]] = {
     "tracker": lambda faces: TrackerTask(faces, faces, TRACKER, TrackerTaskConfig()),
     "identity": lambda faces: IdentityTask(faces, faces, IDENTITY, IdentityTaskConfig()),
     "parser": lambda faces: ParserTask(faces, faces, PARSER, ParserTaskConfig()),
+    "hidden": lambda faces: HiddenTask(faces, faces, HiddenConfig(widths=(4, 4, 4, 4)), HiddenTaskConfig()),
     "correspondence": correspondence_task,
     "facegan_landmarks": landmark_task,
     "facegan_reenactor": reenactor_task,
