@@ -1,6 +1,7 @@
 """``reenact video``."""
 
 import dataclasses
+from fractions import Fraction
 from typing import Literal
 
 from tyro.conf import UseAppendAction
@@ -23,6 +24,12 @@ class Video(Driven):
     au: UseAppendAction[tuple[str, ...]] = ()
     """Add to an Action Unit of the driven face, FACS -5 to 5: 12=+1.5; one side as in 45L=5. Repeatable; facegan
     only."""
+    fps: str | None = None
+    """Frames a second of the result, such as 25, 29.97 or 30000/1001. Default: the driving clip's rate."""
+    quality: int | None = None
+    """0 to 100. Default: 85, without visible loss."""
+    size: int | None = None
+    """Longer side of the result in pixels; larger results are scaled down. Default: the source's size."""
     neutralise: bool = False
     """Relative motion from a neutral face: the source's own expression is removed. facegan only."""
 
@@ -35,9 +42,32 @@ class Video(Driven):
         self.units()
         if self.neutral_frame is not None and self.neutral_frame < 0:
             raise ConfigError(f"--neutral-frame is {self.neutral_frame}; frames are numbered from 0.")
+        self.rate()
+        if self.quality is not None and not 0 <= self.quality <= 100:
+            raise ConfigError(f"--quality is {self.quality}; give a number from 0 to 100.")
+        if self.size is not None and self.size < 16:
+            raise ConfigError(f"--size is {self.size}; give a length in pixels, 16 or more.")
         check_output(self.out, overwrite=self.overwrite, suffixes=VIDEO_SUFFIXES)
         read_image(self.source)
         VideoReader(self.driving).close()
+
+    def rate(self) -> Fraction | None:
+        """The rate of the result; 29.97 is 30000/1001.
+
+        Raises:
+            ConfigError: not a rate.
+        """
+        from reenact.media.timing import choose_rate
+
+        if self.fps is None:
+            return None
+        try:
+            given = Fraction(self.fps)
+        except (ValueError, ZeroDivisionError):
+            given = Fraction(0)
+        if not 1 <= given <= 240:
+            raise ConfigError(f"--fps is {self.fps}; give frames a second from 1 to 240, such as 25 or 29.97.")
+        return choose_rate(None, Fraction(0), given, None)
 
     def units(self) -> dict[str, float]:
         """The Action Units to add.
@@ -74,6 +104,9 @@ class Video(Driven):
                 min_face_score=self.min_face_score,
                 max_crop_px=self.max_crop,
                 overwrite=self.overwrite,
+                fps=self.rate(),
+                quality=self.quality,
+                longest_px=self.size,
                 progress=bar.show,
             )
         report(clip_line(result), result.warnings)

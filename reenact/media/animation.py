@@ -37,7 +37,9 @@ class AnimatedPicture:
         for stamp, duration in self._times():
             stamps.append(stamp)
             end_ms = stamp + duration
-        fps = choose_rate(*usual_rate(stamps, _MS), average=Fraction(1000, max(end_ms, 1)) * len(stamps), guessed=None)
+        unit = 10 if self._image.format == "GIF" else 1  # 30 a second are 30, 30, 40 ms in a GIF
+        measured = usual_rate([stamp // unit for stamp in stamps], unit * _MS)
+        fps = choose_rate(*measured, average=Fraction(1000, max(end_ms, 1)) * len(stamps), guessed=None)
         return Timing(start_s=Fraction(0), fps=fps, duration_s=end_ms * _MS, most_tail_s=Fraction(10), is_exact=False)
 
     def decode(self) -> Iterator[Decoded]:

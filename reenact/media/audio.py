@@ -25,8 +25,9 @@ _COPIED_CODECS = {
         *("aac", "mp3", "mp3float", "ac3", "eac3", "alac", "opus", "libopus", "flac", "vorbis", "libvorbis"),
         *("pcm_s16le", "pcm_s24le", "dca", "truehd"),
     },
+    ".webm": {"opus", "libopus", "vorbis", "libvorbis"},
 }
-"""Codecs that players of each container support. Others are re-encoded as AAC."""
+"""Codecs that players of each container support. Others are re-encoded, as Opus in WebM, else as AAC."""
 _AAC_RATES = (8000, 11025, 12000, 16000, 22050, 24000, 32000, 44100, 48000, 64000, 88200, 96000)
 
 
@@ -51,7 +52,7 @@ class AudioTrack:
         self._output = output
         self._packets: Iterator[AudioPacket] = iter(())
         self._ahead: AudioPacket | None = None
-        self._encoder: _AacEncoder | None = None
+        self._encoder: _Encoder | None = None
         if not self._input.streams.audio:
             return
         source = main_audio(self._input)
@@ -60,9 +61,9 @@ class AudioTrack:
         if source.codec_context.name in _COPIED_CODECS[suffix]:
             self._stream = output.add_stream_from_template(source)
             # decoding a packet of AAC needs the one before; MP4 can hide it, Matroska would shift everything
-            self._lead_packets = 2 if source.codec_context.name == "aac" and suffix != ".mkv" else 1
+            self._lead_packets = 2 if source.codec_context.name == "aac" and suffix not in (".mkv", ".webm") else 1
         else:
-            self._encoder = _AacEncoder(source, output)
+            self._encoder = _Encoder(source, output, opus=suffix == ".webm")
             self._stream = self._encoder.stream
             self._lead_packets = 1
         self._packets = self._read(source)
@@ -130,13 +131,14 @@ def _first_shown_s(path: Path, source: AudioStream) -> Fraction:
         return clip.measure().start_s
 
 
-class _AacEncoder:
-    """For codecs that the output's container cannot hold: AAC, mono or stereo, 160 kbit/s."""
+class _Encoder:
+    """For codecs that the output's container cannot hold: AAC or Opus, mono or stereo, 160 kbit/s."""
 
-    def __init__(self, source: AudioStream, output: av.container.OutputContainer) -> None:
-        rate = min(_AAC_RATES, key=lambda known: abs(known - source.rate))
+    def __init__(self, source: AudioStream, output: av.container.OutputContainer, *, opus: bool) -> None:
+        rate = 48_000 if opus else min(_AAC_RATES, key=lambda known: abs(known - source.rate))
         layout = "mono" if source.channels == 1 else "stereo"
-        self.stream = output.add_stream("aac", rate=rate, layout=layout, bit_rate=160_000)
+        codec = "libopus" if opus else "aac"
+        self.stream = output.add_stream(codec, rate=rate, layout=layout, bit_rate=160_000)
         self._output = output
         self._resampler = AudioResampler(format="fltp", layout=layout, rate=rate)
 

@@ -25,9 +25,12 @@ class GifTrack:
     """GIF with a palette per scene, at most 50 frames per second: faster clips keep every n-th frame."""
 
     def __init__(self, output: av.container.OutputContainer, *, width: int, height: int, fps: Fraction) -> None:
+        """Add the stream; see `YuvTrack`."""
         self._output = output
         self._step = ceil(fps / _FASTEST)
-        self._stream = output.add_stream("gif", rate=fps / self._step)
+        self.fps = fps / self._step
+        """Frames per second that are written."""
+        self._stream = output.add_stream("gif", rate=self.fps)
         self._stream.width, self._stream.height, self._stream.pix_fmt = width, height, "pal8"
         self._time_base = 1 / fps
         self._stream.codec_context.time_base = self._time_base

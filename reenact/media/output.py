@@ -15,7 +15,7 @@ from safetensors import SafetensorError
 from reenact.errors import Hint, OutputError
 
 IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".webp")
-VIDEO_SUFFIXES = (".mp4", ".mov", ".mkv", ".gif")
+VIDEO_SUFFIXES = (".mp4", ".mov", ".mkv", ".webm", ".gif", ".webp")
 """Formats that can be written."""
 _NO_SPACE = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 _PARTIAL = ".partial"

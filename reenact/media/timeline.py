@@ -28,6 +28,8 @@ class Timeline:
     """Time of slot 0."""
     declared_slots: int | None = None
     """Most slots by the clip's header; None if it gives no duration."""
+    early: Fraction = EARLY
+    """See `EARLY`; 0 where pictures are to be left out evenly."""
     next_slot: int = 0
     """First slot after the last placed picture."""
     placed: int = 0
@@ -60,9 +62,9 @@ class Timeline:
         """The slot for a time: within the tolerance the free one, by default the next."""
         position = (time_s - self.start_s) * self.fps
         free = self.next_slot if free is None else free
-        if free - EARLY <= position <= free + LATE:
+        if free - self.early <= position <= free + LATE:
             return free
-        return int((position + Fraction(1, 2)) // 1)
+        return int((position + min(self.early, Fraction(1, 2))) // 1)
 
 
 def add_range(ranges: list[tuple[int, int]], first: int, end: int) -> None:

@@ -14,7 +14,7 @@ from reenact.errors import UnsupportedInputError
 from reenact.media.clip import Clip, open_clip
 from reenact.media.decode import Decoded
 from reenact.media.frame import Frame
-from reenact.media.timeline import Timeline, add_range
+from reenact.media.timeline import EARLY, Timeline, add_range
 from reenact.media.upright import UprightReader
 
 _MOST_BEFORE_GLANCE = 60
@@ -44,12 +44,13 @@ class VideoReader:
     are replaced by the last good one, so that the clip stays in sync with its sound; `damaged` lists them.
     """
 
-    def __init__(self, path: str | Path, *, max_pixels: int = 8192 * 8192) -> None:
+    def __init__(self, path: str | Path, *, max_pixels: int = 8192 * 8192, fps: Fraction | None = None) -> None:
         """Opens the clip and decodes its first picture.
 
         Args:
             path: A file of any common container and codec, or an animated GIF, PNG, WebP or AVIF.
             max_pixels: Larger frames are refused.
+            fps: Rate at which frames are yielded; the clip's own if None.
 
         Raises:
             UnsupportedInputError: Missing, empty, damaged at its beginning, without pictures, or too large.
@@ -71,7 +72,9 @@ class VideoReader:
             self._upright = UprightReader(first, clip.pixel_aspect)
             self._refuse_large(*self._upright.size)
         with self._opened() as clip:
-            self._timing = clip.measure()
+            timing = clip.measure()
+            self._own_fps = timing.fps
+            self._timing = timing if fps is None else dataclasses.replace(timing, fps=fps)
             width, height = self._upright.size
             self.info = VideoInfo(
                 width=width,
@@ -126,7 +129,8 @@ class VideoReader:
         """Repeat and drop pictures so that each slot of the timeline is yielded once."""
         info, timing = self.info, self._timing
         declared = round(info.frame_count * 1.1 + 10 * info.fps) if info.frame_count else None
-        timeline = Timeline(fps=info.fps, start_s=timing.start_s, declared_slots=declared)
+        early = Fraction(0) if info.fps < self._own_fps else EARLY
+        timeline = Timeline(fps=info.fps, start_s=timing.start_s, declared_slots=declared, early=early)
         held: Frame | None = None
         end_s: Fraction | None = None
         step = Decoded(frame=None, time_s=None, lost_since_s=None)

@@ -12,10 +12,12 @@ from reenact.errors import OutputError, ShapeError
 from reenact.media.audio import AudioTrack
 from reenact.media.frame import Frame
 from reenact.media.gif import GifTrack
-from reenact.media.h264 import H264Track
+from reenact.media.h264 import YuvTrack
 from reenact.media.output import VIDEO_SUFFIXES, PartialFile, check_output, write_error
 
-_MUXERS = {".mp4": "mp4", ".mov": "mov", ".mkv": "matroska", ".gif": "gif"}
+_MUXERS = {".mp4": "mp4", ".mov": "mov", ".mkv": "matroska", ".webm": "webm", ".gif": "gif", ".webp": "webp"}
+_CODECS = {".webm": "libvpx-vp9", ".webp": "libwebp_anim"}
+_SILENT = (".gif", ".webp")
 
 
 class VideoWriter:
@@ -35,18 +37,20 @@ class VideoWriter:
         audio_from: str | Path | None = None,
         overwrite: bool = False,
         comment: str | None = None,
+        quality: int | None = None,
     ) -> None:
         """Check the path; nothing is created before the block is entered.
 
         Args:
-            path: .mp4, .mov and .mkv hold H.264 and sound; .gif has no sound.
+            path: .mp4, .mov and .mkv hold H.264 and sound, .webm VP9 and sound; .gif and .webp have no sound.
             width: of the frames; odd sizes are extended by a copy of the last column or row (not in GIF).
             height: of the frames.
             fps: Exact frames per second.
             audio_from: file with the sound, in sync with that file's first picture and cut to the clip's length.
                 Packets are copied if the container can hold their codec, else encoded as AAC.
             overwrite: Whether an existing file may be replaced.
-            comment: Text about the clip's origin for the container's metadata (not in GIF).
+            comment: Text about the clip's origin for the container's metadata (not in GIF and WebP).
+            quality: 0 to 100; 85, without visible loss, if None. GIF has one quality.
 
         Raises:
             OutputError: The file exists, the ending is another one, the folder is missing or cannot be written to.
@@ -57,12 +61,18 @@ class VideoWriter:
         """Frames written so far."""
         self._size = (width, height)
         self._fps = fps
+        self._quality = quality
         self._audio_from = None if audio_from is None else Path(audio_from)
         self._overwrite = overwrite
         self._comment = comment
         self._file: PartialFile | None = None
         self._container: av.container.OutputContainer | None = None
         self._audio: AudioTrack | None = None
+
+    @property
+    def written_fps(self) -> Fraction:
+        """Frames a second of the file: GIF leaves out frames of faster clips."""
+        return self._track.fps
 
     def __enter__(self) -> "VideoWriter":
         self._file = PartialFile(self.path, overwrite=self._overwrite)
@@ -143,14 +153,24 @@ class VideoWriter:
     def _open(self, partial: Path) -> None:
         suffix = self.path.suffix.lower()
         options = {"movflags": "+faststart"} if suffix in (".mp4", ".mov") else {}
+        options |= {"loop": "0"} if suffix == ".webp" else {}  # without end, as in GIF
         try:
             self._container = av.open(f"file:{partial.absolute()}", mode="w", format=_MUXERS[suffix], options=options)
-            if self._comment is not None and suffix != ".gif":
+            if self._comment is not None and suffix not in _SILENT:
                 self._container.metadata["comment"] = self._comment
-            track = GifTrack if suffix == ".gif" else H264Track
             width, height = self._size
-            self._track = track(self._container, width=width, height=height, fps=self._fps)
-            if self._audio_from is not None and suffix != ".gif":
+            if suffix == ".gif":
+                self._track = GifTrack(self._container, width=width, height=height, fps=self._fps)
+            else:
+                self._track = YuvTrack(
+                    self._container,
+                    width=width,
+                    height=height,
+                    fps=self._fps,
+                    codec=_CODECS.get(suffix, "libx264"),
+                    quality=self._quality,
+                )
+            if self._audio_from is not None and suffix not in _SILENT:
                 self._audio = AudioTrack(self._audio_from, self._container, suffix)
         except (av.FFmpegError, OSError) as error:
             raise _as_output_error(self.path, error) from error

@@ -87,6 +87,16 @@ class SideBySide:
         return cv2.resize(picture, (width, self._height), interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_CUBIC)
 
 
+def fitted(picture: Frame, longest_px: int | None) -> UInt8[np.ndarray, "_ _ 3"]:
+    """A picture scaled down so that its longer side has at most this length."""
+    height, width, _ = picture.shape
+    scale = 1 if longest_px is None else longest_px / max(height, width)
+    if scale >= 1:
+        return picture
+    size = max(round(width * scale), 1), max(round(height * scale), 1)
+    return cv2.resize(picture, size, interpolation=cv2.INTER_AREA)
+
+
 def to_frames(rgb: Float[torch.Tensor, "f 3 h w"]) -> list[Frame]:
     """RGB in [0, 1] to uint8 pictures."""
     rounded = (rgb.float().clamp(0, 1) * 255).round().to(torch.uint8)

@@ -7,7 +7,10 @@ import dataclasses
 import itertools
 import pathlib
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from fractions import Fraction
 from typing import Any, Literal, TypeVar
+
+import numpy as np
 
 from reenact.errors import ConfigError, Hint, NoFaceFoundError
 from reenact.hub.loading import TrackerKind
@@ -24,7 +27,7 @@ from reenact.pipeline.image import check_choice, driving_warnings
 from reenact.pipeline.looks import expect_face, moving_note, no_face_in
 from reenact.pipeline.neutral import ReferenceFinder
 from reenact.pipeline.progress import Progress, ShouldStop, never, no_progress, stop_checker
-from reenact.pipeline.results import COMMENT, SideBySide, VideoResult, frame_ranges, size_of
+from reenact.pipeline.results import COMMENT, SideBySide, VideoResult, fitted, frame_ranges, size_of
 from reenact.pipeline.shots import Driver, ShotReader
 from reenact.pipeline.source import PictureLike, open_picture
 from reenact.portrait.painters import DrivingFaces
@@ -60,6 +63,9 @@ def reenact_video(
     tracker: TrackerKind = "own",
     device: str = "auto",
     overwrite: bool = False,
+    fps: Fraction | None = None,
+    quality: int | None = None,
+    longest_px: int | None = None,
     progress: Progress = no_progress,
     should_stop: ShouldStop = never,
 ) -> VideoResult:
@@ -68,7 +74,7 @@ def reenact_video(
     Args:
         source: the picture to redraw.
         driving: the clip whose motion is transferred.
-        out: .mp4, .mov, .mkv or .gif; the file appears complete or not at all.
+        out: .mp4, .mov, .mkv, .webm, .gif or .webp; the file appears complete or not at all.
         system: a system's id, or a loaded engine, which then draws (`tracker` and `device` are not used).
         mode: "absolute" transfers pose and expression as they are; "relative" adds the change since the neutral frame
             to the source's own. In both, the head moves and grows as the driver's does since the neutral frame.
@@ -88,6 +94,9 @@ def reenact_video(
         tracker: "own", "fan" or "mediapipe".
         device: "auto", "cpu", "cuda", "cuda:N" or "mps".
         overwrite: whether an existing file may be replaced.
+        fps: rate of the result; the driving clip's if None.
+        quality: 0 to 100; 85, without visible loss, if None. GIF has one quality.
+        longest_px: results with a longer side are scaled down to this; the source's size if None.
         progress: called after every batch.
         should_stop: called before every frame; True ends the work with `StoppedError`, and no file is left behind.
 
@@ -103,7 +112,7 @@ def reenact_video(
     mode = "relative" if neutralise else mode
     check = stop_checker(should_stop)
     source_picture, source_name = open_picture(source, "source")
-    with VideoReader(driving) as reader, VideoReader(driving) as ahead:
+    with VideoReader(driving, fps=fps) as reader, VideoReader(driving, fps=fps) as ahead:
         engine = system if isinstance(system, Engine) else load_engine(system, tracker=tracker, device=device)
         check()
         if action_units or neutralise:
@@ -135,6 +144,8 @@ def reenact_video(
             side_by_side=side_by_side,
             on_missing_face=on_missing_face,
             overwrite=overwrite,
+            quality=quality,
+            longest_px=longest_px,
             progress=progress,
             check=check,
             warnings=moving_note(source_picture, source_name) + prepared.warnings,
@@ -232,6 +243,8 @@ def _write(
     side_by_side: bool,
     on_missing_face: OnMissingFace,
     overwrite: bool,
+    quality: int | None,
+    longest_px: int | None,
     progress: Progress,
     check: Callable[[], None],
     warnings: tuple[str, ...],
@@ -247,7 +260,8 @@ def _write(
         read=shots,
         check=check,
     )
-    width, height = size_of(still) if layout is None else layout.size
+    shape = size_of(still) if layout is None else layout.size
+    width, height = size_of(fitted(np.zeros((shape[1], shape[0], 3), np.uint8), longest_px))
     writer = VideoWriter(
         out,
         width=width,
@@ -256,6 +270,7 @@ def _write(
         audio_from=None if on_missing_face == "skip" else driving,
         overwrite=overwrite,
         comment=COMMENT,
+        quality=quality,
     )
     missing: list[int] = []
     done, last = 0, still
@@ -267,7 +282,8 @@ def _write(
                     if on_missing_face == "skip":
                         continue
                 last = last if result is None else result
-                writer.write(last if layout is None or each.frame is None else layout(each.frame, still, last))
+                shown = last if layout is None or each.frame is None else layout(each.frame, still, last)
+                writer.write(fitted(shown, longest_px))
             done += len(batch)
             progress(done, max(info.frame_count, done), "frames")
         if len(missing) == done:
@@ -276,17 +292,26 @@ def _write(
         path=out,
         width=width,
         height=height,
-        fps=info.fps,
-        frame_count=writer.frame_count,
+        fps=writer.written_fps,
+        frame_count=round(writer.frame_count * writer.written_fps / info.fps),
         missing=tuple(missing),
         warnings=(
             *warnings,
             *driving_warnings(following.warnings, driving),
             *shots.notes(following.cuts, info.fps, driving),
             *clip_warnings(reader, driving, missing, on_missing_face),
+            *rate_note(out, info.fps, writer.written_fps),
         ),
         system=animator.system.system,
     )
+
+
+def rate_note(out: pathlib.Path, fps: Fraction, written_fps: Fraction) -> tuple[str, ...]:
+    """That a format could not hold the rate."""
+    if written_fps == fps:
+        return ()
+    reason = f"{out.suffix[1:].upper()} holds at most 50 frames a second"
+    return (f"{out}: {reason}; of {float(fps):.4g}, {float(written_fps):.4g} were written.",)
 
 
 def _draw_batch(animator: Animator, batch: list[TrackedFrame]) -> Iterator[tuple[TrackedFrame, Frame | None]]:

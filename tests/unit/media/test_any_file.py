@@ -275,3 +275,36 @@ def test_hdr_photos_are_tone_mapped(tmp_path: Path):
     tags = {"color_primaries": 9, "transfer_characteristics": 16, "matrix_coefficients": 9, "full_range_flag": 1}
     grey.save(tmp_path / "a.heic", quality=95, **tags)
     assert np.abs(read_image(tmp_path / "a.heic").rgb.astype(int) - 242).max() <= 10
+
+
+@pytest.mark.parametrize(("suffix", "fps"), [("webm", Fraction(30000, 1001)), ("webp", Fraction(25)), ("gif", 30)])
+def test_what_is_written_is_read_back(tmp_path: Path, clips, suffix: str, fps: Fraction):
+    sound = clips.make(tmp_path / "sound.mp4", audio="aac", audio_s=2)
+    path = tmp_path / f"a.{suffix}"
+    with VideoWriter(path, width=64, height=48, fps=Fraction(fps), audio_from=sound) as writer:
+        for k in range(30):
+            writer.write(clips.level_frame(k))
+        assert writer.written_fps == fps
+    with VideoReader(path) as reader:
+        assert reader.info.fps == fps and reader.info.has_audio == (suffix == "webm")
+        numbers = [clips.number_of(frame) for frame in reader]
+    assert len(numbers) == 30 and np.abs(np.subtract(numbers, range(30))).max() <= 1
+
+
+def test_a_reader_yields_the_wished_rate(tmp_path: Path, clips):
+    path = clips.make(tmp_path / "a.mp4", count=30, fps=Fraction(30))
+    with VideoReader(path, fps=Fraction(10)) as reader:
+        numbers = [clips.number_of(frame) for frame in reader]
+    assert len(numbers) == 10 and set(np.diff(numbers)) == {3}
+
+
+def test_lower_quality_is_smaller(tmp_path: Path, clips):
+    sizes = []
+    for quality in (95, 60, 20):
+        path = tmp_path / f"{quality}.mp4"
+        rng = np.random.default_rng(0)
+        with VideoWriter(path, width=64, height=48, fps=Fraction(25), quality=quality) as writer:
+            for _ in range(5):
+                writer.write(rng.integers(0, 255, (48, 64, 3), np.uint8))
+        sizes.append(path.stat().st_size)
+    assert sizes[0] > sizes[1] > sizes[2]

@@ -75,6 +75,18 @@ def test_stop_names_the_frame_and_leaves_nothing(engine: Engine, clip: Clip) -> 
     assert [path.name for path in driving.parent.iterdir()] == ["driving.mp4"]
 
 
+def test_rate_size_and_format_by_wish(engine: Engine, clip: Clip) -> None:
+    driving = clip([(150, 120, 80)] * 5 + [(190, 120, 80)] * 5)
+    fast = inspect.unwrap(reenact_video)(
+        make_frame(STILL), driving, driving.with_name("a.gif"), system=engine, fps=Fraction(100), longest_px=160
+    )
+    assert (fast.width, fast.height, fast.fps) == (160, 120, 50)
+    assert fast.warnings[-1].endswith("GIF holds at most 50 frames a second; of 100, 50 were written.")
+    result = reenact_video(make_frame(STILL), driving, driving.with_name("a.webm"), system=engine, quality=50)
+    with VideoReader(result.path) as reader:
+        assert (reader.info.fps, reader.info.frame_count, reader.info.width) == (25, 10, 320)
+
+
 def test_a_long_clip_without_a_face_is_refused_before_drawing(engine: Engine, clip: Clip) -> None:
     told: list[tuple[int, int, str]] = []
     with pytest.raises(NoFaceFoundError, match=r"any of 50 frames, from beginning to end, of .*; give another"):
