@@ -16,10 +16,10 @@ import tyro
 
 from benchmarks.speed import describe_machine, write_result
 from reenact.errors import NoFaceFoundError
-from reenact.geometry.head import build_head
 from reenact.geometry.morphable import MorphableModel, load_morphable
 from reenact.hub import load_tracker
 from reenact.perception.tracking import Tracker
+from reenact.portrait.posed import build_head
 from reenact.types import head_angles_rad
 from train.data.faces import FaceData, load_faces
 from train.profiling.turn import about_vertical, fitted_yaw_deg, turn_head
@@ -84,7 +84,7 @@ def measure_trackers(
         own_deg = float(data.yaw_deg[row])
         side = 1.0 if own_deg >= 0 else -1.0
         for i, yaw_deg in enumerate(YAWS_DEG):
-            face = turn_head(head, fitted_yaw_deg(side * yaw_deg))
+            face = turn_head(model, head, fitted_yaw_deg(side * yaw_deg))
             known = about_vertical(side * yaw_deg - own_deg) @ data.rotation[row]
             for name, tracker in trackers.items():
                 try:

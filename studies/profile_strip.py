@@ -15,9 +15,9 @@ import tyro
 
 from reenact.errors import ConfigError, OutputError, ReenactError
 from reenact.geometry.flow import landmark_visibility
-from reenact.geometry.head import build_head
 from reenact.geometry.landmarks import LANDMARKS_68
 from reenact.geometry.morphable import MorphableModel, load_morphable
+from reenact.portrait.posed import build_head
 from train.profiling.turn import ProfiledFace, turn_head
 
 WORK_PX = 256
@@ -62,7 +62,7 @@ def write_strip(
     model = load_morphable()
     rgb, mesh_px, parsing = read_portrait(picture)
     head = build_head(model, rgb, mesh_px, parsing)
-    strip = draw_strip(model, [turn_head(head, yaw, parsing) for yaw in yaws], side)
+    strip = draw_strip(model, [turn_head(model, head, yaw, parsing) for yaw in yaws], side)
     options = [cv2.IMWRITE_JPEG_QUALITY, quality]
     try:
         out.parent.mkdir(parents=True, exist_ok=True)

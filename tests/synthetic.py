@@ -7,9 +7,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from reenact.geometry.head_sheets import FACE, HAIR, SKIN
 from reenact.geometry.morphable import MorphableModel, Pose, load_morphable
 from reenact.geometry.rasterise import rasterise
+from reenact.portrait.matte import FACE, HAIR, SKIN
 from reenact.types import FaceGeometry, FaceImage
 from train.data.faces import FaceData
 

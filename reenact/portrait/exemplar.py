@@ -55,11 +55,11 @@ def complete(
     """
     guide, labels, cells = _guess(rgb, hole, layer)
     if len(cells.donors) < _FEWEST_PATCHES or not bool(cells.missing.any()):
-        return torch.where(hole > 0, _fill_layers(rgb, hole > 0, (layer > 0.5).float()), rgb)
+        return torch.where(hole > 0, fill_layers(rgb, hole > 0, (layer > 0.5).float()), rgb)
     offsets = choose_offsets(guide, labels, cells, shared_offsets(guide, labels, cells))
     colours, missing = _shrink(rgb, hole, LEVELS[-1])
     labels, cells = (resize(layer, LEVELS[-1]) > 0.5).float(), find_cells(missing)
-    offsets, smooth = _enlarge(offsets, LEVELS[-1]), _fill_layers(colours, missing, labels)
+    offsets, smooth = _enlarge(offsets, LEVELS[-1]), fill_layers(colours, missing, labels)
     guide = torch.where(missing, _copy(smooth, offsets, smooth)[0], colours)
     offsets = hide_seams(guide, labels, cells, offsets)
     return _mix_in_smooth(rgb, _apply(rgb, hole, cells, offsets, _copy(smooth, offsets, smooth)[1]), hole, layer)
@@ -73,7 +73,7 @@ def _guess(
     def vote(guide: Tensor | None, side: int, rounds: int) -> tuple[Tensor, Tensor, Cells]:
         colours, missing = _shrink(rgb, hole, side)
         labels, cells = (resize(layer, side) > 0.5).float(), find_cells(missing)
-        start = _fill_layers(colours, missing, labels) if guide is None else resize(guide, side)
+        start = fill_layers(colours, missing, labels) if guide is None else resize(guide, side)
         guide = torch.where(missing, start, colours)
         if len(cells.donors) >= _FEWEST_PATCHES:
             guide = _vote_often(guide, labels, cells, rounds)
@@ -91,7 +91,7 @@ def _mix_in_smooth(
     """Where the surroundings are plain or out of focus, only the grain is copied, on smoothly continued colours."""
     missing, side = hole > 0, min(rgb.shape[-1], _DETAIL_PX)
     colours, unknown = _shrink(rgb, hole, side)
-    smooth = resize(_fill_layers(colours, unknown, (resize(layer, side) > 0.5).float()), rgb.shape[-1])
+    smooth = resize(fill_layers(colours, unknown, (resize(layer, side) > 0.5).float()), rgb.shape[-1])
     strength = resize(_texture(rgb, hole, layer), rgb.shape[-1])
     textured = ((strength - _DETAIL[0]) / (_DETAIL[1] - _DETAIL[0])).clamp(0, 1)
     grain = copied - _blur(copied, _GRAIN * rgb.shape[-1])
@@ -124,7 +124,7 @@ def _texture(
     detail = ((colours - mean).abs() * known).mean(1, keepdim=True).expand(-1, 3, -1, -1)
     energy, empty = _shrink(detail, missing.float(), LEVELS[0])
     labels = (resize(layer, LEVELS[0]) > 0.5).float()
-    return _blur(_fill_layers(energy, empty, labels)[:, :1], 1.0)
+    return _blur(fill_layers(energy, empty, labels)[:, :1], 1.0)
 
 
 def _shrink(
@@ -136,7 +136,7 @@ def _shrink(
     return resize(rgb * known, side) / share.clamp(min=1e-3), share < 0.995
 
 
-def _fill_layers(
+def fill_layers(
     colours: Float[Tensor, "1 3 s s"], missing: Bool[Tensor, "1 1 s s"], labels: Float[Tensor, "1 1 s s"]
 ) -> Float[Tensor, "1 3 s s"]:
     """Each layer continued smoothly from its own colours, those next to the other layer left out."""

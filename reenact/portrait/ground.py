@@ -15,7 +15,7 @@ from torch.nn import functional
 
 from reenact.ops.fill import fill_hole
 from reenact.ops.warp import resize
-from reenact.portrait.exemplar import complete, grow
+from reenact.portrait.exemplar import complete, fill_layers, grow
 from reenact.portrait.matte import (
     BACKGROUND,
     CLOTHES,
@@ -60,6 +60,8 @@ def complete_ground(
     matte: HeadMatte,
     parsing: UInt8[Tensor, "1 j j"],
     mesh: Float[Tensor, "1 478 3"],
+    *,
+    by_exemplar: bool = True,
 ) -> Ground:
     """Remove the head.
 
@@ -68,6 +70,7 @@ def complete_ground(
         matte: of `find_head_matte`.
         parsing: classes of `reenact.perception.parser.PARSER_CLASSES`, best at 128 px.
         mesh: of the face, in half-sides of the crop.
+        by_exemplar: fill the hole with patches; otherwise smoothly, in a fraction of the time.
     """
     classes, points = parsing[0].cpu().numpy(), mesh[0, :, :2].double().cpu().numpy()
     size, cells = rgb.shape[-1], len(classes)
@@ -80,7 +83,8 @@ def complete_ground(
     body = _continue_body(classes, covered, visible, behind & ~skin, axes)
     person = ((classes == FACE) | visible) & ~covered  # no donors; bare shoulders are
     removed = torch.maximum(hole, _enlarge(cv2.dilate(person.astype(np.float32), np.ones((3, 3))), size, hole).ceil())
-    filled = complete(rgb, removed, (_enlarge(body.astype(np.float32), size, hole) > 0.5).float())
+    layer = (_enlarge(body.astype(np.float32), size, hole) > 0.5).float()
+    filled = complete(rgb, removed, layer) if by_exemplar else fill_layers(rgb, removed > 0, layer)
     column = _soften(behind & skin, size, hole)
     colours = _neck_colours(rgb, hole, visible, axes)
     filled = filled + column * (colours - filled)

@@ -6,8 +6,8 @@ from collections.abc import Callable
 import cv2
 import numpy as np
 
-from reenact.geometry.head_sheets import BACKGROUND, FACE, HAIR
 from reenact.ops.fill import fill_smoothly
+from reenact.portrait.matte import BACKGROUND, FACE, HAIR
 from train.data.faces import FaceData
 
 BUNDLED_TRAIN = ("coffee", "motorcycle_left", "grass", "brick", "page", "rocket", "ihc", "clock_motion")

@@ -6,8 +6,8 @@ import numpy as np
 import torch
 
 from reenact.geometry.flow import landmark_visibility
-from reenact.geometry.head import build_head
 from reenact.geometry.morphable import MorphableModel
+from reenact.portrait.posed import build_head
 from train.data.faces import FaceData
 from train.evaluate.pairs import PairSet, base_and_yaw, rows_by_name
 from train.evaluate.settings import PICTURE_PX
@@ -55,7 +55,7 @@ def render_faces(data: FaceData, pairs: PairSet, model: MorphableModel) -> Profi
         for i in places:
             yaw = parts[i][1]
             assert yaw is not None
-            face = turn_head(head, fitted_yaw_deg(yaw))
+            face = turn_head(model, head, fitted_yaw_deg(yaw))
             arrays["rgb"][i], arrays["mesh_px"][i], shown[i] = face.rgb, face.mesh_px, face.visible > 0
             arrays["rotation"][i] = about_vertical(yaw - float(data.yaw_deg[row])) @ arrays["rotation"][i]
     takes = np.where(data.clip[rows] >= 0, data.clip[rows], -1 - rows)

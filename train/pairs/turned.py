@@ -19,11 +19,10 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from reenact.errors import ConfigError
-from reenact.geometry.head import Head, PosedHead, build_head, mirror_turned, pose_head
-from reenact.geometry.head_sheets import CELL_PX
 from reenact.geometry.mirror import mesh_mirror
 from reenact.geometry.morphable import MorphableModel, load_morphable
 from reenact.geometry.placement import to_half_sides
+from reenact.portrait.posed import Head, PosedHead, build_head, mirror_turned, pose_head
 from train.data.faces import FaceData
 from train.pairs.frames import FRAME_PX, PairConfig, PairSampler, light_tables
 from train.profiling.turn import ProfiledFace, draw_yaw_deg, turn_head
@@ -132,10 +131,10 @@ class TurnedPairs:
         row = int(rng.choice(self.stills))
         photo, own_deg = self._shot(row, self.own if rng.random() < 0.5 else None), float(self.data.yaw_deg[row])
         head = build_head(self.model, *photo)
-        first = _shot_of(turn_head(head, _another_yaw(rng, own_deg), photo.parsing))
+        first = _shot_of(turn_head(self.model, head, _another_yaw(rng, own_deg), photo.parsing))
         if rng.random() < self.config.photo_share:
             return first, photo, np.ones((FRAME_PX, FRAME_PX), np.float32)
-        profiled = turn_head(head, _another_yaw(rng, own_deg), photo.parsing)
+        profiled = turn_head(self.model, head, _another_yaw(rng, own_deg), photo.parsing)
         source = photo if rng.random() < 0.5 else first
         return source, _shot_of(profiled), profiled.visible
 
@@ -187,7 +186,7 @@ def pose_sources(
     model, target = _cpu_model(), target.cpu()
     pictures = (source.clamp(0, 1) * 255).round().byte().permute(0, 2, 3, 1).cpu().numpy()
     meshes_px = ((mesh + mesh.new_tensor([1.0, 1.0, 0.0])) * (side / 2)).cpu().numpy()
-    parsings = classes[:, ::CELL_PX, ::CELL_PX].to(torch.uint8).cpu().numpy()
+    parsings = classes[:, ::2, ::2].to(torch.uint8).cpu().numpy()
     for rgb, mesh_px, parsing, wanted in zip(pictures, meshes_px, parsings, target, strict=True):
         head = build_head(model, np.ascontiguousarray(rgb), mesh_px, parsing)
         found.append(pose_head(model, head, mirror_turned(model, head), wanted[None]))

@@ -12,8 +12,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from reenact.geometry.head import build_head
 from reenact.geometry.morphable import load_morphable
+from reenact.portrait.posed import build_head
 from train.data.cache import digest
 from train.data.face_table import FaceTable
 from train.data.faces import FaceData, keep_decoded
@@ -84,7 +84,7 @@ def render_turns(data: FaceData, turns: Turns, rgb_path: pathlib.Path | None = N
         parsing = np.array(data.parsing[row])
         head = build_head(model, np.array(data.rgb[row]), np.array(data.mesh_px[row]), parsing)
         for yaw_deg in turns.yaw_deg[places]:
-            face = turn_head(head, fitted_yaw_deg(yaw_deg), parsing)
+            face = turn_head(model, head, fitted_yaw_deg(yaw_deg), parsing)
             table.add_face(
                 f"{data.names[row]}@{yaw_deg:.1f}",
                 f"{int(data.person[row]):06}",

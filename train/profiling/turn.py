@@ -1,7 +1,8 @@
 """Face profiling: a photo of a face turned in depth, so that any set has profile views.
 
-The head of `reenact/geometry/head.py` turns about the vertical line through the middle of the ears. What the photo does
-not show is marked, so that losses can leave it out. The result depends on the picture, its labels and the yaw alone.
+The head of `reenact/portrait/posed.py` turns about the vertical line through the middle of the ears. What the photo
+does not show is marked, so that losses can leave it out. The result depends on the picture, its labels and the yaw
+alone.
 """
 
 import dataclasses
@@ -11,14 +12,16 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from reenact.geometry.head import Head, draw_head, smoothstep
-from reenact.geometry.head_sheets import BACKGROUND, CELL_PX, FACE, HAIR
+from reenact.geometry.morphable import MorphableModel
+from reenact.ops.warp import identity_grid
+from reenact.portrait.matte import BACKGROUND, FACE, HAIR
+from reenact.portrait.posed import Head, draw_head
 
 YAW_BINS_DEG = ((0.0, 30.0), (30.0, 60.0), (60.0, 90.0))
 """Bins of the large-pose protocol; `draw_yaw_deg` fills them evenly."""
 
-_BACK = 1
-"""Value of `Head.sheet` on the back of the head."""
+_EARS = (127, 234, 356, 454)
+"""Mesh points next to the ears: the head turns about the vertical line through their middle."""
 
 _FITTED_DEG = (0.0, 9.6, 21.6, 40.7, 53.7, 66.7, 90.0)
 """Mean yaws of the fitted mesh"""
@@ -69,33 +72,31 @@ def about_vertical(turn_deg: float) -> np.ndarray:
     return np.array([[c, 0, s], [0, 1, 0], [-s, 0, c]], np.float32)
 
 
-def turn_head(head: Head, yaw_deg: float, parsing: np.ndarray | None = None) -> ProfiledFace:
+def turn_head(model: MorphableModel, head: Head, yaw_deg: float, parsing: np.ndarray | None = None) -> ProfiledFace:
     """Draw the head at another yaw; at its own yaw this is the photo itself.
 
     Args:
+        model: that of `build_head`.
         head: of `build_head`.
         yaw_deg: of the result.
         parsing: the photo's; without it the result's is all background.
     """
-    side, turn_deg = len(head.rgb), yaw_deg - head.yaw_deg
-    turn = torch.tensor([np.radians(turn_deg)], dtype=torch.float32)
-    corners = turn_mesh(head.vertices_px[None], turn, head.pivot_px[None])[0]
-    turned, repainted = smoothstep(abs(turn_deg) / 6), smoothstep((abs(turn_deg) - 8) / 25)
-    drawn = draw_head(head, corners, turned=turned, repainted=repainted)
-    classes = np.zeros((side // CELL_PX, side // CELL_PX), np.uint8)
+    side = head.rgb.shape[-1]
+    turn = torch.tensor([np.radians(yaw_deg - head.yaw_deg)], dtype=torch.float32)
+    mesh = turn_mesh(head.mesh, turn, head.mesh[:, list(_EARS)].mean(1))
+    drawn = draw_head(model, head, mesh)
+    classes = np.zeros((side // 2, side // 2), np.uint8)
     if parsing is not None:
-        classes = np.where(np.isin(parsing, (FACE, HAIR)), BACKGROUND, parsing)
-        half = slice(CELL_PX // 2, None, CELL_PX)
-        place = np.clip(drawn.place_px[half, half] / CELL_PX, 0, len(parsing) - 1).astype(int)
-        found = parsing[place[..., 1], place[..., 0]]
-        found = np.where(found == HAIR, HAIR, FACE)
-        bald = not np.any(parsing == HAIR)
-        found = np.where(drawn.sheet[half, half] == _BACK, FACE if bald else HAIR, found)
-        classes = np.where(drawn.covered[half, half], found, classes).astype(np.uint8)
+        place = (drawn.displacement[0] + identity_grid(side, side, like=mesh)).permute(1, 2, 0).numpy()
+        place = np.clip((place[::2, ::2] + 1) * (len(parsing) / 2), 0, len(parsing) - 1).astype(int)
+        found = np.where(parsing[place[..., 1], place[..., 0]] == HAIR, HAIR, FACE)
+        beside = np.where(np.isin(parsing, (FACE, HAIR)), BACKGROUND, parsing)
+        classes = np.where(drawn.covered[0, 0, ::2, ::2].numpy() > 0, found, beside).astype(np.uint8)
     return ProfiledFace(
-        rgb=np.clip(drawn.rgb + 0.5, 0, 255).astype(np.uint8),
-        mesh_px=turn_mesh(head.mesh_px[None], turn, head.pivot_px[None])[0].numpy(),
-        visible=drawn.shown.astype(np.float32),
+        # not at .5: means of two 8-bit colours lie there, and their last bit depends on the number of threads
+        rgb=(drawn.rgb[0] * 255 + 0.497).floor().byte().permute(1, 2, 0).contiguous().numpy(),
+        mesh_px=((mesh[0] + mesh.new_tensor([1, 1, 0])) * (side / 2)).numpy(),
+        visible=drawn.shown[0, 0].numpy(),
         yaw_deg=yaw_deg,
         parsing=classes,
     )

@@ -44,6 +44,8 @@ _SIDE = 256
 """Pixels of the picture in which depths are compared."""
 _GRAZING, _SLACK = 0.1, 0.1
 """As in `reenact.geometry.flow`: cosine of a surface turned away, and depth by which touching surfaces differ."""
+_THROAT = (0.6, -0.85, -0.5)
+"""Width of the throat over the neck's, and its top (y) and depth (z) in head coordinates."""
 _RIM = 0.05
 """Width of the outline, eye distances, whose colours mix with the background's."""
 _REFLECTED = 0.6
@@ -66,12 +68,16 @@ class FullHead:
     """Where in the source the colour of each vertex is: its own place; of hidden ones, a place inside the outline."""
     inner_place: Float[Tensor, "n 2"]
     """The same, kept away from the outline, where the matte is half transparent: for a head that has turned."""
+    throat_place: Float[Tensor, "n 2"]
+    """Where in the source the neck's sides and nape have their colours: at its front."""
     visible: Float[Tensor, "n"]
     """1 where the source shows the vertex."""
     reach: Float[Tensor, "n 36"]
     """Influence of the points of `FACE_OVAL` on each vertex outside the face."""
     outline: Float[Tensor, "1 d"]
     """Of head and hair (`outline.py`)."""
+    edge: Float[Tensor, "1 d"]
+    """Where the matte ends, if that is farther out: loose hair beside the head."""
 
     def posed(self) -> Float[Tensor, "1 n 3"]:
         """The vertices in the source."""
@@ -112,10 +118,18 @@ def fit_head(model: MorphableModel, mesh: Float[Tensor, "1 478 3"], share: Float
         shape=shape,
         place=place,
         inner_place=inner_place,
+        throat_place=fit.pose.apply(_throat(shape)[None])[0, :, :2],
         visible=visible,
         reach=_reach(template, _CARRY),
         outline=outline,
+        edge=torch.lerp(torch.maximum(outline, matte), outline, _lowness(shape)),
     )
+
+
+def _throat(shape: Float[Tensor, "h 3"]) -> Float[Tensor, "h 3"]:
+    """Places at the front of the neck for all of it: nape and sides take after it."""
+    x, y, _ = shape.unbind(1)
+    return torch.stack([x * _THROAT[0], y.clamp(max=_THROAT[1]), torch.full_like(x, _THROAT[2])], 1)
 
 
 def _reach(template: HeadTemplate, fade: float) -> Float[Tensor, "n 36"]:
@@ -192,7 +206,8 @@ def _colour_places(
     """`FullHead.place` and `FullHead.inner_place`; hidden vertices are reflected into a band that ends at the face."""
     direction, distance = view.to_polar(posed[..., :2].mT)
     bare = torch.minimum(end, outline_of(view, posed[:, template.part == SKULL, :2].mT))  # beside an ear is background
-    outer = torch.where(template.part == EAR, read_outline(end, direction), read_outline(bare, direction)) - _RIM
+    inner_end = torch.minimum(end, torch.minimum(end.roll(1, 1), end.roll(-1, 1)))  # so is above and below it
+    outer = torch.where(template.part == EAR, read_outline(inner_end, direction), read_outline(bare, direction)) - _RIM
     face = read_outline(outline_of(view, mesh[..., :2].mT), direction)
     width = (_REFLECTED * (outer - face)).clamp(min=0.03)
     hidden = outer - width * torch.tanh((outer - distance).clamp(min=0) / width)

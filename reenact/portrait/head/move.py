@@ -29,6 +29,8 @@ _STILL = 1e-5
 """Smaller motion of the neck, in half-sides, is none."""
 _TURNED_RAD = 0.3
 """Rotation from which on nothing inside the moved head takes the half transparent colours of the source's outline."""
+_FAR_RAD = (0.35, 0.5)
+"""Rotation from which a turn is far, and the range over which that sets in."""
 _IN_FRONT = 0.05
 """Hair or ear hides the face where it is nearer by this many eye distances."""
 
@@ -93,6 +95,12 @@ def move_head(model: MorphableModel, head: FullHead, target: Float[Tensor, "f 47
     )
 
 
+def bend_neck(model: MorphableModel, head: FullHead, target: Float[Tensor, "f 478 3"], side: int) -> Tensor:
+    """`HeadFlow.bend` alone, (f, 2, side, side); arguments of `move_head`."""
+    pose = model.fit(target).pose
+    return _bend_neck(head, _move_vertices(head, pose, target), pose, side)
+
+
 def _move_vertices(head: FullHead, pose: Pose, target: Float[Tensor, "f 478 3"]) -> Float[Tensor, "f n 3"]:
     template = head.template
     change = pose.invert(target) - head.pose.invert(head.mesh)
@@ -104,9 +112,8 @@ def _move_vertices(head: FullHead, pose: Pose, target: Float[Tensor, "f 478 3"])
 
 def _colour_places(head: FullHead, pose: Pose) -> Float[Tensor, "f n 2"]:
     """Places in the source of the vertices' colours, the farther from its outline the farther the head has turned."""
-    turn = torch.einsum("fij,ij->f", pose.rotation, head.pose.rotation[0])  # trace of R_t R_s^T
-    angle = torch.acos(((turn - 1) / 2).clamp(-1, 1))
-    return torch.lerp(head.place, head.inner_place, smoothstep(angle / _TURNED_RAD)[:, None, None])
+    turned = smoothstep(_angle(head, pose) / _TURNED_RAD)
+    return torch.lerp(head.place, head.inner_place, turned[:, None, None])
 
 
 def _continue_outline(
@@ -118,7 +125,8 @@ def _continue_outline(
     grid = identity_grid(half, half, like=target).flatten(1).expand(frames, -1, -1)
     direction, distance = view.to_polar(grid)
     beyond = distance - read_outline(now, direction)
-    start = read_outline(head.outline.expand(frames, -1), direction)
+    # beside a head in profile, loose hair of the source would hang in front of the face
+    start = read_outline(torch.lerp(head.outline, head.edge, _far(head, pose)[:, None]), direction)
     below = torch.sin(direction * (math.tau / DIRECTIONS)) * distance
     hanging = 1 - smoothstep((below - _HANGING[0]) / (_HANGING[1] - _HANGING[0]))
     flow = (own.to_picture(direction, (start + beyond).clamp(min=0)) - grid) * hanging[:, None]
@@ -129,7 +137,8 @@ def _continue_outline(
 
 def _bend_neck(head: FullHead, posed: Tensor, pose: Pose, side: int) -> Float[Tensor, "f 2 s s"]:
     """The neck's motion, spread to the pixels around it by inverse distance, and fading beside the neck."""
-    on_neck = torch.nonzero((head.template.part == NECK) & (head.visible > 0))[::2, 0]
+    template = head.template
+    on_neck = torch.nonzero((template.part == NECK) & (head.visible > 0))[::2, 0]
     place = posed[:, on_neck, :2]
     move = head.posed()[:, on_neck, :2] - place
     grid = identity_grid(_GRID_PX, _GRID_PX, like=posed).flatten(1).T
@@ -141,4 +150,22 @@ def _bend_neck(head: FullHead, posed: Tensor, pose: Pose, side: int) -> Float[Te
     spread = spread * ((fade - 0.02) / 0.98).clamp(min=0)[..., None]
     spread = torch.where(spread.abs() < _STILL, 0.0, spread)
     coarse = spread.mT.unflatten(2, (_GRID_PX, _GRID_PX))
-    return functional.interpolate(coarse, size=(side, side), mode="bilinear", align_corners=False)
+    bend = functional.interpolate(coarse, size=(side, side), mode="bilinear", align_corners=False)
+    turned = _far(head, pose)
+    if not bool(turned.any()):
+        return bend
+    # far turns show side and nape of the neck, in the colours of its front
+    raster = rasterise(to_pixels(posed, side), template.column, side, side)
+    round_neck = raster.interpolate(head.throat_place - posed[..., :2], template.column)
+    return torch.lerp(bend, round_neck, raster.covered[:, None] * turned[:, None, None, None])
+
+
+def _far(head: FullHead, pose: Pose) -> Float[Tensor, "f"]:
+    """1 for a head that has turned far, 0 for one that has not."""
+    return smoothstep((_angle(head, pose) - _FAR_RAD[0]) / _FAR_RAD[1])
+
+
+def _angle(head: FullHead, pose: Pose) -> Float[Tensor, "f"]:
+    """Rotation from the source, radians."""
+    turn = torch.einsum("fij,ij->f", pose.rotation, head.pose.rotation[0])  # trace of R_t R_s^T
+    return torch.acos(((turn - 1) / 2).clamp(-1, 1))

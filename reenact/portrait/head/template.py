@@ -17,6 +17,10 @@ FACE, SKULL, EAR, NECK = range(4)
 """Values of `HeadTemplate.part`."""
 
 
+_SHOULDERS = 0.05
+"""What follows the head by less is shoulder."""
+
+
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class HeadTemplate:
     """The head of the mean face."""
@@ -47,6 +51,12 @@ class HeadTemplate:
     def shell(self) -> Int[Tensor, "u 3"]:
         """Triangles without the neck's."""
         return self.triangles[(self.part[self.triangles] != NECK).all(1)]
+
+    @functools.cached_property
+    def column(self) -> Int[Tensor, "v 3"]:
+        """Triangles of the neck without shoulders."""
+        corners = self.part[self.triangles] == NECK
+        return self.triangles[corners.any(1) & (self.follow[self.triangles] > _SHOULDERS).all(1)]
 
 
 @functools.cache

@@ -5,10 +5,10 @@ from jaxtyping import Float
 from torch import Tensor
 from torch.nn import functional
 
-from reenact.geometry.head import PosedHead
 from reenact.geometry.landmarks import edge_map
 from reenact.ops.warp import resize, warp
 from reenact.portrait.compose import HeadLayer
+from reenact.portrait.posed import PosedHead
 from reenact.portrait.stillness import moving_pixels
 from reenact.systems.dual_generator.networks import DrawnPicture
 

@@ -22,8 +22,8 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from reenact.errors import ConfigError
-from reenact.geometry.head import PosedHead
 from reenact.ops.warp import resize
+from reenact.portrait.posed import PosedHead
 from reenact.portrait.stillness import widen
 from reenact.systems.dual_generator.config import LEVELS, DualGeneratorConfig
 from reenact.systems.layers import GatedModulation
@@ -339,7 +339,7 @@ class FaceGenerator(nn.Module):
             return ()
         if posed is None:
             raise ConfigError(
-                "a generator with source_features needs the source moved by geometry (reenact.geometry.head.pose_head)"
+                "a generator with source_features needs the source moved by geometry (reenact.portrait.posed.pose_head)"
             )
         return self.pyramid(posed)
 

@@ -10,8 +10,6 @@ from torch import Tensor
 
 from reenact.geometry.action_units import read_action_unit_sides
 from reenact.geometry.flow import draw_face
-from reenact.geometry.head import Head, PosedHead, build_head, mirror_turned, pose_head
-from reenact.geometry.head_sheets import FACE
 from reenact.geometry.landmarks import landmarks68_of
 from reenact.geometry.matching import MatchedIdentity, MeshMotion, match_shape, read_mesh_motion, split_identity
 from reenact.geometry.morphable import MorphableModel, load_morphable
@@ -19,7 +17,10 @@ from reenact.geometry.placement import SKULL_BASE, rotation_of_angles, to_half_s
 from reenact.geometry.unit_movements import UnitMovements
 from reenact.ops.warp import resize
 from reenact.portrait.compose import Rendered, compose
+from reenact.portrait.head import bend_neck
+from reenact.portrait.matte import FACE
 from reenact.portrait.portrait import build_portrait
+from reenact.portrait.posed import Head, PosedHead, build_head, mirror_turned, pose_head
 from reenact.portrait.stillness import moved_share
 from reenact.systems.base import EncodedCrop, MotionMode, PoseControls, Reenactor
 from reenact.systems.dual_generator.config import DualGeneratorConfig
@@ -139,7 +140,8 @@ class DualGeneratorReenactor(Reenactor[DualGeneratorIdentity, HeadMotion, Driven
         moved, portrait = moved_share(identity.mesh, driven.mesh, side), identity.portrait
         if posed is not None:
             head = finish(drawn, posed, identity.rgb, portrait.rgb)
-            return compose(portrait, head, changed_share(posed) * moved)
+            bend = bend_neck(self.morphable, portrait.shape, driven.mesh, side // 2)
+            return compose(portrait, head, torch.maximum(changed_share(posed), _bent(bend, side)) * moved, bend)
         # the paper's form draws the whole picture
         picture, share = (resize(each, portrait.rgb.shape[-1]) for each in (drawn.rgb, moved.expand_as(lines)))
         return Rendered(rgb=torch.lerp(portrait.rgb, picture, share), changed=share)
@@ -162,6 +164,11 @@ class DualGeneratorReenactor(Reenactor[DualGeneratorIdentity, HeadMotion, Driven
     def _pose(self, heads: tuple[Head, Head | None], mesh: Tensor) -> PosedHead:
         posed = pose_head(self._on_cpu[0], *heads, mesh.float().cpu())
         return PosedHead(*(part.to(mesh.device) for part in posed))
+
+
+def _bent(bend: Float[Tensor, "f 2 i i"], side: int) -> Float[Tensor, "f 1 s s"]:
+    """1 where the ground moves."""
+    return resize((bend != 0).any(1, keepdim=True).to(bend.dtype), side).ceil()
 
 
 def resize_classes(classes: Tensor, side: int) -> Tensor:

@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 import torch
 
-from reenact.geometry.head import build_head
 from reenact.geometry.morphable import load_morphable
 from reenact.geometry.rasterise import rasterise
+from reenact.portrait.posed import build_head
 from studies import profile_strip
 from studies.profile_strip import draw_strip, main, mark
 from tests.synthetic import face_set
@@ -31,7 +31,7 @@ def portrait() -> Portrait:
 def test_faces_stand_above_what_is_known_of_them(portrait: Portrait) -> None:
     model = load_morphable()
     head = build_head(model, *portrait)
-    faces = [turn_head(head, yaw) for yaw in (head.yaw_deg, 70.0)]
+    faces = [turn_head(model, head, yaw) for yaw in (head.yaw_deg, 70.0)]
     strip = draw_strip(model, faces, 64)
     assert strip.shape == (128, 128, 3)
     assert np.array_equal(strip[:64, :64], cv2.resize(portrait[0], (64, 64), interpolation=cv2.INTER_AREA))

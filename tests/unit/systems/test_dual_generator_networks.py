@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from reenact.errors import ConfigError
-from reenact.geometry.head import PosedHead
+from reenact.portrait.posed import PosedHead
 from reenact.systems.dual_generator.config import PRESETS, DualGeneratorConfig
 from reenact.systems.dual_generator.networks import (
     SPREAD,

@@ -8,10 +8,10 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from reenact.geometry.head import PosedHead
 from reenact.geometry.landmarks import edge_map, landmarks68_of
 from reenact.geometry.matching import match_identity, read_mesh_motion, split_identity
 from reenact.geometry.morphable import load_morphable
+from reenact.portrait.posed import PosedHead
 from reenact.systems.dual_generator.config import PRESETS, DualGeneratorConfig
 from reenact.systems.dual_generator.networks import FaceGenerator
 from train.data.faces import FaceData

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 import torch
 
-from reenact.geometry.head import build_head
 from reenact.geometry.morphable import MorphableModel
+from reenact.portrait.posed import build_head
 from reenact.types import head_angles_rad
 from tests.synthetic import painted_photo as photo
 from train.data.faces import FaceData
@@ -24,7 +24,7 @@ def yaw_deg(model: MorphableModel, mesh_px: np.ndarray) -> float:
 def profile_face(
     model: MorphableModel, rgb: np.ndarray, mesh_px: np.ndarray, parsing: np.ndarray, yaw_deg: float
 ) -> ProfiledFace:
-    return turn_head(build_head(model, rgb, mesh_px, parsing), yaw_deg, parsing)
+    return turn_head(model, build_head(model, rgb, mesh_px, parsing), yaw_deg, parsing)
 
 
 @pytest.mark.parametrize("own_deg", [0.0, 15.0])
@@ -32,7 +32,7 @@ def test_at_its_own_yaw_the_photo_comes_back_bit_for_bit(model: MorphableModel, 
     rgb, mesh_px, parsing = photo(model, own_deg)
     head = build_head(model, rgb, mesh_px, parsing)
     assert head.yaw_deg == pytest.approx(own_deg, abs=0.1)
-    same = turn_head(head, head.yaw_deg)
+    same = turn_head(model, head, head.yaw_deg)
     assert np.array_equal(same.rgb, rgb)
     assert np.allclose(same.mesh_px, mesh_px, atol=1e-4)
     assert same.visible.min() == 1
