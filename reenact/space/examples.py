@@ -5,12 +5,16 @@ import pathlib
 FOLDER = pathlib.Path(__file__).resolve().parents[2] / "examples"
 
 _PORTRAITS = (".jpg", ".png")
-_ORDER = ("smile", "talk", "nod", "shake", "surprise", "wink")
+_SOURCES = ("male_30", "astronaut", "female_89", "male_52", "male_28", "female_23", "male_19", "male_31")
+"""Portraits in the order of the page."""
+_MOTIONS = ("smile", "talk", "nod", "shake", "surprise", "wink")
+"""Motions likewise: the first ones look most like a filmed face."""
 
 
 def portraits() -> list[str]:
-    """Source pictures."""
-    return [str(path) for path in sorted((FOLDER / "portraits").glob("*")) if path.suffix in _PORTRAITS]
+    """Source pictures, in the order of the page."""
+    found = [path for path in (FOLDER / "portraits").glob("*") if path.suffix in _PORTRAITS]
+    return [str(path) for path in sorted(found, key=lambda path: (_rank(path.stem, _SOURCES), path.name))]
 
 
 def driving_pictures() -> list[str]:
@@ -33,18 +37,14 @@ def pairs(driving: list[str]) -> list[list[str]]:
     return [[sources[i % len(sources)], each] for i, each in enumerate(driving)] if sources else []
 
 
-def motion_names(rows: list[list[str]]) -> list[str]:
-    """What each row's driver does: "Smile" for "actor-smile.mp4".
-
-    Args:
-        rows: of `pairs`.
-    """
-    return [pathlib.Path(driving).stem.rpartition("-")[2].capitalize() for _, driving in rows]
-
-
 def _listed(pattern: str) -> list[str]:
-    def place(path: pathlib.Path) -> tuple[int, str]:
-        motion = path.stem.rpartition("-")[2]
-        return (_ORDER.index(motion) if motion in _ORDER else len(_ORDER)), path.name
+    found = (FOLDER / "driving").glob(pattern)
+    return [str(path) for path in sorted(found, key=lambda path: (_rank(_motion(path.stem), _MOTIONS), path.name))]
 
-    return [str(path) for path in sorted((FOLDER / "driving").glob(pattern), key=place)]
+
+def _motion(stem: str) -> str:
+    return stem.rpartition("-")[2]
+
+
+def _rank(name: str, order: tuple[str, ...]) -> int:
+    return order.index(name) if name in order else len(order)

@@ -182,8 +182,7 @@ class VideoTab:
                         paste_back = inputs.paste_choice()
                     source_face, driving_face = inputs.face_numbers()
                     system = system_dropdown(self._models)
-                rows = examples.pairs(examples.driving_clips())
-                example = inputs.example_choice(rows, [source, driving], labels=examples.motion_names(rows))
+                example = inputs.example_choice(examples.pairs(examples.driving_clips()), [source, driving])
             with gr.Column(scale=4):
                 preview = gr.Video(label="Result", interactive=False, autoplay=True, loop=True, buttons=[], height=400)
                 text = inputs.notes_box()

@@ -36,8 +36,9 @@ def test_actor_does_what_the_motion_says() -> None:
 
 
 def test_portrait_can_be_driven_by_an_authored_motion(tmp_path: pathlib.Path) -> None:
-    main(["wink", "--portrait", examples.portraits()[0], "--out", str(tmp_path)])
-    with VideoReader(tmp_path / "astronaut-wink.mp4") as reader:
+    portrait = pathlib.Path(examples.portraits()[0])
+    main(["wink", "--portrait", str(portrait), "--out", str(tmp_path)])
+    with VideoReader(tmp_path / f"{portrait.stem}-wink.mp4") as reader:
         frames = [frame.astype(int) for frame in reader]
     assert len(frames) == 50
     assert frames[0].shape == (256, 256, 3)

@@ -73,7 +73,7 @@ class SourceColumn:
             components=["image"],
             samples=[[path] for path in self.portraits],
             type="index",
-            label="Example: click it",
+            label="Examples: click one",
             headers=["Source"],
             visible=bool(self.portraits),
         )

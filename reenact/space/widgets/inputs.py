@@ -86,15 +86,12 @@ def given_file(path: str | None, name: str, *, advice: str = "give one, or click
     return path
 
 
-def example_choice(
-    rows: list[list[str]], inputs: list[Component], *, labels: list[str] | None = None
-) -> Callable[..., Dependency]:
-    """Pictures or clips to click. Unlike `gr.Examples` it keeps the given input components.
+def example_choice(rows: list[list[str]], inputs: list[Component]) -> Callable[..., Dependency]:
+    """Portraits to click. Unlike `gr.Examples` it keeps the given input components.
 
     Args:
         rows: paths of source and driving file.
         inputs: components of source and driving file.
-        labels: shown in place of thumbnails.
 
     Returns:
         Connects what happens after an example was clicked and loaded.
@@ -104,12 +101,11 @@ def example_choice(
         return rows[index]
 
     shown = gr.Dataset(
-        components=[inputs[1].get_block_name()],
-        samples=[[driving] for _, driving in rows],
-        sample_labels=labels,
+        components=["image"],
+        samples=[[source] for source, _ in rows],
         type="index",
-        label="Examples: click one, and an astronaut does it",
-        headers=["Driving"],
+        label="Examples: click one, and it moves",
+        headers=["Source"],
         visible=bool(rows),
     )
     return shown.click(load, shown, inputs, show_progress="hidden", **QUICK).success

@@ -81,12 +81,14 @@ def test_limit_of_the_host_is_shown_and_holds_for_clips_that_declare_less() -> N
 
 
 def test_examples_are_the_projects_own() -> None:
-    assert [pathlib.Path(path).name for path in examples.portraits()] == ["astronaut.jpg"]
+    sources = [pathlib.Path(path).name for path in examples.portraits()]
+    credit = (REPOSITORY / "examples" / "README.md").read_text(encoding="utf-8")
+    assert len(sources) == 8 and all(f"`portraits/{name}`" in credit for name in sources)
     for listed, suffix in ((examples.driving_pictures(), ".jpg"), (examples.driving_clips(), ".mp4")):
         motions = {path.stem for path in (examples.FOLDER / "motions").glob("*.json")}
         assert {pathlib.Path(path).stem.rpartition("-")[2] for path in listed} <= motions
         assert {pathlib.Path(path).suffix for path in listed} == {suffix}
-        assert all(len(row) == 2 for row in examples.pairs(listed))
+        assert [source for source, _ in examples.pairs(listed)] == examples.portraits()[: len(listed)]
 
 
 def test_page_is_built_before_the_networks_are_imported() -> None:
