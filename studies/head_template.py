@@ -7,6 +7,7 @@ people, and written in the morphable model's head coordinates (`reenact/portrait
 
 import dataclasses
 import heapq
+import json
 import pathlib
 
 import numpy as np
@@ -41,7 +42,7 @@ class Arguments:
     asset: pathlib.Path
     """ict_face.npz: neutral, identity, triangles, landmarks68, and the ranges of its parts."""
     out: pathlib.Path = pathlib.Path("checkpoints/head_template")
-    """Folder of ``model.safetensors``."""
+    """Folder of ``model.safetensors`` and ``config.json``."""
     vertices: int = 1500
     """Vertices that are kept."""
     modes: int = 14
@@ -86,6 +87,9 @@ def main(arguments: Arguments) -> None:
         "weights": weights[index[on_face]],
     }
     save(tensors, arguments.out / "model.safetensors")
+    sizes = {name: len(tensors[name]) for name in ("vertices", "triangles", "modes")}
+    config = {"format_version": 1, "model": "head_template", "network": sizes, "training": {"noise": arguments.noise}}
+    (arguments.out / "config.json").write_text(json.dumps(config, indent=2) + "\n", encoding="utf-8")
 
 
 def save(tensors: dict[str, np.ndarray], path: pathlib.Path) -> None:
