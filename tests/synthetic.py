@@ -1,6 +1,7 @@
 """Synthetic faces for tests: posed meshes of the morphable model with a texture that moves with the mesh."""
 
 import dataclasses
+import functools
 import math
 
 import numpy as np
@@ -10,6 +11,7 @@ from torch import Tensor
 from reenact.geometry.morphable import MorphableModel, Pose, load_morphable
 from reenact.geometry.rasterise import rasterise
 from reenact.portrait.matte import FACE, HAIR, SKIN
+from reenact.portrait.portrait import Portrait, build_portrait
 from reenact.types import FaceGeometry, FaceImage
 from train.data.faces import FaceData
 
@@ -112,6 +114,15 @@ def with_parsing(data: FaceData, *, hair: bool = False) -> FaceData:
     above = np.arange(128)[None, :, None] < mesh[:, 168, 1, None, None] / 2 - 10
     parsing = np.where(covered, np.where(above & hair, HAIR, FACE), 0)
     return dataclasses.replace(data, parsing=parsing.astype(np.uint8))
+
+
+@functools.cache
+def painted_portrait() -> Portrait:
+    """The layers of a painted photo."""
+    rgb, mesh_px, parsing = painted_photo(load_morphable(), 0, 64)
+    picture = torch.from_numpy(rgb).permute(2, 0, 1)[None].float() / 255
+    mesh = torch.from_numpy(mesh_px)[None] / 32 - torch.tensor([1.0, 1.0, 0.0])
+    return build_portrait(load_morphable(), picture, torch.from_numpy(parsing)[None], mesh)
 
 
 def painted_photo(model: MorphableModel, yaw_deg: float, side: int = 128) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

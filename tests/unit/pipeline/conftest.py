@@ -17,9 +17,9 @@ from reenact.media.frame import Frame
 from reenact.perception.detector import Detections
 from reenact.perception.tracking import TrackReport, mesh_box
 from reenact.pipeline.engine import Engine
-from reenact.portrait.portrait import Portrait
 from reenact.systems.base import EncodedCrop, MotionMode, Reenactor, Rendered
 from reenact.types import CropSpec, FaceGeometry, FaceImage
+from tests.synthetic import painted_portrait
 
 MARK_PX = 16
 """A frame says where its face is by the colour of its upper left corner: x / 2, y / 2, size / 2; black is no face."""
@@ -93,7 +93,7 @@ class ShiftSystem(Reenactor[Any, Any, Any]):
 
     def _encode_identity(self, image: FaceImage, geometry: FaceGeometry) -> EncodedCrop:
         self.encoded += 1
-        return EncodedCrop(portrait=object.__new__(Portrait), rgb=image.rgb, mesh=geometry.mesh_px)
+        return EncodedCrop(portrait=painted_portrait(), rgb=image.rgb, mesh=geometry.mesh_px)
 
     def read_motion(self, image: FaceImage | None, geometry: FaceGeometry) -> torch.Tensor:
         return geometry.mesh_px[:, :2, 0].mean(1)

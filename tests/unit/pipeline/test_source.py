@@ -49,7 +49,8 @@ def test_bytes_of_a_source_count_every_array_once(engine: Engine) -> None:
     assert source.identity.rgb is source.image.rgb
     mesh = 4 * 478 * 3
     geometry = mesh + 4 * (52 + 9 + 17 + 1)
-    assert bytes_of(source) == 320 * 240 * 3 + source.image.rgb.nbytes + 9 * 4 + geometry + mesh
+    layers = bytes_of(source.identity.portrait)
+    assert bytes_of(source) == 320 * 240 * 3 + source.image.rgb.nbytes + 9 * 4 + geometry + mesh + layers
 
 
 def test_messages_name_the_picture(engine: Engine) -> None:
