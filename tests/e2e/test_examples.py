@@ -6,8 +6,11 @@ import numpy as np
 import pytest
 
 from examples.make_motions import main
+from reenact.errors import NoFaceFoundError
 from reenact.hub import load_tracker
 from reenact.media import VideoReader, read_image
+from reenact.pipeline.engine import Engine, load_engine
+from reenact.pipeline.results import to_frames
 from reenact.space import examples
 from reenact.types import head_angles_rad
 
@@ -20,6 +23,22 @@ def test_every_example_shows_a_face_to_the_tracker() -> None:
         report = tracker.report(read_image(path).rgb)
         assert len(report.faces) == 1, path
         assert float(report.geometry.score) > 0.8, path
+
+
+@pytest.fixture(scope="module")
+def engine(weights: dict[str, pathlib.Path]) -> Engine:
+    return load_engine("correspondence")
+
+
+@pytest.mark.parametrize("name", [pathlib.Path(path).stem for path in examples.portraits()])
+def test_no_face_is_left_in_the_ground_behind_a_portrait(engine: Engine, name: str) -> None:
+    source = engine.open_source(read_image(examples.FOLDER / "portraits" / f"{name}.jpg").rgb)
+    portrait = source.identity.portrait
+    assert source.warnings == ()
+    assert bool((portrait.ground == portrait.rgb).all(1, keepdim=True)[portrait.hole == 0].all())
+    assert 0.05 < float(portrait.hole.mean()) < 0.6
+    with pytest.raises(NoFaceFoundError):
+        engine.tracker.report(to_frames(portrait.ground)[0])
 
 
 def test_actor_does_what_the_motion_says() -> None:

@@ -115,7 +115,7 @@ class EditSession:
 
         Args:
             edit: reached in the middle of the clip.
-            out: .mp4, .mov, .mkv or .gif; the file appears complete or not at all.
+            out: .mp4, .mov, .mkv, .webm, .gif or .webp; the file appears complete or not at all.
             seconds: length of the clip, up to 60.
             fps: frames a second, 1 to 120.
             background: what to put behind the person; a clip cannot be transparent.
