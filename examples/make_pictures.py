@@ -1,21 +1,24 @@
 """Draw the picture of the README with the embedded weights: ``python -m examples.make_pictures``.
 
-Each row shows driving actor, source and result, from the example portrait and clips of the page.
+Each row shows driving actor, source and result, from the first examples of the page.
 """
 
 import pathlib
 import tempfile
 
+import cv2
 import numpy as np
 
 from reenact.media import VideoReader, write_image
 from reenact.pipeline.engine import load_engine
 from reenact.pipeline.video import reenact_video
+from reenact.space import examples
 
-HERE = pathlib.Path(__file__).resolve().parent
-PICTURES = HERE.parent / "docs" / "pictures"
-FRAMES = {"talk": 0.3, "smile": 0.5, "shake": 0.3, "nod": 0.3}
-"""Clips shown, and the position of the frame as a share of the length."""
+PICTURES = pathlib.Path(__file__).resolve().parents[1] / "docs" / "pictures"
+SHARES = (0.3, 0.5, 0.5, 0.3)
+"""Position of the frame that is shown, as a share of each clip's length."""
+ROW_PX = (768, 256)
+"""Width and height of a row."""
 
 
 def main() -> None:
@@ -24,19 +27,12 @@ def main() -> None:
     engine = load_engine()
     rows: list[np.ndarray] = []
     with tempfile.TemporaryDirectory() as folder:
-        for name, share in FRAMES.items():
-            out = pathlib.Path(folder) / f"{name}.mp4"
-            reenact_video(
-                HERE / "portraits" / "astronaut.jpg",
-                HERE / "driving" / f"actor-{name}.mp4",
-                out,
-                system=engine,
-                paste_back=False,
-                side_by_side=True,
-            )
+        for (source, driving), share in zip(examples.pairs(examples.driving_clips()), SHARES, strict=False):
+            out = pathlib.Path(folder) / f"{len(rows)}.mp4"
+            reenact_video(source, driving, out, system=engine, paste_back=False, side_by_side=True)
             with VideoReader(out) as frames:
                 pictures = list(frames)
-            rows.append(pictures[int(share * len(pictures))])
+            rows.append(cv2.resize(pictures[int(share * len(pictures))], ROW_PX, interpolation=cv2.INTER_AREA))
     half = len(rows) // 2
     sheet = np.concatenate([np.concatenate(rows[:half], axis=1), np.concatenate(rows[half:], axis=1)], axis=0)
     write_image(PICTURES / "talk.jpg", sheet, overwrite=True)

@@ -5,10 +5,10 @@ import pathlib
 FOLDER = pathlib.Path(__file__).resolve().parents[2] / "examples"
 
 _PORTRAITS = (".jpg", ".png")
-_SOURCES = ("male_30", "astronaut", "female_89", "male_52", "male_28", "female_23", "male_19", "male_31")
+_SOURCES = ("male_30", "male_28", "female_89", "male_52", "astronaut", "female_23", "male_19", "male_31")
 """Portraits in the order of the page."""
-_MOTIONS = ("smile", "talk", "nod", "shake", "surprise", "wink")
-"""Motions likewise: the first ones look most like a filmed face."""
+_MOTIONS = ("talk", "surprise", "smile", "nod", "shake", "wink")
+"""Motions likewise. The first pair looks most like a filmed face."""
 
 
 def portraits() -> list[str]:
@@ -18,7 +18,7 @@ def portraits() -> list[str]:
 
 
 def driving_pictures() -> list[str]:
-    """Driving pictures, the plainest motion first."""
+    """Driving pictures, in the order of the page."""
     return _listed("*.jpg")
 
 

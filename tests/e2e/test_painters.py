@@ -30,9 +30,8 @@ def engine(all_weights: dict[str, pathlib.Path]) -> Engine:
 @pytest.mark.slow
 @pytest.mark.parametrize("name", [pathlib.Path(path).stem for path in examples.portraits()])
 def test_lids_close(engine: Engine, name: str) -> None:
-    """Without painters the same slider leaves the astronaut's eyes at 0.7 of their opening."""
+    """Closed eyes read 0.10 at most; without painters the astronaut's read 0.2."""
     picture = read_image(examples.FOLDER / "portraits" / f"{name}.jpg").rgb
-    own, session = openings(picture), open_edit(picture, engines=lambda _: engine, system="facegan")
+    session = open_edit(picture, engines=lambda _: engine, system="facegan")
     closed = openings(session.render(FaceEdit(action_units={"45": 5.0})).rgb)
-    assert closed["R"] < 0.5 * own["R"]
-    assert closed["L"] < 0.5 * own["L"]
+    assert max(closed.values()) < 0.13 < min(openings(picture).values())
