@@ -24,6 +24,9 @@ are deleted within an hour and a half. No history, no statistics, no training on
 with the large-pose mode, where the page offers it, up to a profile. Teeth, the far side of strongly turned heads, and
 hair that the source does not show are guessed.
 
+**The example portraits** are of nobody: an image generator made them (CC0). The exception is the
+astronaut, Eileen Collins, by NASA (public domain).
+
 **From a program.** The link *Use via API* below shows how to call this page with `gradio_client`. The command line has
 the same functions: `reenact image`, `reenact video` and `reenact edit`. To embed the page in another, use an `iframe`
 with `allow="camera; microphone; autoplay; clipboard-write"`; without it the webcam stays off.
