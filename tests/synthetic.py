@@ -8,6 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from reenact.geometry.landmarks import LEFT_EYE_RING, RIGHT_EYE_RING
 from reenact.geometry.morphable import MorphableModel, Pose, load_morphable
 from reenact.geometry.rasterise import rasterise
 from reenact.portrait.matte import FACE, HAIR, SKIN
@@ -141,3 +142,12 @@ def painted_photo(model: MorphableModel, yaw_deg: float, side: int = 128) -> tup
     for where, colour, kind in ((neck, (200, 150, 130), SKIN), (hair, (40, 25, 20), HAIR), (face, painted[face], FACE)):
         rgb[where], parsing[where] = colour, kind
     return rgb, mesh[0].numpy(), parsing[::2, ::2]
+
+
+def wink(shape: torch.Tensor, *, left: bool) -> torch.Tensor:
+    """Meshes (f, 478, 3) with the person's left, or right, eye nine tenths closed."""
+    ring = LEFT_EYE_RING if left else RIGHT_EYE_RING
+    lower, upper = (list(ring[1:8]), list(ring[-1:8:-1]))
+    closed = shape.clone()
+    closed[:, upper] = torch.lerp(shape[:, upper], shape[:, lower], 0.9)
+    return closed

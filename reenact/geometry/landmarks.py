@@ -18,6 +18,10 @@ LANDMARKS_68 = JAW + RIGHT_BROW + LEFT_BROW + NOSE_BRIDGE + NOSE_BASE + RIGHT_EY
 """Mesh index of each iBUG landmark, in iBUG order."""
 
 RIGHT_EYE_OUTER, LEFT_EYE_OUTER = 33, 263
+RIGHT_EYE_CORNERS, LEFT_EYE_CORNERS = (33, 133), (263, 362)
+"""Outer, then inner corner."""
+RIGHT_LIDS, LEFT_LIDS = (159, 145), (386, 374)
+"""Middle of the upper lid, then of the lower one."""
 NOSE_TIP, CHIN = 1, 152
 
 INNER_LIP_RING = (78, 191, 80, 81, 82, 13, 312, 311, 310, 415, 308, 324, 318, 402, 317, 14, 87, 178, 88, 95)
@@ -69,6 +73,17 @@ def landmarks68_of(mesh_px: Float[Tensor, "f 478 3"]) -> Float[Tensor, "f 68 3"]
 def eye_distance_px(mesh_px: Float[Tensor, "f 478 3"]) -> Float[Tensor, "f"]:
     """Distance of the outer eye corners in three dimensions: it does not shrink when the head turns."""
     return (mesh_px[:, LEFT_EYE_OUTER] - mesh_px[:, RIGHT_EYE_OUTER]).norm(dim=-1)
+
+
+def eye_openings(mesh_px: Float[Tensor, "f 478 3"]) -> Float[Tensor, "f 2"]:
+    """Height over width of the right and the left eye, in three dimensions."""
+    points = mesh_px.float()
+    eyes = ((RIGHT_LIDS, RIGHT_EYE_CORNERS), (LEFT_LIDS, LEFT_EYE_CORNERS))
+    height, width = (
+        torch.stack([(points[:, a] - points[:, b]).norm(dim=-1) for a, b in pairs], 1)
+        for pairs in zip(*eyes, strict=True)
+    )
+    return height / width
 
 
 def gaussian_maps(

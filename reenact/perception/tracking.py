@@ -28,6 +28,7 @@ from reenact.perception.crop import (
     tracker_crop,
 )
 from reenact.perception.detector import Detections, Detector
+from reenact.perception.eyes import join_eyes, may_differ, show_twice
 from reenact.perception.tracker import TrackerNetwork
 from reenact.types import FaceGeometry, head_angles_rad
 
@@ -131,6 +132,7 @@ class FaceTracker:
             if geometry is None or len(turned):
                 chosen = choose_face(turned, face, best_score=best_score, min_score=min_score)
                 faces, geometry = turned, lying[chosen]
+        geometry = self._read_each_eye(frame, geometry)
         return checked_report(geometry, faces, chosen, frame, asked=face, min_score=min_score)
 
     def follow(self, frame: Frame, previous: FaceGeometry, *, careful: bool = False) -> FaceGeometry:
@@ -140,10 +142,9 @@ class FaceTracker:
         box = mesh_box(geometry.moved_by(torch.from_numpy(crop_from_frame)))
         off_centre = np.abs((box[:2] + box[2:]) / 2 / self.crop_px - 0.5).max()
         if careful or off_centre > _OFF_CENTRE or float(geometry.score[0]) < _CERTAIN:
-            return self._look_again([frame], geometry)
-        return geometry
+            geometry = self._look_again([frame], geometry)
+        return self._read_each_eye(frame, geometry)
 
-    @torch.inference_mode()
     def track_crops(
         self, frames: Sequence[Frame], crops_from_frames: Sequence[Float[np.ndarray, "3 3"]]
     ) -> FaceGeometry:
@@ -156,10 +157,15 @@ class FaceTracker:
         Returns:
             f = b; row i in pixels of frame i.
         """
-        pixels = np.stack(
-            [cut_crop(frame, matrix, self.crop_px) for frame, matrix in zip(frames, crops_from_frames, strict=True)]
-        )
-        rgb = torch.from_numpy(pixels).to(self.device).permute(0, 3, 1, 2).float() / 255
+        crops = [cut_crop(frame, matrix, self.crop_px) for frame, matrix in zip(frames, crops_from_frames, strict=True)]
+        return self._read(crops, crops_from_frames)
+
+    @torch.inference_mode()
+    def _read(
+        self, crops: Sequence[UInt8[np.ndarray, "s s 3"]], crops_from_frames: Sequence[Float[np.ndarray, "3 3"]]
+    ) -> FaceGeometry:
+        """The faces in crops, in the pixels of their frames."""
+        rgb = torch.from_numpy(np.stack(crops)).to(self.device).permute(0, 3, 1, 2).float() / 255
         out = self.network(rgb)
         half = self.crop_px / 2
         mesh_px = torch.cat([(out.mesh[..., :2] + 1) * half, out.mesh[..., 2:] * half], dim=-1)
@@ -175,6 +181,17 @@ class FaceTracker:
             for i, matrix in enumerate(crops_from_frames)
         ]
         return FaceGeometry.cat(parts)
+
+    def _read_each_eye(self, frame: Frame, geometry: FaceGeometry) -> FaceGeometry:
+        """One face, with each eye read on its own."""
+        mesh_px = geometry.mesh_px[0].cpu().numpy()
+        matrix = tracker_crop(mesh_px, self.crop_px)
+        points = mesh_px[:, :2] @ matrix[:2, :2].T + matrix[:2, 2]
+        crop = cut_crop(frame, matrix, self.crop_px)
+        left = self._read([show_twice(crop, points, left=True)], [matrix])
+        if not may_differ(geometry, left):
+            return geometry
+        return join_eyes(geometry, left, self._read([show_twice(crop, points, left=False)], [matrix]))
 
     def _locate(self, frame: Frame, box_px: Float[np.ndarray, "4"]) -> FaceGeometry:
         """The face in a box at any roll: the roll at which two passes agree best."""

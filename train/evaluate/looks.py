@@ -8,6 +8,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from reenact.geometry.landmarks import eye_openings
 from reenact.media.frame import Frame
 from reenact.perception.needs import parse_squares
 from train.evaluate import metrics
@@ -133,14 +134,14 @@ def compare_lids(
     own: Float[Tensor, "1 478 3"], true: Float[Tensor, "1 478 3"], source: Tensor | None
 ) -> dict[str, float]:
     """Openings of both eyes in result, true frame and source, and what became of blinks and winks."""
-    found, wanted = parts.eye_openings(own), parts.eye_openings(true)
+    found, wanted = eye_openings(own), eye_openings(true)
     values = dict(zip(("eye_right", "eye_left"), found[0].tolist(), strict=True))
     values |= dict(zip(("eye_right_true", "eye_left_true"), wanted[0].tolist(), strict=True))
     winking = parts.one_sided(wanted)
     if bool(winking.any()):
         values["winks_kept"] = float((parts.one_sided(found) == winking).all())
     if source is not None:
-        before = parts.eye_openings(source[None].to(true.device))
+        before = eye_openings(source[None].to(true.device))
         values |= dict(zip(("eye_right_source", "eye_left_source"), before[0].tolist(), strict=True))
         if float(wanted.mean()) < parts.SHUT and float(before.mean()) > parts.AJAR:
             values["blink_gap"] = abs(float(found.mean() - wanted.mean()))

@@ -22,19 +22,6 @@ _ONE_SIDED = 0.6
 Mesh = Float[Tensor, "n 478 3"]
 
 
-def eye_openings(mesh_px: Mesh) -> Float[Tensor, "n 2"]:
-    """Height over width of the right and the left eye."""
-    pairs = ((159, 145, 33, 133), (386, 374, 263, 362))
-    points = mesh_px.float()
-    return torch.stack(
-        [
-            (points[:, a] - points[:, b]).norm(dim=-1) / (points[:, c] - points[:, d]).norm(dim=-1)
-            for a, b, c, d in pairs
-        ],
-        1,
-    )
-
-
 def lip_gap(mesh_px: Mesh) -> Float[Tensor, "n"]:
     """Opening of the inner lips over the distance of the outer eye corners."""
     points = mesh_px.float()

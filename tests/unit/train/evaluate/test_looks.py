@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from reenact.geometry.landmarks import FACE_OVAL, INNER_LIP_RING
+from reenact.geometry.landmarks import FACE_OVAL, INNER_LIP_RING, eye_openings
 from reenact.perception.parser import PARSER_CLASSES
 from reenact.portrait import parts as crops
 from tests.unit.train.evaluate.made_up import settings
@@ -159,7 +159,7 @@ def test_the_rim_is_around_the_head_and_only_there() -> None:
 
 def test_openings_are_heights_over_widths() -> None:
     points = with_lips(with_eyes(mesh(), 0.3, 0.1), 6)
-    torch.testing.assert_close(parts.eye_openings(points), torch.tensor([[0.3, 0.1]]))
+    torch.testing.assert_close(eye_openings(points), torch.tensor([[0.3, 0.1]]))
     torch.testing.assert_close(parts.lip_gap(points), torch.tensor([0.1]))
 
 
