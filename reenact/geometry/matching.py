@@ -11,6 +11,7 @@ import dataclasses
 from jaxtyping import Float
 from torch import Tensor
 
+from reenact.geometry.eye_sides import lid_offset
 from reenact.geometry.morphable import MorphableModel, Pose
 from reenact.geometry.placement import NECK, carry_pose
 from reenact.types import PerFrame
@@ -23,6 +24,8 @@ class MatchedIdentity:
     neutral: Float[Tensor, "#f 478 3"]
     """Head coordinates; the expression is taken out, every other detail of the mesh is kept."""
     expression: Float[Tensor, "#f e"]
+    lids: Float[Tensor, "#f 478 3"]
+    """Of `lid_offset`."""
     pose: Pose
 
 
@@ -47,6 +50,8 @@ class MeshMotion(DrivingMotion):
     shape: Float[Tensor, "f i"]
     """Identity coefficients. Those of one person should stand still; what they do move by is pose-dependent (true
     perspective, cheeks and chin seen from the side) and belongs to the motion."""
+    lids: Float[Tensor, "f 478 3"]
+    """Of `lid_offset`."""
 
     @property
     def strength(self) -> Float[Tensor, "f"]:
@@ -56,14 +61,15 @@ class MeshMotion(DrivingMotion):
 def split_identity(model: MorphableModel, mesh: Float[Tensor, "#f 478 3"]) -> MatchedIdentity:
     """Take the expression out of a mesh of any unit."""
     fit = model.fit(mesh)
-    neutral = fit.pose.invert(mesh) - model.expression_offset(fit.expression)
-    return MatchedIdentity(neutral=neutral, expression=fit.expression, pose=fit.pose)
+    lids = lid_offset(model, fit)
+    neutral = fit.pose.invert(mesh) - model.expression_offset(fit.expression) - lids
+    return MatchedIdentity(neutral=neutral, expression=fit.expression, lids=lids, pose=fit.pose)
 
 
 def read_mesh_motion(model: MorphableModel, mesh: Float[Tensor, "f 478 3"]) -> MeshMotion:
     """Expression and pose of driving meshes."""
     fit = model.fit(mesh)
-    return MeshMotion(expression=fit.expression, shape=fit.identity, pose=fit.pose)
+    return MeshMotion(expression=fit.expression, shape=fit.identity, lids=lid_offset(model, fit), pose=fit.pose)
 
 
 def find_neutral(motion: DrivingMotion) -> int:
@@ -106,12 +112,13 @@ def match_shape(
         relative: what changed since `neutral` is added to the source's own expression and rotation.
         about: see `carry_pose`.
     """
-    expression = motion.expression
+    expression, lids = motion.expression, motion.lids
     if relative:
         expression = identity.expression + motion.expression - neutral.expression
+        lids = identity.lids + motion.lids - neutral.lids
     drift = model.identity_offset(motion.shape - neutral.shape)
     return MatchedShape(
-        shape=identity.neutral + drift + model.expression_offset(expression),
+        shape=identity.neutral + drift + model.expression_offset(expression) + lids,
         pose=carry_pose(identity.pose, motion.pose, neutral.pose, relative=relative, about=about),
     )
 

@@ -6,10 +6,11 @@ import numpy as np
 import pytest
 import torch
 
+from reenact.geometry.landmarks import eye_openings
 from reenact.geometry.matching import find_neutral, match_identity, read_mesh_motion, split_identity
 from reenact.geometry.morphable import MorphableModel, align, load_morphable
 from reenact.geometry.placement import to_half_sides
-from tests.synthetic import pose_of, random_clip, random_coefficients, rotation_of
+from tests.synthetic import pose_of, random_clip, random_coefficients, rotation_of, wink
 
 SIDE = 256
 
@@ -146,3 +147,19 @@ def test_frames_can_be_picked(model: MorphableModel, driving) -> None:
 def test_half_sides_run_from_edge_to_edge() -> None:
     halves = to_half_sides(torch.tensor([[[0.0, 0, 0], [100, 100, 50]]]).repeat(1, 239, 1), 100)
     assert halves[0, 0].tolist() == [-1, -1, 0] and halves[0, 1].tolist() == [1, 1, 1]
+
+
+def test_even_eyes_move_by_the_expression_alone(model: MorphableModel, source, driving) -> None:
+    blink = wink(wink(model.mean[None], left=True), left=False)
+    assert not read_mesh_motion(model, pose_of([rotation_of()], scale=80, centre=(90, 90)).apply(blink)).lids.any()
+
+
+@pytest.mark.parametrize("left", [True, False])
+def test_a_winking_source_keeps_its_wink_and_loses_it_to_a_driver(model: MorphableModel, left: bool) -> None:
+    pose = pose_of([rotation_of(yaw_deg=10)], scale=80, centre=(90, 90))
+    source, opened = pose.apply(wink(model.mean[None], left=left)), pose.apply(model.mean[None])
+    identity, motion = split_identity(model, source), read_mesh_motion(model, opened)
+    still = match_identity(model, identity, motion, motion, relative=True)
+    torch.testing.assert_close(still, source, atol=1e-3, rtol=0)
+    openings = eye_openings(match_identity(model, identity, motion, motion))[0]
+    assert openings.min() > 0.7 * openings.max()
