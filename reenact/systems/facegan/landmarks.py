@@ -15,6 +15,9 @@ from reenact.geometry.morphable import Pose
 
 POINTS = len(LANDMARKS_68)
 
+UPPER_FACE = ((*range(22, 27), *range(42, 48)), (*range(17, 22), *range(36, 42)))
+"""Rows of brow and eye among the 68 landmarks, the person's left and right."""
+
 _ANGLE_UNIT_RAD = math.pi / 6
 """Angles are given to the networks in units of 30 degrees, about as large as Action Units."""
 

@@ -19,6 +19,7 @@ from reenact.systems.base import EncodedCrop, MotionMode, PoseControls, Reenacto
 from reenact.systems.facegan.conditions import target_maps
 from reenact.systems.facegan.config import FaceganConfig
 from reenact.systems.facegan.landmarks import (
+    UPPER_FACE,
     motion_vector,
     normalise_landmarks,
     place_landmarks,
@@ -108,16 +109,31 @@ class FaceganReenactor(Reenactor[FaceganIdentity, FaceMotion, DrivenFace]):
         return self.transform(identity, FaceMotion(action_units=controls.action_units.clamp(0, 1), pose=pose))
 
     def transform(self, identity: FaceganIdentity, motion: FaceMotion) -> DrivenFace:
-        """L_T: the source's landmarks with another motion (half-sides of the source crop)."""
-        sides, own = self.config.sides, identity.motion
-        target = motion_vector(motion.action_units, motion.angles_rad, sides)
-        count = len(target)
-        delta = self.networks.transformer(
-            identity.landmarks.expand(count, -1, -1),
-            target,
-            motion_vector(own.action_units, own.angles_rad, sides).expand(count, -1),
-        )
-        return DrivenFace(landmarks=place_landmarks(identity.landmarks + delta.float(), motion.pose), pose=motion.pose)
+        """L_T: the source's landmarks with another motion (half-sides of the source crop).
+
+        Eyes and brows follow the units of their own side on both sides: in the training data the eyes close together.
+        """
+        own, units = identity.motion.action_units, motion.action_units
+        delta = self._displacement(identity, motion, units, own)
+        if self.config.sides == 2:
+            delta = delta.clone()
+            for side, rows in enumerate(UPPER_FACE):
+                at = [side, side]
+                delta[:, list(rows)] = self._displacement(identity, motion, units[..., at], own[..., at])[:, list(rows)]
+        return DrivenFace(landmarks=place_landmarks(identity.landmarks + delta, motion.pose), pose=motion.pose)
+
+    def _displacement(
+        self,
+        identity: FaceganIdentity,
+        motion: FaceMotion,
+        units: Float[Tensor, "f 17 2"],
+        own: Float[Tensor, "1 17 2"],
+    ) -> Float[Tensor, "f 68 2"]:
+        """Output of L_T for these units, and the angles of `motion`, instead of `own`."""
+        sides, count = self.config.sides, len(units)
+        target = motion_vector(units, motion.angles_rad, sides)
+        start = motion_vector(own, identity.motion.angles_rad, sides).expand(count, -1)
+        return self.networks.transformer(identity.landmarks.expand(count, -1, -1), target, start).float()
 
     def target_mesh(self, identity: FaceganIdentity, driven: DrivenFace) -> Float[Tensor, "f 478 3"]:
         return self.rig.move(identity.rigged, driven.landmarks, driven.pose)
