@@ -1,1 +1,1 @@
-"""What all systems share when a portrait is drawn: painters of its parts."""
+"""What all systems share: the source in layers, its head in depth, composition of frames, painters of its parts."""
