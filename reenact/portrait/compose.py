@@ -40,16 +40,19 @@ class HeadLayer(NamedTuple):
     """Share of the head in each pixel."""
 
 
-def warp_head(portrait: Portrait, displacement: Float[Tensor, "f 2 i i"]) -> HeadLayer:
+def warp_head(
+    portrait: Portrait, displacement: Float[Tensor, "f 2 i i"], inside: Float[Tensor, "f 1 j j"]
+) -> HeadLayer:
     """The portrait's head, moved.
 
     Args:
         portrait: of the source.
         displacement: target pixel -> source place in half-sides, at any side, continued beyond the head's outline.
+        inside: `HeadFlow.inside`: the matte of the source knows nothing of surface that the source hides.
     """
     layer = portrait.head.expand(len(displacement), -1, -1, -1)
     moved = warp(layer, resize(displacement, layer.shape[-1]), "bicubic").clamp(0, 1)
-    return HeadLayer(rgb=moved[:, :3], matte=moved[:, 3:])
+    return HeadLayer(rgb=moved[:, :3], matte=torch.maximum(moved[:, 3:], resize(inside, layer.shape[-1])))
 
 
 def compose(

@@ -30,10 +30,12 @@ from reenact.portrait.matte import (
     head_cells,
 )
 
-_MARGIN = (0.01, 0.022)
+_MARGIN = (0.016, 0.028)
 """Margin of the hole around skin and around hair, over the side of the crop."""
 _NECK_TOP = 0.3
 """Height (of `head_axes`) to which the neck reaches behind the head."""
+_THROAT = 0.2
+"""Half the width of the throat, and the height of what is looked at of it."""
 _SHOULDER = (-0.15, 0.35)
 """Height of the shoulders at the neck and their slope, where neither can be seen."""
 _RISE = 0.18
@@ -131,12 +133,12 @@ def _find_neck(
     top = _NECK_TOP - 0.25 * np.abs((axes.across - middle) / half).clip(0, 1) ** 3
     seen = seen & (np.abs(axes.across - middle) < half + 0.1)
     behind = covered & (axes.height < top) & (axes.across > left) & (axes.across < right)
-    below = (seen | (classes == CLOTHES) & ~covered) & (axes.height > -0.6) & (np.abs(axes.across) < 0.6)
-    if not seen.any() or not behind.any():
+    # what lies right below the chin tells whether the neck is bare; collars stand beside it
+    throat = np.isin(classes, (SKIN, CLOTHES)) & ~covered & (np.abs(axes.across) < _THROAT)
+    if not seen.any() or not throat.any():
         return seen, behind, np.zeros_like(seen)
-    known = torch.from_numpy(below)[None, None]
-    skin = fill_hole(torch.from_numpy(seen.astype(np.float32))[None, None], (~known).float())
-    return seen, behind, np.full_like(seen, (skin[0, 0].numpy()[behind] > 0.5).mean() > 0.3)
+    near = throat & (axes.height > axes.height[throat].max() - _THROAT)
+    return seen, behind, np.full_like(seen, (classes[near] == SKIN).mean() > 0.5)
 
 
 def _neck_sides(seen: Bool[np.ndarray, "j j"], axes: HeadAxes) -> tuple[float, float]:

@@ -36,6 +36,8 @@ _HATS = (0.3, 0.9)
 """Height from which clothes belong to the head (hats, hair taken for cloth), and half their width in face heights."""
 _JAW = 0.2
 """Height below which hair is only what falls from above: dark clothes are sometimes taken for hair."""
+_COLLAR = 0.45
+"""Height up to which hair that touches clothes and reaches no higher is a collar."""
 _LARGEST_GAP = 0.01
 """Gaps up to this share of the crop are filled."""
 _COLOUR_NOISE = 1e-5
@@ -88,6 +90,22 @@ def find_head_matte(
     matte, colours = from_picture(share[..., None], rgb), from_picture(_head_colours(picture, share), rgb)
     colours = torch.where(matte == 1, rgb, colours)
     return HeadMatte(share=matte, rgb=fill_hole(colours, ((0.7 - matte) / 0.4).clamp(0, 1)))
+
+
+def tidy_classes(parsing: UInt8[Tensor, "1 j j"], mesh: Float[Tensor, "1 478 3"]) -> UInt8[Tensor, "1 j j"]:
+    """The parsing with hair that is none called clothes: pieces beside the jaw that touch clothes, dark collars."""
+    classes, points = parsing[0].cpu().numpy(), mesh[0, :, :2].double().cpu().numpy()
+    height = head_axes(points, len(classes)).height
+    _, pieces = cv2.connectedComponents((classes == HAIR).astype(np.uint8), connectivity=8)
+    pieces = np.asarray(pieces, np.int64)
+    top = np.full(pieces.max() + 1, -np.inf)
+    np.maximum.at(top, pieces.ravel(), height.ravel())
+    dressed = np.bincount(
+        pieces[cv2.dilate((classes == CLOTHES).astype(np.uint8), np.ones((3, 3))) > 0], minlength=len(top)
+    )
+    collar = (top < _COLLAR) & (dressed > 0)
+    collar[0] = False
+    return torch.from_numpy(np.where(collar[pieces], CLOTHES, classes).astype(np.uint8))[None].to(parsing.device)
 
 
 def head_axes(points: Float[np.ndarray, "478 2"], side: int) -> HeadAxes:

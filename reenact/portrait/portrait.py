@@ -11,7 +11,7 @@ from reenact.geometry.morphable import MorphableModel
 from reenact.ops.warp import resize
 from reenact.portrait.ground import complete_ground
 from reenact.portrait.head import FullHead, fit_head
-from reenact.portrait.matte import find_head_matte
+from reenact.portrait.matte import find_head_matte, tidy_classes
 
 _FACE = 1
 """Class of face pixels in a parsing."""
@@ -56,6 +56,7 @@ def build_portrait(
     """
     if parsing is None:
         parsing = ((draw_face(model, mesh, _PARSING_PX).parts.amax(1) > 0) * _FACE).to(torch.uint8)
+    parsing = tidy_classes(parsing, mesh)
     matte = find_head_matte(rgb, parsing, mesh)
     ground = complete_ground(rgb, matte, parsing, mesh)
     return Portrait(

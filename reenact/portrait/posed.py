@@ -22,7 +22,7 @@ from reenact.ops.warp import resize, warp
 from reenact.portrait.ground import complete_ground
 from reenact.portrait.head import FullHead, fit_head, move_head
 from reenact.portrait.head.outline import smoothstep
-from reenact.portrait.matte import find_head_matte
+from reenact.portrait.matte import find_head_matte, tidy_classes
 from reenact.types import head_angles_rad
 
 MIRROR_DEG = 15.0
@@ -118,6 +118,7 @@ def build_head(
     mesh = torch.from_numpy(np.array(mesh_px, np.float32))[None]
     mesh = mesh * (2 / side) - mesh.new_tensor([1, 1, 0])
     classes = torch.from_numpy(np.array(parsing, np.uint8))[None]
+    classes = tidy_classes(classes, mesh)
     matte = find_head_matte(photo, classes, mesh)
     ground = complete_ground(photo, matte, classes, mesh, by_exemplar=False)
     return Head(
@@ -164,7 +165,7 @@ def draw_head(model: MorphableModel, head: Head, mesh: Float[Tensor, "f 478 3"])
     move = (mesh - head.mesh)[..., :2].norm(dim=-1).amax(1)[:, None, None, None]
     turned, still = smoothstep(move / _STILL), move < _LEAST
     behind = torch.lerp(photo, ground[:, :3], turned)
-    share, seen = layer[:, 3:], flow.visible.clamp(0, 1)
+    share, seen = torch.maximum(layer[:, 3:], flow.inside), flow.visible.clamp(0, 1)
     colours = warp(head.smooth.expand(frames, -1, -1, -1), flow.displacement)
     colours = torch.lerp(colours, layer[:, :3], seen)
     covered = (share > 0.5).float()

@@ -31,6 +31,10 @@ _TURNED_RAD = 0.3
 """Rotation from which on nothing inside the moved head takes the half transparent colours of the source's outline."""
 _FAR_RAD = (0.35, 0.5)
 """Rotation from which a turn is far, and the range over which that sets in."""
+_HIDDEN = 0.3
+"""Share of the surface around a pixel that the source shows, below which it counts as hidden."""
+_OUTLINE = 0.025
+"""Width of the outline that is left to the matte, share of the side."""
 _IN_FRONT = 0.05
 """Hair or ear hides the face where it is nearer by this many eye distances."""
 
@@ -50,6 +54,17 @@ class HeadFlow:
     """Target pixel -> source place of the ground: the neck follows the head, the shoulders do not."""
     target: FaceMaps
     """Maps of the target meshes."""
+
+    @property
+    def inside(self) -> Float[Tensor, "f 1 s s"]:
+        """1 where the head stands whatever its matte says: on the face, and on surface that the source hides.
+
+        Not along the outline, which is the matte's: there, too, surface is turned away.
+        """
+        reach = max(round(_OUTLINE * self.covered.shape[-1]), 1)
+        inner = -functional.max_pool2d(-self.covered, 2 * reach + 1, 1, reach)
+        shown = functional.avg_pool2d(self.visible, 2 * reach + 1, 1, reach, count_include_pad=False)
+        return torch.maximum(inner * (shown < _HIDDEN), self.target.parts.amax(1, keepdim=True))
 
 
 def move_head(model: MorphableModel, head: FullHead, target: Float[Tensor, "f 478 3"], side: int) -> HeadFlow:

@@ -92,7 +92,7 @@ class CorrespondenceReenactor(Reenactor[CorrespondenceIdentity, MeshMotion, Driv
         drawn = self.networks(
             features, identity.rgb.expand(count, -1, -1, -1), flow.target.stacked, flow.displacement, flow.visible
         )
-        head = warp_head(portrait, drawn.displacement)
+        head = warp_head(portrait, drawn.displacement, flow.inside)
         head = head._replace(rgb=mix(drawn, head.rgb))
         moved = moved_share(identity.mesh, driven.mesh, side)
         moving = torch.maximum(*(moving_pixels(each, side) for each in (drawn.displacement, flow.bend)))

@@ -148,7 +148,7 @@ class FaceganReenactor(Reenactor[FaceganIdentity, FaceMotion, DrivenFace]):
         moved = moved_share(own_landmarks(identity), driven.landmarks, side)
         if networks.mixer is None:
             assert drawn.displacement is not None and flow is not None
-            head = warp_head(portrait, drawn.displacement)
+            head = warp_head(portrait, drawn.displacement, flow.inside)
             head = head._replace(rgb=mix_face(drawn, head.rgb))
             moving = torch.maximum(*(moving_pixels(each, side) for each in (drawn.displacement, flow.bend)))
             return compose(portrait, head, moving * moved, flow.bend)

@@ -36,7 +36,7 @@ def test_a_moved_head_leaves_the_ground_behind_it() -> None:
     displacement = torch.zeros(2, 2, SIDE, SIDE)
     displacement[1, 0] = -10 * 2 / SIDE
     moving = torch.tensor([0.0, 1.0])[:, None, None, None].expand(-1, 1, SIDE, SIDE)
-    frames = compose(source, warp_head(source, displacement), moving)
+    frames = compose(source, warp_head(source, displacement, torch.zeros(2, 1, 8, 8)), moving)
     assert torch.equal(frames.rgb[0], source.rgb[0]) and frames.changed[0].max() == 0
     torch.testing.assert_close(frames.rgb[1, :, HEAD, 31:49], torch.full((3, 20, 18), 0.9), atol=1e-4, rtol=0)
     torch.testing.assert_close(frames.rgb[1, :, HEAD, 20:29], torch.full((3, 20, 9), 0.3), atol=1e-4, rtol=0)

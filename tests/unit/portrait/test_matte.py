@@ -6,8 +6,8 @@ import torch
 from torch.nn import functional
 
 from reenact.geometry.morphable import load_morphable
-from reenact.portrait.matte import BACKGROUND, CLOTHES, FACE, HAIR, SKIN, find_head_matte
-from tests.synthetic import random_clip
+from reenact.portrait.matte import BACKGROUND, CLOTHES, FACE, HAIR, SKIN, find_head_matte, head_axes, tidy_classes
+from tests.synthetic import pose_of, random_clip, rotation_of
 
 HEAD, GROUND = (0.75, 0.45, 0.3), (0.1, 0.35, 0.6)
 
@@ -86,3 +86,17 @@ def test_a_crop_of_one_class_does_not_fail(kind: int, mesh: torch.Tensor) -> Non
     )
     assert matte.share[..., 128, 128] == 1
     assert matte.rgb.isfinite().all()
+
+
+def test_a_dark_collar_beside_the_jaw_is_no_hair() -> None:
+    """The parser calls collars hair; hair that comes down from the head and a beard away from clothes stay hair."""
+    mesh = pose_of([rotation_of(0, 0, 0)], scale=0.27, centre=(0, 0)).apply(load_morphable().mean[None])
+    axes = head_axes(mesh[0, :, :2].double().numpy(), 64)
+    parsing = np.zeros((64, 64), np.uint8)
+    parsing[axes.face > 0] = FACE
+    parsing[axes.height < -0.05] = CLOTHES
+    collar = (np.abs(axes.height - 0.05) < 0.1) & (axes.across > 0.35) & (axes.across < 0.5)
+    lock = (axes.height > -0.05) & (axes.height < 0.9) & (axes.across < -0.45) & (axes.across > -0.6)
+    parsing[collar], parsing[lock] = HAIR, HAIR
+    tidy = tidy_classes(torch.from_numpy(parsing)[None], mesh)[0].numpy()
+    assert (tidy[collar] == CLOTHES).all() and (tidy[lock] == HAIR).all()
