@@ -25,7 +25,7 @@ _SOFT = 0.25
 _APART = (0.05, 0.10)
 """Difference of the two openings up to which the face's own reading is kept, and from which on it is replaced."""
 _SAME = 0.02
-"""Difference of an opening up to which the second reading is left out: winks of photographs show 0.05 or more."""
+"""Difference of an opening up to which a follower leaves it at the first reading: winks of photographs show more."""
 _WIDTHS = (0.55, 0.75)
 """Width of the narrower eye over that of the other, below and above the same: an eye seen from the side is no patch."""
 _STRETCH = 1.4

@@ -136,14 +136,20 @@ class FaceTracker:
         return checked_report(geometry, faces, chosen, frame, asked=face, min_score=min_score)
 
     def follow(self, frame: Frame, previous: FaceGeometry, *, careful: bool = False) -> FaceGeometry:
-        """See `Tracker.follow`. One pass; two if the face left the crop's centre or its score is low."""
+        """See `Tracker.follow`. One pass; two if the face left the crop's centre or its score is low.
+
+        The pass also reads the left eye alone; only if that differs is each eye read on its own.
+        """
         crop_from_frame = tracker_crop(previous.mesh_px[0].cpu().numpy(), self.crop_px)
-        geometry = self.track_crops([frame], [crop_from_frame])
+        crop = cut_crop(frame, crop_from_frame, self.crop_px)
+        twice = show_twice(crop, points_in(crop_from_frame, previous), left=True)
+        read = self._read([crop, twice], [crop_from_frame] * 2)
+        geometry, left = read[:1], read[1:]
         box = mesh_box(geometry.moved_by(torch.from_numpy(crop_from_frame)))
         off_centre = np.abs((box[:2] + box[2:]) / 2 / self.crop_px - 0.5).max()
         if careful or off_centre > _OFF_CENTRE or float(geometry.score[0]) < _CERTAIN:
             geometry = self._look_again([frame], geometry)
-        return self._read_each_eye(frame, geometry)
+        return self._read_each_eye(frame, geometry) if may_differ(geometry, left) else geometry
 
     def track_crops(
         self, frames: Sequence[Frame], crops_from_frames: Sequence[Float[np.ndarray, "3 3"]]
@@ -184,14 +190,10 @@ class FaceTracker:
 
     def _read_each_eye(self, frame: Frame, geometry: FaceGeometry) -> FaceGeometry:
         """One face, with each eye read on its own."""
-        mesh_px = geometry.mesh_px[0].cpu().numpy()
-        matrix = tracker_crop(mesh_px, self.crop_px)
-        points = mesh_px[:, :2] @ matrix[:2, :2].T + matrix[:2, 2]
-        crop = cut_crop(frame, matrix, self.crop_px)
-        left = self._read([show_twice(crop, points, left=True)], [matrix])
-        if not may_differ(geometry, left):
-            return geometry
-        return join_eyes(geometry, left, self._read([show_twice(crop, points, left=False)], [matrix]))
+        matrix = tracker_crop(geometry.mesh_px[0].cpu().numpy(), self.crop_px)
+        crop, points = cut_crop(frame, matrix, self.crop_px), points_in(matrix, geometry)
+        read = self._read([show_twice(crop, points, left=left) for left in (True, False)], [matrix] * 2)
+        return join_eyes(geometry, read[:1], read[1:])
 
     def _locate(self, frame: Frame, box_px: Float[np.ndarray, "4"]) -> FaceGeometry:
         """The face in a box at any roll: the roll at which two passes agree best."""
@@ -260,6 +262,11 @@ class FaceTracker:
                 best = Detections(boxes_px=boxes[sure], scores=found.scores[sure])
                 best_seen = [face for face, is_sure in zip(seen, sure, strict=True) if is_sure]
         return best, best_seen
+
+
+def points_in(crop_from_frame: Float[np.ndarray, "3 3"], geometry: FaceGeometry) -> Float[np.ndarray, "478 2"]:
+    """The mesh of one face in the pixels of a crop."""
+    return geometry.mesh_px[0, :, :2].cpu().numpy() @ crop_from_frame[:2, :2].T + crop_from_frame[:2, 2]
 
 
 def cut_crop(
