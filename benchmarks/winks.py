@@ -8,9 +8,8 @@ other eye is open (`train.evaluate.metrics.parts.one_sided`).
 
 import dataclasses
 import pathlib
-from typing import Any, Literal
+from typing import Any
 
-import cv2
 import torch
 import tyro
 from jaxtyping import Bool, Float
@@ -19,8 +18,7 @@ from torch import Tensor
 from benchmarks.speed import describe_machine, write_result
 from reenact.facs import ACTION_UNITS
 from reenact.geometry.landmarks import eye_openings
-from reenact.media import VideoReader, read_image, write_image
-from reenact.media.frame import Frame
+from reenact.media import VideoReader, read_image
 from reenact.perception.video import VideoTracker
 from reenact.pipeline.animate import Animator
 from reenact.pipeline.engine import Engine, load_engine
@@ -28,10 +26,6 @@ from reenact.pipeline.results import to_frames
 from reenact.pipeline.source import Source
 from reenact.systems.base import PoseControls
 from train.evaluate.metrics.parts import one_sided
-from train.recipes.task import tile_pictures
-
-SHOWN_PX = 224
-"""Side of a picture in the sheet."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -46,8 +40,6 @@ class Winks:
     """Those that draw; those that can pose also draw the slider AU45 at 5, left and then right."""
     every: int = 1
     """Of the driver's winking frames, each how-manieth is drawn."""
-    sheet: pathlib.Path | None = None
-    """A PNG of each source with its first and its middle result."""
     out: pathlib.Path = pathlib.Path("runs/winks.json")
     """Output file."""
 
@@ -59,39 +51,20 @@ Row = dict[str, Any]
 def main(settings: Winks) -> None:
     """Measure, print, write."""
     rows: list[dict[str, Any]] = []
-    pictures: list[Frame] = []
     for name in settings.systems:
         engine = load_engine(name, device="cpu")
         for path in settings.sources:
             source = engine.open_source(read_image(path).rgb)
-            drawings = [edit(engine, source)] if engine.system.can_pose else []
+            named = {"system": name, "portrait": path.stem}
+            if engine.system.can_pose:
+                rows.append(named | {"kind": "edited"} | edit(engine, source))
             if settings.driving is not None:
-                drawings.append(drive(engine, source, settings.driving, settings.every))
-            for drawing in drawings:
-                rows.append({"system": name, "source": path.stem} | measure(engine, source, drawing))
-                pictures += [source.still(paste_back=False), *to_frames(drawing.rgb[[0, len(drawing.rgb) // 2]])]
+                rows.append(named | {"kind": "driven"} | drive(engine, source, settings.driving, settings.every))
     print("\n".join(table(rows)))
-    if settings.sheet is not None:
-        small = [cv2.resize(each, (SHOWN_PX, SHOWN_PX), interpolation=cv2.INTER_AREA) for each in pictures]
-        write_image(settings.sheet, tile_pictures(small, columns=6), overwrite=True)
     write_result(settings.out, {"machine": describe_machine(), "rows": rows})
 
 
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class Drawing:
-    """Winks of one source."""
-
-    kind: Literal["edited", "driven"]
-    closed: Bool[Tensor, "n 2"]
-    """Which eye is to be closed, the right or the left."""
-    mesh: Float[Tensor, "n 478 3"]
-    """Of the target."""
-    rgb: Float[Tensor, "n 3 s s"]
-    driver: Float[Tensor, "n 2"] | None = None
-    """The driver's eye openings."""
-
-
-def edit(engine: Engine, source: Source) -> Drawing:
+def edit(engine: Engine, source: Source) -> dict[str, Any]:
     """The left and then the right eye closed by its slider."""
     system, identity = engine.system, source.identity
     own = system.read_controls(identity)
@@ -99,11 +72,10 @@ def edit(engine: Engine, source: Source) -> Drawing:
     units[[0, 1], ACTION_UNITS.index(45), [0, 1]] = 1
     target = system.pose(identity, PoseControls(action_units=units, angles_rad=own.angles_rad.expand(2, -1)))
     closed = torch.tensor([[False, True], [True, False]])
-    mesh = system.target_mesh(identity, target)
-    return Drawing(kind="edited", closed=closed, mesh=mesh, rgb=system.draw(identity, target).rgb)
+    return measure(engine, source, closed, system.target_mesh(identity, target), system.draw(identity, target).rgb)
 
 
-def drive(engine: Engine, source: Source, clip: pathlib.Path, every: int) -> Drawing:
+def drive(engine: Engine, source: Source, clip: pathlib.Path, every: int) -> dict[str, Any]:
     """Frames of a clip in which its driver winks."""
     with VideoReader(clip) as reader:
         tracker = VideoTracker(engine.tracker, float(reader.info.fps))
@@ -117,39 +89,35 @@ def drive(engine: Engine, source: Source, clip: pathlib.Path, every: int) -> Dra
         target = animator.drive(face)
         meshes.append(engine.system.target_mesh(source.identity, target))
         drawn.append(animator.draw_driven(target, animator.show(frame, face)).rgb)
-    mesh, rgb = torch.cat(meshes), torch.cat(drawn)
-    return Drawing(kind="driven", closed=closed[at], mesh=mesh, rgb=rgb, driver=openings[at])
+    return measure(engine, source, closed[at], torch.cat(meshes), torch.cat(drawn), openings[at])
 
 
-def measure(engine: Engine, source: Source, drawing: Drawing) -> dict[str, Any]:
-    """Figures of one drawing."""
-    closed = drawing.closed
-    found = eye_openings(torch.cat([engine.tracker.track(frame).mesh_px for frame in to_frames(drawing.rgb)]))
-    stages = {
-        "opening_source": eye_openings(source.geometry.mesh_px).expand(len(closed), -1),
-        "opening_driver": drawing.driver,
-        "opening_target": eye_openings(drawing.mesh),
-        "opening_picture": found,
-    }
-    return {
-        "kind": drawing.kind,
-        "winks": len(closed),
-        "kept": float((one_sided(found) == closed).all(1).float().mean()),
-        **{
-            name: None if value is None else [float(value[closed].mean()), float(value[~closed].mean())]
-            for name, value in stages.items()
-        },
+def measure(
+    engine: Engine,
+    source: Source,
+    closed: Bool[Tensor, "n 2"],
+    mesh: Float[Tensor, "n 478 3"],
+    rgb: Float[Tensor, "n 3 s s"],
+    driver: Float[Tensor, "n 2"] | None = None,
+) -> dict[str, Any]:
+    """Figures of the winks of one source; pairs are means of the eyes to be closed and of the others."""
+    found = eye_openings(torch.cat([engine.tracker.track(frame).mesh_px for frame in to_frames(rgb)]))
+    own = eye_openings(source.geometry.mesh_px).expand(len(closed), -1)
+    stages = {"source": own, "driver": driver, "target": eye_openings(mesh), "picture": found}
+    return {"winks": len(closed), "kept": float((one_sided(found) == closed).all(1).float().mean())} | {
+        name: None if value is None else [float(value[closed].mean()), float(value[~closed].mean())]
+        for name, value in stages.items()
     }
 
 
 def table(rows: list[dict[str, Any]]) -> list[str]:
     """Markdown; openings are those of the eye that closes / of the other one."""
-    lines = ["| system | source | winks | kept | source | driver | target | picture |", "|" + "---|" * 8]
+    lines = ["| system | portrait | winks | kept | source | driver | target | picture |", "|" + "---|" * 8]
     for row in rows:
-        pairs = [row[f"opening_{stage}"] for stage in ("source", "driver", "target", "picture")]
+        pairs = [row[stage] for stage in ("source", "driver", "target", "picture")]
         cells = ["" if pair is None else f"{pair[0]:.2f} / {pair[1]:.2f}" for pair in pairs]
         what = f"{row['winks']} {row['kind']}"
-        lines.append("| " + " | ".join([row["system"], row["source"], what, f"{row['kept']:.0%}", *cells]) + " |")
+        lines.append("| " + " | ".join([row["system"], row["portrait"], what, f"{row['kept']:.0%}", *cells]) + " |")
     return lines
 
 
