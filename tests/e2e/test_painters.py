@@ -35,3 +35,14 @@ def test_lids_close(engine: Engine, name: str) -> None:
     session = open_edit(picture, engines=lambda _: engine, system="facegan")
     closed = openings(session.render(FaceEdit(action_units={"45": 5.0})).rgb)
     assert max(closed.values()) < 0.13 < min(openings(picture).values())
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("side", "other"), [("L", "R"), ("R", "L")])
+def test_a_wink_closes_one_eye(
+    all_weights: dict[str, pathlib.Path], astronaut: np.ndarray, side: str, other: str
+) -> None:
+    winked = openings(open_edit(astronaut).render(FaceEdit(action_units={f"45{side}": 5.0})).rgb)
+    own = openings(astronaut)
+    assert winked[side] < 0.5 * winked[other]
+    assert winked[other] > 0.85 * own[other]
