@@ -32,8 +32,10 @@ _LONG_HAIR = (-0.45, -0.2)
 """Heights (of `head_axes`) between which hair changes from the body's to the head's: it lies on shoulders and chest."""
 _EARS = (0.25, 0.15)
 """Height from which skin belongs to the head, and its distance to the face's oval in face heights."""
-_HATS = (0.3, 0.9)
+_HATS = (0.5, 0.9)
 """Height from which clothes belong to the head (hats, hair taken for cloth), and half their width in face heights."""
+_LOBES = 0.3
+"""Height of the lobes: below them a face ends at its oval."""
 _JAW = 0.2
 """Height below which hair is only what falls from above: dark clothes are sometimes taken for hair."""
 _COLLAR = 0.45
@@ -139,7 +141,7 @@ def head_cells(parsing: UInt8[np.ndarray, "j j"], points: Float[np.ndarray, "478
     ear = (parsing == SKIN) & (axes.height > _EARS[0]) & (axes.face > -_EARS[1])
     hat = np.isin(parsing, (CLOTHES, SKIN)) & (axes.height > _HATS[0]) & (np.abs(axes.across) < _HATS[1])
     oval = face_polygon(points, len(parsing)) > 0
-    skin = (parsing == FACE) & (axes.face > np.where(axes.height < _JAW, -0.05, -0.25))
+    skin = (parsing == FACE) & (axes.face > np.where(axes.height < _LOBES, -0.05, -0.25))
     above = (np.isin(parsing, (FACE, HAIR)) | ear | hat) & (axes.height > _JAW)
     left, right = (float((side * axes.across)[above | oval].max(initial=0)) + 0.06 for side in (-1, 1))
     falls = (axes.height > _JAW) | (axes.across > -left) & (axes.across < right)
