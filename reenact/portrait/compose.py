@@ -59,25 +59,34 @@ def compose(
     portrait: Portrait,
     head: HeadLayer,
     moving: Float[Tensor, "f 1 i i"],
-    bend: Float[Tensor, "f 2 j j"] | None = None,
+    far: Float[Tensor, "f 1 j j"],
+    bend: Float[Tensor, "f 2 k k"] | None = None,
 ) -> Rendered:
     """Lay the head over the ground.
+
+    Where the head leaves a place, the ground is the completed one. In the rim of the old head, which mixes hair and
+    background, it is the source's own until the head has moved away: small movements need no guess.
 
     Args:
         portrait: of the source.
         head: drawn by a system.
         moving: share of the frame against the source's own pixels, at any side: 0 where head and neck stand still
             (`reenact.portrait.stillness`).
+        far: `far_pixels` of the head's displacement, at any side.
         bend: target pixel -> source place of the ground, in half-sides: the neck follows the head; 0 away from it.
             None: the ground stands still.
     """
     side, count = portrait.rgb.shape[-1], len(head.rgb)
-    ground, redrawn = portrait.ground.expand(count, -1, -1, -1), (head.matte > _SEEN) | (portrait.hole > 0)
+    share, far = (resize(each, side) for each in (widen(moving, _NEAR), far))
+    source, ground = (each.expand(count, -1, -1, -1) for each in (portrait.rgb, portrait.ground))
+    redrawn, own = (head.matte > _SEEN) | (portrait.hole > 0), source
     if bend is not None:
         bend = resize(bend, side)
         bent = (bend != 0).any(1, keepdim=True)
-        ground, redrawn = torch.where(bent, warp(ground, bend), ground), redrawn | bent
-    frame = torch.lerp(ground, head.rgb, head.matte)
-    share = resize(widen(moving, _NEAR), side) * redrawn
-    source = portrait.rgb.expand(count, -1, -1, -1)
+        moved = warp(torch.cat([ground, source], 1), bend).chunk(2, dim=1)
+        ground, own = (torch.where(bent, new, old) for new, old in zip(moved, (ground, source), strict=True))
+        redrawn = redrawn | bent
+    left = portrait.head[:, 3:] * (1 - head.matte)
+    ground = torch.lerp(own, ground, torch.maximum(far, left))
+    frame, share = torch.lerp(ground, head.rgb, head.matte), share * redrawn
     return Rendered(rgb=torch.where(share > 0, torch.lerp(source, frame, share), source), changed=share)

@@ -30,7 +30,7 @@ from reenact.portrait.matte import (
     head_cells,
 )
 
-_MARGIN = (0.016, 0.028)
+_MARGIN = (0.01, 0.022)
 """Margin of the hole around skin and around hair, over the side of the crop."""
 _NECK_TOP = 0.3
 """Height (of `head_axes`) to which the neck reaches behind the head."""

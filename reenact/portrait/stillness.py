@@ -13,6 +13,8 @@ _UNCHANGED_PX = 0.3
 """A pixel that moves less keeps its colour."""
 _MOVING_PX = 1.0
 """A face or pixel that moves further is redrawn fully."""
+_FAR_PX = (4.0, 14.0)
+"""Movement from which the rim of the old head begins to be removed, and from which it is."""
 
 
 def moved_share(
@@ -39,6 +41,17 @@ def moving_pixels(displacement: Float[Tensor, "f 2 h w"], network_px: int) -> Fl
     """
     moved_px = displacement.norm(dim=1, keepdim=True) * (network_px / 2)
     return ((moved_px - _UNCHANGED_PX) / (_MOVING_PX - _UNCHANGED_PX)).clamp(0, 1)
+
+
+def far_pixels(displacement: Float[Tensor, "f 2 h w"], network_px: int) -> Float[Tensor, "f 1 h w"]:
+    """0 where the head has moved so little that its old rim lies beside the new one, 1 where it has moved away.
+
+    Args:
+        displacement: in half-sides.
+        network_px: side of the network's crop.
+    """
+    moved_px = displacement.norm(dim=1, keepdim=True) * (network_px / 2)
+    return ((moved_px - _FAR_PX[0]) / (_FAR_PX[1] - _FAR_PX[0])).clamp(0, 1)
 
 
 def widen(share: Float[Tensor, "f 1 h w"], reach_share: float) -> Float[Tensor, "f 1 h w"]:

@@ -20,7 +20,7 @@ from reenact.ops.warp import resize
 from reenact.portrait.compose import Rendered, compose, warp_head
 from reenact.portrait.head import move_head
 from reenact.portrait.portrait import build_portrait
-from reenact.portrait.stillness import moved_share, moving_pixels
+from reenact.portrait.stillness import far_pixels, moved_share, moving_pixels
 from reenact.systems.base import EncodedCrop, MotionMode, Reenactor
 from reenact.systems.correspondence.config import CorrespondenceConfig
 from reenact.systems.correspondence.networks import CorrespondenceNetworks, SourceFeatures, mix
@@ -96,4 +96,4 @@ class CorrespondenceReenactor(Reenactor[CorrespondenceIdentity, MeshMotion, Driv
         head = head._replace(rgb=mix(drawn, head.rgb))
         moved = moved_share(identity.mesh, driven.mesh, side)
         moving = torch.maximum(*(moving_pixels(each, side) for each in (drawn.displacement, flow.bend)))
-        return compose(portrait, head, moving * moved, flow.bend)
+        return compose(portrait, head, moving * moved, far_pixels(drawn.displacement, side), flow.bend)

@@ -21,7 +21,7 @@ from reenact.portrait.head import bend_neck
 from reenact.portrait.matte import FACE
 from reenact.portrait.portrait import build_portrait
 from reenact.portrait.posed import Head, PosedHead, build_head, mirror_turned, pose_head
-from reenact.portrait.stillness import moved_share
+from reenact.portrait.stillness import far_pixels, moved_share
 from reenact.systems.base import EncodedCrop, MotionMode, PoseControls, Reenactor
 from reenact.systems.dual_generator.config import DualGeneratorConfig
 from reenact.systems.dual_generator.finish import changed_share, draw_landmarks, finish
@@ -141,7 +141,8 @@ class DualGeneratorReenactor(Reenactor[DualGeneratorIdentity, HeadMotion, Driven
         if posed is not None:
             head = finish(drawn, posed, identity.rgb, portrait.rgb)
             bend = bend_neck(self.morphable, portrait.shape, driven.mesh, side // 2)
-            return compose(portrait, head, torch.maximum(changed_share(posed), _bent(bend, side)) * moved, bend)
+            moving, far = torch.maximum(changed_share(posed), _bent(bend, side)) * moved, 1 - posed.shown
+            return compose(portrait, head, moving, torch.maximum(far, far_pixels(posed.displacement, side)), bend)
         # the paper's form draws the whole picture
         picture, share = (resize(each, portrait.rgb.shape[-1]) for each in (drawn.rgb, moved.expand_as(lines)))
         return Rendered(rgb=torch.lerp(portrait.rgb, picture, share), changed=share)

@@ -14,7 +14,7 @@ from reenact.ops.warp import resize
 from reenact.portrait.compose import Rendered, compose, warp_head
 from reenact.portrait.head import move_head
 from reenact.portrait.portrait import build_portrait
-from reenact.portrait.stillness import moved_share, moving_pixels
+from reenact.portrait.stillness import far_pixels, moved_share, moving_pixels
 from reenact.systems.base import EncodedCrop, MotionMode, PoseControls, Reenactor
 from reenact.systems.facegan.conditions import target_maps
 from reenact.systems.facegan.config import FaceganConfig
@@ -151,7 +151,7 @@ class FaceganReenactor(Reenactor[FaceganIdentity, FaceMotion, DrivenFace]):
             head = warp_head(portrait, drawn.displacement, flow.inside)
             head = head._replace(rgb=mix_face(drawn, head.rgb))
             moving = torch.maximum(*(moving_pixels(each, side) for each in (drawn.displacement, flow.bend)))
-            return compose(portrait, head, moving * moved, flow.bend)
+            return compose(portrait, head, moving * moved, far_pixels(drawn.displacement, side), flow.bend)
         rgb, hole = (each.expand(len(maps.heat), -1, -1, -1) for each in (identity.rgb, identity.hole))
         mixed = networks.mixer(compose_face(drawn, identity.rgb), drawn.foreground, rgb, hole)
         # the hole shows the source's old head, which must not shine through

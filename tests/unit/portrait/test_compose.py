@@ -36,7 +36,7 @@ def test_a_moved_head_leaves_the_ground_behind_it() -> None:
     displacement = torch.zeros(2, 2, SIDE, SIDE)
     displacement[1, 0] = -10 * 2 / SIDE
     moving = torch.tensor([0.0, 1.0])[:, None, None, None].expand(-1, 1, SIDE, SIDE)
-    frames = compose(source, warp_head(source, displacement, torch.zeros(2, 1, 8, 8)), moving)
+    frames = compose(source, warp_head(source, displacement, torch.zeros(2, 1, 8, 8)), moving, moving)
     assert torch.equal(frames.rgb[0], source.rgb[0]) and frames.changed[0].max() == 0
     torch.testing.assert_close(frames.rgb[1, :, HEAD, 31:49], torch.full((3, 20, 18), 0.9), atol=1e-4, rtol=0)
     torch.testing.assert_close(frames.rgb[1, :, HEAD, 20:29], torch.full((3, 20, 9), 0.3), atol=1e-4, rtol=0)
@@ -48,7 +48,7 @@ def test_pixels_that_stand_still_are_the_sources() -> None:
     moving = torch.zeros(1, 1, SIDE, SIDE)
     moving[..., : SIDE // 2] = 1
     other = HeadLayer(rgb=torch.zeros(1, 3, SIDE, SIDE), matte=source.head[:, 3:])
-    frames = compose(source, other, moving)
+    frames = compose(source, other, moving, moving)
     assert torch.equal(frames.rgb[..., 36:], source.rgb[..., 36:])
     assert frames.rgb[0, :, HEAD, 20:30].max() == 0
 
@@ -66,6 +66,6 @@ def test_the_ground_bends_only_where_it_is_told_to() -> None:
     head = HeadLayer(rgb=ramp, matte=torch.zeros(1, 1, SIDE, SIDE))
     bend = torch.zeros(1, 2, SIDE, SIDE)
     bend[:, 0, 40:] = 4 * 2 / SIDE
-    frames = compose(source, head, torch.ones(1, 1, SIDE, SIDE), bend)
+    frames = compose(source, head, *torch.ones(2, 1, 1, SIDE, SIDE), bend)
     assert torch.equal(frames.rgb[..., :40, :], ramp[..., :40, :])
     torch.testing.assert_close(frames.rgb[..., 45:, :50], ramp[..., 45:, 4:54], atol=1e-5, rtol=0)
