@@ -18,6 +18,8 @@ from reenact.portrait.stillness import widen
 
 _NEAR = 0.012
 """Width by which the redrawn part exceeds the moving pixels, share of the side."""
+_PART = 0.2
+"""Share from which a pixel that the head leaves shows too much of it to be kept."""
 _SEEN = 1 / 512
 """A smaller share of the head changes no 8-bit value."""
 
@@ -86,7 +88,7 @@ def compose(
         moved = warp(torch.cat([ground, source], 1), bend).chunk(2, dim=1)
         ground, own = (torch.where(bent, new, old) for new, old in zip(moved, (ground, source), strict=True))
         redrawn = redrawn | bent
-    left = portrait.head[:, 3:] * (1 - head.matte)
+    left = (portrait.head[:, 3:] / _PART).clamp(max=1) * (1 - head.matte)
     ground = torch.lerp(own, ground, torch.maximum(far, left))
     frame, share = torch.lerp(ground, head.rgb, head.matte), share * redrawn
     return Rendered(rgb=torch.where(share > 0, torch.lerp(source, frame, share), source), changed=share)
