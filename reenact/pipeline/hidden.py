@@ -4,7 +4,7 @@ import dataclasses
 from collections.abc import Sequence
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
 from reenact.errors import Note
@@ -36,16 +36,22 @@ def hidden_notes(
     return (Note(f"Something seems to hide the {' and the '.join(found)}, a hand or a mask perhaps; it is guessed."),)
 
 
+def find_hidden(network: nn.Module, faces: DrivingFaces) -> Bool[Tensor, "3"]:
+    """Which of `HIDDEN_PARTS` something hides in a picture of one face.
+
+    Args:
+        network: a `HiddenNetwork`.
+        faces: the picture, f = 1.
+    """
+    return hidden_shares(network, faces.rgb, faces.mesh_px)[0].cpu() > HIDDEN
+
+
 class HiddenParts:
     """Follows which parts of a driving face are hidden."""
 
-    def __init__(self, network: nn.Module) -> None:
-        """Start a clip.
-
-        Args:
-            network: a `HiddenNetwork`.
-        """
-        self._network, self._model = network, load_morphable()
+    def __init__(self) -> None:
+        """Start a clip."""
+        self._model = load_morphable()
         self._weights = part_weights(self._model)
         self._blendshapes = torch.stack(
             [torch.tensor([_moves(name, part) for name in BLENDSHAPE_NAMES]) for part in range(3)]
@@ -58,15 +64,17 @@ class HiddenParts:
         """Parts that are hidden from here on stand as in the reference."""
         self._held, self._hold = neutral, torch.zeros(3)
 
-    def hold(self, index: int, geometry: FaceGeometry, faces: DrivingFaces) -> tuple[FaceGeometry, DrivingFaces]:
+    def hold(
+        self, index: int, geometry: FaceGeometry, hidden: Bool[Tensor, "3"], faces: DrivingFaces | None = None
+    ) -> tuple[FaceGeometry, DrivingFaces | None]:
         """The next frame with its hidden parts as they were seen last.
 
         Args:
             index: of the frame.
             geometry: of the face.
-            faces: the same face as a small crop.
+            hidden: of `find_hidden`.
+            faces: the same face as a small crop, if there is a picture.
         """
-        hidden = hidden_shares(self._network, faces.rgb, faces.mesh_px)[0].cpu() > HIDDEN
         for frames, is_hidden in zip(self._frames, hidden.tolist(), strict=True):
             frames.extend([index] if is_hidden else [])
         self._hold = (self._hold + torch.where(hidden, _STEP, -_STEP)).clamp(0, 1)
@@ -75,7 +83,7 @@ class HiddenParts:
             return geometry, faces
         held = self._mixed(geometry, self._held)
         self._held = held
-        if self._hold[0] > 0:  # lips that are closed tell the painter that this mouth shows no teeth
+        if faces is not None and self._hold[0] > 0:  # lips that are closed tell the painter: this mouth shows no teeth
             mesh_px = faces.mesh_px.clone()
             mesh_px[:, _LOWER_LIP] = mesh_px[:, _UPPER_LIP]
             faces = DrivingFaces(rgb=faces.rgb, mesh_px=mesh_px)

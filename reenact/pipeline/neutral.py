@@ -3,7 +3,7 @@
 import dataclasses
 import itertools
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -49,8 +49,88 @@ def neutralised(geometry: FaceGeometry, model: MorphableModel | None = None) -> 
         )
 
 
+class CandidateReader:
+    """Tracks frames at the beginning of each shot of a clip; reads ahead of whoever draws, at most `_SECONDS`."""
+
+    def __init__(
+        self,
+        reader: VideoReader,
+        *,
+        tracker: Tracker,
+        face: int | None = None,
+        min_score: float = 0.5,
+        check: Callable[[], None] = lambda: None,
+    ) -> None:
+        """Start with the first frame.
+
+        Args:
+            reader: of the driving clip, for this object alone.
+            tracker: finds the faces.
+            face: number of the face, 1 is the largest.
+            min_score: certainty, 0 to 1, from which on a detection counts as a face.
+            check: called for every frame; raises to end the work.
+        """
+        self._reader, self._tracker, self._check = reader, tracker, check
+        self._face, self._min_score = face, min_score
+        self._frames: Iterator[tuple[int, Frame]] = enumerate(reader)
+        self._held: tuple[int, Frame] | None = None
+
+    def candidates(self, first: int, *, until: int | None = None) -> tuple[list[FaceGeometry], bool]:
+        """Faces at the beginning of the shot that starts with frame `first`, evenly spread.
+
+        Args:
+            first: number of the frame.
+            until: reading stops at this frame, and goes on to it if the shot is long.
+
+        Returns:
+            Faces, f = 1, frame pixels, and whether the shot has frame `until`.
+        """
+        info = self._reader.info
+        limit = min(_SECONDS * info.fps, _MEGAPIXELS * 1e6 / (info.width * info.height))
+        limit = max(min(limit, (info.frame_count or 10**9) - first), 1)
+        step = max(int(limit) // _CANDIDATES, 1)
+        found: list[FaceGeometry] = []
+        for index, frame in self._shot(first):
+            if index == until:
+                return found, True
+            if index - first >= limit and (until is None or index > until):
+                break
+            if index - first < limit and (index - first) % step == 0:
+                face = self._next_face(frame, found[-1] if found else None)
+                if face is not None and found and _has_grown(found[-1], face):
+                    break
+                found.extend([] if face is None else [face])
+        return found, False
+
+    def _shot(self, first: int) -> Iterator[tuple[int, Frame]]:
+        """The frames from the first one to the next cut."""
+        if self._held is None or self._held[0] > first:
+            self._frames, self._held = enumerate(self._reader), None
+        before = None
+        for index, frame in itertools.chain([] if self._held is None else [self._held], self._frames):
+            self._check()
+            self._held = index, frame
+            if index < first:
+                continue
+            thumbnail = thumbnail_of(frame)
+            if before is not None and is_scene_cut(before, thumbnail):
+                return
+            before = thumbnail
+            yield index, frame
+
+    def _next_face(self, frame: Frame, previous: FaceGeometry | None) -> FaceGeometry | None:
+        if previous is not None:
+            followed = self._tracker.follow(frame, previous)
+            if float(followed.score[0]) >= self._min_score:
+                return followed
+        try:
+            return self._tracker.track(frame, face=self._face, min_score=self._min_score)
+        except NoFaceFoundError:
+            return None
+
+
 class ReferenceFinder:
-    """Finds the reference of each shot of a clip; reads ahead of whoever draws, at most `_SECONDS`."""
+    """Finds the reference of each shot of a clip."""
 
     def __init__(
         self,
@@ -80,77 +160,49 @@ class ReferenceFinder:
             ConfigError: the clip has no such frame.
             NoFaceFoundError: no usable face in that frame.
         """
-        self._reader, self._system, self._mode, self._check = reader, system, mode, check
-        self._tracker, self._face, self._min_score = tracker, face, min_score
-        self._number, self._chosen = number, None
+        self._system, self._number, self._chosen = system, number, None
+        self._mode: MotionMode = mode
         if number is not None:
             self._chosen = track_frame(reader, number, tracker=tracker, face=face, min_score=min_score)
-        self._frames: Iterator[tuple[int, Frame]] = enumerate(reader)
-        self._held: tuple[int, Frame] | None = None
+        self._reader = CandidateReader(reader, tracker=tracker, face=face, min_score=min_score, check=check)
 
     def find(self, first: int = 0) -> FaceGeometry | None:
-        """The reference of the shot that begins with this frame.
-
-        It is chosen among frames at the shot's beginning. For relative motion it is the frame with the weakest
-        expression and the most frontal pose. Absolute motion uses the reference for place and size only: there it is
-        the frame whose face has the most usual place, so that the result stays near the source's place.
-
-        Returns:
-            f = 1, frame pixels; None if no face was found.
-        """
-        info = self._reader.info
-        limit = min(_SECONDS * info.fps, _MEGAPIXELS * 1e6 / (info.width * info.height))
-        limit = max(min(limit, (info.frame_count or 10**9) - first), 1)
-        step = max(int(limit) // _CANDIDATES, 1)
-        found: list[FaceGeometry] = []
-        for index, frame in self._shot(first):
-            if index == self._number:
-                return self._chosen
-            if index - first >= limit and (self._number is None or index > self._number):
-                break
-            if index - first < limit and (index - first) % step == 0:
-                face = self._next_face(frame, found[-1] if found else None)
-                if face is not None and found and _has_grown(found[-1], face):
-                    break
-                found.extend([] if face is None else [face])
-        if not found:
+        """The reference of the shot that begins with this frame: f = 1, frame pixels; None if no face was found."""
+        found, has_chosen = self._reader.candidates(first, until=self._number)
+        if self._chosen is not None and has_chosen:
             return self._chosen
-        if self._chosen is not None:
-            return placed_like(self._chosen, found[most_usual_place(FaceGeometry.cat(found))])
-        return found[self._best(FaceGeometry.cat(found))]
+        return choose_reference(found, system=self._system, mode=self._mode, chosen=self._chosen)
 
-    def _shot(self, first: int) -> Iterator[tuple[int, Frame]]:
-        """The frames from the first one to the next cut."""
-        if self._held is None or self._held[0] > first:
-            self._frames, self._held = enumerate(self._reader), None
-        before = None
-        for index, frame in itertools.chain([] if self._held is None else [self._held], self._frames):
-            self._check()
-            self._held = index, frame
-            if index < first:
-                continue
-            thumbnail = thumbnail_of(frame)
-            if before is not None and is_scene_cut(before, thumbnail):
-                return
-            before = thumbnail
-            yield index, frame
 
-    def _best(self, faces: FaceGeometry) -> int:
-        if self._mode == "absolute":
-            return most_usual_place(faces)
-        with torch.inference_mode():
-            on_device = to_device(faces, next(self._system.parameters()).device)
-            return self._system.find_neutral(self._system.read_motion(None, on_device))
+def choose_reference(
+    found: Sequence[FaceGeometry],
+    *,
+    system: Reenactor[Any, Any, Any],
+    mode: MotionMode,
+    chosen: FaceGeometry | None = None,
+) -> FaceGeometry | None:
+    """The reference of a shot.
 
-    def _next_face(self, frame: Frame, previous: FaceGeometry | None) -> FaceGeometry | None:
-        if previous is not None:
-            followed = self._tracker.follow(frame, previous)
-            if float(followed.score[0]) >= self._min_score:
-                return followed
-        try:
-            return self._tracker.track(frame, face=self._face, min_score=self._min_score)
-        except NoFaceFoundError:
-            return None
+    For relative motion it is the face with the weakest expression and the most frontal pose. Absolute motion uses the
+    reference for place and size only: there it is the face in the most usual place, so that the result stays near the
+    source's place.
+
+    Args:
+        found: faces at the shot's beginning, f = 1 each.
+        system: compares expressions.
+        mode: of the motion.
+        chosen: the neutral face of another shot; it is moved to the usual place of this one.
+    """
+    if not found:
+        return chosen
+    faces = FaceGeometry.cat(list(found))
+    if chosen is not None:
+        return placed_like(chosen, found[most_usual_place(faces)])
+    if mode == "absolute":
+        return found[most_usual_place(faces)]
+    with torch.inference_mode():
+        on_device = to_device(faces, next(system.parameters()).device)
+        return found[system.find_neutral(system.read_motion(None, on_device))]
 
 
 def _has_grown(before: FaceGeometry, now: FaceGeometry) -> bool:

@@ -4,11 +4,13 @@ import dataclasses
 from collections.abc import Callable
 from fractions import Fraction
 
+import numpy as np
+from jaxtyping import Bool, UInt8
+from torch import Tensor, nn
+
 from reenact.errors import Note
 from reenact.media.frame import Frame
-from reenact.pipeline.hidden import HiddenParts
-from reenact.pipeline.neutral import ReferenceFinder
-from reenact.pipeline.results import size_of
+from reenact.pipeline.hidden import HiddenParts, find_hidden
 from reenact.pipeline.source import turn_geometry, turn_quarters, turned_note, upright_quarters
 from reenact.portrait.painters import DrivingFaces
 from reenact.types import FaceGeometry
@@ -22,53 +24,76 @@ class Driver:
 
     geometry: FaceGeometry
     """f = 1, pixels of the turned frame."""
-    faces: DrivingFaces
-    """The face as a small crop."""
+    faces: DrivingFaces | None
+    """The face as a small crop; None where there is no picture."""
     neutral: FaceGeometry
     """The reference of this frame's shot, in the same pixels."""
 
 
 class ShotReader:
-    """Turns the frames of a clip upright and gives each the reference of its shot."""
+    """Turns the frames of a driver upright and gives each the reference of its shot."""
 
-    def __init__(
-        self,
-        finder: ReferenceFinder,
-        show: Callable[[Frame, FaceGeometry], DrivingFaces],
-        hidden: HiddenParts | None = None,
-    ) -> None:
+    def __init__(self, find_reference: Callable[[int], FaceGeometry | None], size: tuple[int, int]) -> None:
         """Start with the first frame.
 
         Args:
-            finder: of the clip.
-            show: makes the small crop of a face.
-            hidden: holds what something hides.
+            find_reference: from the number of a shot's first frame to the reference; None takes the first face.
+            size: width and height of the frames.
         """
-        self._finder, self._show, self._hidden = finder, show, hidden
+        self._find_reference, self._size = find_reference, size
+        self._parts: HiddenParts | None = None
         self._first: int | None = None
         self._quarters, self.turned = 0, False
         self._neutral: FaceGeometry | None = None
 
-    def __call__(self, index: int, frame: Frame, geometry: FaceGeometry, first: int) -> Driver:
-        """The driver in the next frame with a face.
+    def start(self, geometry: FaceGeometry, first: int) -> None:
+        """Begin another shot if frame `first` does; `geometry` is the first face in it."""
+        if self._neutral is None or first != self._first:
+            reference = self._find_reference(first) or geometry
+            self._first, self._quarters = first, upright_quarters(reference)
+            self._neutral = turn_geometry(reference, self._quarters, self._size)
+            self.turned |= self._quarters != 0
+            if self._parts is not None:
+                self._parts.start_shot(self._neutral)
+
+    def upright(self, frame: Frame, geometry: FaceGeometry) -> tuple[UInt8[np.ndarray, "_ _ 3"], FaceGeometry]:
+        """A frame and the face in it, turned as this shot is."""
+        return turn_quarters(frame, geometry, self._quarters)
+
+    def read_picture(
+        self,
+        index: int,
+        frame: Frame,
+        geometry: FaceGeometry,
+        show: Callable[[Frame, FaceGeometry], DrivingFaces],
+        network: nn.Module | None = None,
+    ) -> Driver:
+        """The driver in the next frame of a clip.
 
         Args:
             index: of the frame.
             frame: as it was filmed.
             geometry: of the face in it.
-            first: number of the frame that begins its shot.
+            show: makes the small crop of a face.
+            network: a `HiddenNetwork`, which finds hidden parts.
         """
-        if self._neutral is None or first != self._first:
-            reference = self._finder.find(first) or geometry
-            self._first, self._quarters = first, upright_quarters(reference)
-            self._neutral = turn_geometry(reference, self._quarters, size_of(frame))
-            self.turned |= self._quarters != 0
-            if self._hidden is not None:
-                self._hidden.start_shot(self._neutral)
-        turned, upright = turn_quarters(frame, geometry, self._quarters)
-        faces = self._show(turned, upright)
-        if self._hidden is not None:
-            upright, faces = self._hidden.hold(index, upright, faces)
+        turned, upright = self.upright(frame, geometry)
+        faces = show(turned, upright)
+        return self._held(index, upright, None if network is None else find_hidden(network, faces), faces)
+
+    def read_face(self, index: int, geometry: FaceGeometry, hidden: Bool[Tensor, "3"] | None) -> Driver:
+        """The driver in a frame whose face is known, and of `HIDDEN_PARTS` those that are hidden in it."""
+        return self._held(index, turn_geometry(geometry, self._quarters, self._size), hidden)
+
+    def _held(
+        self, index: int, upright: FaceGeometry, hidden: Bool[Tensor, "3"] | None, faces: DrivingFaces | None = None
+    ) -> Driver:
+        assert self._neutral is not None
+        if hidden is not None:
+            if self._parts is None:
+                self._parts = HiddenParts()
+                self._parts.start_shot(self._neutral)
+            upright, faces = self._parts.hold(index, upright, hidden, faces)
         return Driver(geometry=upright, faces=faces, neutral=self._neutral)
 
     def notes(self, cuts: list[int], fps: Fraction, name: object) -> tuple[Note, ...]:
@@ -85,4 +110,4 @@ class ShotReader:
             times = ", ".join(f"{float(cut / fps):.1f} s" for cut in cuts[:_MOST_NAMED])
             more = f" and {len(cuts) - _MOST_NAMED} more" if len(cuts) > _MOST_NAMED else ""
             notes += (Note(f"{name}: {count} ({times}{more}); the motion is measured anew after each."),)
-        return notes + (() if self._hidden is None else self._hidden.notes(name))
+        return notes + (() if self._parts is None else self._parts.notes(name))

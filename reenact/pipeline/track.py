@@ -13,10 +13,10 @@ from reenact.geometry.landmarks import landmarks68_of
 from reenact.media import VideoReader, kind_of, read_image
 from reenact.perception.tracking import Tracker, mesh_box
 from reenact.perception.video import VideoTracker
+from reenact.pipeline.driving import damage_warnings, track_clip
 from reenact.pipeline.looks import no_face_in
 from reenact.pipeline.progress import Progress, ShouldStop, never, no_progress, stop_checker
 from reenact.pipeline.results import frame_ranges
-from reenact.pipeline.video import damage_warnings, track_clip
 from reenact.types import FaceGeometry, head_angles_rad
 
 

@@ -3,32 +3,30 @@
 decode ──▶ track ──▶ read_motion, retarget, render (in batches) ──▶ paste back ──▶ encode
 """
 
-import dataclasses
 import itertools
 import pathlib
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from fractions import Fraction
-from typing import Any, Literal, TypeVar
+from typing import Literal, TypeVar
 
 import numpy as np
 
-from reenact.errors import ConfigError, Hint, NoFaceFoundError
+from reenact.errors import ConfigError
 from reenact.hub.loading import TrackerKind
-from reenact.media import VideoReader, VideoWriter, check_output
+from reenact.media import VideoWriter, check_output
 from reenact.media.frame import Frame
 from reenact.media.video_writer import VIDEO_SUFFIXES
 from reenact.perception.crop import LARGEST_PX
-from reenact.perception.video import VideoTracker
 from reenact.pipeline.animate import Animator
 from reenact.pipeline.controls.driven import check_edits_motion, motion_change
+from reenact.pipeline.driving import Driving, Following, TrackedFrame
 from reenact.pipeline.engine import Engine, load_engine
-from reenact.pipeline.hidden import HiddenParts
-from reenact.pipeline.image import check_choice, driving_warnings
-from reenact.pipeline.looks import expect_face, moving_note, no_face_in
-from reenact.pipeline.neutral import ReferenceFinder
+from reenact.pipeline.image import check_choice
+from reenact.pipeline.looks import moving_note, no_face_in
+from reenact.pipeline.motions.playing import open_driving
+from reenact.pipeline.motions.template import MotionTemplate
 from reenact.pipeline.progress import Progress, ShouldStop, never, no_progress, stop_checker
 from reenact.pipeline.results import COMMENT, SideBySide, VideoResult, fitted, frame_ranges, size_of
-from reenact.pipeline.shots import Driver, ShotReader
 from reenact.pipeline.source import PictureLike, open_picture
 from reenact.portrait.painters import DrivingFaces
 from reenact.systems.base import MotionMode
@@ -44,7 +42,7 @@ Item = TypeVar("Item")
 
 def reenact_video(
     source: PictureLike,
-    driving: str | pathlib.Path,
+    driving: str | pathlib.Path | MotionTemplate,
     out: str | pathlib.Path,
     *,
     system: str | Engine = DEFAULT_SYSTEM,
@@ -73,7 +71,9 @@ def reenact_video(
 
     Args:
         source: the picture to redraw.
-        driving: the clip whose motion is transferred.
+        driving: the clip whose motion is transferred; or a motion template, its file, or a name of the library
+            ("nod", "shake", "smile", "surprise", "talk", "wink"). A template has no sound, and neither a driving face
+            nor smoothing can be chosen for it.
         out: .mp4, .mov, .mkv, .webm, .gif or .webp; the file appears complete or not at all.
         system: a system's id, or a loaded engine, which then draws (`tracker` and `device` are not used).
         mode: "absolute" transfers pose and expression as they are; "relative" adds the change since the neutral frame
@@ -112,7 +112,7 @@ def reenact_video(
     mode = "relative" if neutralise else mode
     check = stop_checker(should_stop)
     source_picture, source_name = open_picture(source, "source")
-    with VideoReader(driving, fps=fps) as reader, VideoReader(driving, fps=fps) as ahead:
+    with open_driving(driving, fps=fps) as drive:
         engine = system if isinstance(system, Engine) else load_engine(system, tracker=tracker, device=device)
         check()
         if action_units or neutralise:
@@ -128,18 +128,23 @@ def reenact_video(
         change = None
         if action_units or neutralise:
             change = motion_change(prepared.identity, action_units or {}, neutralise=neutralise)
-        finding: dict[str, Any] = {"tracker": engine.tracker, "face": driving_face, "min_score": min_face_score}
-        expect_face(ahead, check=check, **finding)
-        finder = ReferenceFinder(ahead, system=engine.system, mode=mode, number=neutral_frame, check=check, **finding)
-        animator = Animator(prepared, None, system=engine.system, mode=mode, paste_back=paste_back, change=change)
-        following = VideoTracker(
-            engine.tracker, float(reader.info.fps), smoothing, face=driving_face, min_score=min_face_score
+        drive.start(
+            Following(
+                system=engine.system,
+                mode=mode,
+                tracker=engine.tracker,
+                hidden=engine.hidden,
+                neutral_frame=neutral_frame,
+                face=driving_face,
+                min_score=min_face_score,
+                smoothing=smoothing,
+                check=check,
+            )
         )
+        animator = Animator(prepared, None, system=engine.system, mode=mode, paste_back=paste_back, change=change)
         return _write(
-            reader,
-            following,
+            drive,
             animator,
-            ShotReader(finder, animator.show, None if engine.hidden is None else HiddenParts(engine.hidden)),
             out,
             side_by_side=side_by_side,
             on_missing_face=on_missing_face,
@@ -147,60 +152,8 @@ def reenact_video(
             quality=quality,
             longest_px=longest_px,
             progress=progress,
-            check=check,
             warnings=moving_note(source_picture, source_name) + prepared.warnings,
         )
-
-
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class TrackedFrame:
-    """A frame of a clip and the face in it."""
-
-    index: int
-    frame: Frame | None
-    """None unless it was asked for."""
-    geometry: FaceGeometry | None
-    """f = 1, frame pixels; None if no face was found."""
-    driver: Driver | None = None
-    """The face as it drives, if it was asked for."""
-
-
-def track_clip(
-    reader: VideoReader,
-    tracker: VideoTracker,
-    *,
-    stop_without_face: bool = False,
-    keep: Callable[[Frame], Frame] | None = None,
-    read: Callable[[int, Frame, FaceGeometry, int], Driver] | None = None,
-    check: Callable[[], None] = lambda: None,
-) -> Iterator[TrackedFrame]:
-    """Follow the face through a clip.
-
-    Args:
-        reader: of the clip.
-        tracker: of this clip alone.
-        stop_without_face: whether the first frame without a face is an error.
-        keep: makes `TrackedFrame.frame` from the frame; frames are not kept if None.
-        read: makes `TrackedFrame.driver` from the frame's number, the frame, the face in it, and the number of the
-            first frame of its shot.
-        check: called before every frame; raises to end the work.
-
-    Raises:
-        NoFaceFoundError: a frame without a face, if that is an error.
-    """
-    for index, frame in enumerate(reader):
-        check()
-        geometry = tracker.update(frame)
-        if geometry is None and stop_without_face:
-            raise NoFaceFoundError(
-                f"Frame {index} of {reader.path}: {tracker.reason or 'No face found.'} "
-                "Or let such frames be held or skipped.",
-                hint=Hint.MISSING_FACE,
-            )
-        first = tracker.cuts[-1] if tracker.cuts else 0
-        driver = None if read is None or geometry is None else read(index, frame, geometry, first)
-        kept = None if keep is None else keep(frame)
-        yield TrackedFrame(index=index, frame=kept, geometry=geometry, driver=driver)
 
 
 def in_batches(items: Iterable[Item], size: int) -> Iterator[list[Item]]:
@@ -210,34 +163,19 @@ def in_batches(items: Iterable[Item], size: int) -> Iterator[list[Item]]:
         yield batch
 
 
-def clip_warnings(
-    reader: VideoReader, driving: str | pathlib.Path, missing: list[int], on_missing_face: OnMissingFace
-) -> Iterator[str]:
-    """Warnings about the driving clip, after it has been read."""
+def missing_warnings(driving: Driving, missing: list[int], on_missing_face: OnMissingFace) -> Iterator[str]:
+    """Warnings about frames without a face, after the driver has been read."""
     if missing:
         done = "left out" if on_missing_face == "skip" else "the last result was held"
         count = "1 frame" if len(missing) == 1 else f"{len(missing)} frames"
-        yield f"{driving}: no face in {count} ({frame_ranges(missing)}); {done}."
-    if on_missing_face == "skip" and reader.info.has_audio:
-        yield f"{driving}: its sound was left out, because frames without a face are skipped."
-    yield from damage_warnings(reader)
-
-
-def damage_warnings(reader: VideoReader) -> Iterator[str]:
-    """What of a clip could not be decoded, after it has been read."""
-    if reader.damaged:
-        frames = [frame for first, end in reader.damaged for frame in range(first, end)]
-        yield f"{reader.path}: frames {frame_ranges(frames)} are damaged; the picture before was held."
-    if reader.cut_short_s:
-        held_s, declared_s = reader.cut_short_s
-        yield f"{reader.path} was cut short: it holds {held_s:.1f} s of {declared_s:.1f} s; copy it again."
+        yield f"{driving.path}: no face in {count} ({frame_ranges(missing)}); {done}."
+    if on_missing_face == "skip" and driving.info.has_audio:
+        yield f"{driving.path}: its sound was left out, because frames without a face are skipped."
 
 
 def _write(
-    reader: VideoReader,
-    following: VideoTracker,
+    driving: Driving,
     animator: Animator,
-    shots: ShotReader,
     out: pathlib.Path,
     *,
     side_by_side: bool,
@@ -246,19 +184,15 @@ def _write(
     quality: int | None,
     longest_px: int | None,
     progress: Progress,
-    check: Callable[[], None],
     warnings: tuple[str, ...],
 ) -> VideoResult:
     """Draw and write all frames."""
-    driving, info, still = reader.path, reader.info, animator.still
+    info, still = driving.info, animator.still
     layout = SideBySide((info.width, info.height), size_of(still), size_of(still)) if side_by_side else None
-    tracked = track_clip(
-        reader,
-        following,
-        stop_without_face=on_missing_face == "stop",
+    tracked = driving.frames(
+        show=animator.show,
         keep=None if layout is None else layout.scale_first,
-        read=shots,
-        check=check,
+        stop_without_face=on_missing_face == "stop",
     )
     shape = size_of(still) if layout is None else layout.size
     width, height = size_of(fitted(np.zeros((shape[1], shape[0], 3), np.uint8), longest_px))
@@ -267,7 +201,7 @@ def _write(
         width=width,
         height=height,
         fps=info.fps,
-        audio_from=None if on_missing_face == "skip" else driving,
+        audio_from=driving.path if info.has_audio and on_missing_face != "skip" else None,
         overwrite=overwrite,
         comment=COMMENT,
         quality=quality,
@@ -287,7 +221,7 @@ def _write(
             done += len(batch)
             progress(done, max(info.frame_count, done), "frames")
         if len(missing) == done:
-            raise no_face_in(f"any of the {done} frames of {driving}", following.reason)
+            raise no_face_in(f"any of the {done} frames of {driving.path}", driving.reason)
     return VideoResult(
         path=out,
         width=width,
@@ -297,9 +231,9 @@ def _write(
         missing=tuple(missing),
         warnings=(
             *warnings,
-            *driving_warnings(following.warnings, driving),
-            *shots.notes(following.cuts, info.fps, driving),
-            *clip_warnings(reader, driving, missing, on_missing_face),
+            *driving.notes(),
+            *missing_warnings(driving, missing, on_missing_face),
+            *driving.damage(),
             *rate_note(out, info.fps, writer.written_fps),
         ),
         system=animator.system.system,
@@ -326,7 +260,7 @@ def _draw_batch(animator: Animator, batch: list[TrackedFrame]) -> Iterator[tuple
             continue
         if drivers[0].neutral is not animator.neutral:
             animator.start_shot(drivers[0].neutral)
-        faces = DrivingFaces.cat([driver.faces for driver in drivers])
-        yield from zip(
-            shot, animator.draw(FaceGeometry.cat([driver.geometry for driver in drivers]), faces), strict=True
-        )
+        seen = [driver.faces for driver in drivers if driver.faces is not None]
+        faces = DrivingFaces.cat(seen) if len(seen) == len(drivers) else None
+        geometry = FaceGeometry.cat([driver.geometry for driver in drivers])
+        yield from zip(shot, animator.draw(geometry, faces), strict=True)

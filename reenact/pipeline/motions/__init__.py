@@ -1,0 +1,1 @@
+"""Motion templates: the motion of a clip in a file, without its pictures."""

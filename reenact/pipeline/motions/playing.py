@@ -1,0 +1,163 @@
+"""A motion template as a driver, and the project's own templates by name."""
+
+import pathlib
+from collections.abc import Callable, Iterator
+from fractions import Fraction
+
+import numpy as np
+import torch
+
+from reenact.errors import ConfigError, NoFaceFoundError, UnsupportedInputError
+from reenact.media.frame import Frame
+from reenact.media.video_reader import VideoInfo
+from reenact.pipeline.driving import Driving, DrivingClip, Following, TrackedFrame, missing_face
+from reenact.pipeline.motions.template import SUFFIX, MotionTemplate, read_template
+from reenact.pipeline.neutral import choose_reference
+from reenact.pipeline.shots import Driver, ShotReader
+from reenact.portrait.painters import DrivingFaces
+from reenact.types import FaceGeometry
+
+LIBRARY = pathlib.Path(__file__).with_name("library")
+"""The project's own templates: a drawn actor's motions."""
+
+
+def library_names() -> list[str]:
+    """Names of the project's own templates."""
+    return sorted(path.stem for path in LIBRARY.glob(f"*{SUFFIX}"))
+
+
+def find_motion(name: str | pathlib.Path) -> pathlib.Path:
+    """The file of a driver: of a template of the library, by its name, or the given one."""
+    path = pathlib.Path(name)
+    own = LIBRARY / f"{name}{SUFFIX}"
+    return own if str(name) in library_names() and not path.exists() else path
+
+
+def open_driving(driving: str | pathlib.Path | MotionTemplate, *, fps: Fraction | None = None) -> Driving:
+    """A clip, or a template by its file or its name, as a driver.
+
+    Args:
+        driving: the clip or template.
+        fps: frames a second; its own if None.
+
+    Raises:
+        UnsupportedInputError: it cannot be read, or it is a pickle.
+    """
+    if isinstance(driving, MotionTemplate):
+        return DrivingTemplate(driving, pathlib.Path(driving.name), fps=fps)
+    path = find_motion(driving)
+    if path.suffix.lower() == SUFFIX:
+        return DrivingTemplate(read_template(path), path, fps=fps)
+    if path.suffix.lower() in (".pkl", ".pickle"):
+        raise UnsupportedInputError(
+            f"{path} is a pickle, which can run code when opened; make a motion template from its clip instead."
+        )
+    return DrivingClip(path, fps=fps)
+
+
+class DrivingTemplate(Driving):
+    """A template as a driver. How the face was found and filtered was settled when it was made."""
+
+    reason = "The template has no face there."
+
+    def __init__(self, template: MotionTemplate, path: pathlib.Path, *, fps: Fraction | None = None) -> None:
+        """Play a template.
+
+        Args:
+            template: the motion.
+            path: named in messages.
+            fps: frames a second; its own if None. Frames are repeated or left out, so that the speed stays.
+        """
+        self._template, self.path = template, path
+        rate = fps or template.fps
+        count = max(round(template.frame_count * rate / template.fps), 1)
+        self._own = [min(int(index * template.fps / rate), template.frame_count - 1) for index in range(count)]
+        self.info = VideoInfo(
+            width=template.width,
+            height=template.height,
+            fps=rate,
+            frame_count=count,
+            duration_s=float(count / rate),
+            has_audio=False,
+        )
+
+    def close(self) -> None:
+        """See `Driving`; the file was read at once."""
+
+    def start(self, following: Following) -> None:
+        """See `Driving`."""
+        if following.face is not None:
+            raise ConfigError(f"{self.path} is a motion template with one face; a driving face cannot be chosen.")
+        template, self._following = self._template, following
+        number = following.neutral_frame
+        chosen = None if number is None else self._face(self._checked(number))
+
+        def find_reference(first: int) -> FaceGeometry | None:
+            shot = self._shot(first)
+            if number is not None and shot == self._shot(self._own[number]):
+                return chosen
+            rows = (template.rest_shots == shot).nonzero()[:, 0].tolist()
+            found = [template.rest[slice(row, row + 1)] for row in rows]
+            return choose_reference(found, system=following.system, mode=following.mode, chosen=chosen)
+
+        self._shots = ShotReader(find_reference, (template.width, template.height))
+
+    def frames(
+        self,
+        *,
+        show: Callable[[Frame, FaceGeometry], DrivingFaces],
+        keep: Callable[[Frame], Frame] | None = None,
+        stop_without_face: bool = False,
+    ) -> Iterator[TrackedFrame]:
+        """See `Driving`; `show` is not called.
+
+        Raises:
+            ConfigError: pictures of the driver were asked for.
+        """
+        if keep is not None:
+            raise ConfigError(f"{self.path} is a motion template without pictures; it cannot be shown side by side.")
+        return self._frames(stop_without_face)
+
+    def _frames(self, stop_without_face: bool) -> Iterator[TrackedFrame]:
+        for index, own in enumerate(self._own):
+            self._following.check()
+            row = self._row(own)
+            if row is None and stop_without_face:
+                raise missing_face(index, self.path, self.reason)
+            geometry, driver = (None, None) if row is None else self._driver(index, own, row)
+            yield TrackedFrame(index=index, frame=None, geometry=geometry, driver=driver)
+
+    def _driver(self, index: int, own: int, row: int) -> tuple[FaceGeometry, Driver]:
+        template = self._template
+        geometry = template.faces[slice(row, row + 1)]
+        self._shots.start(geometry, int(template.shots[self._shot(own)]))
+        return geometry, self._shots.read_face(index, geometry, template.hidden[row].bool())
+
+    def _row(self, own: int) -> int | None:
+        """Index of a frame's face in the template."""
+        frames = self._template.frames
+        row = int(torch.searchsorted(frames, own))
+        return row if row < len(frames) and int(frames[row]) == own else None
+
+    def _shot(self, own: int) -> int:
+        """Index of the shot that a frame is in."""
+        return max(int(torch.searchsorted(self._template.shots, own, right=True)) - 1, 0)
+
+    def _face(self, own: int) -> FaceGeometry:
+        row = self._row(own)
+        if row is None:
+            raise NoFaceFoundError(f"{self.path} has no face in frame {own}; choose another neutral frame.")
+        return self._template.faces[slice(row, row + 1)]
+
+    def _checked(self, number: int) -> int:
+        if number >= len(self._own):
+            raise ConfigError(
+                f"Neutral frame {number} was asked for, but {self.path} ends with frame {len(self._own) - 1}."
+            )
+        return self._own[number]
+
+    def notes(self) -> tuple[str, ...]:
+        """See `Driving`."""
+        template = self._template
+        cuts = [int(np.ceil(float(first * self.info.fps / template.fps))) for first in template.shots.tolist()[1:]]
+        return self._shots.notes(cuts, self.info.fps, self.path)
