@@ -29,6 +29,10 @@ if TYPE_CHECKING:
     from reenact.pipeline.engine import Engine as Engine
     from reenact.pipeline.engine import load_engine as load_engine
     from reenact.pipeline.image import reenact_image as reenact_image
+    from reenact.pipeline.motions.record import record_motion as record_motion
+    from reenact.pipeline.motions.template import MotionTemplate as MotionTemplate
+    from reenact.pipeline.motions.template import read_template as read_template
+    from reenact.pipeline.motions.template import write_template as write_template
     from reenact.pipeline.results import ImageResult as ImageResult
     from reenact.pipeline.results import VideoResult as VideoResult
     from reenact.pipeline.video import reenact_video as reenact_video
@@ -51,6 +55,8 @@ _NAMES = {
     "reenact.pipeline.controls.settings": ("FaceEdit",),
     "reenact.pipeline.engine": ("Engine", "load_engine"),
     "reenact.pipeline.image": ("reenact_image",),
+    "reenact.pipeline.motions.record": ("record_motion",),
+    "reenact.pipeline.motions.template": ("MotionTemplate", "read_template", "write_template"),
     "reenact.pipeline.results": ("ImageResult", "VideoResult"),
     "reenact.pipeline.video": ("reenact_video",),
     "reenact.types": ("CropSpec", "FaceGeometry", "FaceImage"),

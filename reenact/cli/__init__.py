@@ -21,6 +21,7 @@ from tyro.conf import OmitSubcommandPrefixes, Positional, subcommand
 from reenact.cli.edit import Edit
 from reenact.cli.hub import Download, Publish, Push, WriteCard
 from reenact.cli.image import Image
+from reenact.cli.motion import Motion
 from reenact.cli.output import HINTS
 from reenact.cli.track import Track
 from reenact.cli.video import Video
@@ -32,11 +33,12 @@ _FAILED = 2
 _REQUIRED = re.compile(r"(-\w \S+, )?--[\w-]+( \S+)?|[A-Z]+")
 """A line of tyro's list of missing arguments that names one: "-o PATH, --out PATH" or "SOURCE"."""
 
-AnyCommand = Image | Video | Edit | Track | Download | Push | Publish | WriteCard
+AnyCommand = Image | Video | Edit | Motion | Track | Download | Push | Publish | WriteCard
 _COMMANDS: dict[str, type[AnyCommand]] = {
     "image": Image,
     "video": Video,
     "edit": Edit,
+    "motion": Motion,
     "track": Track,
     "download": Download,
     "push": Push,

@@ -89,7 +89,7 @@ class Driven(Redrawing):
     """What `image` and `video` have in common."""
 
     driving: Annotated[Positional[pathlib.Path], arg(metavar="DRIVING")]
-    """Picture or clip that gives pose and expression."""
+    """Picture or clip that gives pose and expression; for a clip, also a motion template or the name of one."""
     relative: bool = False
     """Add the driver's change since its neutral face to the source's own pose and expression."""
     side_by_side: bool = False

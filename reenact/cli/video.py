@@ -37,6 +37,7 @@ class Video(Driven):
         """Refuse settings, an output, a picture or a clip that cannot work."""
         from reenact.media import VideoReader, read_image
         from reenact.media.output import VIDEO_SUFFIXES, check_output
+        from reenact.pipeline.motions.library import SUFFIX, find_motion
 
         super().check()
         self.units()
@@ -49,7 +50,12 @@ class Video(Driven):
             raise ConfigError(f"--size is {self.size}; give a length in pixels, 16 or more.")
         check_output(self.out, overwrite=self.overwrite, suffixes=VIDEO_SUFFIXES)
         read_image(self.source)
-        VideoReader(self.driving).close()
+        driving = find_motion(self.driving)
+        if driving.suffix.lower() != SUFFIX:
+            VideoReader(driving).close()
+        elif self.side_by_side or not self.smoothing:
+            option = "--side-by-side" if self.side_by_side else "--no-smoothing"
+            raise ConfigError(f"{driving} is a motion template, tracked before, without pictures; leave {option} out.")
 
     def rate(self) -> Fraction | None:
         """The rate of the result; 29.97 is 30000/1001.

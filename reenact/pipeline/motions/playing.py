@@ -1,4 +1,4 @@
-"""A motion template as a driver, and the project's own templates by name."""
+"""A motion template as a driver."""
 
 import pathlib
 from collections.abc import Callable, Iterator
@@ -7,30 +7,26 @@ from fractions import Fraction
 import numpy as np
 import torch
 
-from reenact.errors import ConfigError, NoFaceFoundError, UnsupportedInputError
+from reenact.errors import ConfigError, NoFaceFoundError
 from reenact.media.frame import Frame
 from reenact.media.video_reader import VideoInfo
 from reenact.pipeline.driving import Driving, DrivingClip, Following, TrackedFrame, missing_face
-from reenact.pipeline.motions.template import SUFFIX, MotionTemplate, read_template
+from reenact.pipeline.motions.library import LIBRARY, SUFFIX, find_motion, library_names
+from reenact.pipeline.motions.template import MotionTemplate, read_template
 from reenact.pipeline.neutral import choose_reference
 from reenact.pipeline.shots import Driver, ShotReader
 from reenact.portrait.painters import DrivingFaces
 from reenact.types import FaceGeometry
 
-LIBRARY = pathlib.Path(__file__).with_name("library")
-"""The project's own templates: a drawn actor's motions."""
 
-
-def library_names() -> list[str]:
-    """Names of the project's own templates."""
-    return sorted(path.stem for path in LIBRARY.glob(f"*{SUFFIX}"))
-
-
-def find_motion(name: str | pathlib.Path) -> pathlib.Path:
-    """The file of a driver: of a template of the library, by its name, or the given one."""
-    path = pathlib.Path(name)
-    own = LIBRARY / f"{name}{SUFFIX}"
-    return own if str(name) in library_names() and not path.exists() else path
+def describe_library() -> list[str]:
+    """A line for each of them: name, length, rate."""
+    lines: list[str] = []
+    for name in library_names():
+        template = read_template(LIBRARY / f"{name}{SUFFIX}")
+        seconds = float(template.frame_count / template.fps)
+        lines.append(f"{name:10} {seconds:.1f} s, {float(template.fps):.4g} frames a second")
+    return lines
 
 
 def open_driving(driving: str | pathlib.Path | MotionTemplate, *, fps: Fraction | None = None) -> Driving:
@@ -41,17 +37,13 @@ def open_driving(driving: str | pathlib.Path | MotionTemplate, *, fps: Fraction 
         fps: frames a second; its own if None.
 
     Raises:
-        UnsupportedInputError: it cannot be read, or it is a pickle.
+        UnsupportedInputError: it cannot be read.
     """
     if isinstance(driving, MotionTemplate):
         return DrivingTemplate(driving, pathlib.Path(driving.name), fps=fps)
     path = find_motion(driving)
     if path.suffix.lower() == SUFFIX:
         return DrivingTemplate(read_template(path), path, fps=fps)
-    if path.suffix.lower() in (".pkl", ".pickle"):
-        raise UnsupportedInputError(
-            f"{path} is a pickle, which can run code when opened; make a motion template from its clip instead."
-        )
     return DrivingClip(path, fps=fps)
 
 

@@ -1,21 +1,24 @@
 """The file of a motion template: the tracked faces of a clip as safetensors, without any of its pixels.
 
-    face.frame    n          numbers of the frames that show a face, rising
-    face.numbers  n x 1495   mesh (478 x 3, pixels of the clip), 52 blendshapes, rotation (3 x 3), a row a frame
-    face.hidden   n x 3      1 where something hides the mouth, the right eye, the left eye
-    shots         s          first frames of the shots
-    rest.shot     r          index of a shot, rising: faces at its beginning, among which its reference is chosen
-    rest.numbers  r x 1495
+    face.frame   n             numbers of the frames that show a face, rising
+    face.hidden  n x 3         1 where something hides the mouth, the right eye, the left eye
+    shots        s             first frames of the shots
+    rest.shot    r             for each face at the beginning of a shot, its index: there the reference is chosen
+    numbers      n + r x 1495  faces, then those at rest: mesh (478 x 3, pixels of the clip), 52 blendshapes,
+                               rotation (3 x 3)
 
-A small file has ``numbers.mean`` (1495) and ``numbers.basis`` (k x 1495), and k weights a row in place of 1495 numbers.
-The metadata hold "kind", "format_version", "fps", "width", "height", "frames" and "name" as texts.
+A small file has ``numbers.packed`` in place of ``numbers``: whole steps of ``numbers.step``, compressed. The metadata
+hold "kind", "format_version", "fps", "width", "height", "frames" and "name" as texts.
 """
 
 import dataclasses
+import lzma
 import pathlib
+import re
 from collections.abc import Mapping
 from fractions import Fraction
 
+import numpy as np
 import safetensors
 import torch
 from jaxtyping import Float, Int, UInt8
@@ -30,19 +33,26 @@ from reenact.perception.video import eye_distance_px
 from reenact.types import FaceGeometry
 
 KIND, FORMAT_VERSION = "reenact-motion", 1
-SUFFIX = ".safetensors"
 MOST_FRAMES = 60_000
 """40 minutes at 25 frames a second; a file of 360 MB."""
 
 _MESH, _SHAPES = 478 * 3, 52
 NUMBERS = _MESH + _SHAPES + 9
 """Of a face."""
-SCALE = torch.cat([torch.ones(_MESH), torch.full((_SHAPES + 9,), 60.0)])
-"""How much a step of each number counts, in pixels of a face of 240, when a file is made small."""
-_TOLERANCE = 0.1 / 240
-"""Largest error of a small file, over the side of the largest face."""
+_SCALE = torch.cat([torch.ones(_MESH), torch.full((_SHAPES + 9,), 60.0)])
+"""Pixels that weigh as much as 1 in each number, when a file is made small."""
+_STEP = 0.001
+"""Of a small file, in sides of the largest face."""
+_MOST_MEMORY = 2**27
+"""Bytes that unpacking may take besides its result."""
 _LARGEST_SIDE_PX, _LOWEST_FPS, _HIGHEST_FPS = 65_536, Fraction(1, 10), 1000
 _NAME_LENGTH = 200
+_TYPES = {
+    "numbers": (torch.float32, torch.float16),
+    "numbers.step": (torch.float32,),
+    **dict.fromkeys(("numbers.packed", "face.hidden"), (torch.uint8,)),
+}
+_RATE = re.compile(r"([0-9]{1,9})(?:/([1-9][0-9]{0,8}))?")
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -96,24 +106,21 @@ def write_template(
     Args:
         template: the motion.
         path: of the file, ending in .safetensors.
-        small: leave out what is below a tenth of a pixel in a face of 240 pixels; otherwise reading the file gives the
-            same numbers.
+        small: round meshes to a thousandth of the face's size, for a file of a fifth of the size; otherwise reading
+            it gives the same numbers.
         overwrite: whether an existing file may be replaced.
 
     Raises:
         OutputError: the file cannot be written.
     """
-    faces, rest = to_numbers(template.faces), to_numbers(template.rest)
+    numbers = torch.cat([to_numbers(template.faces), to_numbers(template.rest)]).float().cpu()
     tensors = {
         "face.frame": template.frames.int(),
         "face.hidden": template.hidden,
         "shots": template.shots.int(),
         "rest.shot": template.rest_shots.int(),
+        **(_packed(numbers) if small else {"numbers": numbers}),
     }
-    if small:
-        tensors |= _compressed(faces, rest)
-    else:
-        tensors |= {"face.numbers": faces.float(), "rest.numbers": rest.float()}
     metadata = {
         "kind": KIND,
         "format_version": str(FORMAT_VERSION),
@@ -167,12 +174,11 @@ def _read_header(metadata: Mapping[str, str]) -> _Header:
     version = _whole(metadata, "format_version", 1, 10**6)
     if version > FORMAT_VERSION:
         raise _WrongError(f"format_version {version}, this program reads up to {FORMAT_VERSION}; update the program")
-    try:
-        fps = Fraction(metadata.get("fps", "")[:40])
-    except (ValueError, ZeroDivisionError):
-        fps = Fraction(0)
+    rate = metadata.get("fps", "")[:40]
+    found = _RATE.fullmatch(rate)
+    fps = Fraction(int(found[1]), int(found[2] or 1)) if found else Fraction(0)
     if not _LOWEST_FPS <= fps <= _HIGHEST_FPS:
-        raise _WrongError(f"its rate is {metadata.get('fps', '')[:40]!r}, no frames a second")
+        raise _WrongError(f"its rate is {rate!r}, it has to be frames a second, such as 25 or 30000/1001")
     return _Header(
         name=" ".join(metadata.get("name", "").split())[:_NAME_LENGTH],
         fps=fps,
@@ -194,12 +200,10 @@ def _check_shapes(shapes: Mapping[str, tuple[int, ...]], frame_count: int) -> No
     count, rest = (shapes.get(name, ())[:1] for name in ("face.frame", "rest.shot"))
     wanted: dict[str, tuple[int, ...]] = {"face.frame": count, "face.hidden": (*count, 3), "rest.shot": rest}
     wanted["shots"] = shapes.get("shots", ())[:1]
-    if "numbers.basis" in shapes:
-        kept = shapes["numbers.basis"][:1]
-        wanted |= {"numbers.mean": (NUMBERS,), "numbers.basis": (*kept, NUMBERS)}
-        wanted |= {"face.weights": (*count, *kept), "rest.weights": (*rest, *kept)}
+    if "numbers.packed" in shapes:
+        wanted |= {"numbers.packed": shapes["numbers.packed"][:1], "numbers.step": (1,)}
     else:
-        wanted |= {"face.numbers": (*count, NUMBERS), "rest.numbers": (*rest, NUMBERS)}
+        wanted["numbers"] = (sum(count + rest), NUMBERS)
     for name in sorted(shapes.keys() | wanted.keys()):
         if shapes.get(name) != wanted.get(name):
             raise _WrongError(f'its "{name[:40]}" is missing, unknown or has a wrong shape')
@@ -211,6 +215,9 @@ def _check_shapes(shapes: Mapping[str, tuple[int, ...]], frame_count: int) -> No
 
 def _checked(header: _Header, tensors: dict[str, Tensor]) -> MotionTemplate:
     """The template of tensors that have the right shapes."""
+    for name, tensor in tensors.items():
+        if tensor.dtype not in _TYPES.get(name, (torch.int32, torch.int64)):
+            raise _WrongError(f'its "{name}" has numbers of the type {tensor.dtype}')
     frames, shots, rest_shots = (_rising(tensors, name) for name in ("face.frame", "shots", "rest.shot"))
     if int(frames[-1]) >= header.frame_count or int(shots[-1]) >= header.frame_count:
         raise _WrongError("it has frames after its end")
@@ -219,9 +226,14 @@ def _checked(header: _Header, tensors: dict[str, Tensor]) -> MotionTemplate:
     if len(rest_shots) and int(rest_shots[-1]) >= len(shots):
         raise _WrongError("it has faces of a shot that it has not")
     hidden = tensors["face.hidden"]
-    if hidden.dtype != torch.uint8 or int(hidden.max()) > 1:
+    if int(hidden.max()) > 1:
         raise _WrongError('its "face.hidden" has other values than 0 and 1')
-    faces, rest = (_read_faces(tensors, part, header) for part in ("face", "rest"))
+    parts = len(frames), len(rest_shots)
+    if "numbers.packed" in tensors:
+        numbers = _unpacked(tensors["numbers.packed"], tensors["numbers.step"], sum(parts))
+    else:
+        numbers = tensors["numbers"].float()
+    faces, rest = (_read_faces(rows, header) for rows in numbers.split(parts))
     return MotionTemplate(
         **vars(header), frames=frames, faces=faces, hidden=hidden, shots=shots, rest_shots=rest_shots, rest=rest
     )
@@ -229,22 +241,15 @@ def _checked(header: _Header, tensors: dict[str, Tensor]) -> MotionTemplate:
 
 def _rising(tensors: Mapping[str, Tensor], name: str) -> Int[Tensor, "n"]:
     values = tensors[name]
-    if values.dtype not in (torch.int32, torch.int64):
-        raise _WrongError(f'its "{name}" has no whole numbers')
     if len(values) and (int(values[0]) < 0 or bool((values.diff() < 0).any())):
         raise _WrongError(f'its "{name}" does not rise')
     return values.long()
 
 
-def _read_faces(tensors: Mapping[str, Tensor], part: str, header: _Header) -> FaceGeometry:
-    if "numbers.basis" in tensors:
-        weights, basis, mean = (tensors[name] for name in (f"{part}.weights", "numbers.basis", "numbers.mean"))
-        numbers = (mean.float() + weights.float() @ basis.float()) / SCALE
-    else:
-        numbers = tensors[f"{part}.numbers"]
-    if not numbers.is_floating_point() or not bool(torch.isfinite(numbers).all()):
+def _read_faces(numbers: Float[Tensor, "f n"], header: _Header) -> FaceGeometry:
+    if not bool(torch.isfinite(numbers).all()):
         raise _WrongError("it has numbers that are not finite")
-    faces = from_numbers(numbers.float())
+    faces = from_numbers(numbers)
     if bool((faces.mesh_px.abs() > 10 * max(header.width, header.height)).any()):
         raise _WrongError("it has faces far outside its frames")
     if bool((eye_distance_px(faces.mesh_px) < 1).any()) or bool((faces.mesh_px[..., :2].std(1) < 1).any()):
@@ -255,18 +260,32 @@ def _read_faces(tensors: Mapping[str, Tensor], part: str, header: _Header) -> Fa
     return faces
 
 
-def _compressed(faces: Float[Tensor, "f n"], rest: Float[Tensor, "r n"]) -> dict[str, Tensor]:
-    """Rows as a mean and weights of the fewest principal components that keep all numbers within the tolerance."""
-    rows = torch.cat([faces, rest]).double() * SCALE
-    mean = rows.mean(0).float()
-    _, spread, basis = torch.linalg.svd(rows - mean, full_matrices=False)
+def _packed(rows: Float[Tensor, "n m"]) -> dict[str, Tensor]:
+    """Rows in whole steps, as compressed differences from row to row."""
     points = rows[:, :_MESH].unflatten(1, (478, 3))[..., :2]
-    tolerance = _TOLERANCE * float((points.amax(1) - points.amin(1)).max())
-    weights = basis = basis.half()
-    for kept in range(1, len(spread) + 1):
-        weights = ((rows - mean) @ basis[:kept].double().T).half()
-        if float((weights.double() @ basis[:kept].double() + mean - rows).abs().max()) <= tolerance:
-            basis = basis[:kept]
-            break
-    parts = weights.split([len(faces), len(rest)])
-    return {"numbers.mean": mean, "numbers.basis": basis, "face.weights": parts[0], "rest.weights": parts[1]}
+    step = _STEP * float((points.amax(1) - points.amin(1)).max())
+    steps = (rows.double() * _SCALE / step).round().long().numpy().T
+    change = np.diff(steps, axis=1, prepend=0).astype(np.int32)
+    # low bytes first: small changes of either sign leave the other planes empty
+    folded = ((change << 1) ^ (change >> 31)).astype("<u4")
+    planes = folded.reshape(-1).view(np.uint8).reshape(-1, 4).T
+    packed = lzma.compress(np.ascontiguousarray(planes).tobytes(), preset=6)
+    return {
+        "numbers.packed": torch.frombuffer(bytearray(packed), dtype=torch.uint8),
+        "numbers.step": torch.tensor([step], dtype=torch.float32),
+    }
+
+
+def _unpacked(packed: UInt8[Tensor, "b"], step: Float[Tensor, "1"], count: int) -> Float[Tensor, "n m"]:
+    """The rows of `_packed`."""
+    size = 4 * count * NUMBERS
+    try:
+        unpacker = lzma.LZMADecompressor(lzma.FORMAT_XZ, memlimit=_MOST_MEMORY)
+        planes = unpacker.decompress(packed.numpy().tobytes(), max_length=size + 1)
+    except (lzma.LZMAError, EOFError) as error:
+        raise _WrongError(f"its numbers cannot be unpacked ({one_line(error)})") from error
+    if len(planes) != size:
+        raise _WrongError("its numbers are not complete")
+    folded = np.frombuffer(planes, np.uint8).reshape(4, -1).T.copy().view("<u4").reshape(NUMBERS, count)
+    change = (folded >> 1).astype(np.int64) ^ -(folded & 1).astype(np.int64)
+    return torch.from_numpy(np.cumsum(change, axis=1).T * float(step)).float() / _SCALE
