@@ -115,8 +115,7 @@ def test_a_hidden_mouth_is_known(
     covered, motion = write_clip(tmp_path / "covered.mp4", frames), tmp_path / "covered.safetensors"
     assert run("motion", covered, "-o", motion, "--small") == 0
     size = motion.stat().st_size
-    assert (
-        size < 40_000 and capsys.readouterr().out == f"{motion}: 6 frames (0.2 s), {size / 1000:.0f} kB, no pictures\n"
-    )
+    assert size < 40_000
+    assert capsys.readouterr().out == f"{motion}: 4 frames (0.2 s), {size / 1000:.0f} kB, no pictures\n"
     hidden = read_template(motion).hidden
     assert hidden[:2].sum() == 0 and bool(hidden[2:, 0].all())
