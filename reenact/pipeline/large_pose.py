@@ -10,6 +10,8 @@ from reenact.errors import NoFaceFoundError
 from reenact.media.picked_frames import PickedFrames
 from reenact.perception.tracking import Tracker
 from reenact.perception.video import VideoTracker
+from reenact.pipeline.motions.library import SUFFIX
+from reenact.pipeline.motions.template import read_template
 from reenact.pipeline.progress import ShouldStop, never, stop_checker
 from reenact.pipeline.source import PictureLike, open_picture
 from reenact.types import FaceGeometry, head_angles_rad
@@ -65,7 +67,7 @@ def far_turn_in_clip(
     """The first far turn of the face in a clip, among frames spread evenly over the whole clip.
 
     Args:
-        clip: name of the file.
+        clip: name of the file; that of a motion template is read, not tracked.
         tracker: finds the face.
         face: number of the face in the first frame with one, 1 is the largest; the largest if None.
         min_face_score: certainty, 0 to 1, from which on a detection counts as a face.
@@ -75,7 +77,11 @@ def far_turn_in_clip(
         UnsupportedInputError: the file cannot be read.
     """
     check = stop_checker(should_stop)
-    for time_s, found in _faces(clip, tracker, face=face, min_face_score=min_face_score):
+    if pathlib.Path(clip).suffix.lower() == SUFFIX:
+        tracked = _recorded(clip)
+    else:
+        tracked = _faces(clip, tracker, face=face, min_face_score=min_face_score)
+    for time_s, found in tracked:
         check()
         turn = None if found is None else _far_turn(found, time_s)
         if turn is not None:
@@ -93,6 +99,13 @@ def _faces(
     following = VideoTracker(tracker, float(frames.fps), smoothing=False, face=face, min_score=min_face_score)
     for picked in frames:
         yield float(picked.slot / frames.fps), following.update(picked.rgb)
+
+
+def _recorded(motion: str | pathlib.Path) -> Iterator[tuple[float, FaceGeometry]]:
+    """The faces of a motion template."""
+    template = read_template(motion)
+    for row, frame in enumerate(template.frames.tolist()):
+        yield float(frame / template.fps), template.faces[slice(row, row + 1)]
 
 
 def _far_turn(found: FaceGeometry, at_s: float | None) -> FarTurn | None:

@@ -7,6 +7,7 @@ from typing import Any, Literal
 
 import gradio as gr
 
+from reenact.pipeline.motions.library import SUFFIX
 from reenact.space import examples
 from reenact.space.models import DEFAULT, LARGE_POSE, Models
 from reenact.space.widgets import inputs
@@ -18,7 +19,8 @@ from reenact.space.widgets.answers import (
     result_folder,
     result_name,
 )
-from reenact.space.widgets.events import allow_download
+from reenact.space.widgets.events import allow_download, save_in_browser
+from reenact.space.widgets.motion_part import CLIP, MotionPart, chosen_driver
 from reenact.space.widgets.runs import Clock, Runs
 from reenact.space.widgets.system_choice import FaceIn, PoseMode, choose_system, mode_choice, system_dropdown
 
@@ -47,6 +49,8 @@ class VideoTab:
         driving_face: int = 0,
         system: str = DEFAULT,
         mode: PoseMode = "automatic",
+        driver: str = CLIP,
+        template: str | None = None,
         progress: gr.Progress = gr.Progress(),  # noqa: B008 - gradio finds it by its default
         request: gr.Request | None = None,
     ) -> tuple[str, str, str]:
@@ -68,17 +72,22 @@ class VideoTab:
             mode: "standard"; "large_pose", for heads rotated up to 90 degrees; or "automatic", which takes large_pose
                 where a face is turned by more than 45 degrees, in the source or anywhere in the clip, and `system` is
                 left as it is.
+            driver: "clip"; or, in its place, the name of a motion ("nod", "shake", "smile", "surprise", "talk",
+                "wink"), or "file" for the one in `template`.
+            template: Motion that `/record_motion` or ``reenact motion`` saved.
             progress: Shown while it runs.
             request: Tells visitors apart, so that `/stop` stops only their own runs.
 
         Returns:
             The result as an MP4 file; the same for playing; notes.
         """
-        source, driving = inputs.given_file(source, "source picture"), inputs.given_file(driving, "driving clip")
-        names = {driving: "the driving clip", source: "the source picture"}
+        source = inputs.given_file(source, "source picture")
+        driving, called = chosen_driver(driver, driving, template)
+        names = {driving: called, source: "the source picture"}
+        driving_face = driving_face if driver == CLIP else 0
         faces = (
             FaceIn(path=source, number=source_face, called="the source"),
-            FaceIn(path=driving, number=driving_face, called="the driving clip", is_clip=True),
+            FaceIn(path=driving, number=driving_face, called=called, is_clip=True),
         )
         with self._runs.started(request) as should_stop, errors_as_messages(names), result_folder() as folder:
             progress(0, desc="Getting ready")
@@ -110,6 +119,48 @@ class VideoTab:
         first = [done, chosen.reason, *self._models.notes(result.system)]
         return str(result.path), str(result.path), notes(first, result.warnings, names)
 
+    def record_motion(
+        self,
+        driving: str | None,
+        smoothing: bool = True,
+        driving_face: int = 0,
+        progress: gr.Progress = gr.Progress(),  # noqa: B008 - gradio finds it by its default
+        request: gr.Request | None = None,
+    ) -> tuple[str, str]:
+        """Save the motion of a clip, without its pictures, as a file that drives like the clip.
+
+        Args:
+            driving: Clip whose motion is saved.
+            smoothing: Whether to filter the tracker's jitter.
+            driving_face: Which of several faces in the clip's first frame with a face; 1 is the largest, 0 takes it.
+            progress: Shown while it runs.
+            request: Tells visitors apart, so that `/stop` stops only their own runs.
+
+        Returns:
+            The motion as a .safetensors file; notes.
+        """
+        driving = inputs.given_file(driving, "driving clip")
+        names = {driving: "the driving clip"}
+        with self._runs.started(request) as should_stop, errors_as_messages(names), result_folder() as folder:
+            from reenact.pipeline.motions.record import record_motion
+            from reenact.pipeline.motions.template import write_template
+
+            fps = self._check_clip(driving)
+            progress(0, desc="Reading the clip")
+            clock = Clock()
+            found, warnings = record_motion(
+                driving,
+                engine=self._models.engine(DEFAULT),
+                smoothing=smoothing,
+                face=inputs.chosen_face(driving_face),
+                progress=self._reporter(clock, progress, fps),
+                should_stop=should_stop,
+            )
+            out = folder / result_name(driving, SUFFIX, done="motion")
+            write_template(found, out, small=True)
+        first = f"Saved {found.frame_count} frames in {out.stat().st_size / 1000:.0f} kB, without pictures."
+        return str(out), notes([first], warnings, names)
+
     def stop(self, request: gr.Request | None = None) -> str:
         """Stop the video or clip that is being made; no file is left behind.
 
@@ -122,16 +173,16 @@ class VideoTab:
         return self._runs.stop(request)
 
     def _check_clip(self, driving: str) -> Fraction:
-        """Refuse what is no clip, and clips longer than the host's limit.
+        """Refuse what cannot drive, and what is longer than the host's limit.
 
         Returns:
             Frames a second.
         """
-        from reenact.media import VideoReader
+        from reenact.pipeline.motions.playing import open_driving
 
         # source and driving may be one file, and then both have one path: here the driving file alone is meant
-        with errors_as_messages({driving: "the driving file"}):
-            info = VideoReader(driving).info
+        with errors_as_messages({driving: "the driving file"}), open_driving(driving) as opened:
+            info = opened.info
         if self._max_seconds is not None and info.duration_s > self._max_seconds + _TOLERANCE_S:
             raise self._too_long(f"The driving clip lasts {info.duration_s:.1f} s")
         return info.fps
@@ -165,6 +216,7 @@ class VideoTab:
                         height=300,
                         elem_classes="driving-clip",
                     )
+                motion_part = MotionPart()
                 if self._max_seconds is not None:
                     gr.Markdown(f"Driving clips may last up to {self._max_seconds:g} seconds.")
                 mode = mode_choice(offered=self._models.offers(LARGE_POSE))
@@ -182,7 +234,10 @@ class VideoTab:
                         paste_back = inputs.paste_choice()
                     source_face, driving_face = inputs.face_numbers()
                     system = system_dropdown(self._models)
-                example = inputs.example_choice(examples.pairs(examples.driving_clips()), [source, driving])
+                    save = gr.Button("Save the clip's motion", size="sm")
+                    saved = gr.File(visible=False, label="Saved")
+                rows = [[*pair, CLIP] for pair in examples.pairs(examples.driving_clips())]
+                example = inputs.example_choice(rows, [source, driving, motion_part.driver])
             with gr.Column(scale=4):
                 preview = gr.Video(label="Result", interactive=False, autoplay=True, loop=True, buttons=[], height=400)
                 text = inputs.notes_box()
@@ -192,7 +247,7 @@ class VideoTab:
         for trigger, name in ((run.click, "reenact_video"), (example, None)):
             ran = trigger(
                 self.reenact_video,
-                [source, driving, *options, system, mode],
+                [source, driving, *options, system, mode, motion_part.driver, motion_part.file],
                 [file, preview, text],
                 api_name=name,
                 api_visibility="public" if name else "private",
@@ -202,4 +257,15 @@ class VideoTab:
             )
             allow_download(ran, file)
             runs.append(ran)
+        recorded = save.click(
+            self.record_motion,
+            [driving, smoothing, driving_face],
+            [saved, text],
+            api_name="record_motion",
+            show_progress_on=text,
+            concurrency_id="video",
+            concurrency_limit=1,
+        )
+        save_in_browser(recorded, saved)
+        runs.append(recorded)
         stop.click(self.stop, outputs=text, cancels=runs, queue=False, api_name="stop")

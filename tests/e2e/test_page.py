@@ -29,9 +29,10 @@ ENDPOINTS = {
     ),
     "/reenact_video": (
         ["source", "driving", "motion", "smoothing", "on_missing_face", "side_by_side", "paste_back", "source_face"]
-        + ["driving_face", "system", "mode"],
+        + ["driving_face", "system", "mode", "driver", "template"],
         ["Downloadbutton", "Video", "Textbox"],
     ),
+    "/record_motion": (["driving", "smoothing", "driving_face"], ["File", "Textbox"]),
     "/edit": (
         ["source", "settings", "mode", "background", "background_picture", "paste_back", "source_face", "system"],
         ["Downloadbutton", "Textbox"],
@@ -134,6 +135,21 @@ def test_video_has_rate_and_length_of_the_driving_clip(client: Any, source: Any,
     assert "Drawn by Correspondence (standard): no face is turned by more than 45°." in text
 
 
+def test_a_motion_is_saved_and_drives_without_its_clip(client: Any, source: Any, clip: Any) -> None:
+    motion, text = client.predict(clip, api_name="/record_motion")
+    assert pathlib.Path(motion).name == "driving-motion.safetensors"
+    assert text == f"Saved 12 frames in {pathlib.Path(motion).stat().st_size / 1000:.0f} kB, without pictures."
+    options = {"driver": "file", "template": given(pathlib.Path(motion)), "mode": "standard"}
+    file, _, text = client.predict(source, None, **options, api_name="/reenact_video")
+    with VideoReader(file) as reader:
+        assert (sum(1 for _ in reader), reader.info.fps, reader.info.has_audio) == (12, 25, False)
+    assert "12 frames at 25 a second" in text
+    file, _, text = client.predict(source, None, driver="shake", paste_back=False, api_name="/reenact_video")
+    with VideoReader(file) as reader:
+        assert sum(1 for _ in reader) == 60
+    assert "no face is turned by more than 45°" in text
+
+
 def test_large_pose_side_by_side_is_three_pictures_wide(client: Any, source: Any, clip: Any) -> None:
     options = {"side_by_side": True, "mode": "large_pose"}
     file, _, text = client.predict(source, clip, **options, api_name="/reenact_video")
@@ -220,6 +236,14 @@ def test_several_faces_are_noted_in_words_of_the_page(
         ("/reenact_image", ["letter.png", "driving.png"], {}, "^The source picture.* holds text, not a picture"),
         ("/reenact_image", ["source.png", "driving.png"], {"source_face": 2}, "Face 2 was asked for, but"),
         ("/reenact_video", ["source.png", "source.png"], {}, "^The driving file is a picture .PNG.; a clip is needed"),
+        ("/reenact_video", ["source.png", None], {"driver": "file"}, "There is no saved motion yet: give one, or"),
+        ("/reenact_video", ["source.png", None], {}, "There is no driving clip yet"),
+        (
+            "/reenact_video",
+            ["source.png", None],
+            {"driver": "nod", "side_by_side": True},
+            "^The motion nod is a motion",
+        ),
         ("/reenact_video", ["source.png", "long.mp4"], {}, "lasts 31.0 s; this page takes clips of up to 30 s"),
         ("/edit", ["wall.png"], {"settings": {"12": 1}}, "^The source picture: No face found"),
         ("/edit", ["source.png"], {"settings": {"yaw": 100}}, "The yaw is set to 100"),

@@ -90,8 +90,8 @@ def example_choice(rows: list[list[str]], inputs: list[Component]) -> Callable[.
     """Portraits to click. Unlike `gr.Examples` it keeps the given input components.
 
     Args:
-        rows: paths of source and driving file.
-        inputs: components of source and driving file.
+        rows: paths of source and driving file, and values of further inputs.
+        inputs: their components.
 
     Returns:
         Connects what happens after an example was clicked and loaded.
@@ -102,7 +102,7 @@ def example_choice(rows: list[list[str]], inputs: list[Component]) -> Callable[.
 
     shown = gr.Dataset(
         components=["image"],
-        samples=[[source] for source, _ in rows],
+        samples=[row[:1] for row in rows],
         type="index",
         label="Examples: click one, and it moves",
         headers=["Source"],

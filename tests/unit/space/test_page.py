@@ -68,7 +68,9 @@ def test_large_poses_and_the_editor_are_offered_where_their_weights_are_installe
     public = {each.api_name for each in page.fns.values() if each.api_visibility == "public" and each.api_name}
     assert labels(page, gr.Tab) == ["Image", "Video", *["Editor"] * installed, "About"]
     assert [mode.visible for mode in modes[:2]] == [installed, installed]
-    assert public == {"reenact_image", "reenact_video", "stop"} | ({"edit", "turntable"} if installed else set())
+    assert public == {"reenact_image", "reenact_video", "record_motion", "stop"} | (
+        {"edit", "turntable"} if installed else set()
+    )
 
 
 def test_limit_of_the_host_is_shown_and_holds_for_clips_that_declare_less() -> None:
