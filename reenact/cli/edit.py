@@ -11,6 +11,7 @@ from reenact.cli.options import Redrawing
 from reenact.cli.output import Bar, clip_line, json_file, picture_line, read_seconds, report
 from reenact.errors import ConfigError, Hint, UnsupportedInputError
 from reenact.facs import unit_name
+from reenact.pipeline.controls.keyframes import KeyFrames
 from reenact.pipeline.controls.presets import PRESETS
 from reenact.pipeline.controls.settings import FaceEdit, check_timing, checked_angle
 from reenact.systems.catalog import POSING_SYSTEMS, cannot_pose
@@ -42,6 +43,10 @@ class Edit(Redrawing):
     """Replace the source's own units and angles."""
     preset: str | None = None
     """An expression by name: smile, grin, surprise, wink, frown, disgust, sleepy, neutral."""
+    copy: pathlib.Path | None = None
+    """Take the expression of the face in this photo; other options override it, with absolute values."""
+    copy_pose: bool = False
+    """With --copy: take the angles of the head, too."""
     load_settings: Annotated[pathlib.Path | None, arg(name="load")] = None
     """Saved settings (JSON); other options override them."""
     save: pathlib.Path | None = None
@@ -52,12 +57,14 @@ class Edit(Redrawing):
     """Make a clip of this length, such as 2s, that eases from the source to the edit and back."""
     turntable: str | None = None
     """Make a clip of this length, such as 3s, in which the head rotates from one profile to the other."""
+    keyframes: pathlib.Path | None = None
+    """Make a clip of key frames: units and angles at times, as a JSON file (docs/editing.md)."""
     from_yaw: float | None = None
     """With --turntable: yaw in the first frame, in degrees. Default: -90."""
     to_yaw: float | None = None
     """With --turntable: yaw in the last frame. Default: 90."""
     fps: int | None = None
-    """With --animate or --turntable: frames a second. Default: 25."""
+    """With --animate, --turntable or --keyframes: frames a second. Default: 25."""
 
     def check(self) -> None:
         """Refuse settings, outputs or pictures that cannot work."""
@@ -76,22 +83,26 @@ class Edit(Redrawing):
         if self.save is not None:
             check_output(self.save, overwrite=self.overwrite, suffixes=(".json",))
         read_image(self.source)
-        if self.background not in (None, "none"):
-            read_image(self.background)
+        for picture in (self.copy, None if self.background == "none" else self.background):
+            if picture is not None:
+                read_image(picture)
 
     def run(self) -> None:
         """Edit the picture and write the result."""
         self.check()
-        edit, seconds = self.edit(), self._seconds()
-        session = self._open()
+        seconds, (copied, notes) = self._seconds(), self._copied()
+        edit, session = self.edit(copied), self._open()
         line, warnings = self._draw(session, edit) if seconds is None else self._film(session, edit, seconds)
         if self.save is not None:
             with json_file(self.save, overwrite=self.overwrite) as file:
                 file.write(edit.to_json())
-        report(line, warnings)
+        report(line, notes + warnings)
 
-    def edit(self) -> FaceEdit:
+    def edit(self, copied: FaceEdit | None = None) -> FaceEdit:
         """The edit that the options describe: options override a preset, a preset overrides a loaded file.
+
+        Args:
+            copied: the face of --copy; without it, the edit is only checked.
 
         Raises:
             ConfigError: an unknown name, a value out of range, or relative and absolute at once.
@@ -99,6 +110,12 @@ class Edit(Redrawing):
         if self.relative and self.absolute:
             raise ConfigError("--relative and --absolute exclude each other; give one of them.")
         below = FaceEdit() if self.load_settings is None else read_settings(self.load_settings)
+        if self.copy is not None:
+            if self.preset is not None or self.load_settings is not None:
+                raise ConfigError("--copy sets all Action Units; leave --preset and --load out.")
+            below = copied or FaceEdit(mode="absolute", action_units={"12": 0.0})
+        elif self.copy_pose:
+            raise ConfigError("--copy-pose works only with --copy PHOTO; add it or leave --copy-pose out.")
         if self.preset is not None:
             if self.preset not in PRESETS:
                 raise ConfigError(f"No preset is called {self.preset!r}; they are {', '.join(PRESETS)}.")
@@ -120,6 +137,8 @@ class Edit(Redrawing):
             ConfigError: a clip that cannot be made, or options without effect.
         """
         ends = {"--from-yaw": self.from_yaw, "--to-yaw": self.to_yaw}
+        if self.keyframes is not None:
+            return self._keyframes_seconds()
         if self.turntable is None:
             for option, value in ends.items():
                 if value is not None:
@@ -127,7 +146,9 @@ class Edit(Redrawing):
             if self.animate is not None:
                 return self._checked_seconds("--animate", self.animate)
             if self.fps is not None:
-                raise ConfigError("--fps works only for clips; add --animate 2s or --turntable 3s, or leave it out.")
+                raise ConfigError(
+                    "--fps works only for clips; add --animate 2s, --turntable 3s or --keyframes FILE, or leave it out."
+                )
             return None
         if self.animate is not None:
             raise ConfigError("--animate and --turntable exclude each other; give one of them.")
@@ -137,6 +158,29 @@ class Edit(Redrawing):
             if yaw_deg is not None:
                 checked_angle("yaw", yaw_deg)
         return self._checked_seconds("--turntable", self.turntable)
+
+    def _keyframes_seconds(self) -> float:
+        if self.animate is not None or self.turntable is not None:
+            raise ConfigError("--keyframes, --animate and --turntable exclude each other; give one of them.")
+        if not self.edit().is_empty or self.save is not None:
+            raise ConfigError("The key frames hold all units and angles; give no other edit with --keyframes.")
+        seconds = self._read_keyframes().seconds
+        check_timing(seconds, _FPS if self.fps is None else self.fps)
+        return seconds
+
+    def _read_keyframes(self) -> KeyFrames:
+        assert self.keyframes is not None
+        return KeyFrames.from_json(read_text(self.keyframes, what="key frames"), name=str(self.keyframes))
+
+    def _copied(self) -> tuple[FaceEdit | None, tuple[str, ...]]:
+        """The face of --copy, and notes on it."""
+        if self.copy is None:
+            return None, ()
+        from reenact.hub import load_tracker, select_device
+        from reenact.pipeline.controls.copied import copy_face
+
+        tracker = load_tracker(self.tracker, select_device(self.device))
+        return copy_face(self.copy, tracker=tracker, min_score=self.min_face_score, pose=self.copy_pose)
 
     def _checked_seconds(self, option: str, text: str) -> float:
         seconds = read_seconds(option, text)
@@ -184,7 +228,10 @@ class Edit(Redrawing):
             "overwrite": self.overwrite,
         }
         with Bar() as bar:
-            if self.turntable is None:
+            if self.keyframes is not None:
+                del options["seconds"]
+                result = session.play(self._read_keyframes(), self.out, progress=bar.show, **options)
+            elif self.turntable is None:
                 result = session.animate(edit, self.out, progress=bar.show, **options)
             else:
                 ends = {"from_yaw_deg": self.from_yaw, "to_yaw_deg": self.to_yaw}
@@ -219,10 +266,19 @@ def read_settings(path: pathlib.Path) -> FaceEdit:
         UnsupportedInputError: the file cannot be read.
         ConfigError: the file holds no valid edit.
     """
+    return FaceEdit.from_json(read_text(path, what="settings"), name=str(path))
+
+
+def read_text(path: pathlib.Path, *, what: str) -> str:
+    """The text of a JSON file.
+
+    Raises:
+        UnsupportedInputError: the file cannot be read.
+        ConfigError: the file holds no text.
+    """
     try:
-        text = path.read_text(encoding="utf-8")
+        return path.read_text(encoding="utf-8")
     except UnicodeDecodeError as error:
-        raise ConfigError(f"{path}: this is not JSON (no UTF-8 text); save the settings again.") from error
+        raise ConfigError(f"{path}: this is not JSON (no UTF-8 text); save the {what} again.") from error
     except OSError as error:
         raise UnsupportedInputError(f"{path} cannot be read: {error.strerror or error}.") from error
-    return FaceEdit.from_json(text, name=str(path))

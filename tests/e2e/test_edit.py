@@ -13,12 +13,18 @@ import pytest
 from reenact import FaceEdit, NoFaceFoundError, cli, load_engine, open_edit
 from reenact.facs import ACTION_UNITS
 from reenact.media import VideoReader, read_image, write_image
+from reenact.pipeline.controls.keyframes import KeyFrames
 from tests.e2e.conftest import swayed, write_clip, write_random_facegan, write_untrained_dual_generator
 
 DOCS = pathlib.Path(__file__).resolve().parents[2] / "docs"
 EDITING = (DOCS / "editing.md").read_text(encoding="utf-8")
 LARGE_POSE = (DOCS / "large-pose.md").read_text(encoding="utf-8").split("\n## Face profiling")[0]
 Run = Callable[..., str]
+
+
+def json_of_page(index: int) -> str:
+    """The first file that the page shows is one of settings, the second one of key frames."""
+    return re.findall(r"^```json\n(.*?)^```$", EDITING, re.DOTALL | re.MULTILINE)[index]
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -55,6 +61,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory, astronaut: np.ndarray) -> p
     }
     for name, picture in pictures.items():
         write_image(folder / name, picture)
+    (folder / "keys.json").write_text(json_of_page(1))
     write_clip(folder / "talk.mp4", [astronaut[:240, 100:340], swayed(astronaut, 5, 0)[:240, 100:340]])
     return folder
 
@@ -106,6 +113,7 @@ def test_every_command_of_the_editing_page_runs(run: Run, folder: pathlib.Path) 
     holiday = read_image(folder / "holiday.png").rgb[:40, :60].astype(int)
     assert np.abs(holiday - (0, 0, 255)).max() < 12
     check_lengths(folder, {"surprised.mp4": 6, "turntable.mp4": 6, "wink.gif": 3, "happier.mp4": 2, "plain.mp4": 2})
+    check_lengths(folder, {"keys.mp4": 8})
 
 
 @pytest.mark.slow
@@ -135,11 +143,44 @@ def test_the_embedded_systems_share_the_work(run: Run, embedded: Callable[[str],
 
 
 def test_the_schema_on_the_page_is_what_is_read_and_written(run: Run, folder: pathlib.Path) -> None:
-    shown = re.search(r"^```json\n(.*?)^```$", EDITING, re.DOTALL | re.MULTILINE)
-    assert shown is not None
-    (folder / "page.json").write_text(shown[1])
+    shown, keys = json_of_page(0), json_of_page(1)
+    (folder / "page.json").write_text(shown)
     run("reenact edit portrait.jpg --load page.json --save again.json -o page.png")
-    assert json.loads((folder / "again.json").read_text()) == json.loads(shown[1])
+    assert json.loads((folder / "again.json").read_text()) == json.loads(shown)
+    frames = json.loads(keys)["frames"]
+    again = json.loads(KeyFrames.from_json(keys).to_json())
+    assert again["frames"] == [{"ease": "smooth"} | frame for frame in frames]
+
+
+@pytest.mark.slow
+def test_a_face_is_copied_from_a_photo(run: Run, folder: pathlib.Path) -> None:
+    """The same person, so that a smile put on her can be read from the picture and copied back."""
+    run("reenact edit portrait.jpg --au 12=5 --au 25=0 --absolute -o grin.png", None)
+    run("reenact edit portrait.jpg --copy portrait.jpg --save same.json -o same.png", None)
+    run("reenact edit portrait.jpg --copy grin.png --copy-pose --au 2=1 --save copy.json -o copy.png", None)
+    same, copied = (FaceEdit.from_json((folder / f"{name}.json").read_text()) for name in ("same", "copy"))
+    assert len(same.action_units) == 22 and same.angles_deg == {}
+    assert copied.mode == "absolute" and set(copied.angles_deg) == {"yaw", "pitch", "roll"}
+    assert copied.action_units["2"] == 1.0 and "2L" not in copied.action_units
+    own = open_edit(folder / "portrait.jpg").reading
+    for name, value in same.action_units.items():
+        assert value == pytest.approx(own.of(name), abs=0.05), name
+    portrait, unchanged = (read_image(folder / name).rgb for name in ("portrait.jpg", "same.png"))
+    assert np.abs(portrait.astype(int) - unchanged).mean() < 0.05, "her own face on herself"
+
+
+@pytest.mark.slow
+def test_key_frames_move_the_face_at_their_times(run: Run, folder: pathlib.Path) -> None:
+    keys = KeyFrames.from_rows([["0", "", ""], ["0.2", "yaw=20", "linear"], ["0.4", "", "hold"], ["0.48", "", ""]])
+    (folder / "turn.json").write_text(keys.to_json())
+    run("reenact edit portrait.jpg --keyframes turn.json -o x.mp4", None)
+    portrait = read_image(folder / "portrait.jpg").rgb.astype(int)
+    with VideoReader(folder / "x.mp4") as reader:
+        moved = [float(np.abs(frame.astype(int) - portrait)[40:220, 130:320].mean()) for frame in reader]
+    (folder / "x.mp4").unlink()
+    assert len(moved) == 13
+    assert moved[0] + 1 < moved[2] < moved[4] - 1 and moved[5] > moved[0] + 4
+    assert moved[6] == pytest.approx(moved[9], abs=1) and moved[10:] == pytest.approx([moved[0]] * 3, abs=1)
 
 
 def test_the_page_lists_every_unit() -> None:

@@ -10,7 +10,9 @@ from reenact.errors import ConfigError
 from reenact.media import check_output
 from reenact.media.video_writer import VIDEO_SUFFIXES
 from reenact.pipeline.controls.background import Background
+from reenact.pipeline.controls.keyframes import Between
 from reenact.pipeline.controls.reading import FaceReading
+from reenact.pipeline.controls.rules import resolve
 from reenact.pipeline.controls.settings import check_timing
 
 
@@ -32,6 +34,16 @@ def eased(count: int) -> Iterator[float]:
     """Share of the edit in each frame: smoothly from 0 to 1 and back to 0."""
     for index in range(count):
         yield float(np.sin(np.pi * index / (count - 1)) ** 2)
+
+
+def face_between(place: Between, own: FaceReading) -> FaceReading:
+    """The face at a time between key frames.
+
+    Args:
+        place: the time.
+        own: what the source does.
+    """
+    return between(resolve(place.first, own), resolve(place.second, own), place.share)
 
 
 def between(own: FaceReading, target: FaceReading, share: float) -> FaceReading:

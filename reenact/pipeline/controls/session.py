@@ -16,8 +16,9 @@ from reenact.media.frame import Frame
 from reenact.perception.crop import LARGEST_PX
 from reenact.pipeline.controls.background import Background
 from reenact.pipeline.controls.choice import EDITING, LARGE_POSE, choose_system, fallback_note, large_pose_reason
-from reenact.pipeline.controls.clip import between, check_clip, eased
+from reenact.pipeline.controls.clip import between, check_clip, eased, face_between
 from reenact.pipeline.controls.encoded import EncodedFace
+from reenact.pipeline.controls.keyframes import KeyFrames
 from reenact.pipeline.controls.reading import FaceReading
 from reenact.pipeline.controls.rules import is_same, resolve, transfer, with_yaw
 from reenact.pipeline.controls.settings import FaceEdit, checked_angle
@@ -129,6 +130,27 @@ class EditSession:
         count = check_clip(out, seconds=seconds, fps=fps, background=background, overwrite=overwrite)
         target = resolve(edit, self.reading)
         targets = [between(self.reading, target, share) for share in eased(count)]
+        return self._write(
+            out, targets, background, fps=fps, overwrite=overwrite, progress=progress, should_stop=should_stop
+        )
+
+    def play(
+        self,
+        keyframes: KeyFrames,
+        out: str | pathlib.Path,
+        *,
+        fps: int = 25,
+        background: Background = None,
+        overwrite: bool = False,
+        progress: Progress = no_progress,
+        should_stop: ShouldStop = never,
+    ) -> VideoResult:
+        """A clip that goes from key frame to key frame and ends with the last one.
+
+        The arguments and the errors are those of `animate`.
+        """
+        count = check_clip(out, seconds=keyframes.seconds, fps=fps, background=background, overwrite=overwrite)
+        targets = [face_between(keyframes.at(index / fps), self.reading) for index in range(count + 1)]
         return self._write(
             out, targets, background, fps=fps, overwrite=overwrite, progress=progress, should_stop=should_stop
         )

@@ -19,7 +19,8 @@ ANGLES = tuple(LARGEST_DEG)
 _LARGEST_IN_FILES_DEG = 90.0
 """Older settings files may hold this much pitch and roll."""
 
-_LONGEST_S, _HIGHEST_FPS = 60.0, 120
+LONGEST_S, _HIGHEST_FPS = 60.0, 120
+"""Of clips that are made of a photo."""
 
 EditMode = Literal["relative", "absolute"]
 """relative: values are added to the source's own. absolute: values replace the source's own."""
@@ -55,7 +56,7 @@ class FaceEdit:
 
     def _checked_unit(self, name: str, value: float) -> float:
         lowest = 0.0 if self.mode == "absolute" else -FACS_MAXIMUM
-        if not _is_number(value) or not lowest <= value <= FACS_MAXIMUM:
+        if not is_number(value) or not lowest <= value <= FACS_MAXIMUM:
             what = "an intensity" if self.mode == "absolute" else "a change of intensity"
             raise ConfigError(
                 f"AU{unit_name(name)} is set to {value}; it takes {what} from {lowest:g} to {FACS_MAXIMUM:g}."
@@ -104,6 +105,15 @@ class FaceEdit:
         return json.dumps(fields, indent=2) + "\n"
 
     @classmethod
+    def from_fields(cls, fields: dict[str, Any]) -> "FaceEdit":
+        """An edit from JSON values by the names of its fields.
+
+        Raises:
+            ConfigError: unknown names, no numbers, or values out of range.
+        """
+        return cls(**_read_fields(fields))
+
+    @classmethod
     def from_json(cls, text: str, *, name: str = "the settings") -> "FaceEdit":
         """Read an edit.
 
@@ -115,7 +125,8 @@ class FaceEdit:
             ConfigError: malformed JSON, another kind of file, a newer version, unknown names or values out of range.
         """
         try:
-            return cls(**_read_fields(text))
+            what = "a settings file of the editor"
+            return cls.from_fields(read_object(text, kind=KIND, version=FORMAT_VERSION, what=what))
         except ConfigError as error:
             raise ConfigError(f"{name}: {error}") from error
 
@@ -126,8 +137,8 @@ def check_timing(seconds: float, fps: int) -> None:
     Raises:
         ConfigError: no length, too long, or too many frames a second.
     """
-    if not 0 < seconds <= _LONGEST_S:
-        raise ConfigError(f"The length of the clip is {seconds:g} s; it takes more than 0 and up to {_LONGEST_S:g} s.")
+    if not 0 < seconds <= LONGEST_S:
+        raise ConfigError(f"The length of the clip is {seconds:g} s; it takes more than 0 and up to {LONGEST_S:g} s.")
     if not 1 <= fps <= _HIGHEST_FPS:
         raise ConfigError(f"The clip is set to {fps} frames a second; it takes 1 to {_HIGHEST_FPS}.")
 
@@ -143,26 +154,29 @@ def checked_angle(angle: str, value: object) -> float:
         ConfigError: not a number, or beyond `LARGEST_DEG`.
     """
     largest = LARGEST_DEG[angle]
-    if not _is_number(value) or not abs(cast(float, value)) <= largest:
-        nearest = f", the nearest is {math.copysign(largest, cast(float, value)):g}" if _is_number(value) else ""
+    if not is_number(value) or not abs(cast(float, value)) <= largest:
+        nearest = f", the nearest is {math.copysign(largest, cast(float, value)):g}" if is_number(value) else ""
         raise ConfigError(f"The {angle} is set to {value} degrees; it takes -{largest:g} to {largest:g}{nearest}.")
     return float(cast(float, value))
 
 
-def _is_number(value: object) -> bool:
+def is_number(value: object) -> bool:
+    """Whether a value is a finite number, not a truth value."""
     return isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
 
 
-def _read_fields(text: str) -> dict[str, Any]:
-    """The arguments of `FaceEdit` from a JSON text."""
-    fields = _read_object(text)
+def _read_fields(fields: dict[str, Any]) -> dict[str, Any]:
+    """The arguments of `FaceEdit` from JSON values."""
+    known = {field.name for field in dataclasses.fields(FaceEdit)}
+    if unknown := sorted(fields.keys() - known):
+        raise ConfigError(f"unknown names {', '.join(unknown)}; the names are {', '.join(sorted(known))}.")
     units = fields.get("action_units", {})
     if not isinstance(units, dict):
         raise ConfigError('"action_units" has to be an object such as {"12": 3.5}.')
     angles = {f"{angle}_deg": fields.get(f"{angle}_deg") for angle in ANGLES}
     named = cast(dict[str, Any], units) | {key: value for key, value in angles.items() if value is not None}
     for key, value in named.items():
-        if not _is_number(value):
+        if not is_number(value):
             raise ConfigError(f'"{key}" is {json.dumps(value)}; it has to be a number.')
     mode = fields.get("mode", "relative")
     if mode not in ("relative", "absolute"):
@@ -175,22 +189,29 @@ def _read_fields(text: str) -> dict[str, Any]:
     return {"action_units": {key: float(units[key]) for key in units}, "mode": mode, **angles}
 
 
-def _read_object(text: str) -> dict[str, Any]:
-    """The JSON object without "kind" and "format_version", which are checked, and with known names only."""
+def read_object(text: str, *, kind: str, version: int, what: str) -> dict[str, Any]:
+    """The JSON object of a file without "kind" and "format_version", which are checked.
+
+    Args:
+        text: of the file.
+        kind: that it has to be of.
+        version: newest one that can be read.
+        what: the file should be, for errors.
+
+    Raises:
+        ConfigError: malformed, of another kind, or newer.
+    """
     try:
         read: Any = json.loads(text)
     except (json.JSONDecodeError, RecursionError) as error:
         raise ConfigError(f"this is not JSON ({error}); save the settings again.") from error
-    if not isinstance(read, dict) or cast(dict[str, Any], read).get("kind") != KIND:
-        raise ConfigError(f'this is not a settings file of the editor ("kind" has to be "{KIND}"); give another file.')
+    if not isinstance(read, dict) or cast(dict[str, Any], read).get("kind") != kind:
+        raise ConfigError(f'this is not {what} ("kind" has to be "{kind}"); give another file.')
     fields = cast(dict[str, Any], read)
-    version = fields.pop("format_version", None)
-    if type(version) is not int or version < 1:
+    found = fields.pop("format_version", None)
+    if type(found) is not int or found < 1:
         raise ConfigError('"format_version" has to be a number from 1; save the settings again.')
-    if version > FORMAT_VERSION:
-        raise ConfigError(f"format_version {version}, this program reads up to {FORMAT_VERSION}; update the program.")
+    if found > version:
+        raise ConfigError(f"format_version {found}, this program reads up to {version}; update the program.")
     del fields["kind"]
-    known = {field.name for field in dataclasses.fields(FaceEdit)}
-    if unknown := sorted(fields.keys() - known):
-        raise ConfigError(f"unknown names {', '.join(unknown)}; the names are {', '.join(sorted(known))}.")
     return fields
