@@ -70,6 +70,13 @@ _ENTRIES = (
         tags=("face-reenactment", "large-pose"),
         can_pose=True,
     ),
+    CatalogEntry(
+        id="latent_directions",
+        reenactor="LatentDirectionsReenactor",
+        title="Latent Directions (experimental)",
+        use="a small generator that draws face and random people; softer than the others",
+        tags=("face-reenactment", "stylegan2"),
+    ),
 )
 
 CATALOG = {entry.id: entry for entry in _ENTRIES}

@@ -71,6 +71,25 @@ SYSTEMS_UNDER_TEST = {
             ({"widths": [8, 0, 8]}, "must be 1 or more"),
         ),
     ),
+    "latent_directions": SystemUnderTest(
+        network={
+            "widths": [8, 8, 6, 4],
+            "latent": 16,
+            "mapping_layers": 2,
+            "encoder_widths": [4, 6, 8],
+            "encoder_hidden": 12,
+            "directed_layers": 4,
+            "expressions": 5,
+            "feature_widths": [4, 6],
+            "refined_side": 8,
+        },
+        refused=(
+            ({"encoder_widths": [4, 6]}, "from 32 to 4 pixels it takes 3"),
+            ({"directed_layers": 9}, "directed_layers is 9; the generator has 8 layers"),
+            ({"refined_side": 32}, "refined_side is 32"),
+            ({"latent": 0}, "must be 1 or more"),
+        ),
+    ),
 }
 
 

@@ -22,8 +22,14 @@ pytestmark = pytest.mark.usefixtures("fresh_accelerator")
 LEARNED = [name for name in sorted(RECIPES) if name != "morphable"]
 AGAINST_THE_CRITIC = ("adversarial", "matching", "subject")
 """Terms that need not fall while a critic learns too."""
-WITH_PAPER_PRESET = ("correspondence", "facegan", "dual_generator")
-SAME_PAPER_NETWORKS = ("dual_generator_face_cross",)
+WITH_PAPER_PRESET = ("correspondence", "facegan", "dual_generator", "latent_directions")
+SAME_PAPER_NETWORKS = (
+    "dual_generator_face_cross",
+    "latent_directions_inversion",
+    "latent_directions_directions",
+    "latent_directions_joint",
+    "latent_directions_refine",
+)
 """Their paper preset has the networks of another recipe."""
 STARTS_FROM = {
     "facegan": ("facegan_landmarks", "facegan_reenactor", "facegan_background"),
@@ -38,6 +44,7 @@ MORE = {
     "dual_generator_face": _LARGER,
     "dual_generator_face_cross": _LARGER,
     "dual_generator_turned": _LARGER,
+    "latent_directions_directions": ("--batch-size", "4", "--steps", "16", "--learning-rate", "2e-4"),
 }
 """Options of recipes whose loss compares the samples of a batch, of one whose samples differ much (heads look any way),
 and of those that halve pictures six times."""

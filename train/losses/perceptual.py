@@ -121,14 +121,21 @@ class EfficientNetFeatures(nn.Module):
         x = self.stem(rgb * 2 - 1)
         found = [x]
         for stage in self.stages[:_COMPARED]:
-            x = _through(stage, x)
+            x = self.through(stage, x)
             found.append(x)
         return found
+
+    @staticmethod
+    def through(stage: nn.Module, x: Tensor) -> Tensor:
+        """Features after one more of `stages`: all its blocks but the first are added to their input."""
+        for i, block in enumerate(stage.children()):
+            x = x + block(x) if i else block(x)
+        return x
 
     def pool(self, features: Float[Tensor, "f c i j"]) -> Float[Tensor, "f 1280"]:
         """The network's last features, averaged over places, from the last ones of `forward`; needs ``whole``."""
         for stage in self.stages[_COMPARED:]:
-            features = _through(stage, features)
+            features = self.through(stage, features)
         return self.head(features).mean((2, 3))
 
     def _block(self, name: str, stride: int) -> nn.Sequential:
@@ -150,13 +157,6 @@ class EfficientNetFeatures(nn.Module):
         folded.bias.data = self._read[f"{norm}.bias"] - self._read[f"{norm}.running_mean"] * scale
         before, after = (side - stride) // 2, (side - stride + 1) // 2
         return nn.Sequential(nn.ZeroPad2d((before, after, before, after)), folded, nn.ReLU6())
-
-
-def _through(stage: nn.Module, x: Tensor) -> Tensor:
-    """The blocks of a stage; all but the first are added to their input."""
-    for i, block in enumerate(stage.children()):
-        x = x + block(x) if i else block(x)
-    return x
 
 
 def efficientnet_weights() -> pathlib.Path | None:

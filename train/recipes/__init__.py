@@ -24,6 +24,11 @@ RECIPES = {
     "dual_generator_turned": "train.recipes.dual_generator.turned",
     "dual_generator_face": "train.recipes.dual_generator.face",
     "dual_generator_face_cross": "train.recipes.dual_generator.face_cross",
+    "latent_directions_generator": "train.recipes.latent_directions.generator",
+    "latent_directions_inversion": "train.recipes.latent_directions.inversion",
+    "latent_directions_directions": "train.recipes.latent_directions.directions",
+    "latent_directions_joint": "train.recipes.latent_directions.joint",
+    "latent_directions_refine": "train.recipes.latent_directions.refine",
 }
 """Module of each recipe by its name on the command line, in the order in which the networks need each other."""
 

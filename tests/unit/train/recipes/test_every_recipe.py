@@ -19,7 +19,8 @@ from train.recipes.perception import detector
 from train.recipes.task import RecipeTask
 
 CPU = torch.device("cpu")
-STREAMED = [name for name in TASKS if name != "dual_generator_shape"]
+STREAMED = [name for name in TASKS if name not in ("dual_generator_shape", "latent_directions_directions")]
+"""The others do not learn from the pictures themselves."""
 JUDGED = ["correspondence", "facegan_reenactor", "facegan_background", "facegan"]
 """Recipes whose critic is a setting."""
 WITH_MATCHING = {"correspondence": "feature_matching", "facegan_reenactor": "matching"}

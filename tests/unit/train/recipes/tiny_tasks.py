@@ -1,6 +1,7 @@
 """A task of toy size for each recipe, on a set in memory."""
 
 import dataclasses
+import functools
 from collections.abc import Callable
 from typing import Any
 
@@ -12,6 +13,7 @@ from reenact.perception.tracker import TrackerConfig
 from reenact.systems.correspondence.config import CorrespondenceConfig
 from reenact.systems.dual_generator.config import DualGeneratorConfig
 from reenact.systems.facegan.config import FaceganConfig
+from reenact.systems.latent_directions.config import LatentDirectionsConfig
 from reenact.types import CropSpec
 from train.data.faces import FaceData
 from train.pairs.frames import PairConfig
@@ -25,6 +27,13 @@ from train.recipes.facegan.background import BackgroundTask, BackgroundTaskConfi
 from train.recipes.facegan.end_to_end import EndToEndTask, EndToEndTaskConfig
 from train.recipes.facegan.landmarks import LandmarkTask, LandmarkTaskConfig
 from train.recipes.facegan.reenactor import FaceReenactorTask, ReenactorTaskConfig
+from train.recipes.latent_directions.directions import DirectionsTask
+from train.recipes.latent_directions.generator import GeneratorTask, GeneratorTaskConfig
+from train.recipes.latent_directions.inversion import InversionTask
+from train.recipes.latent_directions.joint import JointTask
+from train.recipes.latent_directions.parts import PartTaskConfig
+from train.recipes.latent_directions.refine import RefineTask
+from train.recipes.latent_directions.task import ValidationConfig
 from train.recipes.perception.detector import DetectorTask, DetectorTaskConfig
 from train.recipes.perception.hidden import HiddenTask, HiddenTaskConfig
 from train.recipes.perception.identity import IdentityTask, IdentityTaskConfig
@@ -54,6 +63,18 @@ DUAL_GENERATOR = DualGeneratorConfig(
     style_width=4,
     style_max_width=8,
 )
+LATENT = LatentDirectionsConfig(
+    widths=(8, 8, 6, 4),
+    latent=16,
+    mapping_layers=2,
+    encoder_widths=(4, 6, 8),
+    encoder_hidden=12,
+    directed_layers=4,
+    expressions=5,
+    feature_widths=(4, 6),
+    refined_side=8,
+)
+FEW = ValidationConfig(per_clip=2, stills=2, drawn=8)
 PAPER_FORM = dataclasses.replace(DUAL_GENERATOR, source_features=False)
 
 
@@ -93,6 +114,11 @@ def whole_task(faces: FaceData, **change: Any) -> EndToEndTask:
     return EndToEndTask(faces, faces, FACEGAN, EndToEndTaskConfig(pairs=PAIRS, critic_width=4, **change))
 
 
+def latent_task(kind: Callable[..., Any], faces: FaceData, **change: Any) -> Any:
+    config = GeneratorTaskConfig if kind is GeneratorTask else PartTaskConfig
+    return kind(faces, faces, LATENT, config(validation=FEW, **change))
+
+
 TASKS: dict[str, Callable[..., Any]] = {
     "detector": lambda faces: DetectorTask(faces, faces, DETECTOR, DetectorTaskConfig(side=96, val_scenes=2)),
     "tracker": lambda faces: TrackerTask(faces, faces, TRACKER, TrackerTaskConfig()),
@@ -108,5 +134,10 @@ TASKS: dict[str, Callable[..., Any]] = {
     "dual_generator_turned": turned_task,
     "dual_generator_face": face_task,
     "dual_generator_face_cross": lambda faces: face_task(faces, cross_share=0.5),
+    "latent_directions_generator": functools.partial(latent_task, GeneratorTask),
+    "latent_directions_inversion": functools.partial(latent_task, InversionTask),
+    "latent_directions_directions": functools.partial(latent_task, DirectionsTask),
+    "latent_directions_joint": functools.partial(latent_task, JointTask),
+    "latent_directions_refine": functools.partial(latent_task, RefineTask),
 }
 """By the recipe's name; `morphable` is learned in closed form and has no task."""

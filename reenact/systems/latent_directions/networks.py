@@ -1,0 +1,151 @@
+"""Networks of the latent directions system.
+
+After Bounareli et al., "One-shot Neural Face Reenactment via Finding Directions in GAN's Latent Space" (IJCV 2024).
+
+    aligned source ─▶ E_w ─▶ w_s (W+)                                        once per source
+    p of source and target ─▶ Δp ─▶ A Δp ──▶ w_r = w_s + A Δp ─▶ generator ─▶ picture
+    aligned source, moved to the target ─▶ E_F ─▶ Δf ───────────────▲           feature-space refinement
+
+A, the matrix of directions, is linear and the same for all people; only its layers, the coarsest ones, are shifted.
+"""
+
+import dataclasses
+import itertools
+import math
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+from torch.nn import functional
+
+from reenact.ops.warp import resize
+from reenact.systems.latent_directions.aligned import BESIDE_EXPRESSION
+from reenact.systems.latent_directions.config import LatentDirectionsConfig
+from reenact.systems.latent_directions.generator import EqualConv, EqualLinear, Generator, MappingNetwork
+from reenact.systems.layers import ResidualBlock, conv_norm, zero_conv
+
+_DIRECTION_RATE = 0.1
+"""Factor of A, so that it does not learn faster than the generator."""
+_MOST = 3.0
+"""Larger changes of p are cut off: they come from meshes that the tracker misread."""
+
+
+class InversionEncoder(nn.Module):
+    """`E_w`: a picture to W+, one w for all layers and an offset for each.
+
+    It has no norms: those of batches drew other colours in use than in training, those of pictures lose their light.
+    """
+
+    def __init__(self, config: LatentDirectionsConfig) -> None:
+        super().__init__()
+        self.layers, self.latent = config.layers, config.latent
+        widths = (12, *config.encoder_widths)
+        pairs = list(itertools.pairwise(widths))
+        self.down = nn.ModuleList(EqualConv(a, b, 2 if level else 1) for level, (a, b) in enumerate(pairs))
+        self.blocks = nn.ModuleList(nn.Sequential(EqualConv(b, b), EqualConv(b, b)) for _, b in pairs)
+        self.hidden = EqualLinear(16 * widths[-1], config.encoder_hidden, act=True)
+        self.base = EqualLinear(config.encoder_hidden, config.latent)
+        self.offsets = EqualLinear(config.encoder_hidden, config.layers * config.latent)
+        nn.init.zeros_(self.offsets.weight)
+
+    def forward(self, rgb: Float[Tensor, "f 3 s s"]) -> tuple[Float[Tensor, "f n l"], Float[Tensor, "f l"]]:
+        """W+ of a picture (RGB in [0, 1]), and the w that its rows deviate from."""
+        x = functional.pixel_unshuffle(rgb * 2 - 1, 2)
+        for down, block in zip(self.down, self.blocks, strict=True):
+            x = down(x)
+            x = (x + block(x)) * math.sqrt(0.5)
+        hidden = self.hidden(x.flatten(1))
+        base = self.base(hidden).float()
+        return base[:, None] + self.offsets(hidden).float().unflatten(1, (self.layers, self.latent)), base
+
+
+class Directions(nn.Module):
+    """A: shift of W+ by a change of p, Δw = A Δp (section 3.2)."""
+
+    def __init__(self, config: LatentDirectionsConfig) -> None:
+        super().__init__()
+        self.layers, self.directed = config.layers, config.directed_layers
+        parameters = len(BESIDE_EXPRESSION) + config.expressions
+        self.matrix = nn.Parameter(torch.zeros(config.directed_layers, config.latent, parameters))
+
+    def forward(self, change: Float[Tensor, "f p"]) -> Float[Tensor, "f n l"]:
+        """Δw of each layer; zero in the layers that are not directed."""
+        shift = _DIRECTION_RATE * torch.einsum("nlp,fp->fnl", self.matrix, change.clamp(-_MOST, _MOST))
+        return functional.pad(shift.float(), (0, 0, 0, self.layers - self.directed))
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Drawn:
+    """What is drawn of f aligned crops."""
+
+    rgb: Float[Tensor, "f 3 s s"]
+    """The generator's picture, refined."""
+    share: Float[Tensor, "f 1 s s"]
+    """Share of it in the result; the rest are the source's own pixels, moved by geometry."""
+
+
+class FeatureEncoder(nn.Module):
+    """`E_F` (section 3.5): what the moved source shows and the generator's picture does not, as a shift of features.
+
+    It also tells how much of each pixel should be drawn (`LatentDirectionsConfig.own_pixels`).
+    """
+
+    def __init__(self, config: LatentDirectionsConfig) -> None:
+        super().__init__()
+        fine, coarse = config.feature_widths
+        self.own_pixels = config.own_pixels
+        self.steps = round(math.log2(config.side / config.refined_side))
+        widths = [7, fine, *[coarse] * (self.steps - 1)]
+        self.down = nn.Sequential(*(conv_norm(a, b, 2) for a, b in itertools.pairwise(widths)))
+        self.mix = nn.Sequential(conv_norm(coarse, coarse), ResidualBlock(coarse))
+        self.to_shift = zero_conv(coarse, config.widths[round(math.log2(config.refined_side / 4))])
+        if config.own_pixels:
+            self.to_share = zero_conv(coarse, 4)
+
+    def forward(
+        self, warped: Float[Tensor, "f 3 s s"], drawn: Float[Tensor, "f 3 s s"], seen: Float[Tensor, "f 1 s s"]
+    ) -> tuple[Float[Tensor, "f c r r"], Float[Tensor, "f 1 s s"]]:
+        """Shift of the features, and the share that is drawn.
+
+        Args:
+            warped: the source moved to the target by geometry, RGB in [0, 1].
+            drawn: what the generator draws without a shift.
+            seen: 1 where the source shows this point of the surface.
+        """
+        h = self.mix(self.down(torch.cat([warped * 2 - 1, warped - drawn, seen], 1)))
+        shift, side = self.to_shift(h).float(), warped.shape[-1]
+        if not self.own_pixels:
+            return shift, torch.ones_like(seen)
+        share = functional.pixel_shuffle(self.to_share(h).float(), 2)
+        hidden = resize(1 - seen, share.shape[-1])
+        return shift, resize(torch.sigmoid(share * 2 + 3 * hidden - 1.5), side)
+
+
+def blend(moved: Float[Tensor, "f 3 n n"], drawn: Float[Tensor, "f 3 n n"], share: Float[Tensor, "f 1 n n"]) -> Tensor:
+    """The head's picture at any side n: the moved source, and the drawn one by its share."""
+    return torch.lerp(moved, drawn, share)
+
+
+class LatentDirectionsNetworks(nn.Module):
+    """Generator with its mapping network, `E_w`, A and `E_F`."""
+
+    def __init__(self, config: LatentDirectionsConfig) -> None:
+        super().__init__()
+        self.config = config
+        self.mapping = MappingNetwork(config.latent, config.mapping_layers, config.mapping_rate)
+        self.generator = Generator(config.widths, config.latent)
+        self.encoder = InversionEncoder(config)
+        self.directions = Directions(config)
+        self.feature_encoder = FeatureEncoder(config)
+
+    def refine(
+        self, w: Float[Tensor, "f n l"], warped: Float[Tensor, "f 3 s s"], seen: Float[Tensor, "f 1 s s"]
+    ) -> Drawn:
+        """Pictures of W+, refined by what the moved source shows; arguments of `FeatureEncoder`."""
+        shift, share = self.feature_encoder(warped, self.generator(w), seen)
+        return Drawn(rgb=self.generator(w, shift=shift), share=share)
+
+    def sample_w(self, z: Float[Tensor, "f l"], truncation: float = 1.0) -> Float[Tensor, "f n l"]:
+        """W+ of random people, drawn towards the mean by `truncation` < 1."""
+        w = torch.lerp(self.mapping.mean_w.expand(len(z), -1), self.mapping(z).float(), truncation)
+        return w[:, None].expand(-1, self.generator.layers, -1)

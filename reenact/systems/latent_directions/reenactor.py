@@ -1,0 +1,103 @@
+"""Latent directions as a `Reenactor`."""
+
+import dataclasses
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+from torch.nn import functional
+
+from reenact.geometry.matching import MatchedIdentity, MeshMotion, match_identity, read_mesh_motion, split_identity
+from reenact.geometry.morphable import MorphableModel, load_morphable
+from reenact.geometry.placement import to_half_sides
+from reenact.ops.warp import resize
+from reenact.portrait.compose import Rendered, compose, warp_head
+from reenact.portrait.head import move_head
+from reenact.portrait.portrait import build_portrait
+from reenact.portrait.stillness import far_pixels, moved_share, moving_pixels
+from reenact.systems.base import EncodedCrop, MotionMode, Reenactor
+from reenact.systems.latent_directions.aligned import FaceState, invert_similarity, read_state, sample_picture
+from reenact.systems.latent_directions.config import LatentDirectionsConfig
+from reenact.systems.latent_directions.networks import LatentDirectionsNetworks, blend
+from reenact.types import FaceGeometry, FaceImage
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class LatentIdentity(EncodedCrop):
+    """A source, inverted once."""
+
+    w: Float[Tensor, "1 n l"]
+    """w_s of each layer."""
+    state: FaceState
+    matched: MatchedIdentity
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class DrivenFace:
+    """Identity-matched target meshes."""
+
+    mesh: Float[Tensor, "f 478 3"]
+    """In half-sides of the source crop."""
+
+
+class LatentDirectionsReenactor(Reenactor[LatentIdentity, MeshMotion, DrivenFace]):
+    """Draws the source with a generator whose latent code is shifted by what the driver's face does."""
+
+    system = "latent_directions"
+    config_class = LatentDirectionsConfig
+    needs = frozenset({"parsing"})
+
+    def __init__(self, config: LatentDirectionsConfig, morphable: MorphableModel | None = None) -> None:
+        """Untrained networks of `config`; the embedded morphable model if None."""
+        super().__init__()
+        self.config = config
+        self.crop = config.crop
+        self.networks: LatentDirectionsNetworks = LatentDirectionsNetworks(config)
+        self.morphable = load_morphable() if morphable is None else morphable
+
+    def _encode_identity(self, image: FaceImage, geometry: FaceGeometry) -> LatentIdentity:
+        mesh = to_half_sides(geometry.mesh_px, image.rgb.shape[-1])
+        rgb = resize(image.rgb, self.crop.network_px).clamp(0, 1)
+        state = read_state(self.morphable, mesh, self.config.expressions)
+        return LatentIdentity(
+            portrait=build_portrait(self.morphable, image.rgb, image.parsing, mesh),
+            rgb=rgb,
+            mesh=mesh,
+            w=self.networks.encoder(self.aligned(rgb, state))[0],
+            state=state,
+            matched=split_identity(self.morphable, mesh),
+        )
+
+    def aligned(self, rgb: Float[Tensor, "f 3 s s"], state: FaceState) -> Float[Tensor, "f 3 a a"]:
+        """The aligned crop of pictures, twice as fine and then averaged, against aliasing."""
+        cut = sample_picture(rgb, invert_similarity(state.aligned_from_mesh), 2 * self.config.side)
+        return functional.avg_pool2d(cut, 2)
+
+    def read_motion(self, image: FaceImage | None, geometry: FaceGeometry) -> MeshMotion:
+        return read_mesh_motion(self.morphable, geometry.mesh_px)
+
+    def retarget(
+        self, identity: LatentIdentity, motion: MeshMotion, neutral: MeshMotion, mode: MotionMode
+    ) -> DrivenFace:
+        relative = mode == "relative"
+        return DrivenFace(mesh=match_identity(self.morphable, identity.matched, motion, neutral, relative=relative))
+
+    def target_mesh(self, identity: LatentIdentity, driven: DrivenFace) -> Float[Tensor, "f 478 3"]:
+        return driven.mesh
+
+    def render(self, identity: LatentIdentity, driven: DrivenFace) -> Rendered:
+        portrait, side = identity.portrait, self.crop.network_px
+        flow = move_head(self.morphable, portrait.shape, driven.mesh, side // 2)
+        head = warp_head(portrait, flow.displacement, flow.inside)
+        state = read_state(self.morphable, driven.mesh, self.config.expressions)
+        warped = self.aligned(resize(head.rgb, side), state)
+        seen = sample_picture(flow.visible, invert_similarity(state.aligned_from_mesh), self.config.side, "border")
+        change = state.values - identity.state.values
+        drawn = self.networks.refine(identity.w + self.networks.directions(change), warped, seen)
+        n = portrait.rgb.shape[-1]
+        layers = torch.cat([drawn.rgb, drawn.share], 1)
+        placed = sample_picture(layers, state.aligned_from_mesh, n, "zeros")
+        head = head._replace(rgb=blend(head.rgb, placed[:, :3], placed[:, 3:]).clamp(0, 1))
+        moved = moved_share(identity.mesh, driven.mesh, side)
+        moving = torch.maximum(*(moving_pixels(each, side) for each in (flow.displacement, flow.bend)))
+        return compose(portrait, head, moving * moved, far_pixels(flow.displacement, side), flow.bend)
