@@ -6,7 +6,7 @@ full-HD float copy of every frame would cost more than the networks; crops are f
 """
 
 import dataclasses
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import torch
 from jaxtyping import Float, UInt8
@@ -51,6 +51,8 @@ class FaceImage:
     if they were computed."""
     embedding: Float[Tensor, "f e"] | None = None
     """Face ID code of unit length (`reenact.perception.identity`), if it was computed."""
+    portrait: Any = None
+    """The crop in layers (`reenact.portrait.portrait.Portrait`), if it was taken apart."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

@@ -13,8 +13,15 @@ from reenact.errors import ConfigError
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Video(Driven):
-    """Redraw a face with the motion of a clip; the clip's sound is kept."""
+    """Redraw a face, in a picture or a clip, with the motion of a clip; sound is kept."""
 
+    absolute: bool = False
+    """Take the driver's pose and expression over as they are. Default for a picture; for a clip, it is --relative."""
+    extend: Literal["stop", "loop", "bounce", "hold"] = "stop"
+    """Where source clip and driver differ in length: stop with the shorter, or go on with it from its beginning, back
+    and forth, or holding its last frame."""
+    sound: Literal["driving", "source", "none"] | None = None
+    """Whose sound the result has. Default: the driver's, or the source clip's if that has none."""
     neutral_frame: int | None = None
     """Number, from 0, of the driving frame with a neutral face. Default: chosen automatically."""
     on_missing_face: Literal["hold", "skip", "stop"] = "hold"
@@ -25,7 +32,8 @@ class Video(Driven):
     """Add to an Action Unit of the driven face, FACS -5 to 5: 12=+1.5; one side as in 45L=5. Repeatable; facegan
     only."""
     fps: str | None = None
-    """Frames a second of the result, such as 25, 29.97 or 30000/1001. Default: the driving clip's rate."""
+    """Frames a second of the result, such as 25, 29.97 or 30000/1001. Default: the rate of the source clip, or of the
+    driving clip for a picture."""
     quality: int | None = None
     """0 to 100. Default: 85, without visible loss."""
     size: int | None = None
@@ -35,7 +43,7 @@ class Video(Driven):
 
     def check(self) -> None:
         """Refuse settings, an output, a picture or a clip that cannot work."""
-        from reenact.media import VideoReader, read_image
+        from reenact.media import VideoReader, kind_of, read_image
         from reenact.media.output import VIDEO_SUFFIXES, check_output
         from reenact.pipeline.motions.library import SUFFIX, find_motion
 
@@ -49,7 +57,15 @@ class Video(Driven):
         if self.size is not None and self.size < 16:
             raise ConfigError(f"--size is {self.size}; give a length in pixels, 16 or more.")
         check_output(self.out, overwrite=self.overwrite, suffixes=VIDEO_SUFFIXES)
-        read_image(self.source)
+        if self.absolute and self.relative:
+            raise ConfigError("--absolute and --relative exclude each other; give one of them.")
+        if kind_of(self.source) == "video":
+            VideoReader(self.source).close()
+        elif self.sound == "source" or self.extend != "stop":
+            option = "--sound source" if self.sound == "source" else f"--extend {self.extend}"
+            raise ConfigError(f"{option} is for source clips; {self.source} is a picture.")
+        else:
+            read_image(self.source)
         driving = find_motion(self.driving)
         if driving.suffix.lower() != SUFFIX:
             VideoReader(driving).close()
@@ -97,7 +113,9 @@ class Video(Driven):
                 self.driving,
                 self.out,
                 system=self.load(self.system),
-                mode="relative" if self.relative else "absolute",
+                mode="relative" if self.relative else "absolute" if self.absolute else None,
+                extend=self.extend,
+                sound=self.sound,
                 neutral_frame=self.neutral_frame,
                 paste_back=self.paste_back,
                 side_by_side=self.side_by_side,

@@ -19,6 +19,8 @@ from reenact.media.upright import UprightReader
 
 _MOST_BEFORE_GLANCE = 60
 """Most pictures that are decoded to reach a frame from its key frame."""
+_MOST_HELD, _MOST_HELD_BYTES = 64, 2**27
+"""Most frames, and most memory, that reading backwards holds."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -60,7 +62,7 @@ class VideoReader:
         """Half-open ranges of frames that could not be decoded; filled while reading."""
         self.cut_short_s: tuple[float, float] | None = None
         """If the file stops early: seconds that it holds, and that it should hold; known after reading."""
-        self._max_pixels = max_pixels
+        self._max_pixels, self._read = max_pixels, 0
         self._open: list[Clip] = []
         with self._opened() as clip:
             self._refuse_large(*clip.size)
@@ -100,9 +102,45 @@ class VideoReader:
 
     def __iter__(self) -> Iterator[Frame]:
         """Starts from the beginning and clears `damaged`."""
-        self.damaged, self.cut_short_s = [], None
+        self.damaged, self.cut_short_s, self._read = [], None, 0
         with self._opened() as clip:
-            yield from self._frames(clip)
+            for frame in self._frames(clip):
+                self._read += 1
+                yield frame
+
+    def backwards(self) -> Iterator[Frame]:
+        """The frames of the last iteration from the last to the first.
+
+        Parts of the clip are read one after the other, each from the key frame before it.
+        """
+        size = max(min(_MOST_HELD_BYTES // (self.info.width * self.info.height * 3), _MOST_HELD), 1)
+        for end in range(self._read, 0, -size):
+            yield from reversed(self._part(max(end - size, 0), end))
+
+    def _part(self, begin: int, end: int) -> list[Frame]:
+        """The frames from one to another, which is left out."""
+        start_s, fps = self._timing.start_s, self.info.fps
+        for time_s in (start_s + begin / fps, None):
+            frames: list[Frame] = []
+            with self._opened() as clip:
+                if begin and time_s is not None:
+                    clip.seek(time_s)
+                held: VideoFrame | None = None
+                slot = -1
+                for step in clip.decode():
+                    if step.frame is None:
+                        break
+                    slot = slot + 1 if step.time_s is None else round((step.time_s - start_s) * fps)
+                    if held is None and slot > begin and begin and time_s is not None:
+                        break  # the file was entered too late: read it from its beginning
+                    picture = held or step.frame
+                    frames.extend([self._upright.rgb(picture)] * (min(slot, end) - begin - len(frames)))
+                    held = step.frame
+                    if slot >= end:
+                        break
+            if held is not None:
+                return frames + [self._upright.rgb(held)] * (end - begin - len(frames))
+        return []
 
     def glances(self, count: int) -> Iterator[Frame]:
         """Frames spread evenly from the beginning to the end; short clips have fewer.

@@ -68,6 +68,7 @@ def cut_face(
     smallest_px: int = SMALLEST_PX,
     largest_px: int = LARGEST_PX,
     roll_rad: float = 0.0,
+    side_px: int | None = None,
 ) -> tuple[FaceImage, FaceGeometry]:
     """Cut one face out of a frame.
 
@@ -83,14 +84,15 @@ def cut_face(
         smallest_px: a smaller native crop is enlarged to this side.
         largest_px: a larger native crop is shrunk to this side.
         roll_rad: roll of the head that the crop removes, counter-clockwise as seen.
+        side_px: of the square in the frame; that of `face_square` if None.
 
     Returns:
         The crop, and the geometry in its pixels.
     """
     level_from_frame = None
     if roll_rad:
-        frame, geometry, level_from_frame = _levelled(frame, geometry, spec, roll_rad)
-    left, top, side = face_square(geometry, spec)
+        frame, geometry, level_from_frame = _levelled(frame, geometry, spec, roll_rad, side_px)
+    left, top, side = face_square(geometry, spec, side_px)
     size = min(max(side, smallest_px), largest_px) if native else spec.network_px
     square = copy_square(frame, left, top, side)
     if size != side:
@@ -103,12 +105,12 @@ def cut_face(
 
 
 def _levelled(
-    frame: Frame, geometry: FaceGeometry, spec: CropSpec, roll_rad: float
+    frame: Frame, geometry: FaceGeometry, spec: CropSpec, roll_rad: float, side_px: int | None
 ) -> tuple[UInt8[np.ndarray, "side side 3"], FaceGeometry, Float[torch.Tensor, "3 3"]]:
     """The square around a face, rotated until its roll is removed, at the frame's own scale."""
     c, s = np.cos(roll_rad), np.sin(roll_rad)
     rotation = torch.tensor([[c, -s, 0.0], [s, c, 0.0], [0.0, 0.0, 1.0]], dtype=torch.float32)
-    left, top, side = face_square(geometry.moved_by(rotation), spec)
+    left, top, side = face_square(geometry.moved_by(rotation), spec, side_px)
     level_from_frame = torch.tensor([[1.0, 0.0, -left], [0.0, 1.0, -top], [0.0, 0.0, 1.0]]) @ rotation
     affine = centred(level_from_frame.double().numpy())[:2]
     level = cv2.warpAffine(frame, affine, (side, side), flags=cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE)
@@ -121,16 +123,21 @@ def centred(matrix: Float[np.ndarray, "3 3"]) -> Float[np.ndarray, "3 3"]:
     return half @ matrix @ np.linalg.inv(half)
 
 
-def face_square(geometry: FaceGeometry, spec: CropSpec) -> tuple[int, int, int]:
+def face_square(geometry: FaceGeometry, spec: CropSpec, side_px: int | None = None) -> tuple[int, int, int]:
     """Left, top and side of the square around a face, in whole pixels of the frame.
 
     The side is even, so that a crop can be a video frame.
+
+    Args:
+        geometry: f = 1, frame pixels.
+        spec: how much of the surroundings the square shows.
+        side_px: another side, even.
     """
     points = geometry.mesh_px[0, :, :2].double().cpu().numpy()
     low, high = points.min(0), points.max(0)
     exact_side = spec.face_scale * float((high - low).max())
     centre = (low + high) / 2 - (0, spec.shift_up * exact_side)
-    side = max(2 * round(exact_side / 2), 2)
+    side = max(2 * round(exact_side / 2), 2) if side_px is None else side_px
     left, top = np.round(centre - side / 2).astype(int)
     return int(left), int(top), side
 

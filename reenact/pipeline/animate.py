@@ -22,39 +22,47 @@ _BATCH_PIXELS = BATCH * 320 * 320
 
 
 class Animator:
-    """One source, driven by one face."""
+    """A source, or the frames of a source clip, driven by one face."""
 
     def __init__(
         self,
-        source: Source,
+        source: Source | None,
         neutral: FaceGeometry | None,
         *,
         system: Reenactor[Any, Any, Any],
         mode: MotionMode,
         paste_back: bool,
-        change: Callable[[Any], Any] | None = None,
+        change: Callable[[Any], Callable[[Any], Any]] | None = None,
     ) -> None:
         """Prepare the source.
 
         Args:
-            source: encoded by `system`.
+            source: encoded by `system`; None if `take` follows.
             neutral: the driver's reference, f = 1, pixels of the driving frames; None if `start_shot` follows.
             system: draws.
             mode: how the motion is transferred.
             paste_back: whether results are whole source pictures; otherwise crops.
-            change: applied to the driver's motion, but not to that of `neutral`, before it is retargeted.
+            change: makes, from a source's identity, the change of the driver's motion, but not of that of `neutral`,
+                before it is retargeted.
         """
-        self._change = change
-        self._source, self.system = source, system
+        self.system = system
         self._mode: MotionMode = mode
+        self._change, self._paste_back = change, paste_back
         self._device = next(system.parameters()).device
         self.neutral = neutral
         if neutral is not None:
             self.start_shot(neutral)
-        self._paste = PasteBack.of(source) if paste_back else None
+        if source is not None:
+            self.take(source)
+
+    def take(self, source: Source) -> None:
+        """Draw this source from here on."""
+        self._source = source
+        self._change_motion = None if self._change is None else self._change(source.identity)
+        self._paste = PasteBack.of(source) if self._paste_back else None
         self.batch = min(max(_BATCH_PIXELS // source.crop_px**2, 1), BATCH)
         """Number of frames to give to `draw` at once, so that memory is bounded."""
-        self.still = source.still(paste_back=paste_back)
+        self.still = source.still(paste_back=self._paste_back)
         """The source with the framing of the results."""
 
     def start_shot(self, neutral: FaceGeometry) -> None:
@@ -81,8 +89,8 @@ class Animator:
         if len(driving) == 0:
             raise ShapeError("at least one driving frame is drawn at a time, got none")
         motion = self._read(driving)
-        if self._change is not None:
-            motion = self._change(motion)
+        if self._change_motion is not None:
+            motion = self._change_motion(motion)
         return self.system.retarget(self._source.identity, motion, self._neutral, self._mode)
 
     @torch.inference_mode()

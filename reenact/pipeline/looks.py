@@ -6,6 +6,7 @@ from collections.abc import Callable
 from reenact.errors import NoFaceFoundError, Note
 from reenact.media import Picture, VideoReader
 from reenact.perception.tracking import Tracker
+from reenact.types import FaceGeometry
 
 _LOOKS = 50
 
@@ -17,8 +18,8 @@ def expect_face(
     face: int | None = None,
     min_score: float = 0.5,
     check: Callable[[], None] = lambda: None,
-) -> None:
-    """Look at frames from the beginning to the end of a clip until one has a face.
+) -> FaceGeometry:
+    """The first face in frames from the beginning to the end of a clip.
 
     Args:
         reader: of the clip.
@@ -34,11 +35,9 @@ def expect_face(
     for frame in reader.glances(_LOOKS):
         check()
         try:
-            tracker.track(frame, face=face, min_score=min_score)
+            return tracker.track(frame, face=face, min_score=min_score)
         except NoFaceFoundError as error:
             looks, reason = looks + 1, str(error)
-        else:
-            return
     whole = looks == reader.info.frame_count
     frames = f"any of the {looks} frames of" if whole else f"any of {looks} frames, from beginning to end, of"
     raise no_face_in(f"{frames} {reader.path}", reason)

@@ -23,7 +23,7 @@ from reenact.pipeline.results import size_of, to_frames
 from reenact.systems.base import Reenactor
 from reenact.types import FaceGeometry, FaceImage, head_angles_rad
 
-_LEVEL_RAD = math.radians(25)
+LEVEL_RAD = math.radians(25)
 """Roll left by the quarter turns from which on the crop is rotated: networks draw rolled heads worse than resampled
 ones. Below, the crop copies the picture's pixels."""
 
@@ -96,7 +96,7 @@ def prepare_source(
         raise error.about(name) from error
     quarters = upright_quarters(found.geometry)
     frame, whole = turn_quarters(frame, found.geometry, quarters)
-    roll_rad = roll_of(whole) if abs(roll_of(whole)) > _LEVEL_RAD else 0.0
+    roll_rad = roll_of(whole) if abs(roll_of(whole)) > LEVEL_RAD else 0.0
     warnings = found.warnings
     if quarters or roll_rad:
         warnings += (Note("The head does not stand upright; it is redrawn as it lies, angles count from upright."),)

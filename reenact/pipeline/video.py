@@ -1,23 +1,27 @@
-"""A photo driven by a clip, frame by frame: memory does not grow with the clip's length.
+"""A photo or a clip driven by a clip, frame by frame: memory does not grow with the clips' length.
 
 decode ──▶ track ──▶ read_motion, retarget, render (in batches) ──▶ paste back ──▶ encode
 """
 
+import contextlib
+import functools
 import itertools
 import pathlib
 from collections.abc import Iterable, Iterator, Mapping
 from fractions import Fraction
-from typing import Literal, TypeVar
+from typing import Any, Literal, NamedTuple, TypeVar
 
 import numpy as np
 
 from reenact.errors import ConfigError
 from reenact.hub.loading import TrackerKind
-from reenact.media import VideoWriter, check_output
+from reenact.media import VideoWriter, check_output, kind_of
 from reenact.media.frame import Frame
 from reenact.media.video_writer import VIDEO_SUFFIXES
 from reenact.perception.crop import LARGEST_PX
 from reenact.pipeline.animate import Animator
+from reenact.pipeline.clips.pairs import Extend, pair_frames
+from reenact.pipeline.clips.source import SourceClip, SourceFrame
 from reenact.pipeline.controls.driven import check_edits_motion, motion_change
 from reenact.pipeline.driving import Driving, Following, TrackedFrame
 from reenact.pipeline.engine import Engine, load_engine
@@ -35,7 +39,11 @@ from reenact.types import FaceGeometry
 
 OnMissingFace = Literal["hold", "skip", "stop"]
 """For driving frames without a face. hold: repeat the last result, before the first face the source. skip: leave the
-frame out, and the sound too, which would no longer fit. stop: an error that names the frame."""
+frame out, and the sound too, which would no longer fit. stop: an error that names the frame. A source clip goes on with
+the last motion instead of the last result."""
+
+Sound = Literal["driving", "source", "none"]
+"""Whose sound the result has."""
 
 Item = TypeVar("Item")
 
@@ -46,7 +54,9 @@ def reenact_video(
     out: str | pathlib.Path,
     *,
     system: str | Engine = DEFAULT_SYSTEM,
-    mode: MotionMode = "absolute",
+    mode: MotionMode | None = None,
+    extend: Extend = "stop",
+    sound: Sound | None = None,
     neutral_frame: int | None = None,
     paste_back: bool = True,
     side_by_side: bool = False,
@@ -67,17 +77,23 @@ def reenact_video(
     progress: Progress = no_progress,
     should_stop: ShouldStop = never,
 ) -> VideoResult:
-    """Redraw the source's face with the motion of a clip; the result has the clip's frame rate and sound.
+    """Redraw the face of a picture or a clip with the motion of a clip.
+
+    The result has the frame rate of the source clip; that of the driving clip if the source is a picture.
 
     Args:
-        source: the picture to redraw.
+        source: the picture or clip to redraw. Each frame of a clip is redrawn where it stands, so that body and camera
+            keep their motion; frames without a face stay as they are.
         driving: the clip whose motion is transferred; or a motion template, its file, or a name of the library
             ("nod", "shake", "smile", "surprise", "talk", "wink"). A template has no sound, and neither a driving face
             nor smoothing can be chosen for it.
         out: .mp4, .mov, .mkv, .webm, .gif or .webp; the file appears complete or not at all.
         system: a system's id, or a loaded engine, which then draws (`tracker` and `device` are not used).
         mode: "absolute" transfers pose and expression as they are; "relative" adds the change since the neutral frame
-            to the source's own. In both, the head moves and grows as the driver's does since the neutral frame.
+            to the source's own. In both, the head moves and grows as the driver's does since the neutral frame. If
+            None, relative for a source clip, absolute for a picture.
+        extend: what happens if source clip and driver differ in length, see `Extend`.
+        sound: whose sound the result has, see `Sound`. If None, the driver's, or the source clip's if that has none.
         neutral_frame: number of the neutral frame, from 0; chosen from the clip's beginning if None. After a cut, its
             face is moved to the usual place of the new shot, or another one is chosen there (`ReferenceFinder`).
         paste_back: results are whole source pictures; otherwise the square around the face.
@@ -94,7 +110,7 @@ def reenact_video(
         tracker: "own", "fan" or "mediapipe".
         device: "auto", "cpu", "cuda", "cuda:N" or "mps".
         overwrite: whether an existing file may be replaced.
-        fps: rate of the result; the driving clip's if None.
+        fps: rate of the result; the source clip's, or else the driving clip's if None.
         quality: 0 to 100; 85, without visible loss, if None. GIF has one quality.
         longest_px: results with a longer side are scaled down to this; the source's size if None.
         progress: called after every batch.
@@ -103,31 +119,42 @@ def reenact_video(
     Raises:
         ReenactError: one of its children, with a text for the user.
     """
-    check_choice("mode", mode, MotionMode)
     check_choice("on_missing_face", on_missing_face, OnMissingFace)
+    check_choice("extend", extend, Extend)
     out = pathlib.Path(out)
     check_output(out, overwrite=overwrite, suffixes=VIDEO_SUFFIXES)
     if neutral_frame is not None and neutral_frame < 0:
         raise ConfigError(f"Neutral frame {neutral_frame} was asked for; frames are numbered from 0.")
-    mode = "relative" if neutralise else mode
     check = stop_checker(should_stop)
-    source_picture, source_name = open_picture(source, "source")
-    with open_driving(driving, fps=fps) as drive:
+    with contextlib.ExitStack() as files:
+        clip, picture, source_name, moving = None, None, "", ()
+        found: dict[str, Any] = {
+            "face": face,
+            "min_score": min_face_score,
+            "largest_px": max_crop_px,
+            "paste_back": paste_back,
+        }
+        if isinstance(source, (str, pathlib.Path)) and kind_of(source) == "video":
+            clip = files.enter_context(SourceClip(source, fps=fps, **found))
+            fps = clip.info.fps
+        else:
+            picture, source_name = open_picture(source, "source")
+            moving = moving_note(picture, source_name)
+        if mode is None:
+            mode = "absolute" if clip is None else "relative"
+        check_choice("mode", mode, MotionMode)
+        mode = "relative" if neutralise else mode
+        drive = files.enter_context(open_driving(driving, fps=fps))
+        sound_from = choose_sound(sound, drive, clip)
         engine = system if isinstance(system, Engine) else load_engine(system, tracker=tracker, device=device)
         check()
-        if action_units or neutralise:
-            check_edits_motion(engine.system)
-        prepared = engine.open_source(
-            source_picture.rgb,
-            face=face,
-            min_score=min_face_score,
-            largest_px=max_crop_px,
-            paste_back=paste_back,
-            name=source_name,
-        )
         change = None
         if action_units or neutralise:
-            change = motion_change(prepared.identity, action_units or {}, neutralise=neutralise)
+            check_edits_motion(engine.system)
+            change = functools.partial(motion_change, action_units=action_units or {}, neutralise=neutralise)
+        prepared = None if picture is None else engine.open_source(picture.rgb, name=source_name, **found)
+        if clip is not None:
+            clip.start(engine, check)
         drive.start(
             Following(
                 system=engine.system,
@@ -144,16 +171,34 @@ def reenact_video(
         animator = Animator(prepared, None, system=engine.system, mode=mode, paste_back=paste_back, change=change)
         return _write(
             drive,
+            clip,
             animator,
             out,
+            extend=extend,
+            sound_from=None if on_missing_face == "skip" else sound_from,
             side_by_side=side_by_side,
             on_missing_face=on_missing_face,
             overwrite=overwrite,
             quality=quality,
             longest_px=longest_px,
             progress=progress,
-            warnings=moving_note(source_picture, source_name) + prepared.warnings,
+            warnings=moving + (() if prepared is None else prepared.warnings),
         )
+
+
+def choose_sound(sound: Sound | None, driving: Driving, source: SourceClip | None) -> pathlib.Path | None:
+    """The file whose sound the result has; None for no sound.
+
+    Raises:
+        ConfigError: that of a source picture was asked for.
+    """
+    if sound is not None:
+        check_choice("sound", sound, Sound)
+    if sound == "source" and source is None:
+        raise ConfigError("The source is a picture, which has no sound; choose the driver's sound, or none.")
+    of_driver = driving.path if driving.info.has_audio else None
+    of_source = source.path if source is not None and source.info.has_audio else None
+    return {"driving": of_driver, "source": of_source, "none": None, None: of_driver or of_source}[sound]
 
 
 def in_batches(items: Iterable[Item], size: int) -> Iterator[list[Item]]:
@@ -173,11 +218,24 @@ def missing_warnings(driving: Driving, missing: list[int], on_missing_face: OnMi
         yield f"{driving.path}: its sound was left out, because frames without a face are skipped."
 
 
+class _Drawn(NamedTuple):
+    """A frame of the result."""
+
+    tracked: TrackedFrame
+    still: Frame
+    """The source."""
+    result: Frame | None
+    """None where the driver has no face and the last result is held."""
+
+
 def _write(
     driving: Driving,
+    clip: SourceClip | None,
     animator: Animator,
     out: pathlib.Path,
     *,
+    extend: Extend,
+    sound_from: pathlib.Path | None,
     side_by_side: bool,
     on_missing_face: OnMissingFace,
     overwrite: bool,
@@ -187,13 +245,19 @@ def _write(
     warnings: tuple[str, ...],
 ) -> VideoResult:
     """Draw and write all frames."""
-    info, still = driving.info, animator.still
+    info = driving.info
+    still = animator.still if clip is None else np.zeros((*clip.size[::-1], 3), np.uint8)
     layout = SideBySide((info.width, info.height), size_of(still), size_of(still)) if side_by_side else None
     tracked = driving.frames(
         show=animator.show,
         keep=None if layout is None else layout.scale_first,
         stop_without_face=on_missing_face == "stop",
     )
+    if clip is None:
+        batches, expected = _draw_picture(animator, tracked), info.frame_count
+    else:
+        batches = _draw_clip(animator, clip, pair_frames(tracked, clip, extend))
+        expected = (min if extend == "stop" else max)(info.frame_count, clip.info.frame_count)
     shape = size_of(still) if layout is None else layout.size
     width, height = size_of(fitted(np.zeros((shape[1], shape[0], 3), np.uint8), longest_px))
     writer = VideoWriter(
@@ -201,7 +265,7 @@ def _write(
         width=width,
         height=height,
         fps=info.fps,
-        audio_from=driving.path if info.has_audio and on_missing_face != "skip" else None,
+        audio_from=sound_from,
         overwrite=overwrite,
         comment=COMMENT,
         quality=quality,
@@ -209,17 +273,18 @@ def _write(
     missing: list[int] = []
     done, last = 0, still
     with writer:
-        for batch in in_batches(tracked, animator.batch):
-            for each, result in _draw_batch(animator, batch):
-                if result is None:
-                    missing.append(each.index)
+        for batch in batches:
+            for each in batch:
+                done += 1
+                if each.tracked.driver is None:
+                    missing.append(each.tracked.index)
                     if on_missing_face == "skip":
                         continue
-                last = last if result is None else result
-                shown = last if layout is None or each.frame is None else layout(each.frame, still, last)
+                last = last if each.result is None else each.result
+                frame = each.tracked.frame
+                shown = last if layout is None or frame is None else layout(frame, each.still, last)
                 writer.write(fitted(shown, longest_px))
-            done += len(batch)
-            progress(done, max(info.frame_count, done), "frames")
+            progress(done, max(expected, done), "frames")
         if len(missing) == done:
             raise no_face_in(f"any of the {done} frames of {driving.path}", driving.reason)
     return VideoResult(
@@ -234,6 +299,7 @@ def _write(
             *driving.notes(),
             *missing_warnings(driving, missing, on_missing_face),
             *driving.damage(),
+            *(() if clip is None else clip.notes()),
             *rate_note(out, info.fps, writer.written_fps),
         ),
         system=animator.system.system,
@@ -246,6 +312,27 @@ def rate_note(out: pathlib.Path, fps: Fraction, written_fps: Fraction) -> tuple[
         return ()
     reason = f"{out.suffix[1:].upper()} holds at most 50 frames a second"
     return (f"{out}: {reason}; of {float(fps):.4g}, {float(written_fps):.4g} were written.",)
+
+
+def _draw_picture(animator: Animator, tracked: Iterator[TrackedFrame]) -> Iterator[Iterator[_Drawn]]:
+    """Batches of results of one picture. Results are pasted back one at a time."""
+    for batch in in_batches(tracked, animator.batch):
+        yield (_Drawn(each, animator.still, result) for each, result in _draw_batch(animator, batch))
+
+
+def _draw_clip(
+    animator: Animator, clip: SourceClip, pairs: Iterator[tuple[TrackedFrame, SourceFrame]]
+) -> Iterator[Iterator[_Drawn]]:
+    """Results of a source clip, one by one."""
+    last: TrackedFrame | None = None
+    for tracked, shown in pairs:
+        last = last if tracked.driver is None else tracked
+        if shown.source is None:
+            yield iter([_Drawn(tracked, clip.fit(shown.frame), clip.unchanged(shown.frame))])
+            continue
+        animator.take(shown.source)
+        result = animator.still if last is None else next(result for _, result in _draw_batch(animator, [last]))
+        yield iter([_Drawn(tracked, clip.fit(animator.still), None if result is None else clip.fit(result))])
 
 
 def _draw_batch(animator: Animator, batch: list[TrackedFrame]) -> Iterator[tuple[TrackedFrame, Frame | None]]:

@@ -32,6 +32,8 @@ from reenact.portrait.matte import (
 
 _MARGIN = (0.01, 0.022)
 """Margin of the hole around skin and around hair, over the side of the crop."""
+_WIDER = 0.008
+"""Added to it where the matte is that of the guided filter, whose edge is narrower."""
 _NECK_TOP = 0.3
 """Height (of `head_axes`) to which the neck reaches behind the head."""
 _THROAT = 0.2
@@ -42,6 +44,12 @@ _RISE = 0.18
 """How much higher than seen the shoulders may be behind the head."""
 _REACH = 0.2
 """How far long hair on the shoulders continues upwards behind the head, in face heights."""
+_LOOSE = 0.04
+"""Distance from the hole at which a ground is compared with that of the frame before, share of the side."""
+_CHANGE_PX = 96
+"""Side at which the change of a ground from frame to frame is continued into its hole."""
+_BODY = (0.1, 0.3)
+"""Heights of `head_axes` below which a clip's hidden ground is body, and above which it is background."""
 _SHADE = 0.2
 """How much darker the neck is behind the chin."""
 
@@ -76,9 +84,7 @@ def complete_ground(
     """
     classes, points = parsing[0].cpu().numpy(), mesh[0, :, :2].double().cpu().numpy()
     size, cells = rgb.shape[-1], len(classes)
-    hole = _grow(matte.share, classes)
-    kept = hair_fade(head_cells(classes, points), points, min(size, 256)) < 1  # long hair below it stays
-    hole = hole * (1 - _enlarge(kept.astype(np.float32), size, hole)).floor()
+    hole = _find_hole(matte, classes, points)
     covered = (functional.adaptive_max_pool2d(hole, cells)[0, 0] > 0).cpu().numpy()
     axes = head_axes(points, cells)
     visible, behind, skin = _find_neck(classes, covered, axes)
@@ -98,10 +104,68 @@ def complete_ground(
     )
 
 
-def _grow(share: Float[Tensor, "1 1 n n"], classes: UInt8[np.ndarray, "j j"]) -> Float[Tensor, "1 1 n n"]:
+class FollowedGround(NamedTuple):
+    """The ground of a frame of a clip."""
+
+    rgb: Float[Tensor, "1 3 n n"]
+    """As `Ground.rgb`."""
+    hole: Float[Tensor, "1 1 n n"]
+    """As `Ground.hole`."""
+    seen: Float[Tensor, "1 1 n n"]
+    """1 where this frame or an earlier one shows the ground."""
+
+
+def follow_ground(
+    rgb: Float[Tensor, "1 3 n n"],
+    matte: HeadMatte,
+    parsing: UInt8[Tensor, "1 j j"],
+    mesh: Float[Tensor, "1 478 3"],
+    before: Float[Tensor, "1 4 n n"],
+    hole: Float[Tensor, "1 1 n n"] | None = None,
+) -> FollowedGround:
+    """Remove the head from another frame of a shot: earlier frames show, or had completed, what is behind it.
+
+    Where the hole begins, the earlier ground may be lit otherwise or lie elsewhere by now. The difference there is
+    continued smoothly into the hole and added. Body that was never seen is continued from this frame alone: a
+    completed one would not move with it.
+
+    Args:
+        rgb: the crop of this frame.
+        matte: of its head.
+        parsing: as for `complete_ground`.
+        mesh: as for `complete_ground`.
+        before: `rgb` and `seen` of the frame before, in this crop.
+        hole: of this matte, if it is known.
+    """
+    points = mesh[0, :, :2].double().cpu().numpy()
+    if hole is None:
+        hole = _find_hole(matte, parsing[0].cpu().numpy(), points, _WIDER)
+    size, before, seen = rgb.shape[-1], before[:, :3], before[:, 3:]
+    side = min(size, _CHANGE_PX)
+    small = resize(torch.cat([rgb - before, rgb, hole], 1), side)
+    unsure = grow((small[:, 6:] > 0).float(), round(_LOOSE * side))  # beside the hole, loose hair moves
+    height = from_picture(head_axes(points, side).height[..., None], rgb)
+    body = ((_BODY[1] - height) / (_BODY[1] - _BODY[0])).clamp(0, 1)
+    filled = resize(torch.cat([fill_hole(small[:, :6] * (1 - unsure), unsure), body], 1), size)
+    ground = torch.lerp(before + filled[:, :3], filled[:, 3:6], filled[:, 6:] * (1 - seen))
+    return FollowedGround(
+        rgb=torch.where(hole > 0, ground.clamp(0, 1), rgb), hole=hole, seen=torch.where(hole > 0, seen, 1.0)
+    )
+
+
+def _find_hole(
+    matte: HeadMatte, classes: UInt8[np.ndarray, "j j"], points: Float[np.ndarray, "478 2"], wider: float = 0.0
+) -> Float[Tensor, "1 1 n n"]:
+    """`Ground.hole` of a head; `wider` is added to its margins."""
+    hole, size = _grow(matte.share, classes, wider), matte.share.shape[-1]
+    kept = hair_fade(head_cells(classes, points), points, min(size, 256)) < 1  # long hair below it stays
+    return hole * (1 - _enlarge(kept.astype(np.float32), size, hole)).floor()
+
+
+def _grow(share: Float[Tensor, "1 1 n n"], classes: UInt8[np.ndarray, "j j"], wider: float) -> Float[Tensor, "1 1 n n"]:
     """The matte with its margin."""
     size = share.shape[-1]
-    narrow, wide = (max(1, round(margin * size)) for margin in _MARGIN)
+    narrow, wide = (max(1, round((margin + wider) * size)) for margin in _MARGIN)
     head = (share > 0.02).float()
     near_hair = cv2.dilate((classes == HAIR).astype(np.float32), np.ones((7, 7)))
     body = cv2.dilate((classes == SKIN).astype(np.float32), np.ones((3, 3)))

@@ -12,6 +12,7 @@ from reenact.ops.warp import resize
 from reenact.portrait.ground import complete_ground
 from reenact.portrait.head import FullHead, fit_head
 from reenact.portrait.matte import find_head_matte, tidy_classes
+from reenact.types import FaceImage
 
 _FACE = 1
 """Class of face pixels in a parsing."""
@@ -38,6 +39,18 @@ class Portrait:
         """The same layers at another side."""
         layers = {name: resize(layer, side) for name, layer in vars(self).items() if isinstance(layer, Tensor)}
         return dataclasses.replace(self, **layers)
+
+
+def portrait_of(model: MorphableModel, image: FaceImage, mesh: Float[Tensor, "1 478 3"]) -> Portrait:
+    """The layers of a source crop: those that it comes with, or new ones.
+
+    Args:
+        model: of the mesh.
+        image: the crop, f = 1.
+        mesh: of the face, in half-sides.
+    """
+    given: Portrait | None = image.portrait
+    return build_portrait(model, image.rgb, image.parsing, mesh) if given is None else given
 
 
 def build_portrait(

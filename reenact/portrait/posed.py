@@ -23,6 +23,7 @@ from reenact.portrait.ground import complete_ground
 from reenact.portrait.head import FullHead, fit_head, move_head
 from reenact.portrait.head.outline import smoothstep
 from reenact.portrait.matte import find_head_matte, tidy_classes
+from reenact.portrait.portrait import Portrait
 from reenact.types import head_angles_rad
 
 MIRROR_DEG = 15.0
@@ -127,6 +128,18 @@ def build_head(
         smooth=_smooth(matte.rgb, matte.share),
         ground=torch.cat([ground.rgb, ground.hole], 1),
         shape=fit_head(model, mesh, matte.share),
+    )
+
+
+def head_of(portrait: Portrait, side: int) -> Head:
+    """The head of a portrait, as `build_head` makes it of a picture of this side."""
+    small = portrait.resized(side)
+    return Head(
+        rgb=small.rgb,
+        colours=small.head,
+        smooth=_smooth(small.head[:, :3], small.head[:, 3:]),
+        ground=torch.cat([small.ground, small.hole], 1),
+        shape=portrait.shape,
     )
 
 

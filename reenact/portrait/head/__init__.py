@@ -1,10 +1,10 @@
 """The full head of a source: face, ears, skull under its hair, and neck.
 
-source mesh, matte ── fit_head ──▶ FullHead        (once)
+source mesh, matte ── fit_head ──▶ FullHead        (once; in a clip, `follow_head` for the other frames of a shot)
 target meshes ─────── move_head ─▶ HeadFlow        (per frame)
 """
 
-from reenact.portrait.head.fit import FullHead, fit_head
+from reenact.portrait.head.fit import FullHead, fit_head, follow_head
 from reenact.portrait.head.move import HeadFlow, bend_neck, move_head
 
-__all__ = ["FullHead", "HeadFlow", "bend_neck", "fit_head", "move_head"]
+__all__ = ["FullHead", "HeadFlow", "bend_neck", "fit_head", "follow_head", "move_head"]

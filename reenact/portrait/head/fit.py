@@ -1,6 +1,7 @@
 """The template fitted to one source: modes of people from its mesh, skull pushed outwards to its hair."""
 
 import dataclasses
+from typing import NamedTuple
 
 import torch
 from jaxtyping import Bool, Float
@@ -40,8 +41,10 @@ _LOW = (0.35, 0.75)
 _FARTHEST, _STEPS, _ROUNDS, _SMOOTHINGS = 2.8, 112, 3, 4
 _GAP = 12
 """Steps (of `_FARTHEST` / `_STEPS`) without head up to which a gap between locks belongs to the head."""
-_SIDE = 256
-"""Pixels of the picture in which depths are compared."""
+_SIDE, _FOLLOWED_SIDE = 256, 128
+"""Pixels of the picture in which depths are compared: in a photo or the first frame of a shot, and in other frames."""
+_SAME_VIEW = 0.1
+"""Largest change of a rotation's elements (about 6 degrees) over which visibility is not looked at again."""
 _GRAZING, _SLACK = 0.1, 0.1
 """As in `reenact.geometry.flow`: cosine of a surface turned away, and depth by which touching surfaces differ."""
 _THROAT = (0.6, -0.85, -0.5)
@@ -72,6 +75,10 @@ class FullHead:
     """Where in the source the neck's sides and nape have their colours: at its front."""
     visible: Float[Tensor, "n"]
     """1 where the source shows the vertex."""
+    seen: Bool[Tensor, "n"]
+    """Whether the source shows any triangle at the vertex."""
+    seen_from: Float[Tensor, "1 3 3"]
+    """Rotation of the head for which visibility was found: its own, or in a clip that of an earlier frame."""
     reach: Float[Tensor, "n 36"]
     """Influence of the points of `FACE_OVAL` on each vertex outside the face."""
     outline: Float[Tensor, "1 d"]
@@ -82,6 +89,15 @@ class FullHead:
     def posed(self) -> Float[Tensor, "1 n 3"]:
         """The vertices in the source."""
         return self.pose.apply(self.shape[None])
+
+    def moved_shape(self, face: Float[Tensor, "f 478 3"]) -> Float[Tensor, "f n 3"]:
+        """`shape` with other faces, head coordinates: vertices on the face follow it, others its oval."""
+        template = self.template
+        change = face - self.pose.invert(self.mesh)
+        moved = self.shape + self.reach @ change[:, list(FACE_OVAL)]
+        on_face = (change[:, template.corners] * template.weights[..., None]).sum(2)
+        moved[:, template.on_face] = self.shape[template.on_face] + on_face
+        return moved
 
 
 def fit_head(model: MorphableModel, mesh: Float[Tensor, "1 478 3"], share: Float[Tensor, "1 1 n n"]) -> FullHead:
@@ -102,27 +118,68 @@ def fit_head(model: MorphableModel, mesh: Float[Tensor, "1 478 3"], share: Float
     shape[template.on_face] = (own[0, template.corners] * template.weights[..., None]).sum(1)
     inwards = functional.normalize(shape.new_tensor(MIDDLE) - shape[template.on_face], dim=1)
     shape[template.on_face] += _UNDER * inwards
-    view = View.of(fit.pose)
-    matte = _matte_outline(view, share)
+    matte = _matte_outline(View.of(fit.pose), share)
     shape = _push_to_hair(template, fit.pose, shape, matte)
-    posed = fit.pose.apply(shape[None])
+    look = _look_at(model, template, fit.pose, mesh, shape, _SIDE)
+    return _placed(template, fit.pose, mesh, shape, matte, _reach(template, _CARRY), look)
+
+
+def follow_head(
+    model: MorphableModel, before: FullHead, mesh: Float[Tensor, "1 478 3"], share: Float[Tensor, "1 1 n n"]
+) -> FullHead:
+    """The head of a later frame of the same shot: it keeps its skull and hair.
+
+    Args:
+        model: that of `fit_head`.
+        before: the head in an earlier frame.
+        mesh: in half-sides of this frame's picture.
+        share: soft matte of the head in that picture.
+    """
+    pose = model.fit(mesh).pose
+    shape = before.moved_shape(pose.invert(mesh))[0]
+    matte = _matte_outline(View.of(pose), share)
+    look = _Look(before.mesh_visible, before.visible, before.seen, before.seen_from)
+    if float((pose.rotation - before.seen_from).abs().amax()) > _SAME_VIEW:
+        look = _look_at(model, before.template, pose, mesh, shape, _FOLLOWED_SIDE)
+    return _placed(before.template, pose, mesh, shape, matte, before.reach, look)
+
+
+class _Look(NamedTuple):
+    """Fields of `FullHead`: what a picture shows."""
+
+    mesh_visible: Tensor
+    visible: Tensor
+    seen: Tensor
+    seen_from: Tensor
+
+
+def _look_at(
+    model: MorphableModel, template: HeadTemplate, pose: Pose, mesh: Tensor, shape: Tensor, side: int
+) -> _Look:
+    visible, seen = _visible(template, pose.apply(shape[None]), side)
+    return _Look(source_visibility(model, mesh, side), visible, seen, pose.rotation)
+
+
+def _placed(
+    template: HeadTemplate, pose: Pose, mesh: Tensor, shape: Tensor, matte: Tensor, reach: Tensor, look: _Look
+) -> FullHead:
+    """A head of this pose and shape, and where its picture shows it."""
+    posed, view = pose.apply(shape[None]), View.of(pose)
     outline = outline_of(view, torch.cat([posed[:, template.part != NECK], mesh], 1)[..., :2].mT)
-    visible, seen = _visible(template, posed)
     end = torch.where(matte > 0, torch.minimum(matte, outline), outline)
-    place, inner_place = _colour_places(template, view, end, posed, mesh, seen)
+    place, inner_place = _colour_places(template, view, end, posed, mesh, look.seen)
     return FullHead(
         template=template,
         mesh=mesh,
-        mesh_visible=source_visibility(model, mesh, _SIDE),
-        pose=fit.pose,
+        pose=pose,
         shape=shape,
         place=place,
         inner_place=inner_place,
-        throat_place=fit.pose.apply(_throat(shape)[None])[0, :, :2],
-        visible=visible,
-        reach=_reach(template, _CARRY),
+        throat_place=pose.apply(_throat(shape)[None])[0, :, :2],
+        reach=reach,
         outline=outline,
         edge=torch.lerp(torch.maximum(outline, matte), outline, _lowness(shape)),
+        **look._asdict(),
     )
 
 
@@ -187,15 +244,17 @@ def _matte_outline(view: View, share: Float[Tensor, "1 1 n n"]) -> Float[Tensor,
     return torch.where(known, distance[first], 0.0)[None]
 
 
-def _visible(template: HeadTemplate, posed: Float[Tensor, "1 n 3"]) -> tuple[Float[Tensor, "n"], Bool[Tensor, "n"]]:
+def _visible(
+    template: HeadTemplate, posed: Float[Tensor, "1 n 3"], side: int
+) -> tuple[Float[Tensor, "n"], Bool[Tensor, "n"]]:
     """1 for each vertex that the source shows, and whether any triangle at it shows."""
-    pixels = to_pixels(posed, _SIDE)
-    raster = rasterise(pixels, template.triangles, _SIDE, _SIDE)
+    pixels = to_pixels(posed, side)
+    raster = rasterise(pixels, template.triangles, side, side)
     height = float(pixels[0, template.on_face, 1].max() - pixels[0, template.on_face, 1].min())
     in_front = vertex_visibility(pixels, template.triangles, raster, tolerance_px=_SLACK * height)
     some = in_front[0] > 0
-    for side in (_SIDE // 2, _SIDE):
-        shell = rasterise(to_pixels(posed, side), template.shell, side, side)
+    for each in (side // 2, side):
+        shell = rasterise(to_pixels(posed, each), template.shell, each, each)
         some[template.shell[shell.triangle[shell.covered]].flatten()] = True
     return (in_front * (vertex_facing(pixels, template.triangles) > _GRAZING))[0], some
 

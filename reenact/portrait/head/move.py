@@ -9,7 +9,6 @@ from torch import Tensor
 from torch.nn import functional
 
 from reenact.geometry.flow import FaceMaps, part_maps, to_pixels
-from reenact.geometry.landmarks import FACE_OVAL
 from reenact.geometry.morphable import MorphableModel, Pose
 from reenact.geometry.rasterise import rasterise
 from reenact.ops.warp import identity_grid
@@ -117,12 +116,8 @@ def bend_neck(model: MorphableModel, head: FullHead, target: Float[Tensor, "f 47
 
 
 def _move_vertices(head: FullHead, pose: Pose, target: Float[Tensor, "f 478 3"]) -> Float[Tensor, "f n 3"]:
-    template = head.template
-    change = pose.invert(target) - head.pose.invert(head.mesh)
-    moved = head.shape + head.reach @ change[:, list(FACE_OVAL)]
-    on_face = (change[:, template.corners] * template.weights[..., None]).sum(2)
-    moved[:, template.on_face] = head.shape[template.on_face] + on_face
-    return torch.lerp(head.posed(), pose.apply(moved), template.follow[:, None])
+    moved = pose.apply(head.moved_shape(pose.invert(target)))
+    return torch.lerp(head.posed(), moved, head.template.follow[:, None])
 
 
 def _colour_places(head: FullHead, pose: Pose) -> Float[Tensor, "f n 2"]:

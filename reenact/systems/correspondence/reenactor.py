@@ -19,7 +19,7 @@ from reenact.geometry.placement import to_half_sides
 from reenact.ops.warp import resize
 from reenact.portrait.compose import Rendered, compose, warp_head
 from reenact.portrait.head import move_head
-from reenact.portrait.portrait import build_portrait
+from reenact.portrait.portrait import portrait_of
 from reenact.portrait.stillness import far_pixels, moved_share, moving_pixels
 from reenact.systems.base import EncodedCrop, MotionMode, Reenactor
 from reenact.systems.correspondence.config import CorrespondenceConfig
@@ -63,7 +63,7 @@ class CorrespondenceReenactor(Reenactor[CorrespondenceIdentity, MeshMotion, Driv
         rgb = resize(image.rgb, self.crop.network_px).clamp(0, 1)
         maps = draw_face(self.morphable, mesh, self.crop.network_px // 2).stacked
         return CorrespondenceIdentity(
-            portrait=build_portrait(self.morphable, image.rgb, image.parsing, mesh),
+            portrait=portrait_of(self.morphable, image, mesh),
             rgb=rgb,
             features=self.networks.encode_source(rgb, maps),
             mesh=mesh,

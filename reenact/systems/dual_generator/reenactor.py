@@ -19,8 +19,8 @@ from reenact.ops.warp import resize
 from reenact.portrait.compose import Rendered, compose
 from reenact.portrait.head import bend_neck
 from reenact.portrait.matte import FACE
-from reenact.portrait.portrait import build_portrait
-from reenact.portrait.posed import Head, PosedHead, build_head, mirror_turned, pose_head
+from reenact.portrait.portrait import portrait_of
+from reenact.portrait.posed import Head, PosedHead, build_head, head_of, mirror_turned, pose_head
 from reenact.portrait.stillness import far_pixels, moved_share
 from reenact.systems.base import EncodedCrop, MotionMode, PoseControls, Reenactor
 from reenact.systems.dual_generator.config import DualGeneratorConfig
@@ -92,14 +92,14 @@ class DualGeneratorReenactor(Reenactor[DualGeneratorIdentity, HeadMotion, Driven
         if code is None:  # code of the average face; the anchored shape depends little on it
             code = rgb.new_zeros(1, self.config.face_code)
         return DualGeneratorIdentity(
-            portrait=build_portrait(self.morphable, image.rgb, image.parsing, mesh),
+            portrait=portrait_of(self.morphable, image, mesh),
             rgb=rgb,
             style=self.networks.face.encode_style(rgb),
             mesh=mesh,
             matched=matched,
             action_units=read_action_unit_sides(geometry.blendshapes, mesh),
             shape=self.anchored.take(landmarks68_of(mesh), matched.pose, code.to(rgb)),
-            heads=self._build_heads(rgb, mesh, image.parsing) if self.config.source_features else None,
+            heads=self._build_heads(image, rgb, mesh) if self.config.source_features else None,
         )
 
     def read_motion(self, image: FaceImage | None, geometry: FaceGeometry) -> HeadMotion:
@@ -150,8 +150,11 @@ class DualGeneratorReenactor(Reenactor[DualGeneratorIdentity, HeadMotion, Driven
     def _generate_shape(self, landmarks: Tensor, code: Tensor) -> Tensor:
         return self.networks.shape(landmarks, code).landmarks
 
-    def _build_heads(self, rgb: Tensor, mesh: Tensor, parsing: Tensor | None) -> tuple[Head, Head | None]:
-        side, model = rgb.shape[-1], self._on_cpu[0]
+    def _build_heads(self, image: FaceImage, rgb: Tensor, mesh: Tensor) -> tuple[Head, Head | None]:
+        side, model, parsing = rgb.shape[-1], self._on_cpu[0], image.parsing
+        if image.portrait is not None and rgb.device.type == "cpu":
+            head = head_of(image.portrait, side)
+            return head, mirror_turned(model, head)
         picture = (rgb[0] * 255).round().to(torch.uint8).permute(1, 2, 0).cpu().numpy()
         mesh = mesh.cpu()
         if parsing is None:  # not parsed: the face is what its mesh covers, without hair

@@ -13,7 +13,7 @@ from reenact.geometry.placement import rotation_of_angles, to_half_sides, turn_o
 from reenact.ops.warp import resize
 from reenact.portrait.compose import Rendered, compose, warp_head
 from reenact.portrait.head import move_head
-from reenact.portrait.portrait import build_portrait
+from reenact.portrait.portrait import portrait_of
 from reenact.portrait.stillness import far_pixels, moved_share, moving_pixels
 from reenact.systems.base import EncodedCrop, MotionMode, PoseControls, Reenactor
 from reenact.systems.facegan.conditions import target_maps
@@ -84,7 +84,7 @@ class FaceganReenactor(Reenactor[FaceganIdentity, FaceMotion, DrivenFace]):
         geometry = dataclasses.replace(geometry, mesh_px=to_half_sides(geometry.mesh_px, image.rgb.shape[-1]))
         motion = read_face_motion(self.rig.model, geometry)
         return FaceganIdentity(
-            portrait=build_portrait(self.rig.model, image.rgb, image.parsing, geometry.mesh_px),
+            portrait=portrait_of(self.rig.model, image, geometry.mesh_px),
             rgb=rgb,
             features=self.networks.reenactor.encode_source(rgb),
             mesh=geometry.mesh_px,

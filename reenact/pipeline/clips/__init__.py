@@ -1,0 +1,1 @@
+"""A clip as the source: its frames, and the driver's beside them."""
