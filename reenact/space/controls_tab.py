@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 import gradio as gr
+from gradio.events import Dependency
 
 from reenact.pipeline.controls.presets import PRESETS
 from reenact.pipeline.controls.settings import FaceEdit
@@ -17,7 +18,9 @@ from reenact.space.widgets.caches import Previews, Recent, Sessions, content_of,
 from reenact.space.widgets.clip_part import shown_clip
 from reenact.space.widgets.editor_layout import Editor, panel_updates, slider_updates
 from reenact.space.widgets.events import DRAWING, FILES, LAST_ONE, MOVING, QUICK, save_in_browser
+from reenact.space.widgets.problems import Problems, clear_first
 from reenact.space.widgets.reading import bars
+from reenact.space.widgets.remembered import Remembered
 from reenact.space.widgets.runs import Runs
 from reenact.space.widgets.settings import KEEP, PICTURE, Request, edit_of, values_of
 from reenact.space.widgets.sliders import CONTROLS, VIEWS, sided_units
@@ -28,6 +31,8 @@ if TYPE_CHECKING:
 
 _SHOWN_EDIT = 1 + len(CONTROLS) + 2 * len(list(sided_units()))
 """Length of `Editor.shown_edit`."""
+_SHOWN_SOURCE = 6 + 2 * len(list(sided_units()))
+"""Length of `Editor.shown_source`."""
 
 
 class ControlsTab:
@@ -35,7 +40,7 @@ class ControlsTab:
 
     def __init__(self, models: Models, runs: Runs, *, sessions: Sessions | None = None) -> None:
         self._sessions = sessions or Sessions(models)
-        self._runs = runs
+        self._runs, self._problems = runs, Problems()
         self._api = ControlsApi(models, runs, self._sessions)
         self._previews = Previews()
         self._backgrounds: Recent[Picture] = Recent()
@@ -55,6 +60,16 @@ class ControlsTab:
         height, width = session.still.shape[:2]
         text = notes([f"The source has {width} × {height} pixels."], session.warnings, given.names)
         return [*panel_updates(source=True), bars(own), pair, text, *slider_updates(own, apart=False)]
+
+    def reopen(self, request: gr.Request, *inputs: Any) -> list[Any]:
+        """After a refresh, open the source again and draw what the sliders say."""
+        if inputs[0] is None:
+            return [gr.skip()] * _SHOWN_SOURCE
+        with _request(inputs) as given:
+            session = self._sessions.open(given)
+            pair = self._draw_preview(request, given, session, self._edit(given, session))
+        sides = [gr.update(visible=shown) for shown in (not given.apart, given.apart) for _ in sided_units()]
+        return [*panel_updates(source=True), bars(values_of(session.reading)), pair, *sides]
 
     def preview(self, request: gr.Request, *inputs: Any) -> tuple[str, str]:
         """Source and result at the network's size."""
@@ -130,13 +145,21 @@ class ControlsTab:
         """Stop the clip that is being made."""
         return self._runs.stop(request)
 
-    def build(self) -> None:
-        """Create and connect the components; inside a `gr.Tab`."""
-        editor = Editor()
+    def build(self) -> Remembered:
+        """Create and connect the components; inside a `gr.Tab`. Returns what a refresh keeps."""
+        self._editor = editor = Editor()
         self._connect_source(editor)
         self._connect_sliders(editor)
         self._connect_files(editor)
         self._api.build(editor)
+        return Remembered("editor", editor.kept)
+
+    def reopen_after(self, restored: Dependency) -> None:
+        """Open the source that a refresh has restored."""
+        editor = self._editor
+        restored.then(
+            self.reopen, editor.inputs, editor.shown_source, show_progress_on=editor.source.picture, **DRAWING
+        )
 
     def _connect_source(self, editor: Editor) -> None:
         """Open every source that is given; hide the last one meanwhile."""
@@ -146,26 +169,30 @@ class ControlsTab:
             return source.portraits[index]
 
         def hide() -> list[Any]:
-            return [*panel_updates(source=False), None]
+            return [*panel_updates(source=False), None, gr.Textbox("", visible=False)]
 
-        source.example.click(load, source.example, source.picture, show_progress="hidden", **QUICK)
         outputs = [*editor.panels, source.reading, comparison, editor.preview.notes, *editor.shown_edit]
-        changes = [source.picture.change, editor.edit.face.change]
-        gr.on(changes, hide, outputs=[*editor.panels, comparison], **QUICK).then(
-            self.open, editor.inputs, outputs, show_progress_on=source.picture, **DRAWING
-        )
+        hidden = [*editor.panels, comparison, source.problem]
+        example = source.example.click(load, source.example, source.picture, show_progress="hidden", **QUICK)
+        given = gr.on([source.picture.input, editor.edit.face.input], hide, outputs=hidden, **QUICK)
+        for changed in (given, example.then(hide, None, hidden, **QUICK)):
+            opened = changed.then(
+                self._problems.kept(self.open), editor.inputs, outputs, show_progress_on=source.picture, **DRAWING
+            )
+            opened.failure(self._refused, None, source.problem, show_progress="hidden", **QUICK)
 
     def _connect_sliders(self, editor: Editor) -> None:
         """Draw a preview after every change of the edit."""
         edit, load, inputs, shown = editor.edit, editor.preview.load_settings, editor.inputs, editor.shown_edit
         drawn: dict[str, Any] = {
-            "fn": self.preview,
+            "fn": self._problems.kept(self.preview),
             "inputs": inputs,
             "outputs": editor.preview.comparison,
             **LAST_ONE,
         }
         moves = [slider.input for slider in edit.sliders.values()]
-        gr.on([*moves, edit.background.input, edit.background_picture.change, edit.system.input], **drawn)
+        moved = gr.on([*moves, edit.background.input, edit.background_picture.change, edit.system.input], **drawn)
+        self._problems.show(moved, editor.preview.notes)
 
         def show_picture(choice: str) -> dict[str, Any]:
             return gr.update(visible=choice == PICTURE)
@@ -174,26 +201,40 @@ class ControlsTab:
         changes = [
             edit.reset.click(self.reset, inputs, shown, **MOVING),
             edit.apart.input(self.split_sides, inputs, shown, **MOVING),
-            load.upload(self.load_settings, [load, *inputs], shown, **MOVING),
+            load.upload(self._problems.kept(self.load_settings), [load, *inputs], shown, **MOVING),
             *(button.click(self.show_preset(name), inputs, shown, **MOVING) for name, button in edit.presets.items()),
         ]
         for name, button in edit.views.items():
             angles = [edit.sliders[angle] for angle in VIEWS["Front"]]
             changes.append(button.click(_view(name), outputs=angles, **MOVING))
         for change in changes:
-            change.success(**drawn)
+            self._problems.show(change, editor.preview.notes)
+            self._problems.show(change.success(**drawn), editor.preview.notes)
 
     def _connect_files(self, editor: Editor) -> None:
         preview, inputs = editor.preview, editor.inputs
+        clear_first(preview.save_picture.click, preview.notes)
         picture = preview.save_picture.click(
-            self.save_picture, inputs, [preview.saved, preview.notes], show_progress_on=preview.notes, **FILES
+            self._problems.kept(self.save_picture),
+            inputs,
+            [preview.saved, preview.notes],
+            show_progress_on=preview.notes,
+            **FILES,
         )
         saved = preview.save_settings.click(
-            self.save_settings, [editor.edit.saved_mode, *inputs], preview.saved, **MOVING
+            self._problems.kept(self.save_settings), [editor.edit.saved_mode, *inputs], preview.saved, **MOVING
         )
         for ran in (picture, saved):
             save_in_browser(ran, preview.saved)
-        editor.edit.clip.connect(self.make_clip, self.stop, inputs=inputs, text=preview.notes)
+            self._problems.show(ran, preview.notes)
+        made = editor.edit.clip.connect(
+            self._problems.kept(self.make_clip), self.stop, inputs=inputs, text=preview.notes
+        )
+        self._problems.show(made, preview.notes)
+
+    def _refused(self, request: gr.Request) -> dict[str, Any]:
+        """Why a source cannot be edited; the notes are hidden then."""
+        return gr.update(value=self._problems.last(request), visible=True)
 
     def _edit(self, given: Request, session: "EditSession", *, relative: bool = False) -> FaceEdit:
         return edit_of(given.values, values_of(session.reading), apart=given.apart, relative=relative)

@@ -10,6 +10,8 @@ from reenact.space.models import DEFAULT, LARGE_POSE, Models
 from reenact.space.widgets import inputs
 from reenact.space.widgets.answers import errors_as_messages, notes, result_folder, result_name, write_result
 from reenact.space.widgets.events import allow_download
+from reenact.space.widgets.problems import Problems, clear_first
+from reenact.space.widgets.remembered import Remembered
 from reenact.space.widgets.runs import Clock
 from reenact.space.widgets.system_choice import FaceIn, PoseMode, choose_system, mode_choice, system_dropdown
 
@@ -18,7 +20,7 @@ class ImageTab:
     """The handler of ``/reenact_image``, and its components."""
 
     def __init__(self, models: Models) -> None:
-        self._models = models
+        self._models, self._problems = models, Problems()
 
     def reenact_image(
         self,
@@ -76,8 +78,8 @@ class ImageTab:
         first = [f"Done in {seconds:.1f} s: {size}.", chosen.reason, *self._models.notes(result.system)]
         return str(out), (str(before), str(out)), notes(first, result.warnings, names)
 
-    def build(self) -> None:
-        """Create and connect the components; inside a `gr.Tab`."""
+    def build(self) -> Remembered:
+        """Create and connect the components; inside a `gr.Tab`. Returns what a refresh keeps."""
         with gr.Row(equal_height=False):
             with gr.Column(scale=5):
                 with gr.Row():
@@ -97,8 +99,9 @@ class ImageTab:
                 file = gr.DownloadButton("Download the result (PNG)", interactive=False)
         options = [motion, paste_back, source_face, driving_face, system, mode]
         for trigger, name in ((run.click, "reenact_image"), (example, None)):
+            clear_first(trigger, text)
             ran = trigger(
-                self.reenact_image,
+                self._problems.kept(self.reenact_image),
                 [source, driving, *options],
                 [file, comparison, text],
                 api_name=name,
@@ -108,3 +111,5 @@ class ImageTab:
                 concurrency_limit=1,
             )
             allow_download(ran, file)
+            self._problems.show(ran, text)
+        return Remembered("image", [source, driving, *options, file, comparison, text])

@@ -12,6 +12,7 @@ from reenact.space.models import EDITING, LARGE_POSE, Models
 from reenact.space.video_tab import VideoTab
 from reenact.space.widgets.editor_layout import CSS as EDITOR_CSS
 from reenact.space.widgets.events import QUICK
+from reenact.space.widgets.remembered import Remembered, name_in_address, restore
 from reenact.space.widgets.runs import Runs
 
 _DELETE_EVERY_S, _DELETE_AFTER_S = 1800, 3600
@@ -49,17 +50,25 @@ def build_page(models: Models, *, max_seconds: float | None = None) -> gr.Blocks
         delete_cache=(_DELETE_EVERY_S, _DELETE_AFTER_S),
     ) as page:
         gr.Markdown(INTRODUCTION)
-        with gr.Tabs():
-            with gr.Tab("Image"):
-                ImageTab(models).build()
-            with gr.Tab("Video"):
-                VideoTab(models, runs, max_seconds=max_seconds).build()
+        kept: list[Remembered] = []
+        with gr.Tabs() as tabs:
+            with gr.Tab("Image", id="image") as image:
+                kept.append(ImageTab(models).build())
+            with gr.Tab("Video", id="video") as video:
+                kept.append(VideoTab(models, runs, max_seconds=max_seconds).build())
+            opened = {"image": image, "video": video}
             if editor is not None:
-                with gr.Tab("Editor"):
-                    editor.build()
-            with gr.Tab("About") as about:
+                with gr.Tab("Editor", id="editor") as opened["editor"]:
+                    kept.append(editor.build())
+            with gr.Tab("About", id="about") as about:
                 gr.Markdown(ABOUT)
                 weights = gr.Markdown()
+            opened["about"] = about
+        for name, tab in opened.items():
+            name_in_address(tab, name)
+        restored = restore(page, tabs, kept, [*opened])
+        if editor is not None:
+            editor.reopen_after(restored)
         gr.on([page.load, about.select], models.describe_weights, outputs=weights, **QUICK)
         page.unload(leave)
     page.queue(max_size=20)

@@ -21,6 +21,8 @@ from reenact.space.widgets.answers import (
 )
 from reenact.space.widgets.events import allow_download, save_in_browser
 from reenact.space.widgets.motion_part import CLIP, MotionPart, chosen_driver
+from reenact.space.widgets.problems import Problems, clear_first
+from reenact.space.widgets.remembered import Remembered
 from reenact.space.widgets.runs import Clock, Runs
 from reenact.space.widgets.system_choice import FaceIn, PoseMode, choose_system, mode_choice, system_dropdown
 
@@ -35,6 +37,7 @@ class VideoTab:
     def __init__(self, models: Models, runs: Runs, *, max_seconds: float | None = None) -> None:
         """Nothing is loaded yet; `max_seconds` limits driving clips."""
         self._models, self._runs, self._max_seconds = models, runs, max_seconds
+        self._problems = Problems()
 
     def reenact_video(
         self,
@@ -201,8 +204,8 @@ class VideoTab:
     def _too_long(self, what: str) -> gr.Error:
         return message(f"{what}; this page takes clips of up to {self._max_seconds:g} s. Give a shorter one.")
 
-    def build(self) -> None:
-        """Create and connect the components; inside a `gr.Tab`."""
+    def build(self) -> Remembered:
+        """Create and connect the components; inside a `gr.Tab`. Returns what a refresh keeps."""
         with gr.Row(equal_height=False):
             with gr.Column(scale=5):
                 with gr.Row():
@@ -245,8 +248,9 @@ class VideoTab:
         options = [motion, smoothing, on_missing_face, side_by_side, paste_back, source_face, driving_face]
         runs: list[Any] = []
         for trigger, name in ((run.click, "reenact_video"), (example, None)):
+            clear_first(trigger, text)
             ran = trigger(
-                self.reenact_video,
+                self._problems.kept(self.reenact_video),
                 [source, driving, *options, system, mode, motion_part.driver, motion_part.file],
                 [file, preview, text],
                 api_name=name,
@@ -256,9 +260,11 @@ class VideoTab:
                 concurrency_limit=1,
             )
             allow_download(ran, file)
+            self._problems.show(ran, text)
             runs.append(ran)
+        clear_first(save.click, text)
         recorded = save.click(
-            self.record_motion,
+            self._problems.kept(self.record_motion),
             [driving, smoothing, driving_face],
             [saved, text],
             api_name="record_motion",
@@ -267,5 +273,8 @@ class VideoTab:
             concurrency_limit=1,
         )
         save_in_browser(recorded, saved)
+        self._problems.show(recorded, text)
         runs.append(recorded)
         stop.click(self.stop, outputs=text, cancels=runs, queue=False, api_name="stop")
+        given = [source, driving, motion_part.driver, motion_part.file]
+        return Remembered("video", [*given, *options, system, mode, file, preview, text])

@@ -6,8 +6,10 @@ from typing import Any
 
 import gradio as gr
 from gradio.components import Component
+from gradio.events import Dependency
 
 from reenact.space.widgets.events import FILES, QUICK, allow_download
+from reenact.space.widgets.problems import clear_first
 
 MP4, GIF = "MP4", "GIF"
 EASED, TURNTABLE = "animation", "turntable"
@@ -34,7 +36,7 @@ class ClipPart:
 
     def connect(
         self, make: Callable[..., list[Any]], stop: Callable[..., str], *, inputs: list[Component], text: gr.Textbox
-    ) -> None:
+    ) -> Dependency:
         """Connect the buttons.
 
         Args:
@@ -42,7 +44,11 @@ class ClipPart:
             stop: stops it.
             inputs: what the browser sends with every request.
             text: shows the notes.
+
+        Returns:
+            The event that makes a clip.
         """
+        clear_first(self.run.click, text)
         ran = self.run.click(
             make,
             [self.motion, self.seconds, self.kind, *inputs],
@@ -52,6 +58,7 @@ class ClipPart:
         )
         allow_download(ran, self.file)
         self.stop.click(stop, outputs=text, cancels=[ran], **QUICK)
+        return ran
 
 
 def accept_emptied(slider: gr.Slider) -> None:

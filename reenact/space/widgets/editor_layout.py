@@ -77,6 +77,7 @@ class SourceColumn:
             headers=["Source"],
             visible=bool(self.portraits),
         )
+        self.problem = gr.Textbox(label="This picture cannot be edited", interactive=False, visible=False, max_lines=6)
         self.reading_panel = gr.Column(visible=False, elem_classes="editor-reading")
         with self.reading_panel, gr.Accordion("What the face does", open=True):
             self.reading = reading_bars(SLIDER_ID)
@@ -174,9 +175,20 @@ class Editor:
         return [*framing, edit.background, edit.background_picture, edit.apart, *edit.sliders.values()]
 
     @property
+    def kept(self) -> list[Component]:
+        """What a refresh keeps: the inputs, how they are saved, and the clip."""
+        clip = self.edit.clip
+        return [*self.inputs, self.edit.saved_mode, clip.motion, clip.seconds, clip.kind]
+
+    @property
     def panels(self) -> list[BlockContext]:
         """For `panel_updates`."""
         return [self.hint, self.source.reading_panel, self.middle, self.right]
+
+    @property
+    def shown_source(self) -> list[Component | BlockContext]:
+        """What a refresh has to show again."""
+        return [*self.panels, self.source.reading, self.preview.comparison, *self.edit.wholes, *self.edit.sides]
 
     @property
     def shown_edit(self) -> list[Component | BlockContext]:

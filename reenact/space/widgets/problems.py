@@ -1,0 +1,67 @@
+"""The notes of a run: empty when it starts, and its error when it fails. The toast disappears with a click."""
+
+import collections
+import functools
+import html
+import threading
+from collections.abc import Callable
+from typing import ParamSpec, TypeVar
+
+import gradio as gr
+from gradio.components import Component
+from gradio.context import LocalContext
+from gradio.events import Dependency
+
+from reenact.space.widgets.events import QUICK
+from reenact.space.widgets.runs import visitor_of
+
+Arguments = ParamSpec("Arguments")
+Answer = TypeVar("Answer")
+
+
+class Problems:
+    """The last error of each visitor, until it is shown."""
+
+    def __init__(self, *, visitors: int = 256) -> None:
+        """No error yet; those of at most `visitors` are kept."""
+        self._texts: collections.OrderedDict[str, str] = collections.OrderedDict()
+        self._visitors = visitors
+        self._lock = threading.Lock()
+
+    def kept(self, run: Callable[Arguments, Answer]) -> Callable[Arguments, Answer]:
+        """A handler that keeps the text of its errors."""
+
+        @functools.wraps(run)
+        def keeping(*args: Arguments.args, **options: Arguments.kwargs) -> Answer:
+            try:
+                return run(*args, **options)
+            except gr.Error as error:
+                self._keep(visitor_of(LocalContext.request.get(None)), html.unescape(error.message))
+                raise
+
+        return keeping
+
+    def last(self, request: gr.Request | None) -> str:
+        """The visitor's last error; "" if there is none."""
+        with self._lock:
+            return self._texts.pop(visitor_of(request), "")
+
+    def show(self, ran: Dependency, text: Component) -> None:
+        """After a run has failed, show its error in the notes."""
+
+        def said(request: gr.Request) -> str:
+            return self.last(request)
+
+        ran.failure(said, None, text, show_progress="hidden", **QUICK)
+
+    def _keep(self, visitor: str, text: str) -> None:
+        with self._lock:
+            self._texts[visitor] = text
+            self._texts.move_to_end(visitor)
+            while len(self._texts) > self._visitors:
+                self._texts.popitem(last=False)
+
+
+def clear_first(trigger: Callable[..., Dependency], text: Component) -> None:
+    """Clear the notes when a run starts."""
+    trigger(None, None, text, js="() => ''", show_progress="hidden", **QUICK)

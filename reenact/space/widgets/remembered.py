@@ -1,0 +1,149 @@
+"""What survives a refresh: the tab in the address, and the values of the tabs in the browser's window.
+
+The browser keeps the values until its window is closed; files stay on the server as long as other uploads do. Values
+come back from the browser, so files are taken only from the folders of uploads, results and examples.
+"""
+
+import json
+import pathlib
+from collections.abc import Sequence
+from typing import Any, cast
+
+import gradio as gr
+from gradio.components import Component
+from gradio.utils import get_upload_folder
+
+from reenact.space import examples
+from reenact.space.widgets.events import QUICK
+
+FILE_KINDS = (gr.Image, gr.Video, gr.ImageSlider, gr.File, gr.DownloadButton)
+_LARGEST_KEPT = 200_000
+"""Characters; a longer text is not what the page wrote."""
+
+_KEEP = """(...values) => {
+  if (window.reenactRestored) sessionStorage.setItem("reenact NAME", JSON.stringify(values));
+}"""
+_READ = """() => [
+  new URLSearchParams(location.search).get("tab") || "",
+  ...NAMES.map((name) => sessionStorage.getItem("reenact " + name) || ""),
+]"""
+_READY = "() => { window.reenactRestored = true; }"
+_SHOW_TAB = """() => {
+  if (!window.reenactRestored) return;
+  const address = new URL(location);
+  address.searchParams.set("tab", "NAME");
+  history.replaceState(history.state, "", address);
+}"""
+
+
+class Remembered:
+    """The components of one tab that keep their values."""
+
+    def __init__(self, name: str, components: Sequence[Component]) -> None:
+        """Keep the values of components, from now on.
+
+        Args:
+            name: of the tab.
+            components: in an order that stays the same while the page is served.
+        """
+        self.name, self.components = name, list(components)
+        self._labels = [f"{type(each).__name__} {each.label}" for each in components]
+        self.layout = gr.JSON(self._labels, visible=False)
+        """Kept with the values: those of another version of the page are not restored."""
+        changes = [each.change for each in components]  # type: ignore[attr-defined]
+        keep = _KEEP.replace("NAME", name)
+        gr.on(changes, None, [self.layout, *components], None, js=keep, show_progress="hidden", **QUICK)
+
+    def restored(self, text: str) -> list[Any]:
+        """Updates of all components from what the browser kept; nothing changes if it kept nothing that fits."""
+        values = _read(text, self._labels)
+        if values is None:
+            return [gr.skip()] * len(self.components)
+        return [_restored(component, value) for component, value in zip(self.components, values, strict=True)]
+
+
+def restore(page: gr.Blocks, tabs: gr.Tabs, kept: Sequence[Remembered], names: Sequence[str]) -> Any:
+    """When the page is opened, show the tab that the address names, and what the browser kept.
+
+    Args:
+        page: the page.
+        tabs: its tabs.
+        kept: what to restore.
+        names: ids of the tabs.
+
+    Returns:
+        The event, for what has to happen afterwards.
+    """
+    boxes = [gr.Textbox(visible=False) for _ in (tabs, *kept)]
+
+    def opened(tab: str, *texts: str) -> list[Any]:
+        values = [update for each, text in zip(kept, texts, strict=True) for update in each.restored(text)]
+        return [gr.Tabs(selected=tab) if tab in names else gr.skip(), *values]
+
+    outputs: list[Any] = [tabs, *(component for each in kept for component in each.components)]
+    read = _READ.replace("NAMES", json.dumps([each.name for each in kept]))
+    ran = page.load(opened, boxes, outputs, js=read, show_progress="hidden", **QUICK)
+    ran.then(None, js=_READY, **QUICK)
+    return ran
+
+
+def name_in_address(tab: gr.Tab, name: str) -> None:
+    """Put a tab's name into the address when it is opened."""
+    tab.select(None, js=_SHOW_TAB.replace("NAME", name), **QUICK)
+
+
+def _read(text: str, labels: list[str]) -> list[Any] | None:
+    if not text or len(text) > _LARGEST_KEPT:
+        return None
+    try:
+        values: Any = json.loads(text)
+    except (json.JSONDecodeError, RecursionError):
+        return None
+    if not isinstance(values, list) or len(cast(list[Any], values)) != 1 + len(labels):
+        return None
+    layout, *values = cast(list[Any], values)
+    return values if layout == labels else None
+
+
+def _restored(component: Component, value: Any) -> Any:
+    """The update of one component; an input whose file is gone, or whose value it cannot take, stays as it is."""
+    if isinstance(component, FILE_KINDS):
+        paths = _known_files(value)
+        if not paths:
+            return gr.skip()
+        if isinstance(component, gr.ImageSlider):
+            return tuple(paths) if len(paths) == 2 else gr.skip()
+        is_result = isinstance(component, gr.DownloadButton)
+        return gr.update(value=paths[0], interactive=True) if is_result else paths[0]
+    return value if _fits(component, value) else gr.skip()
+
+
+def _fits(component: Component, value: Any) -> bool:
+    if isinstance(component, (gr.Radio, gr.Dropdown)):
+        return value in [choice for _, choice in component.choices or []]
+    if isinstance(component, gr.Checkbox):
+        return isinstance(value, bool)
+    if isinstance(component, gr.Slider):
+        number = isinstance(value, (int, float)) and not isinstance(value, bool)
+        return number and component.minimum <= value <= component.maximum
+    if isinstance(component, gr.Number):
+        return isinstance(value, (int, float)) and not isinstance(value, bool)
+    return isinstance(value, str)
+
+
+def _known_files(value: Any) -> list[str]:
+    """Paths in a value of a file component, if all its files still exist and every visitor may see them."""
+    paths = list(_paths(value))
+    folders = [pathlib.Path(get_upload_folder()).resolve(), examples.FOLDER.resolve()]
+    files = [pathlib.Path(path).resolve() for path in paths]
+    known = all(path.is_file() and any(path.is_relative_to(folder) for folder in folders) for path in files)
+    return paths if known else []
+
+
+def _paths(value: Any) -> list[str]:
+    if isinstance(value, list):
+        return [path for each in cast(list[Any], value) for path in _paths(each)]
+    if not isinstance(value, dict):
+        return []
+    fields = cast(dict[str, Any], value)
+    return [fields["path"]] if isinstance(fields.get("path"), str) else _paths([*fields.values()])
