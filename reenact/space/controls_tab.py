@@ -20,7 +20,7 @@ from reenact.space.widgets.editor_layout import Editor, panel_updates, slider_up
 from reenact.space.widgets.events import DRAWING, FILES, LAST_ONE, MOVING, QUICK, save_in_browser
 from reenact.space.widgets.problems import Problems, clear_first
 from reenact.space.widgets.reading import bars
-from reenact.space.widgets.remembered import Remembered
+from reenact.space.widgets.remembered import Remembered, fits
 from reenact.space.widgets.runs import Runs
 from reenact.space.widgets.settings import KEEP, PICTURE, Request, edit_of, values_of
 from reenact.space.widgets.sliders import CONTROLS, VIEWS, sided_units
@@ -100,17 +100,26 @@ class ControlsTab:
 
     def load_settings(self, file: str | None, *inputs: Any) -> list[Any]:
         """Show the edit of a settings file on the sliders."""
+        options = self._editor.options
         if file is None:
-            return [gr.skip()] * _SHOWN_EDIT
+            return [gr.skip()] * (_SHOWN_EDIT + len(options))
         with _request(inputs) as given:
-            return self._shown(given, settings.read_settings(file))
+            edit, page = settings.read_settings(file)
+            apart, *shown = self._shown(given, edit)
+        values = [page.get(name) for name in options]
+        others = [
+            value if fits(each, value) else gr.skip() for each, value in zip(options.values(), values, strict=True)
+        ]
+        return [apart, *shown, *others]
 
-    def save_settings(self, saved_mode: str, *inputs: Any) -> str:
-        """Write the edit to a settings file."""
+    def save_settings(self, *inputs: Any) -> str:
+        """Write the edit and the other settings of the tab to a settings file."""
+        names = self._editor.options
+        page, inputs = dict(zip(names, inputs, strict=False)), inputs[len(names) :]
         with _request(inputs) as given, result_folder() as folder:
-            edit = self._edit(given, self._sessions.open(given), relative=saved_mode == "relative")
+            edit = self._edit(given, self._sessions.open(given), relative=page["saved_as"] == "relative")
             out = folder / result_name(given.source, ".json", done="edit")
-            out.write_text(edit.to_json(), encoding="utf-8")
+            out.write_text(edit.to_json(page=page), encoding="utf-8")
             return str(out)
 
     def save_picture(self, *inputs: Any) -> tuple[str, str]:
@@ -197,11 +206,13 @@ class ControlsTab:
         def show_picture(choice: str) -> dict[str, Any]:
             return gr.update(visible=choice == PICTURE)
 
-        edit.background.input(show_picture, edit.background, edit.background_panel, **QUICK)
+        edit.background.change(show_picture, edit.background, edit.background_panel, **QUICK)
         changes = [
             edit.reset.click(self.reset, inputs, shown, **MOVING),
             edit.apart.input(self.split_sides, inputs, shown, **MOVING),
-            load.upload(self._problems.kept(self.load_settings), [load, *inputs], shown, **MOVING),
+            load.upload(
+                self._problems.kept(self.load_settings), [load, *inputs], [*shown, *editor.options.values()], **MOVING
+            ),
             *(button.click(self.show_preset(name), inputs, shown, **MOVING) for name, button in edit.presets.items()),
         ]
         for name, button in edit.views.items():
@@ -222,7 +233,10 @@ class ControlsTab:
             **FILES,
         )
         saved = preview.save_settings.click(
-            self._problems.kept(self.save_settings), [editor.edit.saved_mode, *inputs], preview.saved, **MOVING
+            self._problems.kept(self.save_settings),
+            [*editor.options.values(), *inputs],
+            preview.saved,
+            **MOVING,
         )
         for ran in (picture, saved):
             save_in_browser(ran, preview.saved)

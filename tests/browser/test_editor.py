@@ -18,7 +18,6 @@ pytestmark = [
     pytest.mark.browser,
     pytest.mark.slow,
     pytest.mark.usefixtures("all_weights"),
-    pytest.mark.filterwarnings("ignore:'future.no_silent_downcasting' is deprecated"),  # gradio asks pandas for it
 ]
 
 
@@ -173,3 +172,14 @@ def test_editor_fits_on_a_phone(tab: Any, material: pathlib.Path) -> None:
     assert tab.get_by_role("tab", name="About").is_visible()
     part.locator("#editor-slider-26").scroll_into_view_if_needed()
     assert -1 <= shown(part).nth(1).bounding_box()["y"] < 300  # stays in sight
+
+
+def test_refresh_keeps_the_edit(tab: Any, part: Any) -> None:
+    label = "AU26 Mouth open (jaw drop)"
+    moved = redrawn(part, lambda: part.get_by_label(f"range slider for {label}").fill("4"))
+    tab.reload()
+    part = tab.get_by_role("tabpanel").filter(visible=True)
+    part.get_by_role("button", name="Reset all").wait_for()
+    shown(part).nth(1).wait_for()
+    assert number(part, label).input_value() == "4"
+    assert np.array_equal(preview(part), moved)

@@ -13,7 +13,6 @@ from tests.e2e.conftest import swayed, write_clip
 pytestmark = [
     pytest.mark.browser,
     pytest.mark.slow,
-    pytest.mark.filterwarnings("ignore:'future.no_silent_downcasting' is deprecated"),  # gradio asks pandas for it
 ]
 
 
@@ -131,3 +130,23 @@ def test_stop_ends_a_clip_without_alarm(tab: Any, material: pathlib.Path, tmp_pa
     part.get_by_role("button", name="Stop").click()
     tab.wait_for_function("box => box.value.startsWith('Stopped')", arg=notes(part).element_handle())
     assert tab.get_by_test_id("toast-body").count() == 0
+
+
+@pytest.mark.usefixtures("all_weights")
+def test_refresh_keeps_tab_inputs_and_result(tab: Any, address: str, material: pathlib.Path) -> None:
+    tab.goto(f"{address}?tab=video")
+    part = tab.get_by_role("tabpanel").filter(visible=True)
+    part.get_by_role("button", name="Reenact the clip").click()
+    tab.wait_for_function("box => box.value.startsWith('There is no')", arg=notes(part).element_handle())
+    part = panel(tab, "Image")
+    tab.wait_for_url("**/?tab=image")
+    give(part, "Source picture", material / "source.png")
+    give(part, "Driving picture", material / "driving.png")
+    part.get_by_role("button", name="Reenact", exact=True).click()
+    wait_for_result(part)
+    text = notes(part).input_value()
+    tab.reload()
+    part = tab.get_by_role("tabpanel").filter(visible=True)
+    tab.wait_for_function("([box, text]) => box.value === text", arg=[notes(part).element_handle(), text])
+    assert part.locator("img").count() >= 4  # source, driver and the pair
+    assert download(part, "Download the result (PNG)", material).name == "source-reenacted.png"

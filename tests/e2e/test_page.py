@@ -18,7 +18,6 @@ gradio_client = pytest.importorskip("gradio_client", reason="gradio_client is no
 pytestmark = [
     pytest.mark.slow,
     pytest.mark.usefixtures("all_weights"),
-    pytest.mark.filterwarnings("ignore:'future.no_silent_downcasting' is deprecated"),  # gradio asks pandas for it
 ]
 AppError = gradio_client.exceptions.AppError
 

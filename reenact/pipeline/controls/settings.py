@@ -12,6 +12,8 @@ from reenact.facs import FACS_MAXIMUM, unit_name
 FORMAT_VERSION = 1
 """Newest version of the JSON that can be read."""
 KIND = "reenact-edit"
+PAGE = "page"
+"""Name in the JSON for what the page sets beside the edit."""
 
 LARGEST_DEG = {"yaw": 90.0, "pitch": 45.0, "roll": 45.0}
 """Largest angle to either side."""
@@ -93,15 +95,20 @@ class FaceEdit:
         angles = {f"{angle}_deg": value for angle, value in (below.angles_deg | self.angles_deg).items()}
         return FaceEdit(action_units=kept | dict(self.action_units), mode=self.mode, **angles)
 
-    def to_json(self) -> str:
-        """The edit as text; `from_json` reads it back."""
-        fields = {
+    def to_json(self, *, page: Mapping[str, object] | None = None) -> str:
+        """The edit as text; `from_json` reads it back.
+
+        Args:
+            page: what the page sets beside the edit; only the page reads it.
+        """
+        fields: dict[str, object] = {
             "format_version": FORMAT_VERSION,
             "kind": KIND,
             "mode": self.mode,
             "action_units": dict(self.action_units),
             **{f"{angle}_deg": self.angles_deg.get(angle) for angle in ANGLES},
         }
+        fields |= {} if page is None else {PAGE: dict(page)}
         return json.dumps(fields, indent=2) + "\n"
 
     @classmethod
@@ -126,7 +133,9 @@ class FaceEdit:
         """
         try:
             what = "a settings file of the editor"
-            return cls.from_fields(read_object(text, kind=KIND, version=FORMAT_VERSION, what=what))
+            fields = read_object(text, kind=KIND, version=FORMAT_VERSION, what=what)
+            fields.pop(PAGE, None)
+            return cls.from_fields(fields)
         except ConfigError as error:
             raise ConfigError(f"{name}: {error}") from error
 

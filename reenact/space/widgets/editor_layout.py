@@ -175,6 +175,14 @@ class Editor:
         return [*framing, edit.background, edit.background_picture, edit.apart, *edit.sliders.values()]
 
     @property
+    def options(self) -> dict[str, Component]:
+        """What settings files hold beside the edit, by name."""
+        edit, clip = self.edit, self.edit.clip
+        names = ("system", "whole_picture", "background", "saved_as", "clip_motion", "clip_seconds", "clip_format")
+        parts = [edit.system, edit.paste_back, edit.background, edit.saved_mode, clip.motion, clip.seconds, clip.kind]
+        return dict(zip(names, parts, strict=True))
+
+    @property
     def kept(self) -> list[Component]:
         """What a refresh keeps: the inputs, how they are saved, and the clip."""
         clip = self.edit.clip

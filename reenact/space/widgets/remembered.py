@@ -115,10 +115,11 @@ def _restored(component: Component, value: Any) -> Any:
             return tuple(paths) if len(paths) == 2 else gr.skip()
         is_result = isinstance(component, gr.DownloadButton)
         return gr.update(value=paths[0], interactive=True) if is_result else paths[0]
-    return value if _fits(component, value) else gr.skip()
+    return value if fits(component, value) else gr.skip()
 
 
-def _fits(component: Component, value: Any) -> bool:
+def fits(component: Component, value: Any) -> bool:
+    """Whether a component can take a value that comes from elsewhere; those of files are not checked here."""
     if isinstance(component, (gr.Radio, gr.Dropdown)):
         return value in [choice for _, choice in component.choices or []]
     if isinstance(component, gr.Checkbox):

@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, cast
 
 from reenact.errors import ConfigError
-from reenact.pipeline.controls.settings import ANGLES, EditMode, FaceEdit
+from reenact.pipeline.controls.settings import ANGLES, PAGE, EditMode, FaceEdit
 from reenact.space.widgets.answers import message
 from reenact.space.widgets.inputs import chosen_face, given_file
 from reenact.space.widgets.sliders import CONTROLS, Values, is_visible, sided_units
@@ -124,8 +124,8 @@ def named_edit(settings: Any, *, mode: EditMode) -> FaceEdit:
     return _edit({name: read_number(name, value) for name, value in fields.items() if value is not None}, mode)
 
 
-def read_settings(file: str) -> FaceEdit:
-    """The edit in a settings file.
+def read_settings(file: str) -> tuple[FaceEdit, dict[str, Any]]:
+    """The edit in a settings file, and what the page set beside it.
 
     Raises:
         ReenactError: it is not one.
@@ -134,7 +134,10 @@ def read_settings(file: str) -> FaceEdit:
     path = pathlib.Path(file)
     if path.stat().st_size > _LARGEST_SETTINGS_BYTES:
         raise message("The settings are too large to be those of an edit; give a file that “Save settings” made.")
-    return FaceEdit.from_json(path.read_bytes().decode("utf-8", errors="replace"), name="The settings")
+    text = path.read_bytes().decode("utf-8", errors="replace")
+    edit = FaceEdit.from_json(text, name="The settings")
+    page = json.loads(text).get(PAGE)
+    return edit, cast(dict[str, Any], page) if isinstance(page, dict) else {}
 
 
 def applied(edit: FaceEdit, reading: "FaceReading") -> tuple[Values, bool]:

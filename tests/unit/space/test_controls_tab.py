@@ -81,7 +81,10 @@ def sessions(session: Session, tmp_path: pathlib.Path, monkeypatch: pytest.Monke
 
 @pytest.fixture
 def tab(sessions: Sessions) -> ControlsTab:
-    return ControlsTab(Models(), Runs(), sessions=sessions)
+    tab = ControlsTab(Models(), Runs(), sessions=sessions)
+    with gr.Blocks():
+        tab.build()
+    return tab
 
 
 @pytest.fixture
@@ -154,12 +157,35 @@ def test_reset_and_sides_keep_what_the_source_does(tab: ControlsTab, source: str
 
 @pytest.mark.parametrize(("mode", "units"), [("absolute", {"26": 5.0}), ("relative", {"26": 5.0 - OWN["26"]})])
 def test_saved_settings_are_loaded_again(tab: ControlsTab, source: str, mode: str, units: dict[str, float]) -> None:
-    file = tab.save_settings(mode, *given(source, au26=5.0, pitch=10.0))
+    options = ["facegan", False, "none", mode, "turntable", 3.5, "GIF"]
+    file = tab.save_settings(*options, *given(source, au26=5.0, pitch=10.0))
     assert pathlib.Path(file).name == "anna-edit.json"
     saved = json.loads(pathlib.Path(file).read_text())
     assert (saved["mode"], saved["action_units"]) == (mode, pytest.approx(units))
-    _, *sliders = tab.load_settings(file, *given(source, au4=1.0))
-    assert slider_values(sliders) == pytest.approx(OWN | {"26": 5.0, "pitch": 10.0}, abs=0.1)
+    _, *shown = tab.load_settings(file, *given(source, au4=1.0))
+    assert slider_values(shown) == pytest.approx(OWN | {"26": 5.0, "pitch": 10.0}, abs=0.1)
+    assert shown[-7:] == options
+    assert FaceEdit.from_json(pathlib.Path(file).read_text()).mode == mode  # the command line reads the edit alone
+
+
+def test_settings_that_the_page_cannot_take_are_left(tab: ControlsTab, source: str, tmp_path: pathlib.Path) -> None:
+    page = {"system": "nobody", "whole_picture": 1, "clip_seconds": 600, "clip_format": "GIF"}
+    (tmp_path / "s.json").write_text(FaceEdit().to_json(page=page))
+    *_, system, whole, _, _, _, seconds, kind = tab.load_settings(str(tmp_path / "s.json"), *given(source))
+    assert system == whole == seconds == gr.skip()
+    assert kind == "GIF"
+
+
+def test_refresh_opens_the_source_and_draws_what_the_sliders_say(
+    tab: ControlsTab, session: Session, source: str
+) -> None:
+    _, *panels, drawn, pair = (shown := tab.reopen(VISITOR, *given(source, apart=True, au12L=5.0)))[:6]
+    assert all(panel["visible"] for panel in panels)
+    assert drawn == bars(OWN)
+    assert session.asked[-1][0].action_units == {"12L": 5.0}
+    assert read_image(pair[1]).rgb.max() == 1
+    assert [column["visible"] for column in shown[6:]] == [False] * 5 + [True] * 5
+    assert all(update == gr.skip() for update in tab.reopen(VISITOR, *given(None)))
 
 
 def test_picture_is_saved_whole_and_with_its_transparency(tab: ControlsTab, session: Session, source: str) -> None:

@@ -1,0 +1,42 @@
+"""Errors of runs in the notes."""
+
+import inspect
+
+import gradio as gr
+import pytest
+from gradio.context import LocalContext
+
+from reenact.space.widgets.answers import message
+from reenact.space.widgets.problems import Problems
+
+FIRST, SECOND = gr.Request(session_hash="a"), gr.Request(session_hash="b")
+
+
+def refuse(request: gr.Request, said: str, progress: gr.Progress = gr.Progress()) -> str:  # noqa: B008
+    if said:
+        raise message(said)
+    return "drawn"
+
+
+def test_error_is_kept_for_its_visitor_and_shown_once() -> None:
+    problems = Problems()
+    kept = problems.kept(refuse)
+    assert inspect.signature(kept) == inspect.signature(refuse)  # gradio looks for Request and Progress in it
+    for request, said in ((FIRST, "a & b"), (SECOND, "other")):
+        LocalContext.request.set(request)
+        with pytest.raises(gr.Error):
+            kept(request, said)
+    assert problems.last(FIRST) == "a & b"
+    assert problems.last(FIRST) == ""
+    assert problems.last(SECOND) == "other"
+    assert kept(FIRST, "") == "drawn"
+
+
+def test_errors_of_programs_do_not_pile_up() -> None:
+    problems = Problems(visitors=2)
+    for name in "abc":
+        LocalContext.request.set(gr.Request(session_hash=name))
+        with pytest.raises(gr.Error):
+            problems.kept(refuse)(FIRST, name)
+    assert problems.last(FIRST) == ""
+    assert problems.last(gr.Request(session_hash="c")) == "c"
