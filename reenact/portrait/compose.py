@@ -13,6 +13,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from reenact.ops.warp import resize, warp
+from reenact.portrait.head import HeadFlow
 from reenact.portrait.portrait import Portrait
 from reenact.portrait.stillness import widen
 
@@ -20,6 +21,10 @@ _NEAR = 0.012
 """Width by which the redrawn part exceeds the moving pixels, share of the side."""
 _PART = 0.2
 """Share from which a pixel that the head leaves shows too much of it to be kept."""
+_BESIDE = 0.03
+"""Width beside the body over which its motion fades, share of the side."""
+_BORDER = 0.08
+"""Distance from the border over which the body's motion sets in, share of the side."""
 _SEEN = 1 / 512
 """A smaller share of the head changes no 8-bit value."""
 
@@ -57,6 +62,27 @@ def warp_head(
     return HeadLayer(rgb=moved[:, :3], matte=torch.maximum(moved[:, 3:], resize(inside, layer.shape[-1])))
 
 
+def carry_body(portrait: Portrait, displacement: Float[Tensor, "f 2 i i"], flow: HeadFlow) -> Float[Tensor, "f 2 i i"]:
+    """The ground's motion: neck, hair and cloth below the head follow it, with what is near them.
+
+    Args:
+        portrait: of the source.
+        displacement: of the head, continued beyond its outline.
+        flow: of the head; far turns take its bend.
+    """
+    body = resize(portrait.body, displacement.shape[-1]).expand(len(displacement), -1, -1, -1)
+    near = widen(torch.maximum(body, warp(body, displacement)), _BESIDE)
+    return torch.lerp(displacement * near * border_fade(displacement), flow.bend, flow.turned)
+
+
+def border_fade(like: Float[Tensor, "f c s s"]) -> Float[Tensor, "1 1 s s"]:
+    """0 at left, right and lower border of a crop, which has to join the picture around it; 1 farther inside."""
+    side = like.shape[-1]
+    place = (torch.arange(side, device=like.device, dtype=like.dtype) + 0.5) / side
+    across = (torch.minimum(place, 1 - place) / _BORDER).clamp(max=1)
+    return (across * ((1 - place) / _BORDER).clamp(max=1)[:, None])[None, None]
+
+
 def compose(
     portrait: Portrait,
     head: HeadLayer,
@@ -88,7 +114,10 @@ def compose(
         moved = warp(torch.cat([ground, source], 1), bend).chunk(2, dim=1)
         ground, own = (torch.where(bent, new, old) for new, old in zip(moved, (ground, source), strict=True))
         redrawn = redrawn | bent
-    left = (portrait.head[:, 3:] / _PART).clamp(max=1) * (1 - head.matte)
-    ground = torch.lerp(own, ground, torch.maximum(far, left))
+    left, body = (layer.expand(count, -1, -1, -1) for layer in (portrait.head[:, 3:], portrait.body))
+    if bend is not None:
+        left, body = (warp(each, bend) for each in (left, body))
+    left = (left / _PART).clamp(max=1) * (1 - head.matte)
+    ground = torch.lerp(own, ground, torch.maximum(far * (1 - body), left))
     frame, share = torch.lerp(ground, head.rgb, head.matte), share * redrawn
     return Rendered(rgb=torch.where(share > 0, torch.lerp(source, frame, share), source), changed=share)

@@ -61,8 +61,8 @@ class Ground(NamedTuple):
     """Equal to the source, bit for bit, where `hole` is 0."""
     hole: Float[Tensor, "1 1 n n"]
     """1 where the picture was completed, 0 elsewhere: the matte with its soft edge and a margin."""
-    neck: Float[Tensor, "1 1 n n"]
-    """Share of the neck's skin: what the picture shows, and its continuation behind the chin."""
+    body: Float[Tensor, "1 1 n n"]
+    """Share of the body, neck included: what the picture shows, and its continuation behind the head."""
 
 
 def complete_ground(
@@ -96,11 +96,10 @@ def complete_ground(
     column = _soften(behind & skin, size, hole)
     colours = _neck_colours(rgb, hole, visible, axes)
     filled = filled + column * (colours - filled)
-    shown = _soften(visible, size, hole)
     return Ground(
         rgb=torch.where(hole > 0, filled.clamp(0, 1), rgb),
         hole=hole,
-        neck=torch.where(hole > 0, column, torch.maximum(shown, column)),
+        body=_soften(body | (behind & skin), size, hole),
     )
 
 

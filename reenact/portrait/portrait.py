@@ -29,6 +29,8 @@ class Portrait:
     """The crop without its head; equal to `rgb` where `hole` is 0."""
     hole: Float[Tensor, "1 1 n n"]
     """1 where `ground` was completed."""
+    body: Float[Tensor, "1 1 n n"]
+    """Share of the body and neck in `ground`."""
     head: Float[Tensor, "1 4 n n"]
     """RGB of the head, free of the background and continued beyond its outline, and the share of the head in each
     pixel."""
@@ -76,6 +78,7 @@ def build_portrait(
         rgb=rgb,
         ground=ground.rgb,
         hole=ground.hole,
+        body=ground.body,
         head=torch.cat([matte.rgb, matte.share], 1),
         shape=fit_head(model, mesh, matte.share),
     )

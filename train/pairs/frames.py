@@ -143,7 +143,8 @@ class PairSampler:
 
         Returns:
             For "source" and "target": RGB in [0, 1]; "_mesh" in half-sides; "_units", (n, 17, 2) Action Units, left and
-            right; "_row" of the split; with parsing "_classes", 0 background, 1 face, 2 hair.
+            right; "_row" of the split; with parsing "_classes", 0 background, 1 face, 2 hair, and "target_body", the
+            share of neck and clothes.
         """
         config, batch = self.config, {}
         for k, name in enumerate(("source", "target")):
@@ -158,6 +159,9 @@ class PairSampler:
             batch[f"{name}_row"] = torch.from_numpy(rows.copy())
             if self.parsing:
                 batch[f"{name}_classes"] = cut_segments(self.data, rows, draws, config.side, device)
+        if self.parsing:
+            body = np.stack([self.data.parsing[row] > 2 for row in draws.rows[:, 1]])[:, None]
+            batch["target_body"] = cut_shares(body, draws, config.side, device)
         return {key: value.to(device) for key, value in batch.items()}
 
     def _resident_crops(self, rows: np.ndarray, draws: PairDraws, device: torch.device) -> torch.Tensor:
@@ -214,11 +218,15 @@ def _expressive_rows(data: FaceData, ranges: np.ndarray, usable: np.ndarray) -> 
 def cut_segments(data: FaceData, rows: np.ndarray, draws: PairDraws, side: int, device: torch.device) -> torch.Tensor:
     """(n, side, side) int64 classes, 0 background, 1 face, 2 hair, of the set's parsing; rows without it are all 0."""
     heads = np.stack([head_classes(data.parsing[row]) for row in rows])
-    shares = torch.from_numpy(np.stack([heads == 1, heads == 2], 1)).to(device).float()
-    shares = functional.avg_pool2d(shares, 3, 1, 1)
-    grid = sampling_grid(draws.crop_from_frame, draws.flips, side).to(device) * ((FRAME_PX - 1) / FRAME_PX)
-    cut = functional.grid_sample(shares, grid, "bilinear", "border", align_corners=False)
+    cut = cut_shares(np.stack([heads == 1, heads == 2], 1), draws, side, device)
     return torch.cat([1 - cut.sum(1, keepdim=True), cut], 1).argmax(1)
+
+
+def cut_shares(masks: np.ndarray, draws: PairDraws, side: int, device: torch.device) -> torch.Tensor:
+    """(n, c, side, side) share of each of the masks (n, c, 128, 128) in the crops."""
+    shares = functional.avg_pool2d(torch.from_numpy(masks).to(device).float(), 3, 1, 1)
+    grid = sampling_grid(draws.crop_from_frame, draws.flips, side).to(device) * ((FRAME_PX - 1) / FRAME_PX)
+    return functional.grid_sample(shares, grid, "bilinear", "border", align_corners=False)
 
 
 def head_classes(parsing: np.ndarray) -> np.ndarray:

@@ -20,6 +20,8 @@ _BAND = 0.12
 """Width, eye distances, of the band inside the outline in which the surface gives way to the source's outline."""
 _HANGING = (1.4, 2.5)
 """Distance below the middle of the skull over which hair stops following the head."""
+_AWAY = (0.4, 1.4)
+"""Distance from the head over which shoulders stop following it."""
 _GRID_PX = 32
 """Side of the map on which the neck's motion is spread."""
 _NECK_FADE = 0.16
@@ -51,6 +53,8 @@ class HeadFlow:
     """1 where the moved head stands."""
     bend: Float[Tensor, "f 2 s s"]
     """Target pixel -> source place of the ground: the neck follows the head, the shoulders do not."""
+    turned: Float[Tensor, "f 1 1 1"]
+    """1 for a head that has turned far, 0 for one that has not."""
     target: FaceMaps
     """Maps of the target meshes."""
 
@@ -105,6 +109,7 @@ def move_head(model: MorphableModel, head: FullHead, target: Float[Tensor, "f 47
         visible=seen,
         covered=covered.to(target.dtype),
         bend=_bend_neck(head, posed, pose, side),
+        turned=_far(head, pose)[:, None, None, None],
         target=FaceMaps(pncc=in_face[:, :3], parts=part_maps(model, face.triangle)),
     )
 
@@ -139,6 +144,7 @@ def _continue_outline(
     start = read_outline(torch.lerp(head.outline, head.edge, _far(head, pose)[:, None]), direction)
     below = torch.sin(direction * (math.tau / DIRECTIONS)) * distance
     hanging = 1 - smoothstep((below - _HANGING[0]) / (_HANGING[1] - _HANGING[0]))
+    hanging = hanging * (1 - smoothstep((beyond - _AWAY[0]) / (_AWAY[1] - _AWAY[0])))
     flow = (own.to_picture(direction, (start + beyond).clamp(min=0)) - grid) * hanging[:, None]
     smooth = torch.cat([flow, beyond[:, None]], 1).unflatten(2, (half, half))
     smooth = functional.interpolate(smooth, size=(side, side), mode="bilinear", align_corners=False)

@@ -17,7 +17,7 @@ from reenact.geometry.matching import (
 from reenact.geometry.morphable import MorphableModel, load_morphable
 from reenact.geometry.placement import to_half_sides
 from reenact.ops.warp import resize
-from reenact.portrait.compose import Rendered, compose, warp_head
+from reenact.portrait.compose import Rendered, carry_body, compose, warp_head
 from reenact.portrait.head import move_head
 from reenact.portrait.portrait import portrait_of
 from reenact.portrait.stillness import far_pixels, moved_share, moving_pixels
@@ -95,5 +95,6 @@ class CorrespondenceReenactor(Reenactor[CorrespondenceIdentity, MeshMotion, Driv
         head = warp_head(portrait, drawn.displacement, flow.inside)
         head = head._replace(rgb=mix(drawn, head.rgb))
         moved = moved_share(identity.mesh, driven.mesh, side)
-        moving = torch.maximum(*(moving_pixels(each, side) for each in (drawn.displacement, flow.bend)))
-        return compose(portrait, head, moving * moved, far_pixels(drawn.displacement, side), flow.bend)
+        bend = carry_body(portrait, drawn.displacement, flow)
+        moving = torch.maximum(*(moving_pixels(each, side) for each in (drawn.displacement, bend)))
+        return compose(portrait, head, moving * moved, far_pixels(drawn.displacement, side), bend)

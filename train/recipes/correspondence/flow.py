@@ -1,6 +1,7 @@
 """Recipe: flow and colours of the correspondence system's head, by self-reenactment of clips.
 
-The head is laid over the true frame's own background: what stands behind it is the portrait's task, not the networks'.
+The head, and the body that follows it, are laid over the true frame's own background: what stands behind them is the
+portrait's task, not the networks'.
 """
 
 import dataclasses
@@ -17,6 +18,7 @@ from reenact.geometry.matching import match_identity, read_mesh_motion, split_id
 from reenact.geometry.morphable import load_morphable
 from reenact.ops.fill import fill_hole
 from reenact.ops.warp import resize, warp
+from reenact.portrait.compose import border_fade
 from reenact.systems.correspondence.config import PRESETS, CorrespondenceConfig
 from reenact.systems.correspondence.networks import CorrespondenceNetworks, DrawnFace, mix
 from train.data.faces import FaceData
@@ -41,6 +43,9 @@ class CorrespondenceTaskConfig:
     """Weight of mouth and eye openings and their rim, over the background."""
     face_weight: float = 1.25
     """Weight of the face, over the background."""
+    outline: float = 2.0
+    """Weight of the difference between the moved head's share of each pixel and the true one, read by the parser: hair
+    does not always follow the skull."""
     perceptual: float = 1.0
     """Weight of the distance in EfficientNet-Lite0's features; 0 needs no such network."""
     adversarial: float = 0.05
@@ -103,13 +108,17 @@ class CorrespondenceTask(PairTask):
         """Identity-matched target mesh, mesh flow and maps, as `CorrespondenceReenactor` makes them."""
         half, model = self.side // 2, self.morphable.to(batch["source"].device)
         target = matched_targets(model, batch["source_mesh"], batch["target_mesh"])
-        own, head = (head_share(batch[f"{name}_classes"]) for name in ("source", "target"))
+        own, true = (head_share(batch[f"{name}_classes"]) for name in ("source", "target"))
         flow = move_heads(model, batch["source_mesh"], own, target, half)
-        head = torch.maximum(head, resize(flow.target.parts.amax(1, keepdim=True), self.side))
+        head = torch.maximum(true, resize(flow.target.parts.amax(1, keepdim=True), self.side))
         known = own.amax((1, 2, 3), keepdim=True) > 0  # rows without a parsing
         beyond = torch.where(known, 1 - (own > 0.9).float(), torch.zeros_like(own))
         maps = {
             "head": head,
+            "true_share": true,
+            "own_share": own,
+            "known": known.float(),
+            "inside": flow.inside,
             "own_colours": fill_hole(batch["source"], beyond),
             "source_maps": draw_face(model, batch["source_mesh"], half).stacked,
             "target_maps": flow.target.stacked,
@@ -138,6 +147,7 @@ class CorrespondenceTask(PairTask):
             "prior": 0.5 * (residual.abs().sum(1, keepdim=True) * face).mean(),
             "match": 0.5 * (match_error * resize(face, small)).mean(),
             "smooth": 0.3 * reconstruction.smoothness(residual),
+            "outline": config.outline * outline_error(outputs, batch).mean(),
             "generated": 0.02 * (functional.avg_pool2d(outputs.generated, 2) * face).mean(),
         }
         if self.features is not None:
@@ -151,10 +161,11 @@ class CorrespondenceTask(PairTask):
         )
 
     def picture(self, outputs: DrawnFace, batch: Batch) -> Tensor:
-        """The drawn head on the true frame's ground."""
-        colours = batch["own_colours"]
-        drawn = mix(outputs, warp(colours, resize(outputs.displacement, colours.shape[-1])))
-        return torch.lerp(batch["target"], drawn, batch["head"])
+        """The drawn head and the body that follows it, on the true frame's background."""
+        colours, displacement = batch["own_colours"], resize(outputs.displacement, self.side)
+        drawn = mix(outputs, warp(colours, displacement))
+        body = warp(batch["source"], displacement * border_fade(displacement))
+        return torch.lerp(torch.lerp(batch["target"], body, batch["target_body"]), drawn, batch["head"])
 
     def windows(self, batch: Batch, *pictures: Tensor) -> list[Tensor]:
         """A quarter of each picture: features of the whole cost more than the networks. Each batch has another one."""
@@ -176,10 +187,13 @@ class CorrespondenceTask(PairTask):
         """PSNR, L1 and feature distance of first frames driven by later ones, of the source and of the mesh warp."""
         figures = Figures()
         for batch in self.validation_batches(device):
-            result, target = self.picture(networks(*self.inputs(batch)), batch), batch["target"]
+            drawn, target = networks(*self.inputs(batch)), batch["target"]
+            result = self.picture(drawn, batch)
+            person = torch.maximum(batch["head"], batch["target_body"])
             pictures = {"": result, "_copy": batch["source"], "_mesh_warp": mesh_warp(batch)}
-            pictures = {name: torch.lerp(target, each, batch["head"]) for name, each in pictures.items()}
+            pictures = {name: torch.lerp(target, each, person) for name, each in pictures.items()}
             figures.add_pictures(pictures, target)
+            figures.add("outline", outline_error(drawn, batch))
             if self.features is not None:
                 for name, each in pictures.items():
                     figures.add(f"features{name}", feature_distance(self.features.to(device), each, target))
@@ -192,6 +206,13 @@ class CorrespondenceTask(PairTask):
 
     def shipped(self, networks: nn.Module) -> nn.Module:
         return networks.net
+
+
+def outline_error(outputs: DrawnFace, batch: Batch) -> Tensor:
+    """(f,) mean difference between the share of the moved head and the true one; 0 for sources without a parsing."""
+    moved = warp(batch["own_share"], resize(outputs.displacement, batch["own_share"].shape[-1]))
+    share = torch.maximum(moved, resize(batch["inside"], moved.shape[-1]))
+    return ((share - batch["true_share"]).abs() * batch["known"]).mean((1, 2, 3))
 
 
 def mesh_warp(batch: Batch) -> Tensor:
