@@ -65,3 +65,34 @@ def random_occluder(rgb: np.ndarray, patch: np.ndarray, rng: np.random.Generator
         cv2.rectangle(mask, (centre[0] - axes[0], centre[1] - axes[1]), corner, 255, -1)
     fill = patch if rng.random() < 0.5 else np.full_like(rgb, rng.integers(0, 256, 3, dtype=np.uint8))
     return np.where(mask[..., None] > 0, fill, rgb)
+
+
+def random_background(
+    rgb: np.ndarray, person: np.ndarray, other: np.ndarray, other_person: np.ndarray, rng: np.random.Generator
+) -> np.ndarray:
+    """Put a person before the background of another picture: a strip beside the other person, mirrored and enlarged.
+
+    Args:
+        rgb: (s, s, 3) uint8.
+        person: (i, i) bool, where `rgb` shows the person.
+        other: (s, s, 3) uint8, a picture whose background is taken.
+        other_person: the same for `other`.
+        rng: draws the strip.
+
+    Returns:
+        (s, s, 3) uint8; `rgb` itself if the other picture has no strip of a tenth of its width.
+    """
+    side, cells = len(rgb), len(other_person)
+    high = int(rng.uniform(0.4, 1.0) * cells)
+    free = ~other_person[:high].any(0)
+    if rng.random() < 0.5:
+        free, other = free[::-1], other[:, ::-1]
+    wide = cells if free.all() else int(free.argmin())
+    if wide < 0.1 * cells:
+        return rgb
+    strip = other[: high * side // cells, : wide * side // cells]
+    zoom = rng.uniform(1, 2)
+    strip = cv2.resize(strip, None, fx=zoom, fy=zoom, interpolation=cv2.INTER_LINEAR)[:side, :side]
+    tiled = cv2.copyMakeBorder(strip, 0, side - len(strip), 0, side - strip.shape[1], cv2.BORDER_REFLECT)
+    share = cv2.GaussianBlur(cv2.resize(person.astype(np.float32), (side, side)), (0, 0), rng.uniform(0.5, 2.0))
+    return np.round(tiled + share[..., None] * (rgb.astype(np.float32) - tiled)).astype(np.uint8)

@@ -11,7 +11,7 @@ from reenact.geometry.landmarks import LANDMARKS_68
 from reenact.geometry.morphable import MorphableModel, Pose, load_morphable
 from reenact.geometry.placement import rotation_of_angles, to_half_sides, turn_on_neck
 from reenact.ops.warp import resize
-from reenact.portrait.compose import Rendered, compose, warp_head
+from reenact.portrait.compose import Rendered, carry_body, compose, warp_head
 from reenact.portrait.head import move_head
 from reenact.portrait.portrait import portrait_of
 from reenact.portrait.stillness import far_pixels, moved_share, moving_pixels
@@ -150,8 +150,9 @@ class FaceganReenactor(Reenactor[FaceganIdentity, FaceMotion, DrivenFace]):
             assert drawn.displacement is not None and flow is not None
             head = warp_head(portrait, drawn.displacement, flow.inside)
             head = head._replace(rgb=mix_face(drawn, head.rgb))
-            moving = torch.maximum(*(moving_pixels(each, side) for each in (drawn.displacement, flow.bend)))
-            return compose(portrait, head, moving * moved, far_pixels(drawn.displacement, side), flow.bend)
+            bend = carry_body(portrait, drawn.displacement, flow)
+            moving = torch.maximum(*(moving_pixels(each, side) for each in (drawn.displacement, bend)))
+            return compose(portrait, head, moving * moved, far_pixels(drawn.displacement, side), bend)
         rgb, hole = (each.expand(len(maps.heat), -1, -1, -1) for each in (identity.rgb, identity.hole))
         mixed = networks.mixer(compose_face(drawn, identity.rgb), drawn.foreground, rgb, hole)
         # the hole shows the source's old head, which must not shine through

@@ -5,8 +5,8 @@ import dataclasses
 import torch
 
 from reenact.geometry.morphable import load_morphable
-from reenact.portrait.compose import HeadLayer, compose, warp_head
-from reenact.portrait.head import fit_head
+from reenact.portrait.compose import HeadLayer, border_fade, carry_body, compose, warp_head
+from reenact.portrait.head import fit_head, move_head
 from reenact.portrait.portrait import Portrait
 from tests.synthetic import pose_of, rotation_of
 
@@ -25,6 +25,7 @@ def portrait() -> Portrait:
         rgb=torch.lerp(ground, colours, share),
         ground=ground,
         hole=share,
+        body=torch.zeros_like(share),
         head=torch.cat([colours, share], 1),
         shape=fit_head(model, mesh, share),
     )
@@ -69,3 +70,21 @@ def test_the_ground_bends_only_where_it_is_told_to() -> None:
     frames = compose(source, head, *torch.ones(2, 1, 1, SIDE, SIDE), bend)
     assert torch.equal(frames.rgb[..., :40, :], ramp[..., :40, :])
     torch.testing.assert_close(frames.rgb[..., 45:, :50], ramp[..., 45:, 4:54], atol=1e-5, rtol=0)
+
+
+def test_the_body_follows_the_head_and_the_background_does_not() -> None:
+    source, model = portrait(), load_morphable()
+    body = torch.zeros(1, 1, SIDE, SIDE)
+    body[..., 40:, 20:40] = 1
+    source = dataclasses.replace(source, body=body)
+    flow = move_head(model, source.shape, source.shape.mesh + torch.tensor([0.1, 0, 0]), SIDE)
+    bend = carry_body(source, torch.full((1, 2, SIDE, SIDE), 0.1), flow)
+    assert bend[..., 44:50, 24:36].min() > 0.09
+    assert bend[..., :30, :].abs().max() == 0 and bend[..., 50:].abs().max() == 0
+    assert bend[..., -1, :].max() < 0.02, "the crop's border joins the picture around it"
+
+
+def test_only_the_upper_border_is_free() -> None:
+    fade = border_fade(torch.zeros(1, 2, SIDE, SIDE))[0, 0]
+    assert fade[: SIDE // 2, SIDE // 2].min() == 1
+    assert max(fade[-1].max(), fade[:, 0].max(), fade[:, -1].max()) < 0.15

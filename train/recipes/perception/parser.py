@@ -9,7 +9,7 @@ from torch import nn
 
 from reenact.perception.crop import square_crop
 from reenact.perception.parser import PARSER_CLASSES, PARSER_CROP_PX, ParserConfig, ParserNetwork
-from train.augment.crops import random_colour, random_occluder, random_quality, warp_crop
+from train.augment.crops import random_background, random_colour, random_occluder, random_quality, warp_crop
 from train.augment.scenes import person_weights
 from train.data.faces import CROP_PX, FaceData
 from train.data.resident import refuse_resident
@@ -33,6 +33,8 @@ class ParserTaskConfig:
     """Largest rotation of a crop."""
     zoom: tuple[float, float] = (0.7, 1.3)
     """Range of its magnification."""
+    backgrounds: float = 0.3
+    """Share of the crops whose person stands before the background of another picture."""
     smoothing: float = 0.05
     """Label smoothing: labels come from a network and are speckled."""
 
@@ -65,6 +67,10 @@ class ParserTask(RecipeTask):
 
     def _sample(self, row: int, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
         rgb, parsing, side = np.asarray(self.train.rgb[row]), np.asarray(self.train.parsing[row]), PARSER_CROP_PX
+        if rng.random() < self.config.backgrounds:
+            other = int(np.searchsorted(self.cumulative, rng.random()).clip(max=len(self.train) - 1))
+            beside = np.asarray(self.train.rgb[other]), np.asarray(self.train.parsing[other]) > 0
+            rgb = random_background(rgb, parsing > 0, *beside, rng)
         if rng.random() < 0.5:
             rgb, parsing = np.ascontiguousarray(rgb[:, ::-1]), np.ascontiguousarray(parsing[:, ::-1])
         turn = np.radians(rng.uniform(-self.config.turn_deg, self.config.turn_deg)) * (rng.random() < 0.7)
