@@ -71,7 +71,7 @@ class ClipPortraits:
         matte, matte_mesh = self._matte(rgb, parsing, mesh)
         if before is None:
             first = complete_ground(rgb, matte, parsing, mesh)
-            ground = FollowedGround(rgb=first.rgb, hole=first.hole, seen=1 - first.hole)
+            ground = FollowedGround(rgb=first.rgb, hole=first.hole, seen=1 - first.hole, body=first.body)
             shape = fit_head(model, mesh, matte.share)
         else:
             known = torch.cat([before.ground.rgb, before.ground.seen], 1)
@@ -81,7 +81,7 @@ class ClipPortraits:
             shape = follow_head(model, before.shape, mesh, matte.share)
         head = torch.cat([matte.rgb, matte.share], 1)
         self._before = _Frame(shape=shape, ground=ground, crop_from_frame=here, matte=matte, matte_mesh=matte_mesh)
-        return Portrait(rgb=rgb, ground=ground.rgb, hole=ground.hole, head=head, shape=shape)
+        return Portrait(rgb=rgb, ground=ground.rgb, hole=ground.hole, body=ground.body, head=head, shape=shape)
 
     def _matte(self, rgb: Tensor, parsing: Tensor, mesh: Tensor) -> tuple[HeadMatte, Tensor]:
         """The head's matte, and the mesh for which it was made: the crop follows the head, whose outline may stay."""

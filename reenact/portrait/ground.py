@@ -112,6 +112,8 @@ class FollowedGround(NamedTuple):
     """As `Ground.hole`."""
     seen: Float[Tensor, "1 1 n n"]
     """1 where this frame or an earlier one shows the ground."""
+    body: Float[Tensor, "1 1 n n"]
+    """As `Ground.body`."""
 
 
 def follow_ground(
@@ -147,8 +149,12 @@ def follow_ground(
     body = ((_BODY[1] - height) / (_BODY[1] - _BODY[0])).clamp(0, 1)
     filled = resize(torch.cat([fill_hole(small[:, :6] * (1 - unsure), unsure), body], 1), size)
     ground = torch.lerp(before + filled[:, :3], filled[:, 3:6], filled[:, 6:] * (1 - seen))
+    shown = _soften(parsing[0].cpu().numpy() != BACKGROUND, size, hole)
     return FollowedGround(
-        rgb=torch.where(hole > 0, ground.clamp(0, 1), rgb), hole=hole, seen=torch.where(hole > 0, seen, 1.0)
+        rgb=torch.where(hole > 0, ground.clamp(0, 1), rgb),
+        hole=hole,
+        seen=torch.where(hole > 0, seen, 1.0),
+        body=torch.where(hole > 0, filled[:, 6:], shown),
     )
 
 

@@ -11,7 +11,7 @@ from reenact.geometry.matching import MatchedIdentity, MeshMotion, match_identit
 from reenact.geometry.morphable import MorphableModel, load_morphable
 from reenact.geometry.placement import to_half_sides
 from reenact.ops.warp import resize
-from reenact.portrait.compose import Rendered, compose, warp_head
+from reenact.portrait.compose import Rendered, carry_body, compose, warp_head
 from reenact.portrait.head import move_head
 from reenact.portrait.portrait import build_portrait
 from reenact.portrait.stillness import far_pixels, moved_share, moving_pixels
@@ -99,5 +99,6 @@ class LatentDirectionsReenactor(Reenactor[LatentIdentity, MeshMotion, DrivenFace
         placed = sample_picture(layers, state.aligned_from_mesh, n, "zeros")
         head = head._replace(rgb=blend(head.rgb, placed[:, :3], placed[:, 3:]).clamp(0, 1))
         moved = moved_share(identity.mesh, driven.mesh, side)
-        moving = torch.maximum(*(moving_pixels(each, side) for each in (flow.displacement, flow.bend)))
-        return compose(portrait, head, moving * moved, far_pixels(flow.displacement, side), flow.bend)
+        bend = carry_body(portrait, flow.displacement, flow)
+        moving = torch.maximum(*(moving_pixels(each, side) for each in (flow.displacement, bend)))
+        return compose(portrait, head, moving * moved, far_pixels(flow.displacement, side), bend)
