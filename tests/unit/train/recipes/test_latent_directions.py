@@ -1,0 +1,129 @@
+"""Aligned pairs, what each recipe of latent directions trains, and what drives whom."""
+
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from reenact.geometry.morphable import MorphableModel
+from reenact.systems.latent_directions.aligned import parameter_names
+from tests.unit.train.recipes.tiny_tasks import LATENT, TASKS
+from train.data.aligned import align_faces
+from train.data.faces import FaceData
+from train.pairs.aligned import AlignedPairConfig, AlignedPairs, validation_rows
+from train.recipes.latent_directions.parts import drive, style_distance
+
+CPU = torch.device("cpu")
+YAW = parameter_names(5).index("yaw")
+
+
+@pytest.fixture(scope="module")
+def pairs(faces: FaceData, model: MorphableModel) -> AlignedPairs:
+    return AlignedPairs(align_faces(faces, model, 32, 5), AlignedPairConfig(same_share=0.4))
+
+
+def test_faces_lie_in_the_middle_of_aligned_crops_and_a_cache_holds_the_same(
+    faces: FaceData, model: MorphableModel, tmp_path: Any
+) -> None:
+    cut = align_faces(faces, model, 32, 5)
+    middle = cut.mesh.astype(np.float32)[..., :2].mean(1)
+    assert np.abs(middle).max() < 0.25
+    assert np.ptp(cut.mesh.astype(np.float32)[..., 1], axis=1) == pytest.approx(1.4, abs=0.3)
+    kept = align_faces(faces, model, 32, 5, tmp_path)
+    assert (kept.rgb == cut.rgb).all() and (kept.state == cut.state).all()
+
+
+def test_a_still_is_paired_with_its_mirror_image_and_a_frame_with_its_clip(pairs: AlignedPairs) -> None:
+    batch = pairs.sample(np.random.default_rng(0), 64, CPU)
+    same, still = batch["same"].bool(), torch.from_numpy(pairs.faces.is_still)[batch["rows"][:, 0]]
+    assert 10 < same.sum() < 50 and 10 < still.sum() < 54
+    assert torch.equal(batch["source"][same], batch["target"][same])
+    assert not batch["change"][same].any()
+    turned = still & ~same
+    assert torch.equal(batch["source"][turned], batch["target"][turned].flip(-1))
+    assert batch["trust"][turned].eq(0.5).all() and batch["trust"][~turned].eq(1).all()
+    yaw = batch["state"][:, YAW]
+    torch.testing.assert_close(batch["change"][turned, YAW], 2 * yaw[turned], atol=0.02, rtol=0.02)
+    clip = pairs.faces.clip[batch["rows"].numpy()]
+    assert (clip[:, 0] == clip[:, 1]).all()
+
+
+def test_validation_pairs_are_each_clip_driven_by_its_later_frames(faces: FaceData) -> None:
+    clips, stills = validation_rows(faces, per_clip=2, stills=9)
+    assert clips.tolist() == [[0, 1], [0, 2], [3, 4], [3, 5]]
+    assert stills.tolist() == [[6, 6], [7, 7]]
+
+
+@pytest.mark.parametrize(
+    ("recipe", "trained"),
+    [
+        ("inversion", {"encoder"}),
+        ("directions", {"directions"}),
+        ("joint", {"encoder", "directions"}),
+        ("refine", {"feature_encoder"}),
+        ("generator", {"mapping", "generator", "encoder", "directions"}),
+    ],
+)
+def test_a_recipe_trains_its_parts_alone(faces: FaceData, recipe: str, trained: set[str]) -> None:
+    torch.manual_seed(0)
+    task = TASKS[f"latent_directions_{recipe}"](faces)
+    system = task.shipped(task.networks)
+    torch.nn.init.normal_(system.directions.matrix)
+    batch = task.sample_batch(np.random.default_rng(1), 4, CPU)
+    losses = task.compute_losses(task.networks(*task.inputs(batch)), batch, task.critic)
+    torch.stack(list(losses.values())).sum().backward()
+    moved = {
+        name
+        for name, part in system.named_children()
+        if any(weight.grad is not None and weight.grad.any() for weight in part.parameters())
+    }
+    assert moved == trained
+    frozen = {name for name, part in system.named_children() if not part.training}
+    assert (
+        recipe == "generator"
+        or frozen == {"mapping", "generator", "encoder", "directions", "feature_encoder"} - trained
+    )
+
+
+def test_random_people_move_the_mapping_towards_the_real_ones(faces: FaceData) -> None:
+    torch.manual_seed(0)
+    task = TASKS["latent_directions_generator"](faces)
+    batch = task.sample_batch(np.random.default_rng(1), 4, CPU)
+    outputs = task.networks(*task.inputs(batch))
+    assert outputs["pictures"].shape == (6, 3, 32, 32), "four moved sources and two random people"
+    assert torch.equal(task.networks.last_w[:4], outputs["base"].detach())
+    losses = task.compute_losses(outputs, batch, task.critic)
+    losses["prior"].backward()
+    system = task.networks.system
+    assert all(weight.grad is not None for weight in system.mapping.parameters())
+    assert all(weight.grad is None for weight in system.encoder.parameters()), "the encoder is free"
+
+
+def test_a_face_driven_by_itself_does_not_change_and_another_gives_its_pose(
+    model: MorphableModel, pairs: AlignedPairs
+) -> None:
+    mesh = torch.from_numpy(pairs.data.mesh.astype(np.float32))
+    change, wanted = drive(model, mesh, mesh, 5)
+    assert change.abs().max() < 0.05
+    torch.testing.assert_close(wanted, mesh, atol=0.02, rtol=0)
+    others = mesh.roll(3, 0)
+    change, wanted = drive(model, mesh, others, 5)
+    angles = torch.from_numpy(np.roll(pairs.data.state, 3, 0) - pairs.data.state)[:, :2]
+    torch.testing.assert_close(change[:, :2], angles, atol=0.15, rtol=0.1)
+    again, _ = drive(model, wanted, others, 5)
+    assert again[:, :2].abs().max() < 0.1
+
+
+def test_a_picture_that_does_not_move_is_its_own_warp(faces: FaceData) -> None:
+    task = TASKS["latent_directions_refine"](faces, pairs=AlignedPairConfig(same_share=1.0))
+    batch = task.sample_batch(np.random.default_rng(1), 4, CPU)
+    torch.testing.assert_close(batch["warped"], batch["target"], atol=0.02, rtol=0)
+    assert batch["seen"].shape == (4, 1, LATENT.side, LATENT.side)
+
+
+def test_style_does_not_ask_where_things_are() -> None:
+    torch.manual_seed(0)
+    features = [torch.randn(2, 6, 8, 8)]
+    assert float(style_distance(features, [features[0].roll(3, -1)])) < 1e-6
+    assert float(style_distance(features, [torch.randn(2, 6, 8, 8) + 1])) > 0.05
