@@ -1,6 +1,7 @@
 """Losses of generators and of their latent codes."""
 
 import math
+from collections.abc import Sequence
 
 import torch
 from jaxtyping import Float
@@ -18,10 +19,10 @@ def sliced_distance(first: Float[Tensor, "n d"], second: Float[Tensor, "n d"], d
     return (one - other).square().mean()
 
 
-def gradient_penalty(logits: Tensor, real: Float[Tensor, "f c h w"]) -> Tensor:
-    """R1 (Mescheder et al., 2018): half the squared gradient at real pictures, which require gradients."""
-    (gradient,) = torch.autograd.grad(logits.sum(), real, create_graph=True)
-    return gradient.square().sum((1, 2, 3)).mean() / 2
+def gradient_penalty(logits: Tensor, real: Sequence[Tensor]) -> Tensor:
+    """R1 (Mescheder et al., 2018): half the squared gradient of the critic at real inputs, which require gradients."""
+    gradients = torch.autograd.grad(logits, list(real), create_graph=True)
+    return torch.stack([each.square().sum() / (2 * len(each)) for each in gradients]).sum()
 
 
 def path_length_loss(

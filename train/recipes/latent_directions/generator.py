@@ -21,7 +21,7 @@ from reenact.systems.latent_directions.networks import LatentDirectionsNetworks
 from train.augment.differentiable import AdaptiveProbability, Augmentation
 from train.data.faces import FaceData
 from train.losses.adversarial import HINGE
-from train.losses.latent import sliced_distance
+from train.losses.latent import gradient_penalty, path_length_loss, sliced_distance
 from train.losses.perceptual import layer_gaps, mean_gap
 from train.losses.projected import ProjectedCritic
 from train.pairs.aligned import AlignedPairConfig
@@ -53,6 +53,10 @@ class GeneratorTaskConfig:
     """Of the distance between the w of random people and of the last real ones."""
     offsets: float = 0.5
     """Of the squared offsets of W+ from one w: random people have none."""
+    path_length: float = 0.0
+    """Of StyleGAN2's path length regularisation; as published 2, and three times the cost of a step."""
+    gradient_penalty: float = 0.0
+    """Of R1 on the critic's features."""
     colours: float = 1.0
     """Of colours beyond black and white, where the critic's features are flat."""
 
@@ -82,16 +86,26 @@ class GeneratorStep(nn.Module):
                 system.mapping.mean_w.lerp_(random.mean(0), 0.02)
                 self.last_w.copy_(torch.cat([base, self.last_w])[: len(self.last_w)])
         drawn = random[: len(people)].detach()[:, None].expand(-1, w.shape[1], -1)
-        pictures = system.generator(torch.cat([w + system.directions(change), drawn]))
-        return {"pictures": pictures, "w": w, "base": base, "random": random, "last_w": self.last_w.clone()}
+        rows = torch.cat([w + system.directions(change), drawn])
+        return {
+            "pictures": system.generator(rows),
+            "rows": rows,
+            "w": w,
+            "base": base,
+            "random": random,
+            "last_w": self.last_w.clone(),
+        }
 
 
 class ProjectedJudge(nn.Module):
-    """The critic and how often its pictures are augmented."""
+    """The critic, how often its pictures are augmented, and the mean path length."""
+
+    mean_length: Tensor
 
     def __init__(self, side: int) -> None:
         super().__init__()
         self.critic, self.probability = ProjectedCritic(side), AdaptiveProbability()
+        self.register_buffer("mean_length", torch.zeros(()))
 
     def forward(self, features: list[Tensor]) -> list[Tensor]:
         return self.critic(features)
@@ -144,7 +158,12 @@ class GeneratorTask(LatentTask):
         gaps = mean_gap(layer_gaps([layer[:count] for layer in layers], true))
         batch["judged"] = [x.detach() for x in projected], real  # type: ignore[assignment]
         logits = critic(projected)
-        return {
+        more = {}
+        if config.path_length:
+            length, mean = path_length_loss(pictures, outputs["rows"], critic.mean_length)
+            critic.mean_length.copy_(mean)
+            more["path_length"] = config.path_length * length
+        return more | {
             "pixel": config.pixel * difference,
             "perceptual": config.perceptual * (gaps * trust).mean(),
             "identity": config.identity * unlike.mean(),
@@ -158,15 +177,22 @@ class GeneratorTask(LatentTask):
     def compute_critic_losses(self, outputs: dict[str, Tensor], batch: Batch, critic: nn.Module) -> Losses:
         assert isinstance(critic, ProjectedJudge)
         fake, real = batch.pop("judged")
+        weight = self.config.gradient_penalty
+        real = [features.detach().requires_grad_(weight > 0) for features in real]
         of_real, of_fake = critic(real), critic(fake)
         critic.probability.follow(of_real)
-        return {"critic": HINGE.discriminator(of_real, of_fake)}
+        losses = {"critic": HINGE.discriminator(of_real, of_fake)}
+        if weight:
+            penalty = gradient_penalty(torch.stack([each.float().sum() for each in of_real]).sum(), real)
+            losses["gradient_penalty"] = weight * penalty
+        return losses
 
 
 def build(train: FaceData, val: FaceData, options: RecipeOptions) -> tuple[GeneratorTask, LoopConfig]:
     """`tiny`, the embedded preset, by default."""
     network = find_preset(PRESETS, options.preset, "latent_directions")
-    task = GeneratorTask(train, val, network, GeneratorTaskConfig(), options.cache)
+    published = {"path_length": 2.0, "gradient_penalty": 1.0} if options.preset == "paper" else {}
+    task = GeneratorTask(train, val, network, GeneratorTaskConfig(**published), options.cache)
     task.start_from(options.init)
     loop = LoopConfig(
         steps=4500,

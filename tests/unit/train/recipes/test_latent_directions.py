@@ -100,6 +100,20 @@ def test_random_people_move_the_mapping_towards_the_real_ones(faces: FaceData) -
     assert all(weight.grad is None for weight in system.encoder.parameters()), "the encoder is free"
 
 
+def test_penalties_of_stylegan2_are_settings(faces: FaceData) -> None:
+    torch.manual_seed(0)
+    task = TASKS["latent_directions_generator"](faces, path_length=2.0, gradient_penalty=1.0)
+    batch = task.sample_batch(np.random.default_rng(1), 4, CPU)
+    outputs = task.networks(*task.inputs(batch))
+    length = task.compute_losses(outputs, batch, task.critic)["path_length"]
+    assert length > 0 and task.critic.mean_length > 0
+    length.backward()
+    assert task.networks.system.generator.convs[0].conv.weight.grad.any()
+    penalty = task.compute_critic_losses(outputs, batch, task.critic)["gradient_penalty"]
+    penalty.backward()
+    assert penalty > 0 and any(w.grad is not None and w.grad.any() for w in task.critic.parameters())
+
+
 def test_a_face_driven_by_itself_does_not_change_and_another_gives_its_pose(
     model: MorphableModel, pairs: AlignedPairs
 ) -> None:
