@@ -92,6 +92,30 @@ class EqualConv(nn.Module):
         return functional.leaky_relu(y, 0.2) * math.sqrt(2)
 
 
+class RunningNorm(nn.Module):
+    """Zero mean and unit variance of each number, by running statistics in training as in use.
+
+    Without it the codes of all pictures stay nearly alike for hundreds of steps.
+    """
+
+    mean: Tensor
+    variance: Tensor
+
+    def __init__(self, channels: int, momentum: float = 0.05) -> None:
+        super().__init__()
+        self.register_buffer("mean", torch.zeros(channels))
+        self.register_buffer("variance", torch.ones(channels))
+        self.momentum = momentum
+
+    def forward(self, x: Float[Tensor, "f c"]) -> Float[Tensor, "f c"]:
+        x = x.float()
+        if self.training:
+            with torch.no_grad():
+                self.mean.lerp_(x.mean(0), self.momentum)
+                self.variance.lerp_((x - self.mean).square().mean(0), self.momentum)
+        return (x - self.mean.clone()) * torch.rsqrt(self.variance.clone() + 1e-4)
+
+
 class ModulatedConv(nn.Module):
     """Convolution whose input channels are scaled by a style."""
 
@@ -200,6 +224,7 @@ class Generator(nn.Module):
         w: Float[Tensor, "f n l"],
         noise: Sequence[Tensor] | None = None,
         shift: Float[Tensor, "f c s s"] | None = None,
+        side: int | None = None,
     ) -> Float[Tensor, "f 3 h h"]:
         """Draw pictures, RGB in about [0, 1].
 
@@ -207,6 +232,7 @@ class Generator(nn.Module):
             w: a row for each layer.
             noise: of `make_noise`; None leaves noise out.
             shift: what is added to the features of its side, after that level's last convolution (`E_F`).
+            side: of the pictures. Less than the last level's leaves the levels beyond out.
 
         Raises:
             ShapeError: `w` has another number of rows.
@@ -223,4 +249,6 @@ class Generator(nn.Module):
             if shift is not None and shift.shape[-1] == x.shape[-1]:
                 x = x + shift.to(x.dtype)
             rgb = to_rgb(x, w[:, 2 * level + 3], rgb)
+            if rgb.shape[-1] == side:
+                break
         return rgb * 0.5 + 0.5

@@ -21,7 +21,7 @@ from torch.nn import functional
 from reenact.ops.warp import resize
 from reenact.systems.latent_directions.aligned import BESIDE_EXPRESSION
 from reenact.systems.latent_directions.config import LatentDirectionsConfig
-from reenact.systems.latent_directions.generator import EqualConv, EqualLinear, Generator, MappingNetwork
+from reenact.systems.latent_directions.generator import EqualConv, EqualLinear, Generator, MappingNetwork, RunningNorm
 from reenact.systems.layers import ResidualBlock, conv_norm, zero_conv
 
 _DIRECTION_RATE = 0.1
@@ -33,7 +33,8 @@ _MOST = 3.0
 class InversionEncoder(nn.Module):
     """`E_w`: a picture to W+, one w for all layers and an offset for each.
 
-    It has no norms: those of batches drew other colours in use than in training, those of pictures lose their light.
+    Its convolutions have no norms: those of batches drew other colours in use than in training, those of pictures lose
+    their light.
     """
 
     def __init__(self, config: LatentDirectionsConfig) -> None:
@@ -43,6 +44,7 @@ class InversionEncoder(nn.Module):
         pairs = list(itertools.pairwise(widths))
         self.down = nn.ModuleList(EqualConv(a, b, 2 if level else 1) for level, (a, b) in enumerate(pairs))
         self.blocks = nn.ModuleList(nn.Sequential(EqualConv(b, b), EqualConv(b, b)) for _, b in pairs)
+        self.seen_norm, self.base_norm = RunningNorm(16 * widths[-1]), RunningNorm(config.latent)
         self.hidden = EqualLinear(16 * widths[-1], config.encoder_hidden, act=True)
         self.base = EqualLinear(config.encoder_hidden, config.latent)
         self.offsets = EqualLinear(config.encoder_hidden, config.layers * config.latent)
@@ -54,8 +56,8 @@ class InversionEncoder(nn.Module):
         for down, block in zip(self.down, self.blocks, strict=True):
             x = down(x)
             x = (x + block(x)) * math.sqrt(0.5)
-        hidden = self.hidden(x.flatten(1))
-        base = self.base(hidden).float()
+        hidden = self.hidden(self.seen_norm(x.flatten(1)))
+        base = self.base_norm(self.base(hidden))
         return base[:, None] + self.offsets(hidden).float().unflatten(1, (self.layers, self.latent)), base
 
 

@@ -11,6 +11,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from reenact.geometry.morphable import load_morphable
+from reenact.ops.warp import resize
 from reenact.perception.identity import similarity
 from reenact.systems.latent_directions.aligned import read_state
 from reenact.systems.latent_directions.config import LatentDirectionsConfig
@@ -54,7 +55,10 @@ class ValidationConfig:
 
 
 class LatentTask(RecipeTask):
-    """Aligned pairs in, pictures of the whole system out."""
+    """Aligned pairs in, pictures of the whole system out.
+
+    `side` is that of the drawn pictures, the generator's or less; the encoder always sees the generator's.
+    """
 
     parts = PARTS
     input_names = ("source", "change")
@@ -67,8 +71,10 @@ class LatentTask(RecipeTask):
         pairs: AlignedPairConfig,
         validation: ValidationConfig,
         cache: pathlib.Path | None = None,
+        side: int | None = None,
     ) -> None:
         self.network_config, self.validation, self.cache = network, validation, cache
+        self.side = side or network.side
         self.pairs = AlignedPairs(self.align(train), pairs)
         self.val = AlignedPairs(self.align(val), pairs)
         self.networks = LatentDirectionsNetworks(network)
@@ -102,15 +108,15 @@ class LatentTask(RecipeTask):
 
     def prepare(self, batch: Batch) -> Batch:
         """Add what the losses read."""
-        side = self.network_config.side
         self.readers.to(batch["mesh"].device)
-        batch["tracker_crop"], batch["identity_crop"] = self.readers.crops_of(batch["mesh"], side)
+        batch["target"] = resize(batch["target"], self.side).contiguous(memory_format=torch.channels_last)
+        batch["tracker_crop"], batch["identity_crop"] = self.readers.crops_of(batch["mesh"], self.side)
         return batch
 
     @functools.cached_property
     def place_weight(self) -> Float[Tensor, "1 s s"]:
         """1 on the face, falling to 0.3 around it, where most is background."""
-        line = (torch.arange(self.network_config.side) + 0.5) * (2 / self.network_config.side) - 1
+        line = (torch.arange(self.side) + 0.5) * (2 / self.side) - 1
         radius = (line[None, :] / 0.65).square() + ((line[:, None] - 0.05) / 0.8).square()
         return (0.3 + 0.7 * ((1.3 - radius) / 0.6).clamp(0, 1))[None]
 
@@ -130,7 +136,7 @@ class LatentTask(RecipeTask):
     def draw(self, system: LatentDirectionsNetworks, batch: Batch) -> dict[str, Tensor]:
         """Pictures by their endings in the figures: the drawn target, here without refinement."""
         w, _ = system.encoder(batch["source"])
-        return {"": system.generator(w + system.directions(batch["change"]))}
+        return {"": system.generator(w + system.directions(batch["change"]), side=self.side)}
 
     @torch.no_grad()
     def validate(self, networks: nn.Module, device: torch.device) -> dict[str, float]:
@@ -160,10 +166,10 @@ class LatentTask(RecipeTask):
         real, fake = [], []
         for first in range(0, len(rows), _AT_ONCE):
             part = rows[first : first + _AT_ONCE]
-            pictures = self.pairs.pictures(part, np.zeros(len(part), bool)).to(device)
+            pictures = resize(self.pairs.pictures(part, np.zeros(len(part), bool)).to(device), self.side)
             real.append(features.pool(features(pictures)[-1]))
             z = torch.randn(len(part), self.network_config.latent, generator=seeded, device=device)
-            drawn = system.generator(system.sample_w(z)).clamp(0, 1)
+            drawn = system.generator(system.sample_w(z), side=self.side).clamp(0, 1)
             fake.append(features.pool(features(drawn)[-1]))
         return squared_mmd(torch.cat(fake), torch.cat(real))
 
@@ -176,13 +182,13 @@ class LatentTask(RecipeTask):
             for batch in batches:
                 drawn = self.draw(system, batch)
                 for i in range(0, len(batch["target"]), 8):
-                    parts = [batch["source"], batch["target"], *drawn.values()]
+                    parts = [resize(batch["source"], self.side), batch["target"], *drawn.values()]
                     rows.append([part[i : i + 1].clamp(0, 1) for part in parts])
         columns = max(1, 16 // max(len(rows[0]), 1)) if rows else 1
         lines = [[p for row in rows[i : i + columns] for p in row] for i in range(0, len(rows), columns)]
         lines = [line for line in lines if len(line) == len(lines[0])]
         z = torch.randn(64, self.network_config.latent, generator=torch.Generator(device).manual_seed(1), device=device)
-        people = list(system.generator(system.sample_w(z)).clamp(0, 1)[:, None])
+        people = list(system.generator(system.sample_w(z), side=self.side).clamp(0, 1)[:, None])
         count = len(lines[0]) if lines else 16
         lines += [people[i : i + count] for i in range(0, len(people) - count + 1, count)]
         return picture_rows(lines)
