@@ -88,7 +88,7 @@ class GeneratorStep(nn.Module):
         drawn = random[: len(people)].detach()[:, None].expand(-1, w.shape[1], -1)
         rows = torch.cat([w + system.directions(change), drawn])
         return {
-            "pictures": system.generator(rows),
+            "pictures": system.generator(rows, side=self.side),
             "rows": rows,
             "w": w,
             "base": base,

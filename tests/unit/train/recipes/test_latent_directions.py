@@ -8,10 +8,11 @@ import torch
 
 from reenact.geometry.morphable import MorphableModel
 from reenact.systems.latent_directions.aligned import parameter_names
-from tests.unit.train.recipes.tiny_tasks import LATENT, TASKS
+from tests.unit.train.recipes.tiny_tasks import FEW, LATENT, TASKS
 from train.data.aligned import align_faces
 from train.data.faces import FaceData
 from train.pairs.aligned import AlignedPairConfig, AlignedPairs, validation_rows
+from train.recipes.latent_directions.generator import GeneratorTask, GeneratorTaskConfig
 from train.recipes.latent_directions.parts import drive, style_distance
 
 CPU = torch.device("cpu")
@@ -98,6 +99,19 @@ def test_random_people_move_the_mapping_towards_the_real_ones(faces: FaceData) -
     system = task.networks.system
     assert all(weight.grad is not None for weight in system.mapping.parameters())
     assert all(weight.grad is None for weight in system.encoder.parameters()), "the encoder is free"
+
+
+def test_a_smaller_side_trains_the_coarse_levels_alone(faces: FaceData) -> None:
+    config = GeneratorTaskConfig(validation=FEW)
+    task = GeneratorTask(faces, faces, LATENT, config, side=16)
+    batch = task.sample_batch(np.random.default_rng(1), 4, CPU)
+    assert batch["source"].shape[-1] == 32 and batch["target"].shape[-1] == 16
+    outputs = task.networks(*task.inputs(batch))
+    assert outputs["pictures"].shape == (6, 3, 16, 16)
+    torch.stack(list(task.compute_losses(outputs, batch, task.critic).values())).sum().backward()
+    generator = task.networks.system.generator
+    assert generator.convs[1].conv.weight.grad.any() and generator.convs[2].conv.weight.grad is None
+    assert np.isfinite(task.validate(task.networks, CPU)["moved_psnr"])
 
 
 def test_penalties_of_stylegan2_are_settings(faces: FaceData) -> None:
