@@ -40,6 +40,8 @@ class Bar:
 
     def show(self, done: int, total: int, stage: str) -> None:
         """See `reenact.pipeline.progress.Progress`."""
+        if not done:  # nothing to count yet, and the rate is that of the frames alone
+            return
         if self._bar is None:
             from tqdm import tqdm
 

@@ -26,6 +26,7 @@ from reenact.media.probe import (
 )
 from reenact.media.tiff import decode_raw_ycbcr, is_raw_ycbcr
 
+_QUALITY = 95
 _IMAGE_DESCRIPTION = 0x010E  # Exif tag
 _DEEP_GREY_MODES = ("I", "I;16", "I;16L", "I;16B", "I;16N", "F")
 _SRGB = ImageCms.createProfile("sRGB")
@@ -81,15 +82,17 @@ def write_image(
     alpha: UInt8[np.ndarray, "height width"] | None = None,
     overwrite: bool = False,
     comment: str | None = None,
+    quality: int | None = None,
 ) -> None:
     """Write a picture; the file appears complete or not at all.
 
     Args:
-        path: The suffix chooses the format: .png, .jpg, .jpeg, .webp. PNG is lossless, the others use quality 95.
+        path: The suffix chooses the format: .png, .jpg, .jpeg, .webp. PNG is lossless.
         rgb: Colours, not multiplied by alpha.
         alpha: Written where the format can hold it; a JPEG is written without.
         overwrite: Whether an existing file may be replaced.
         comment: Text about the picture's origin: PNG `Description`, else Exif `ImageDescription`.
+        quality: 1 to 100, of JPEG and WebP; `_QUALITY` if None.
 
     Raises:
         OutputError: The file exists, the folder is missing or cannot be written to, or the disk is full.
@@ -105,9 +108,9 @@ def write_image(
         image.save(encoded, "PNG", pnginfo=_png_text(comment))
     elif suffix == ".webp":
         # exact: colours under full transparency are kept
-        image.save(encoded, "WEBP", quality=95, exact=True, exif=_exif_text(comment))
+        image.save(encoded, "WEBP", quality=quality or _QUALITY, exact=True, exif=_exif_text(comment))
     else:
-        image.save(encoded, "JPEG", quality=95, subsampling=0, exif=_exif_text(comment))
+        image.save(encoded, "JPEG", quality=quality or _QUALITY, subsampling=0, exif=_exif_text(comment))
     with replacing(path, overwrite=overwrite) as partial:
         partial.write_bytes(encoded.getbuffer())
 

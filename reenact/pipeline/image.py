@@ -107,6 +107,7 @@ def reenact_image(
         source=animator.still,
         warnings=moving + prepared.warnings + warnings,
         system=engine.system.system,
+        face_px=prepared.face_square() if paste_back and not side_by_side else None,
     )
 
 

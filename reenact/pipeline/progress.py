@@ -5,7 +5,8 @@ from collections.abc import Callable
 from reenact.errors import StoppedError
 
 Progress = Callable[[int, int, str], None]
-"""Called with the number of frames done, the total (an estimate; 0 if unknown) and the name of the stage."""
+"""Called with the number of frames done, the total (an estimate; 0 if unknown) and the name of the stage:
+"preparing" (the source), "tracking" (the driver's neutral frame), then "frames", which are drawn and written."""
 
 ShouldStop = Callable[[], bool]
 """Called before every frame; True stops the run."""

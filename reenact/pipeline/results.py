@@ -29,6 +29,8 @@ class ImageResult:
     """One line each, for the user."""
     system: str | None = None
     """Id of the system that drew; None where the source is unchanged."""
+    face_px: tuple[int, int, int] | None = None
+    """Left, top and side of the square around the face in a whole picture; it may reach beyond the border."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

@@ -16,7 +16,7 @@ from torch import nn
 from reenact.errors import NoFaceFoundError, Note
 from reenact.media import Picture, read_image
 from reenact.media.frame import Frame
-from reenact.perception.crop import LARGEST_PX, SMALLEST_PX, cut_face
+from reenact.perception.crop import LARGEST_PX, SMALLEST_PX, cut_face, placed_square
 from reenact.perception.tracking import Tracker
 from reenact.pipeline.hidden import hidden_notes
 from reenact.pipeline.results import size_of, to_frames
@@ -56,6 +56,15 @@ class Source:
     def turned_back(self, picture: Frame) -> UInt8[np.ndarray, "_ _ 3"]:
         """A result, rotated to lie as the given picture does."""
         return np.ascontiguousarray(np.rot90(picture, -self.quarters)) if self.quarters else picture
+
+    def face_square(self) -> tuple[int, int, int]:
+        """Left, top and side of the square around the face, in the given picture."""
+        left, top, side = placed_square(self.image.crop_from_frame[0].cpu(), self.crop_px)
+        width, height = size_of(self.frame)
+        for _ in range(self.quarters % 4):  # a quarter turn back is clockwise
+            left, top = height - (top + side), left
+            width, height = height, width
+        return left, top, side
 
     def still(self, *, paste_back: bool) -> Frame:
         """The source with the framing of the results: the whole picture, or the crop."""

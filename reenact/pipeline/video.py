@@ -152,9 +152,11 @@ def reenact_video(
         if action_units or neutralise:
             check_edits_motion(engine.system)
             change = functools.partial(motion_change, action_units=action_units or {}, neutralise=neutralise)
+        progress(0, drive.info.frame_count, "preparing")
         prepared = None if picture is None else engine.open_source(picture.rgb, name=source_name, **found)
         if clip is not None:
             clip.start(engine, check)
+        progress(0, drive.info.frame_count, "tracking")
         drive.start(
             Following(
                 system=engine.system,

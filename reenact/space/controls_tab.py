@@ -11,7 +11,7 @@ from gradio.events import Dependency
 from reenact.pipeline.controls.presets import PRESETS
 from reenact.pipeline.controls.settings import FaceEdit
 from reenact.space.controls_api import ControlsApi
-from reenact.space.models import Models
+from reenact.space.models import EDITING, Models
 from reenact.space.widgets import settings
 from reenact.space.widgets.answers import errors_as_messages, notes, result_folder, result_name
 from reenact.space.widgets.caches import Previews, Recent, Sessions, content_of, small_picture
@@ -23,7 +23,7 @@ from reenact.space.widgets.reading import bars
 from reenact.space.widgets.remembered import Remembered, fits
 from reenact.space.widgets.runs import Runs
 from reenact.space.widgets.settings import KEEP, PICTURE, Request, edit_of, values_of
-from reenact.space.widgets.sliders import CONTROLS, VIEWS, sided_units
+from reenact.space.widgets.sliders import CONTROLS, VIEWS, angle_info, sided_units
 
 if TYPE_CHECKING:
     from reenact.media import Picture
@@ -94,7 +94,8 @@ class ControlsTab:
 
         def show(*inputs: Any) -> list[Any]:
             with _request(inputs) as given:
-                return self._shown(given, PRESETS[name])
+                values, _ = settings.applied(PRESETS[name], self._sessions.open(given).reading)
+            return slider_updates(values, apart=given.apart)
 
         return show
 
@@ -206,6 +207,8 @@ class ControlsTab:
         def show_picture(choice: str) -> dict[str, Any]:
             return gr.update(visible=choice == PICTURE)
 
+        angles = [edit.sliders[angle] for angle in VIEWS["Front"]]
+        edit.system.change(_reach, edit.system, angles, show_progress="hidden", **QUICK)
         edit.background.change(show_picture, edit.background, edit.background_panel, **QUICK)
         changes = [
             edit.reset.click(self.reset, inputs, shown, **MOVING),
@@ -216,7 +219,6 @@ class ControlsTab:
             *(button.click(self.show_preset(name), inputs, shown, **MOVING) for name, button in edit.presets.items()),
         ]
         for name, button in edit.views.items():
-            angles = [edit.sliders[angle] for angle in VIEWS["Front"]]
             changes.append(button.click(_view(name), outputs=angles, **MOVING))
         for change in changes:
             self._problems.show(change, editor.preview.notes)
@@ -274,6 +276,14 @@ def _request(inputs: Sequence[Any]) -> Iterator[Request]:
     given = Request.read(inputs)
     with errors_as_messages(given.names):
         yield given
+
+
+def _reach(system: str) -> list[dict[str, Any]]:
+    """What the chosen system can do with each angle."""
+    from reenact.pipeline.controls.choice import EDITING_LIMITS_DEG
+
+    limits = EDITING_LIMITS_DEG if system == EDITING else {}
+    return [gr.update(info=angle_info(angle, limits.get(angle))) for angle in VIEWS["Front"]]
 
 
 def _view(name: str) -> Callable[[], list[Any]]:

@@ -1,19 +1,25 @@
 """Image tab: a portrait driven by another picture."""
 
 import pathlib
-from typing import Literal
+from collections.abc import Callable
+from typing import Any, Literal
 
 import gradio as gr
+from gradio.components import Component
 
 from reenact.space import examples
-from reenact.space.models import DEFAULT, LARGE_POSE, Models
+from reenact.space.models import Models
 from reenact.space.widgets import inputs
 from reenact.space.widgets.answers import errors_as_messages, notes, result_folder, result_name, write_result
+from reenact.space.widgets.comparison import FACE, Comparison, Pairs, write_pairs
 from reenact.space.widgets.events import allow_download
+from reenact.space.widgets.output_part import PICTURES, OutputPart, chosen_quality, chosen_size
 from reenact.space.widgets.problems import Problems, clear_first
 from reenact.space.widgets.remembered import Remembered
 from reenact.space.widgets.runs import Clock
-from reenact.space.widgets.system_choice import FaceIn, PoseMode, choose_system, mode_choice, system_dropdown
+from reenact.space.widgets.system_choice import AUTO, FaceIn, PoseMode, choose_system, old_mode, system_choice
+
+_QUEUE: dict[str, Any] = {"concurrency_id": "image", "concurrency_limit": 1}
 
 
 class ImageTab:
@@ -30,8 +36,11 @@ class ImageTab:
         paste_back: bool = True,
         source_face: int = 0,
         driving_face: int = 0,
-        system: str = DEFAULT,
+        system: str = AUTO,
         mode: PoseMode = "automatic",
+        kind: Literal["png", "jpg", "webp"] = "png",
+        quality: float = 95,
+        longest_px: float = 0,
     ) -> tuple[str, tuple[str, str], str]:
         """Give the face of one picture the pose and expression of another.
 
@@ -43,13 +52,52 @@ class ImageTab:
             paste_back: Whether to return the whole source picture; otherwise only the square around the face.
             source_face: Which of several faces of the source; 1 is the largest, 0 takes the largest.
             driving_face: The same for the driving picture.
-            system: Which system draws in the standard mode.
-            mode: "standard"; "large_pose", for heads rotated up to 90 degrees; or "automatic", which takes large_pose
-                where a face is turned by more than 45 degrees and `system` is left as it is.
+            system: Which system draws. "auto" takes the default, or the one for heads rotated up to 90 degrees where a
+                face is turned by more than 45 degrees.
+            mode: Older than "auto": "standard" takes the default system for it, "large_pose" always the one for heads
+                rotated up to 90 degrees.
+            kind: Format of the result.
+            quality: 1 to 100, of JPEG and WebP.
+            longest_px: A result with a longer side is scaled down to it; 0 keeps the source's size.
 
         Returns:
-            The result as a PNG file; source and result for comparing; notes.
+            The result as a file; source and result for comparing; notes.
         """
+        file, pairs, text = self._drawn(
+            source, driving, motion, paste_back, source_face, driving_face, system, mode, kind, quality, longest_px
+        )
+        return file, pairs.whole, text
+
+    def show_image(
+        self,
+        source: str | None,
+        driving: str | None,
+        shown: str,
+        motion: Literal["absolute", "relative"],
+        paste_back: bool,
+        source_face: int,
+        driving_face: int,
+        system: str,
+        kind: str,
+        quality: float,
+        longest_px: float,
+        progress: gr.Progress = gr.Progress(),  # noqa: B008 - gradio finds it by its default
+    ) -> tuple[str, tuple[str, str], str]:
+        """The same for the tab, which compares the faces or the whole pictures."""
+        progress(0, desc="Getting ready")
+        options = [paste_back, source_face, driving_face, system, "automatic", kind, quality, longest_px]
+        file, pairs, text = self._drawn(source, driving, motion, *options, progress=progress)
+        return file, pairs.face if shown == FACE else pairs.whole, text
+
+    def _drawn(
+        self,
+        source: str | None,
+        driving: str | None,
+        motion: Literal["absolute", "relative"],
+        *options: Any,
+        progress: Callable[..., Any] = lambda *_, **__: None,
+    ) -> tuple[str, Pairs, str]:
+        paste_back, source_face, driving_face, system, mode, kind, quality, longest_px = options
         source, driving = inputs.given_file(source, "source picture"), inputs.given_file(driving, "driving picture")
         names = {driving: "the driving picture", source: "the source picture"}
         faces = (
@@ -57,26 +105,30 @@ class ImageTab:
             FaceIn(path=driving, number=driving_face, called="the driving picture"),
         )
         with errors_as_messages(names), result_folder() as folder:
-            from reenact.media import write_image
             from reenact.pipeline.image import reenact_image
 
-            clock = Clock()
+            clock, longest = Clock(), chosen_size(longest_px)
+            progress(0.1, desc="Finding the faces")
             chosen = choose_system(self._models, mode, system, *faces)
+            progress(0.3, desc="Loading the networks")
+            engine = self._models.engine(chosen.system)
+            progress(0.4, desc="Drawing")
             result = reenact_image(
                 pathlib.Path(source),
                 pathlib.Path(driving),
-                system=self._models.engine(chosen.system),
+                system=engine,
                 mode=motion,
                 paste_back=paste_back,
                 face=inputs.chosen_face(source_face),
                 driving_face=inputs.chosen_face(driving_face),
             )
             seconds = clock.seconds()
-            out, before = folder / result_name(source, ".png"), folder / "source.png"
-            size = write_result(out, result)
-            write_image(before, result.source, alpha=result.alpha)
+            progress(0.9, desc="Writing")
+            out = folder / result_name(source, f".{kind}")
+            size = write_result(out, result, quality=chosen_quality(quality), longest_px=longest)
+            pairs = write_pairs(out, result, longest_px=longest)
         first = [f"Done in {seconds:.1f} s: {size}.", chosen.reason, *self._models.notes(result.system)]
-        return str(out), (str(before), str(out)), notes(first, result.warnings, names)
+        return str(out), pairs, notes(first, result.warnings, names)
 
     def build(self) -> Remembered:
         """Create and connect the components; inside a `gr.Tab`. Returns what a refresh keeps."""
@@ -84,32 +136,33 @@ class ImageTab:
             with gr.Column(scale=5):
                 with gr.Row():
                     source, driving = inputs.picture_input("Source picture"), inputs.picture_input("Driving picture")
-                mode = mode_choice(offered=self._models.offers(LARGE_POSE))
+                system = system_choice(self._models)
                 run = gr.Button("Reenact", variant="primary", size="lg")
                 with gr.Accordion("Options", open=False):
                     motion, paste_back = inputs.motion_choice(), inputs.paste_choice()
                     source_face, driving_face = inputs.face_numbers()
-                    system = system_dropdown(self._models)
+                output = OutputPart(PICTURES)
                 example = inputs.example_choice(examples.pairs(examples.driving_pictures()), [source, driving])
             with gr.Column(scale=4):
-                comparison = gr.ImageSlider(
-                    label="Before and after", format="png", interactive=False, buttons=["fullscreen"], max_height=520
-                )
+                comparison = Comparison()
                 text = inputs.notes_box()
-                file = gr.DownloadButton("Download the result (PNG)", interactive=False)
-        options = [motion, paste_back, source_face, driving_face, system, mode]
-        for trigger, name in ((run.click, "reenact_image"), (example, None)):
+                file = gr.DownloadButton("Download the result", interactive=False)
+        comparison.connect(file)
+        options: list[Component] = [motion, paste_back, source_face, driving_face, system]
+        results: list[Component] = [file, comparison.slider, text]
+        for trigger in (run.click, example):
             clear_first(trigger, text)
             ran = trigger(
-                self._problems.kept(self.reenact_image),
-                [source, driving, *options],
-                [file, comparison, text],
-                api_name=name,
-                api_visibility="public" if name else "private",
-                show_progress_on=comparison,
-                concurrency_id="image",
-                concurrency_limit=1,
+                self._problems.kept(self.show_image),
+                [source, driving, comparison.shown, *options, *output.components],
+                results,
+                api_visibility="private",
+                show_progress_on=comparison.slider,
+                **_QUEUE,
             )
             allow_download(ran, file)
             self._problems.show(ran, text)
-        return Remembered("image", [source, driving, *options, file, comparison, text])
+        call = gr.Button("Reenact", visible=False)
+        sent = [source, driving, *options, old_mode(), *output.components]
+        call.click(self.reenact_image, sent, results, api_name="reenact_image", **_QUEUE)
+        return Remembered("image", [source, driving, *options, *output.components, comparison.shown, *results])

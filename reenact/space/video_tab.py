@@ -3,13 +3,13 @@
 import pathlib
 from collections.abc import Callable
 from fractions import Fraction
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import gradio as gr
 
 from reenact.pipeline.motions.library import SUFFIX
 from reenact.space import examples
-from reenact.space.models import DEFAULT, LARGE_POSE, Models
+from reenact.space.models import DEFAULT, Models
 from reenact.space.widgets import inputs
 from reenact.space.widgets.answers import (
     MISSING_FACE,
@@ -19,13 +19,19 @@ from reenact.space.widgets.answers import (
     result_folder,
     result_name,
 )
+from reenact.space.widgets.clip_part import shown_clip
 from reenact.space.widgets.events import allow_download, save_in_browser
 from reenact.space.widgets.motion_part import CLIP, MotionPart, chosen_driver
+from reenact.space.widgets.output_part import CLIPS, SILENT, OutputPart, chosen_quality, chosen_rate, chosen_size
 from reenact.space.widgets.problems import Problems, clear_first
 from reenact.space.widgets.remembered import Remembered
 from reenact.space.widgets.runs import Clock, Runs
-from reenact.space.widgets.system_choice import FaceIn, PoseMode, choose_system, mode_choice, system_dropdown
+from reenact.space.widgets.system_choice import AUTO, FaceIn, PoseMode, choose_system, old_mode, system_choice
 
+if TYPE_CHECKING:
+    from reenact.pipeline.engine import Engine
+
+_QUEUE: dict[str, Any] = {"concurrency_id": "video", "concurrency_limit": 1}
 _TOLERANCE_S = 0.2
 """Declared durations are rounded, and sound may last a little longer than pictures."""
 _MISSING = [("Hold the last result", "hold"), ("Skip them", "skip"), ("Stop with an error", "stop")]
@@ -50,13 +56,17 @@ class VideoTab:
         paste_back: bool = True,
         source_face: int = 0,
         driving_face: int = 0,
-        system: str = DEFAULT,
+        system: str = AUTO,
         mode: PoseMode = "automatic",
         driver: str = CLIP,
         template: str | None = None,
+        kind: Literal["mp4", "webm", "gif", "webp"] = "mp4",
+        quality: float = 85,
+        longest_px: float = 0,
+        fps: float = 0,
         progress: gr.Progress = gr.Progress(),  # noqa: B008 - gradio finds it by its default
         request: gr.Request | None = None,
-    ) -> tuple[str, str, str]:
+    ) -> tuple[str, str | None, str]:
         """Give the face of a picture the motion of a clip, with the clip's frame rate and sound.
 
         Args:
@@ -71,18 +81,22 @@ class VideoTab:
             paste_back: Whether to return the whole source picture; otherwise only the square around the face.
             source_face: Which of several faces of the source; 1 is the largest, 0 takes the largest.
             driving_face: The same for the clip's first frame with a face.
-            system: Which system draws in the standard mode.
-            mode: "standard"; "large_pose", for heads rotated up to 90 degrees; or "automatic", which takes large_pose
-                where a face is turned by more than 45 degrees, in the source or anywhere in the clip, and `system` is
-                left as it is.
+            system: Which system draws. "auto" takes the default, or the one for heads rotated up to 90 degrees where a
+                face is turned by more than 45 degrees, in the source or anywhere in the clip.
+            mode: Older than "auto": "standard" takes the default system for it, "large_pose" always the one for heads
+                rotated up to 90 degrees.
             driver: "clip"; or, in its place, the name of a motion ("nod", "shake", "smile", "surprise", "talk",
                 "wink"), or "file" for the one in `template`.
             template: Motion that `/record_motion` or ``reenact motion`` saved.
+            kind: Format of the result.
+            quality: 1 to 100; GIF has one quality.
+            longest_px: A result with a longer side is scaled down to it; 0 keeps the source's size.
+            fps: Frames a second of the result; 0 keeps those of the clip.
             progress: Shown while it runs.
             request: Tells visitors apart, so that `/stop` stops only their own runs.
 
         Returns:
-            The result as an MP4 file; the same for playing; notes.
+            The result as a file; the same for playing, none for GIF and WebP; notes.
         """
         source = inputs.given_file(source, "source picture")
         driving, called = chosen_driver(driver, driving, template)
@@ -96,15 +110,16 @@ class VideoTab:
             progress(0, desc="Getting ready")
             from reenact.pipeline.video import reenact_video
 
-            fps = self._check_clip(driving)
-            progress(0, desc="Reading source and clip")
+            declared = self._check_clip(driving)
+            rate, longest = chosen_rate(fps), chosen_size(longest_px)
             clock = Clock()
+            progress(0, desc="Looking for faces turned far")
             chosen = choose_system(self._models, mode, system, *faces, should_stop=should_stop)
             result = reenact_video(
                 pathlib.Path(source),
                 driving,
-                folder / result_name(source, ".mp4"),
-                system=self._models.engine(chosen.system),
+                folder / result_name(source, f".{kind}"),
+                system=self._loaded(chosen.system, progress),
                 mode=motion,
                 paste_back=paste_back,
                 side_by_side=side_by_side,
@@ -112,7 +127,10 @@ class VideoTab:
                 smoothing=smoothing,
                 face=inputs.chosen_face(source_face),
                 driving_face=inputs.chosen_face(driving_face),
-                progress=self._reporter(clock, progress, fps),
+                fps=rate,
+                quality=chosen_quality(quality),
+                longest_px=longest,
+                progress=self._reporter(clock, progress, rate or declared),
                 should_stop=should_stop,
             )
         done = (
@@ -120,7 +138,25 @@ class VideoTab:
             f"{result.width} × {result.height} pixels."
         )
         first = [done, chosen.reason, *self._models.notes(result.system)]
-        return str(result.path), str(result.path), notes(first, result.warnings, names)
+        played = None if kind in SILENT else str(result.path)
+        return str(result.path), played, notes(first, result.warnings, names)
+
+    def show_video(
+        self,
+        progress: gr.Progress = gr.Progress(),  # noqa: B008 - gradio finds it by its default
+        request: gr.Request | None = None,
+        *given: Any,
+    ) -> list[Any]:
+        """The same for the tab, which shows GIF and WebP, too."""
+        file, _, text = self.reenact_video(*given, progress=progress, request=request)
+        return shown_clip(file, text)
+
+    def _loaded(self, system: str, progress: gr.Progress) -> "Engine":
+        """The engine of a system; loading it takes a while once."""
+        progress(0, desc="Loading the networks")
+        engine = self._models.engine(system)
+        progress(0, desc="Preparing the source")
+        return engine
 
     def record_motion(
         self,
@@ -222,7 +258,7 @@ class VideoTab:
                 motion_part = MotionPart()
                 if self._max_seconds is not None:
                     gr.Markdown(f"Driving clips may last up to {self._max_seconds:g} seconds.")
-                mode = mode_choice(offered=self._models.offers(LARGE_POSE))
+                system = system_choice(self._models)
                 with gr.Row():
                     run = gr.Button("Reenact the clip", variant="primary", size="lg", scale=3)
                     stop = gr.Button("Stop", variant="stop", size="lg", scale=1, min_width=80)
@@ -236,28 +272,31 @@ class VideoTab:
                         )
                         paste_back = inputs.paste_choice()
                     source_face, driving_face = inputs.face_numbers()
-                    system = system_dropdown(self._models)
                     save = gr.Button("Save the clip's motion", size="sm")
                     saved = gr.File(visible=False, label="Saved")
+                output = OutputPart(CLIPS)
                 rows = [[*pair, CLIP] for pair in examples.pairs(examples.driving_clips())]
                 example = inputs.example_choice(rows, [source, driving, motion_part.driver])
             with gr.Column(scale=4):
                 preview = gr.Video(label="Result", interactive=False, autoplay=True, loop=True, buttons=[], height=400)
+                picture = gr.Image(
+                    label="Result", interactive=False, buttons=[], height=400, visible=False, format="gif"
+                )
                 text = inputs.notes_box()
-                file = gr.DownloadButton("Download the result (MP4)", interactive=False)
+                file = gr.DownloadButton("Download the result", interactive=False)
         options = [motion, smoothing, on_missing_face, side_by_side, paste_back, source_face, driving_face]
         runs: list[Any] = []
-        for trigger, name in ((run.click, "reenact_video"), (example, None)):
+        mode, driver = old_mode(), [motion_part.driver, motion_part.file]
+        sent = [source, driving, *options, system, mode, *driver, *output.components]
+        for trigger in (run.click, example):
             clear_first(trigger, text)
             ran = trigger(
-                self._problems.kept(self.reenact_video),
-                [source, driving, *options, system, mode, motion_part.driver, motion_part.file],
-                [file, preview, text],
-                api_name=name,
-                api_visibility="public" if name else "private",
+                self._problems.kept(self.show_video),
+                sent,
+                [preview, picture, file, text],
+                api_visibility="private",
                 show_progress_on=preview,
-                concurrency_id="video",
-                concurrency_limit=1,
+                **_QUEUE,
             )
             allow_download(ran, file)
             self._problems.show(ran, text)
@@ -269,12 +308,12 @@ class VideoTab:
             [saved, text],
             api_name="record_motion",
             show_progress_on=text,
-            concurrency_id="video",
-            concurrency_limit=1,
+            **_QUEUE,
         )
         save_in_browser(recorded, saved)
         self._problems.show(recorded, text)
         runs.append(recorded)
         stop.click(self.stop, outputs=text, cancels=runs, queue=False, api_name="stop")
-        given = [source, driving, motion_part.driver, motion_part.file]
-        return Remembered("video", [*given, *options, system, mode, file, preview, text])
+        call = gr.Button("Reenact", visible=False)
+        call.click(self.reenact_video, sent, [file, preview, text], api_name="reenact_video", **_QUEUE)
+        return Remembered("video", [*sent, file, preview, text])

@@ -23,12 +23,13 @@ AppError = gradio_client.exceptions.AppError
 
 ENDPOINTS = {
     "/reenact_image": (
-        ["source", "driving", "motion", "paste_back", "source_face", "driving_face", "system", "mode"],
+        ["source", "driving", "motion", "paste_back", "source_face", "driving_face", "system", "mode"]
+        + ["kind", "quality", "longest_px"],
         ["Downloadbutton", "Imageslider", "Textbox"],
     ),
     "/reenact_video": (
         ["source", "driving", "motion", "smoothing", "on_missing_face", "side_by_side", "paste_back", "source_face"]
-        + ["driving_face", "system", "mode", "driver", "template"],
+        + ["driving_face", "system", "mode", "driver", "template", "kind", "quality", "longest_px", "fps"],
         ["Downloadbutton", "Video", "Textbox"],
     ),
     "/record_motion": (["driving", "smoothing", "driving_face"], ["File", "Textbox"]),
@@ -108,8 +109,23 @@ def test_image_has_the_size_of_the_source_and_another_face(
     assert np.array_equal(read_image(before).rgb, portrait)
     assert np.array_equal(read_image(after).rgb, result)
     assert text.startswith("Done in ")
-    assert "512 × 512 pixels.\nDrawn by Correspondence (standard): no face is turned by more than 45°." in text
+    assert "512 × 512 pixels.\nDrawn by Correspondence: no face is turned by more than 45°." in text
     assert "\nWeights of Correspondence: embedded correspondence (sha256 " in text
+
+
+def test_results_have_the_format_size_and_rate_that_were_asked_for(client: Any, source: Any, clip: Any) -> None:
+    options = {"kind": "webp", "quality": 50, "longest_px": 256}
+    file, (before, _), text = client.predict(source, source, **options, api_name="/reenact_image")
+    assert pathlib.Path(file).suffix == ".webp"
+    assert read_image(file).rgb.shape == read_image(before).rgb.shape == (256, 256, 3)
+    assert "256 × 256 pixels" in text
+    options |= {"kind": "gif", "fps": 10, "system": "correspondence"}
+    file, preview, text = client.predict(source, clip, **options, api_name="/reenact_video")
+    assert (pathlib.Path(file).suffix, preview) == (".gif", None)
+    assert "frames at 10 a second, 256 × 256 pixels" in text
+    for wrong, said in (({"fps": 500}, "The rate is set to 500"), ({"quality": 0}, "The quality is set to 0")):
+        with pytest.raises(AppError, match=said):
+            client.predict(source, clip, **(options | wrong), api_name="/reenact_video")
 
 
 def test_crop_alone_is_a_square_of_the_network_size_or_more(client: Any, source: Any, driving: Any) -> None:
@@ -131,7 +147,7 @@ def test_video_has_rate_and_length_of_the_driving_clip(client: Any, source: Any,
     assert len(frames) == 12
     assert np.abs(frames[0].astype(int) - frames[6])[60:180, 170:280].mean() > 2
     assert "12 frames at 25 a second" in text
-    assert "Drawn by Correspondence (standard): no face is turned by more than 45°." in text
+    assert "Drawn by Correspondence: no face is turned by more than 45°." in text
 
 
 def test_a_motion_is_saved_and_drives_without_its_clip(client: Any, source: Any, clip: Any) -> None:
@@ -155,7 +171,7 @@ def test_large_pose_side_by_side_is_three_pictures_wide(client: Any, source: Any
     with VideoReader(file) as reader:
         assert (reader.info.width, reader.info.height) == (3 * 512, 512)
         assert len(list(reader)) == 12
-    assert "Drawn by Dual Generator (large pose), as chosen." in text
+    assert "Drawn by Dual Generator, as chosen." in text
 
 
 @pytest.mark.parametrize(
@@ -211,9 +227,9 @@ def test_rotated_head_is_a_large_pose_to_the_image_tab(
     rotated, _ = client.predict(source, {"yaw": 60}, paste_back=False, api_name="/edit")
     driver = gradio_client.handle_file(rotated)
     _, _, text = client.predict(source, driver, paste_back=False, api_name="/reenact_image")
-    assert "Drawn by Dual Generator (large pose): the face in the driving picture is turned by" in text
+    assert "Drawn by Dual Generator: the face in the driving picture is turned by" in text
     _, _, text = client.predict(driver, source, paste_back=False, mode="standard", api_name="/reenact_image")
-    assert "Drawn by Correspondence (standard), as chosen." in text
+    assert "Drawn by Correspondence, as chosen." in text
 
 
 def test_several_faces_are_noted_in_words_of_the_page(

@@ -94,11 +94,21 @@ def result_name(source: str, suffix: str, *, done: str = "reenacted") -> str:
     return f"{stem or 'face'}-{done}{suffix}"
 
 
-def write_result(path: pathlib.Path, result: "ImageResult") -> str:
-    """Write a result as PNG, marked as synthetic; returns its size in words: "512 × 512 pixels"."""
-    from reenact.media import write_image
-    from reenact.pipeline.results import COMMENT
+def is_result(path: str) -> bool:
+    """Whether a file lies where results are written."""
+    return pathlib.Path(path).resolve().is_relative_to(pathlib.Path(get_upload_folder(), _RESULTS).resolve())
 
-    write_image(path, result.rgb, alpha=result.alpha, comment=COMMENT)
-    height, width = result.rgb.shape[:2]
+
+def write_result(
+    path: pathlib.Path, result: "ImageResult", *, quality: int | None = None, longest_px: int | None = None
+) -> str:
+    """Write a result, marked as synthetic; returns its size in words: "512 × 512 pixels"."""
+    from reenact.media import write_image
+    from reenact.pipeline.results import COMMENT, fitted
+
+    rgb, alpha = fitted(result.rgb, longest_px), result.alpha
+    if alpha is not None:
+        alpha = fitted(alpha[..., None].repeat(3, axis=2), longest_px)[..., 0]
+    write_image(path, rgb, alpha=alpha, comment=COMMENT, quality=quality)
+    height, width = rgb.shape[:2]
     return f"{width} × {height} pixels"

@@ -72,8 +72,8 @@ def accept_emptied(slider: gr.Slider) -> None:
 
 
 def shown_clip(path: str, text: str) -> list[Any]:
-    """Updates for the player, the picture of a GIF, the download and the notes."""
-    is_gif = path.endswith(".gif")
+    """Updates for the player, the picture of a GIF or WebP, the download and the notes."""
+    is_gif = path.endswith((".gif", ".webp"))
     player = gr.update(value=None if is_gif else path, visible=not is_gif)
     picture = gr.update(value=path if is_gif else None, visible=is_gif)
     return [player, picture, path, text]

@@ -9,14 +9,13 @@ from gradio.components import Component
 
 from reenact.pipeline.controls.presets import PRESETS
 from reenact.space import examples
-from reenact.space.models import EDITING, LARGE_POSE
 from reenact.space.widgets.answers import SOURCE_FACE
 from reenact.space.widgets.clip_part import ClipPart
 from reenact.space.widgets.inputs import face_number, notes_box, paste_choice, picture_input
 from reenact.space.widgets.reading import reading_bars
 from reenact.space.widgets.settings import KEEP, NONE, PICTURE
 from reenact.space.widgets.sliders import CONTROLS, GROUPS, VIEWS, Control
-from reenact.systems.catalog import CATALOG
+from reenact.space.widgets.system_choice import editing_choice
 
 SLIDER_ID = "editor-slider-"
 
@@ -46,7 +45,7 @@ CSS = """
 .editor-slider .head [data-testid="block-info"] {
   background: none; border: 0; padding: 0; color: var(--body-text-color); font-weight: 400; line-height: 1.3;
 }
-.editor-slider .min_value, .editor-slider .max_value { display: none; }
+.editor-slider .min_value, .editor-slider .max_value { font-size: var(--text-xs); min-width: 1.6em; }
 """
 """On a narrow screen the picture stays in sight while the sliders scroll, and the read-out comes last."""
 
@@ -57,9 +56,6 @@ Then every one of them has a slider. The head can be rotated up to a profile on 
 """
 
 _BACKGROUNDS = [("As it is", KEEP), ("None: transparent", NONE), ("A picture", PICTURE)]
-_NEAR, _FAR = CATALOG[EDITING], CATALOG[LARGE_POSE]
-_SYSTEMS = [("Automatic", "auto"), (_NEAR.title, _NEAR.id), (_FAR.title, _FAR.id)]
-_SYSTEM_INFO = f"Automatic: {_NEAR.title} draws small rotations, {_FAR.title} draws large ones."
 _MODES = [("Values", "absolute"), ("Changes to the source", "relative")]
 
 
@@ -125,7 +121,8 @@ class SliderColumn:
         self.wholes: list[gr.Column] = []
         self.sides: list[gr.Column] = []
         for group, controls in GROUPS.items():
-            with gr.Accordion(group, open=group in ("Eyes", "Mouth", "Head"), elem_classes="editor-group"):
+            title = group if group == "Head" else f"{group} (0 absent to 5 strongest)"
+            with gr.Accordion(title, open=group in ("Eyes", "Mouth", "Head"), elem_classes="editor-group"):
                 for control in controls:
                     self._add(control)
         with gr.Accordion("Background", open=False):
@@ -136,7 +133,7 @@ class SliderColumn:
         with gr.Accordion("Options", open=False):
             self.face = face_number(SOURCE_FACE)
             self.paste_back = paste_choice()
-            self.system = gr.Radio(_SYSTEMS, value="auto", label="System", info=_SYSTEM_INFO)
+            self.system = editing_choice()
             self.saved_mode = gr.Radio(_MODES, value="absolute", label="Settings are saved as")
 
     def _add(self, control: Control) -> None:

@@ -8,6 +8,9 @@ from collections.abc import Callable, Iterator
 
 import gradio as gr
 
+_STAGES = {"preparing": "Preparing the source", "tracking": "Tracking the driver"}
+"""Stages of the pipeline before the first frame."""
+
 
 class Runs:
     """The runs of every visitor; each run has a flag that its frame loop checks."""
@@ -57,11 +60,15 @@ class Clock:
         """Time since the start."""
         return self._now() - self._begun
 
-    def text(self, done: int, total: int) -> str:
-        """Time left, from the rate since the first call: loading happens before it and only once."""
+    def text(self, done: int, total: int, stage: str = "frames") -> str:
+        """What is being done, and the time left, from the rate since the first frames: loading happens only once."""
+        if stage in _STAGES:
+            return _STAGES[stage]
         if self._first is None:
             self._first = self._now(), done
         begun, before = self._first
+        if done >= total > before:
+            return "Writing the file"
         if done <= before or total <= done:
             return "Drawing"
         left_s = (self._now() - begun) / (done - before) * (total - done)
@@ -71,6 +78,6 @@ class Clock:
         """A progress callback for the pipeline that shows frames and time left on the page."""
 
         def show(done: int, total: int, stage: str) -> None:
-            progress((done, total), desc=self.text(done, total), unit=stage)
+            progress((done, total), desc=self.text(done, total, stage), unit="frames")
 
         return show

@@ -97,10 +97,14 @@ def edit_of(values: Mapping[str, float], own: Mapping[str, float], *, apart: boo
         relative: whether the edit holds differences from `own` rather than the values themselves.
     """
     values = _without_gaps(values, own)
+    names = {name for name, control in CONTROLS.items() if is_visible(control, apart=apart)}
+    for whole, *sides in sided_units():
+        if not apart and _shows_sides(values, own, whole):
+            names = names - {whole} | {*sides}
     changed = {
         name: round(values[name] - own[name], 6) if relative else values[name]
         for name, control in CONTROLS.items()
-        if is_visible(control, apart=apart) and control.differ(values[name], own[name])
+        if name in names and control.differ(values[name], own[name])
     }
     return _edit(changed, "relative" if relative else "absolute")
 
@@ -162,10 +166,15 @@ def applied(edit: FaceEdit, reading: "FaceReading") -> tuple[Values, bool]:
 
 
 def with_sides_apart(values: Mapping[str, float], own: Mapping[str, float]) -> Values:
-    """Both sides get the value of the whole unit, or the source's own where that was untouched."""
+    """Both sides get the value of the whole unit, or the source's own where that was untouched.
+
+    Sides that the whole unit shows as their mean stay as they are.
+    """
     values = _without_gaps(values, own)
     sides = dict(values)
     for whole, left, right in sided_units():
+        if _shows_sides(values, own, whole):
+            continue
         touched = CONTROLS[whole].differ(values[whole], own[whole])
         sides |= {side: values[whole] if touched else own[side] for side in (left, right)}
     return sides
@@ -180,6 +189,14 @@ def with_sides_together(values: Mapping[str, float], own: Mapping[str, float]) -
         mean = CONTROLS[whole].rounded((values[left] + values[right]) / 2)
         wholes[whole] = mean if touched else own[whole]
     return wholes
+
+
+def _shows_sides(values: Mapping[str, float], own: Mapping[str, float], whole: str) -> bool:
+    """Whether a unit's slider was moved to the mean of its sides, which a preset set apart."""
+    control = CONTROLS[whole]
+    mean = control.rounded(sum(values[side] for side in control.sides) / 2)
+    moved = any(CONTROLS[side].differ(values[side], own[side]) for side in control.sides)
+    return moved and control.differ(values[whole], own[whole]) and not control.differ(values[whole], mean)
 
 
 def _edit(values: Mapping[str, float], mode: EditMode) -> FaceEdit:

@@ -58,8 +58,22 @@ def _unit(number: int, plain: str, facs: str) -> tuple[Control, ...]:
     return dataclasses.replace(whole, sided=True), left, right
 
 
-def _angle(name: str, label: str, info: str) -> Control:
-    return Control(name=name, label=label, lowest=-LARGEST_DEG[name], highest=LARGEST_DEG[name], step=1.0, info=info)
+_DIRECTIONS = {
+    "yaw": "Degrees towards the person's left",
+    "pitch": "Degrees down",
+    "roll": "Degrees towards the person's right shoulder",
+}
+
+
+def angle_info(name: str, limit_deg: float | None = None) -> str:
+    """What an angle means; `limit_deg`: largest difference from the source's own that the chosen system draws well."""
+    limit = "" if limit_deg is None else f" FACEGAN reaches {limit_deg:.0f}° from the source's own; beyond, it smears."
+    return f"{_DIRECTIONS[name]}.{limit}"
+
+
+def _angle(name: str, label: str) -> Control:
+    largest = LARGEST_DEG[name]
+    return Control(name=name, label=label, lowest=-largest, highest=largest, step=1.0, info=angle_info(name))
 
 
 GROUPS: dict[str, tuple[Control, ...]] = {
@@ -87,9 +101,9 @@ GROUPS: dict[str, tuple[Control, ...]] = {
         *_unit(26, "Mouth open", "jaw drop"),
     ),
     "Head": (
-        _angle("yaw", "Turn (yaw)", "Degrees towards the person's left."),
-        _angle("pitch", "Nod (pitch)", "Degrees down."),
-        _angle("roll", "Tilt (roll)", "Degrees towards the person's right shoulder."),
+        _angle("yaw", "Turn (yaw)"),
+        _angle("pitch", "Nod (pitch)"),
+        _angle("roll", "Tilt (roll)"),
     ),
 }
 """Sliders by part of the face, in the order of the page."""

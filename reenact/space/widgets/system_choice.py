@@ -1,23 +1,22 @@
-"""Which system draws on the Image and Video tabs: the chosen one, or the large-pose system for faces turned far."""
+"""Which system draws: the chosen one, or by itself the large-pose system for faces turned far."""
 
 import dataclasses
 import pathlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Literal
 
 import gradio as gr
 
-from reenact.space.models import DEFAULT, LARGE_POSE, Models
+from reenact.space.models import DEFAULT, EDITING, LARGE_POSE, Models
 from reenact.space.widgets.inputs import chosen_face
-from reenact.systems.catalog import CATALOG
+from reenact.systems.catalog import CATALOG, POSING_SYSTEMS, find_system
 
 if TYPE_CHECKING:
     from reenact.pipeline.large_pose import FarTurn
 
+AUTO = "auto"
 PoseMode = Literal["automatic", "standard", "large_pose"]
-
-_MODES = [("Automatic", "automatic"), ("Standard", "standard"), ("Large pose", "large_pose")]
-_MODE_INFO = "Large pose draws heads rotated up to 90°. Automatic uses it where a face is turned by more than 45°."
+"""For programs of the time before `AUTO`."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -41,19 +40,21 @@ class FaceIn:
     is_clip: bool = False
 
 
-def mode_choice(*, offered: bool) -> gr.Radio:
-    """The modes; hidden if the large-pose system is not `offered`, though programs may still send one."""
-    return gr.Radio(_MODES, value="automatic", label="Mode", info=_MODE_INFO, visible=offered)
+def system_choice(models: Models) -> gr.Dropdown:
+    """The systems that draw with a driver, with a line each."""
+    far = f"; {CATALOG[LARGE_POSE].title} beyond 45°" * models.offers(LARGE_POSE)
+    return _dropdown(f"{CATALOG[DEFAULT].title}{far}", filter(models.offers, CATALOG))
 
 
-def system_dropdown(models: Models) -> gr.Dropdown:
-    """The system of the standard mode. The large-pose system is not listed, as it has a mode of its own."""
-    choices = [
-        (f"{entry.title}: {entry.use}", system)
-        for system, entry in CATALOG.items()
-        if system == DEFAULT or (system != LARGE_POSE and models.offers(system))
-    ]
-    return gr.Dropdown(choices, value=DEFAULT, label="System")
+def editing_choice() -> gr.Dropdown:
+    """The systems that draw edits, likewise."""
+    return _dropdown(f"{CATALOG[EDITING].title}; {CATALOG[LARGE_POSE].title} for large turns", POSING_SYSTEMS)
+
+
+def old_mode() -> gr.Radio:
+    """For programs alone."""
+    modes = [("Automatic", "automatic"), ("Standard", "standard"), ("Large pose", "large_pose")]
+    return gr.Radio(modes, value="automatic", label="Mode", visible=False)
 
 
 def choose_system(
@@ -63,26 +64,28 @@ def choose_system(
 
     Args:
         models: give the tracker, and say whether the large-pose system is installed.
-        mode: "automatic" takes the large-pose system where a face is turned far, unless the visitor chose another
-            system than the default; "standard" and "large_pose" take theirs.
-        system: chosen for the standard mode.
+        mode: anything but "automatic" chooses a system, too: "large_pose" always, "standard" for `AUTO`.
+        system: AUTO takes the default, or the large-pose system where a face is turned far.
         *faces: of source and driver.
         should_stop: called between frames of a clip; True stops the search.
+
+    Raises:
+        ConfigError: no such system.
     """
-    if mode == "large_pose":
-        return Chosen(system=LARGE_POSE, reason=f"Drawn by {CATALOG[LARGE_POSE].title} (large pose), as chosen.")
+    if mode == "large_pose" or system != AUTO or mode == "standard":
+        standard = DEFAULT if system == AUTO else system
+        chosen = LARGE_POSE if mode == "large_pose" else standard
+        return Chosen(system=chosen, reason=f"Drawn by {find_system(chosen).title}, as chosen.")
     if not models.offers(LARGE_POSE):
-        return Chosen(system=system, reason="")
-    drawn = f"Drawn by {CATALOG[system].title} (standard)"
-    if mode == "standard" or system != DEFAULT:
-        return Chosen(system=system, reason=f"{drawn}, as chosen.")
+        return Chosen(system=DEFAULT, reason="")
     found = find_far_turn(models, *faces, should_stop=should_stop)
     if found is None:
-        return Chosen(system=system, reason=f"{drawn}: no face is turned by more than 45°.")
+        reason = f"Drawn by {CATALOG[DEFAULT].title}: no face is turned by more than 45°."
+        return Chosen(system=DEFAULT, reason=reason)
     called, turn = found
     when = "" if turn.at_s is None else f" at {turn.at_s:.1f} s"
     reason = f"the face in {called} is turned by {abs(turn.yaw_deg):.0f}°{when}."
-    return Chosen(system=LARGE_POSE, reason=f"Drawn by {CATALOG[LARGE_POSE].title} (large pose): {reason}")
+    return Chosen(system=LARGE_POSE, reason=f"Drawn by {CATALOG[LARGE_POSE].title}: {reason}")
 
 
 def find_far_turn(models: Models, *faces: FaceIn, should_stop: Callable[[], bool]) -> "tuple[str, FarTurn] | None":
@@ -99,3 +102,8 @@ def find_far_turn(models: Models, *faces: FaceIn, should_stop: Callable[[], bool
         if turn is not None:
             return face.called, turn
     return None
+
+
+def _dropdown(automatic: str, systems: Iterable[str]) -> gr.Dropdown:
+    choices = [(f"{CATALOG[system].title}: {CATALOG[system].use}", system) for system in systems]
+    return gr.Dropdown([(f"Automatic: {automatic}", AUTO), *choices], value=AUTO, label="System")

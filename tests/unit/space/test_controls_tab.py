@@ -151,7 +151,7 @@ def test_reset_and_sides_keep_what_the_source_does(tab: ControlsTab, source: str
         columns = tab.split_sides(*given(source, apart=apart))[1 + len(CONTROLS) :]
         assert [column["visible"] for column in columns] == [not apart] * 5 + [apart] * 5
     apart, *sliders = tab.show_preset("wink")(*given(source))
-    assert apart
+    assert not apart  # the switch stays as the visitor left it
     assert (slider_values(sliders)["45L"], slider_values(sliders)["45R"]) == (5, OWN["45R"])
 
 

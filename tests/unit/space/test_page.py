@@ -64,10 +64,10 @@ def test_large_poses_and_the_editor_are_offered_where_their_weights_are_installe
         (tmp_path / system / "model.safetensors").touch()
     monkeypatch.setattr("reenact.space.models.EMBEDDED", tmp_path)
     page = build()
-    modes = [each for each in page.blocks.values() if isinstance(each, gr.Radio) and each.choices[0][0] == "Automatic"]
+    systems = [each for each in page.blocks.values() if isinstance(each, gr.Dropdown) and each.label == "System"]
     public = {each.api_name for each in page.fns.values() if each.api_visibility == "public" and each.api_name}
     assert labels(page, gr.Tab) == ["Image", "Video", *["Editor"] * installed, "About"]
-    assert [mode.visible for mode in modes[:2]] == [installed, installed]
+    assert ["dual_generator" in dict(each.choices).values() for each in systems[:2]] == [installed, installed]
     assert public == {"reenact_image", "reenact_video", "record_motion", "stop"} | (
         {"edit", "turntable"} if installed else set()
     )
