@@ -22,7 +22,7 @@ are deleted within an hour and a half. Your browser remembers your settings unti
 statistics, no training on your pictures.
 
 **What works well.** A well-lit face of 100 pixels or more, turned by less than about 45 degrees in source and driving;
-with the system for large poses, where the page offers it, up to a profile. Teeth, the far side of strongly turned heads, and
+with the Dual Generator, where the page offers it, up to a profile. Teeth, the far side of strongly turned heads, and
 hair that the source does not show are guessed.
 
 **The example portraits** are of nobody: an image generator made them (CC0). The exception is the
