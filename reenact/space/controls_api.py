@@ -1,15 +1,17 @@
-"""The editor for programs: ``/edit`` gives a picture, ``/turntable`` a clip. The tab makes its files here, too."""
+"""The editor for programs: ``/edit`` gives a picture, ``/turntable`` and ``/keyframes`` a clip. The tab uses it."""
 
+import json
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, Literal
 
 import gradio as gr
 
+from reenact.pipeline.controls.keyframes import KeyFrames
 from reenact.pipeline.controls.settings import FaceEdit
 from reenact.space.models import Models
 from reenact.space.widgets.answers import errors_as_messages, notes, result_folder, result_name, write_result
 from reenact.space.widgets.caches import Sessions
-from reenact.space.widgets.clip_part import MP4, TURNTABLE
+from reenact.space.widgets.clip_part import EASED, KEYFRAMES, MP4, TURNTABLE
 from reenact.space.widgets.editor_layout import Editor
 from reenact.space.widgets.events import PROGRAMS
 from reenact.space.widgets.inputs import chosen_face, given_file
@@ -27,6 +29,7 @@ _TIMING = {
     "seconds": "The length of the clip in seconds",
     "from_yaw_deg": "The yaw of the first frame (from_yaw)",
     "to_yaw_deg": "The yaw of the last frame (to_yaw)",
+    "fps": "The rate in frames a second (fps)",
 }
 """What messages call the numbers of a clip."""
 
@@ -119,6 +122,52 @@ class ControlsApi:
             request=request,
         )
 
+    def keyframes(
+        self,
+        source: str | None,
+        frames: Any = None,
+        fps: float | int | str | None = 25,
+        kind: Literal["MP4", "GIF"] = "MP4",
+        paste_back: bool = True,
+        source_face: int = 0,
+        background: BackgroundChoice = "keep",
+        background_picture: str | None = None,
+        system: str = "auto",
+        progress: gr.Progress = gr.Progress(),  # noqa: B008 - gradio finds it by its default
+        request: gr.Request | None = None,
+    ) -> tuple[str, str]:
+        """Make a clip of a picture's face that goes from key frame to key frame.
+
+        Args:
+            source: Picture of the face to edit.
+            frames: The content of a file of key frames, as the page saves it, such as {"format_version": 1, "kind":
+                "reenact-keyframes", "frames": [{"time_s": 0}, {"time_s": 1, "action_units": {"12": 3.5}}]}.
+            fps: Frames a second.
+            kind: "MP4" or "GIF".
+            paste_back: Whether to return the whole source picture; otherwise only the square around the face.
+            source_face: Which of several faces of the source; 1 is the largest, 0 takes the largest.
+            background: "keep" the source's own, or "picture" for the given picture; a clip cannot be transparent.
+            background_picture: The picture behind the person, for background "picture".
+            system: As for `/edit`.
+            progress: Shown while it runs.
+            request: Tells visitors apart, so that `/stop` stops only their own runs.
+
+        Returns:
+            The clip as a file; notes.
+        """
+        with errors_as_messages({}):
+            keyframes = KeyFrames.from_json(json.dumps(frames), name="The key frames")
+        return self.saved_clip(
+            _request(source, source_face, paste_back, system, background, background_picture),
+            lambda _: FaceEdit(),
+            motion=KEYFRAMES,
+            timing={"fps": fps},
+            kind=kind,
+            keyframes=keyframes,
+            progress=progress,
+            request=request,
+        )
+
     def saved_picture(self, given: Request, make_edit: "MakeEdit") -> tuple[str, str]:
         """Draw an edit at the picture's full size; returns path and notes."""
         clock = Clock()
@@ -141,27 +190,34 @@ class ControlsApi:
         kind: str,
         progress: gr.Progress,
         request: gr.Request | None,
+        keyframes: KeyFrames | None = None,
     ) -> tuple[str, str]:
         """Draw a clip of an edit, which its visitor can stop; returns path and notes.
 
         Args:
             given: the source and how it is framed.
             make_edit: from the session to the edit.
-            motion: EASED or TURNTABLE.
-            timing: arguments of `EditSession.animate` or `turntable`; what is no number is refused.
+            motion: EASED, TURNTABLE or KEYFRAMES.
+            timing: arguments of `EditSession.animate`, `turntable` or `play`; what is no number is refused.
             kind: MP4 or GIF.
             progress: shows the run.
             request: tells visitors apart.
+            keyframes: for KEYFRAMES, in place of the edit.
         """
-        clock, is_turntable = Clock(), motion == TURNTABLE
+        clock = Clock()
         with self._runs.started(request) as stop, errors_as_messages(given.names), result_folder() as folder:
             checked = {name: read_number(_TIMING[name], value) for name, value in timing.items()}
             progress(0, desc="Getting ready")
-            name = result_name(given.source, f".{kind.lower()}", done="turntable" if is_turntable else "edited")
+            name = result_name(given.source, f".{kind.lower()}", done="edited" if motion == EASED else motion)
             session = self._sessions.open(given)
             options: dict[str, Any] = {"progress": clock.reporter(progress), "should_stop": stop, **checked}
-            options |= {"edit": make_edit(session), "background": given.full_background()}
-            result = (session.turntable if is_turntable else session.animate)(out=folder / name, **options)
+            options |= {"out": folder / name, "background": given.full_background()}
+            if keyframes is not None:
+                options["fps"] = round(checked.get("fps", 25))
+                result = session.play(keyframes, **options)
+            else:
+                film = session.turntable if motion == TURNTABLE else session.animate
+                result = film(edit=make_edit(session), **options)
         size = f"{result.frame_count} frames, {result.width} × {result.height} pixels"
         first = [f"Done in {clock.seconds():.1f} s: {size}.", *self._models.notes(result.system)]
         return str(result.path), notes(first, result.warnings, given.names)
@@ -180,6 +236,8 @@ class ControlsApi:
         edited = [source, settings, mode, *background, *framing, edit.system]
         turned = [source, seconds, *ends, kind, *framing, settings, mode, *background, edit.system]
         call.click(self.edit, edited, [file, text], api_name="edit", **PROGRAMS)
+        keyed = [source, settings, gr.Number(label="Frames a second", value=25, visible=False), kind, *framing]
+        call.click(self.keyframes, [*keyed, *background, edit.system], [file, text], api_name="keyframes", **PROGRAMS)
         call.click(self.turntable, turned, [file, text], api_name="turntable", **PROGRAMS)
 
 

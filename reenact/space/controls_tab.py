@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import gradio as gr
 from gradio.events import Dependency
 
+from reenact.pipeline.controls.keyframes import KeyFrames
 from reenact.pipeline.controls.presets import PRESETS
 from reenact.pipeline.controls.settings import FaceEdit
 from reenact.space.controls_api import ControlsApi
@@ -15,9 +16,10 @@ from reenact.space.models import EDITING, Models
 from reenact.space.widgets import settings
 from reenact.space.widgets.answers import errors_as_messages, notes, result_folder, result_name
 from reenact.space.widgets.caches import Previews, Recent, Sessions, content_of, small_picture
-from reenact.space.widgets.clip_part import shown_clip
+from reenact.space.widgets.clip_part import KEYFRAMES, shown_clip
 from reenact.space.widgets.editor_layout import Editor, panel_updates, slider_updates
 from reenact.space.widgets.events import DRAWING, FILES, LAST_ONE, MOVING, QUICK, save_in_browser
+from reenact.space.widgets.keyframe_part import with_face
 from reenact.space.widgets.problems import Problems, clear_first
 from reenact.space.widgets.reading import bars
 from reenact.space.widgets.remembered import Remembered, fits
@@ -40,7 +42,7 @@ class ControlsTab:
 
     def __init__(self, models: Models, runs: Runs, *, sessions: Sessions | None = None) -> None:
         self._sessions = sessions or Sessions(models)
-        self._runs, self._problems = runs, Problems()
+        self._runs, self._models, self._problems = runs, models, Problems()
         self._api = ControlsApi(models, runs, self._sessions)
         self._previews = Previews()
         self._backgrounds: Recent[Picture] = Recent()
@@ -113,6 +115,35 @@ class ControlsTab:
         ]
         return [apart, *shown, *others]
 
+    def copy_face(self, file: str | None, *inputs: Any) -> list[Any]:
+        """Show the expression of a face in a photo on the sliders."""
+        if file is None:
+            return [gr.skip()] * _SHOWN_EDIT
+        with _request(inputs) as given, errors_as_messages({file: "the photo to copy"}):
+            from reenact.pipeline.controls.copied import copy_face
+
+            edit, _ = copy_face(file, tracker=self._models.engine(EDITING).tracker)
+            return self._shown(given, edit)
+
+    def add_keyframe(self, rows: list[list[Any]], time: str, *inputs: Any) -> list[Any]:
+        """Add what the sliders show to the key frames."""
+        with _request(inputs) as given:
+            return list(with_face(rows, time, self._edit(given, self._sessions.open(given), relative=True)))
+
+    def save_keyframes(self, rows: list[list[Any]], *inputs: Any) -> str:
+        """Write the key frames to a file."""
+        with _request(inputs) as given, result_folder() as folder:
+            out = folder / result_name(given.source, ".json", done="keyframes")
+            out.write_text(KeyFrames.from_rows(rows).to_json(), encoding="utf-8")
+            return str(out)
+
+    def load_keyframes(self, file: str | None) -> Any:
+        """Show the key frames of a file in the table."""
+        if file is None:
+            return gr.skip()
+        with errors_as_messages({file: "the key frames"}):
+            return KeyFrames.from_json(settings.small_text(file), name="The key frames").to_rows()
+
     def save_settings(self, *inputs: Any) -> str:
         """Write the edit and the other settings of the tab to a settings file."""
         names = self._editor.options
@@ -133,18 +164,22 @@ class ControlsTab:
         motion: str,
         seconds: float | int | None,
         kind: str,
+        rows: list[list[Any]],
         progress: gr.Progress = gr.Progress(),  # noqa: B008 - gradio finds it by its default
         request: gr.Request | None = None,
         *inputs: Any,
     ) -> list[Any]:
-        """A clip from the source to the edit and back, or from one profile to the other."""
+        """A clip from the source to the edit and back, from one profile to the other, or of key frames."""
         given = Request.read(inputs)
+        with errors_as_messages({}):
+            keyframes = KeyFrames.from_rows(rows) if motion == KEYFRAMES else None
         return shown_clip(
             *self._api.saved_clip(
                 given,
                 lambda session: self._edit(given, session),
                 motion=motion,
-                timing={"seconds": seconds},
+                timing={} if motion == KEYFRAMES else {"seconds": seconds},
+                keyframes=keyframes,
                 kind=kind,
                 progress=progress,
                 request=request,
@@ -193,7 +228,8 @@ class ControlsTab:
 
     def _connect_sliders(self, editor: Editor) -> None:
         """Draw a preview after every change of the edit."""
-        edit, load, inputs, shown = editor.edit, editor.preview.load_settings, editor.inputs, editor.shown_edit
+        edit, inputs, shown = editor.edit, editor.inputs, editor.shown_edit
+        load, copy = editor.preview.load_settings, editor.preview.copy_face
         drawn: dict[str, Any] = {
             "fn": self._problems.kept(self.preview),
             "inputs": inputs,
@@ -216,6 +252,7 @@ class ControlsTab:
             load.upload(
                 self._problems.kept(self.load_settings), [load, *inputs], [*shown, *editor.options.values()], **MOVING
             ),
+            copy.upload(self._problems.kept(self.copy_face), [copy, *inputs], shown, **MOVING),
             *(button.click(self.show_preset(name), inputs, shown, **MOVING) for name, button in edit.presets.items()),
         ]
         for name, button in edit.views.items():
@@ -242,6 +279,12 @@ class ControlsTab:
         )
         for ran in (picture, saved):
             save_in_browser(ran, preview.saved)
+            self._problems.show(ran, preview.notes)
+        kept = self._problems.kept
+        adding = editor.edit.clip.keyframes.connect(
+            kept(self.add_keyframe), kept(self.save_keyframes), kept(self.load_keyframes), inputs=inputs
+        )
+        for ran in adding:
             self._problems.show(ran, preview.notes)
         made = editor.edit.clip.connect(
             self._problems.kept(self.make_clip), self.stop, inputs=inputs, text=preview.notes

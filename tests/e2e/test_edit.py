@@ -159,7 +159,7 @@ def test_a_face_is_copied_from_a_photo(run: Run, folder: pathlib.Path) -> None:
     run("reenact edit portrait.jpg --copy portrait.jpg --save same.json -o same.png", None)
     run("reenact edit portrait.jpg --copy grin.png --copy-pose --au 2=1 --save copy.json -o copy.png", None)
     same, copied = (FaceEdit.from_json((folder / f"{name}.json").read_text()) for name in ("same", "copy"))
-    assert len(same.action_units) == 22 and same.angles_deg == {}
+    assert {name.rstrip("LR") for name in same.action_units} == set(map(str, ACTION_UNITS)) and same.angles_deg == {}
     assert copied.mode == "absolute" and set(copied.angles_deg) == {"yaw", "pitch", "roll"}
     assert copied.action_units["2"] == 1.0 and "2L" not in copied.action_units
     own = open_edit(folder / "portrait.jpg").reading

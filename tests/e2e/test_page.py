@@ -42,6 +42,10 @@ ENDPOINTS = {
         + ["background", "background_picture", "system"],
         ["Downloadbutton", "Textbox"],
     ),
+    "/keyframes": (
+        ["source", "frames", "fps", "kind", "paste_back", "source_face", "background", "background_picture", "system"],
+        ["Downloadbutton", "Textbox"],
+    ),
     "/stop": ([], ["Textbox"]),
 }
 """Programs of others call these by name: add at the end, take nothing away."""
@@ -217,6 +221,15 @@ def test_turntable_rotates_the_head_from_end_to_end(client: Any, source: Any) ->
         frames = [frame.astype(int) for frame in reader]
     assert len(frames) == 5
     assert np.abs(frames[0] - frames[-1]).mean() > 4
+
+
+def test_key_frames_make_a_clip(client: Any, source: Any) -> None:
+    frames = [{"time_s": 0}, {"time_s": 0.2, "yaw_deg": 15}, {"time_s": 0.4}]
+    keys = {"format_version": 1, "kind": "reenact-keyframes", "frames": frames}
+    file, text = client.predict(source, keys, 10, api_name="/keyframes")
+    with VideoReader(file) as reader:
+        assert (sum(1 for _ in reader), reader.info.fps) == (5, 10)
+    assert "5 frames" in text and "Drawn by FACEGAN" in text
 
 
 def test_rotated_head_is_a_large_pose_to_the_image_tab(

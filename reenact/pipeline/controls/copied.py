@@ -11,6 +11,9 @@ from reenact.pipeline.controls.settings import ANGLES, LARGEST_DEG, FaceEdit
 from reenact.pipeline.source import PictureLike, open_picture, upright_driver
 from reenact.types import head_angles_rad
 
+_SAME_SIDES = 0.3
+"""Difference of both sides of a unit, FACS, below which they count as the same."""
+
 
 def copy_face(
     picture: PictureLike,

@@ -9,12 +9,17 @@ from gradio.components import Component
 from gradio.events import Dependency
 
 from reenact.space.widgets.events import FILES, QUICK, allow_download
+from reenact.space.widgets.keyframe_part import KeyFramePart
 from reenact.space.widgets.problems import clear_first
 
 MP4, GIF = "MP4", "GIF"
-EASED, TURNTABLE = "animation", "turntable"
+EASED, TURNTABLE, KEYFRAMES = "animation", "turntable", "keyframes"
 
-_MOTIONS = [("From the source to the edit and back", EASED), ("Turntable: from one profile to the other", TURNTABLE)]
+_MOTIONS = [
+    ("From the source to the edit and back", EASED),
+    ("Turntable: from one profile to the other", TURNTABLE),
+    ("Key frames", KEYFRAMES),
+]
 
 
 class ClipPart:
@@ -23,6 +28,9 @@ class ClipPart:
     def __init__(self) -> None:
         with gr.Accordion("Clip", open=False):
             self.motion = gr.Radio(_MOTIONS, value=EASED, label="Motion of the clip")
+            with gr.Column(visible=False) as panel:
+                self.keyframes = KeyFramePart()
+            self.motion.change(_show_table, self.motion, panel, show_progress="hidden", **QUICK)
             with gr.Row():
                 self.seconds = gr.Slider(0.5, 6, value=2, step=0.5, label="Seconds", min_width=160, scale=2)
                 self.kind = gr.Radio([MP4, GIF], value=MP4, label="Format", min_width=120, scale=1)
@@ -40,7 +48,8 @@ class ClipPart:
         """Connect the buttons.
 
         Args:
-            make: from motion, seconds, kind and the values of `inputs` to the result of `shown_clip`.
+            make: from motion, seconds, kind, rows of key frames and the values of `inputs` to the result of
+                `shown_clip`.
             stop: stops it.
             inputs: what the browser sends with every request.
             text: shows the notes.
@@ -51,7 +60,7 @@ class ClipPart:
         clear_first(self.run.click, text)
         ran = self.run.click(
             make,
-            [self.motion, self.seconds, self.kind, *inputs],
+            [self.motion, self.seconds, self.kind, self.keyframes.table, *inputs],
             [self.video, self.gif, self.file, text],
             show_progress_on=self.video,
             **FILES,
@@ -59,6 +68,10 @@ class ClipPart:
         allow_download(ran, self.file)
         self.stop.click(stop, outputs=text, cancels=[ran], **QUICK)
         return ran
+
+
+def _show_table(motion: str) -> gr.Column:
+    return gr.Column(visible=motion == KEYFRAMES)
 
 
 def accept_emptied(slider: gr.Slider) -> None:

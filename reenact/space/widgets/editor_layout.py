@@ -98,6 +98,7 @@ class PreviewColumn:
             with gr.Row():
                 self.save_settings = gr.Button("Save settings", size="sm", min_width=100)
                 self.load_settings = gr.UploadButton("Load settings", size="sm", min_width=100, file_types=[".json"])
+                self.copy_face = gr.UploadButton("Copy a face", size="sm", min_width=100, file_types=["image"])
             self.notes = notes_box()
             # invisible: what the browser saves next
             self.saved = gr.File(visible=False, label="Saved")

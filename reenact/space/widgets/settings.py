@@ -135,13 +135,22 @@ def read_settings(file: str) -> tuple[FaceEdit, dict[str, Any]]:
         ReenactError: it is not one.
         gr.Error: it is too large to be one.
     """
-    path = pathlib.Path(file)
-    if path.stat().st_size > _LARGEST_SETTINGS_BYTES:
-        raise message("The settings are too large to be those of an edit; give a file that “Save settings” made.")
-    text = path.read_bytes().decode("utf-8", errors="replace")
+    text = small_text(file)
     edit = FaceEdit.from_json(text, name="The settings")
     page = json.loads(text).get(PAGE)
     return edit, cast(dict[str, Any], page) if isinstance(page, dict) else {}
+
+
+def small_text(file: str) -> str:
+    """The text of a file that the editor saved.
+
+    Raises:
+        gr.Error: it is too large to be one.
+    """
+    path = pathlib.Path(file)
+    if path.stat().st_size > _LARGEST_SETTINGS_BYTES:
+        raise message("The file is too large to be one that the editor saved; give another one.")
+    return path.read_bytes().decode("utf-8", errors="replace")
 
 
 def applied(edit: FaceEdit, reading: "FaceReading") -> tuple[Values, bool]:

@@ -13,6 +13,7 @@ import torch
 
 from reenact.errors import Hint, NoFaceFoundError, StoppedError
 from reenact.media import read_image, write_image
+from reenact.pipeline.controls.keyframes import KeyFrames
 from reenact.pipeline.controls.reading import FaceReading
 from reenact.pipeline.controls.settings import FaceEdit
 from reenact.pipeline.results import ImageResult, VideoResult
@@ -61,6 +62,10 @@ class Session:
         return VideoResult(path=out, missing=(), warnings=(), **facts)
 
     turntable = animate
+
+    def play(self, keyframes: KeyFrames, out: pathlib.Path, **options: Any) -> VideoResult:
+        self.played = keyframes
+        return self.animate(edit=FaceEdit(), out=out, seconds=keyframes.seconds, **options)
 
 
 class Progress(gr.Progress):
@@ -204,7 +209,7 @@ def test_picture_is_saved_whole_and_with_its_transparency(tab: ControlsTab, sess
 def test_clip_is_shown_where_it_can_be_played(
     tab: ControlsTab, session: Session, source: str, motion: str, name: str, kind: str, suffix: str
 ) -> None:
-    video, gif, file, text = tab.make_clip(motion, 2.0, kind, Progress(), VISITOR, *given(source, pitch=20.0))
+    video, gif, file, text = tab.make_clip(motion, 2.0, kind, [], Progress(), VISITOR, *given(source, pitch=20.0))
     assert pathlib.Path(file).name == name + suffix
     assert (video["visible"], gif["visible"]) == (kind == "MP4", kind == "GIF")
     assert session.asked[-1][0] == FaceEdit(pitch_deg=20.0, mode="absolute")
@@ -217,9 +222,57 @@ def test_stopped_clip_leaves_no_file(tab: ControlsTab, source: str, tmp_path: pa
             tab.stop(VISITOR)
 
     with pytest.raises(gr.Error, match="Stopped"):
-        tab.make_clip("animation", 2.0, "MP4", Stopping(), VISITOR, *given(source))
+        tab.make_clip("animation", 2.0, "MP4", [], Stopping(), VISITOR, *given(source))
     assert list((tmp_path / "cache").rglob("*.mp4")) == []
     assert tab.stop(VISITOR) == "Nothing is running."
+
+
+ROWS = [["0", "", "smooth"], ["0.8", "12=1", "hold"], ["", "", ""]]
+
+
+def test_key_frames_are_added_saved_loaded_and_filmed(tab: ControlsTab, session: Session, source: str) -> None:
+    turned = given(source, yaw=OWN["yaw"] + 10)
+    rows, time = tab.add_keyframe(ROWS, "1.6", *turned)
+    assert rows == [["0", "", "smooth"], ["0.8", "12=1", "hold"], ["1.6", "yaw=10", "smooth"]] and time == "2.4"
+    replaced, _ = tab.add_keyframe(rows, "0.80", *turned)
+    assert replaced[1] == ["0.8", "yaw=10", "smooth"] and len(replaced) == 3
+    assert tab.add_keyframe([["", None, ""]], "0", *given(source)) == [[["0", "", "smooth"]], "0.8"]
+    saved = tab.save_keyframes(rows, *turned)
+    assert pathlib.Path(saved).name == "anna-keyframes.json"
+    assert tab.load_keyframes(saved) == rows
+    video, _, file, text = tab.make_clip("keyframes", None, "MP4", rows, Progress(), VISITOR, *turned)
+    assert pathlib.Path(file).name == "anna-keyframes.mp4" and video["visible"]
+    assert session.played == KeyFrames.from_rows(rows) and session.asked[-1][1]["fps"] == 25
+    assert "40 frames" in text
+
+
+@pytest.mark.parametrize(
+    ("rows", "time", "said"),
+    [
+        (ROWS, "", "The new key frame has no time"),
+        (ROWS, "later", "the time is 'later'"),
+        ([["0", "smile", ""]], "1", "row 1: 'smile' is no value"),
+    ],
+)
+def test_wrong_key_frames_get_a_message(
+    tab: ControlsTab, source: str, rows: list[list[str]], time: str, said: str
+) -> None:
+    with pytest.raises(gr.Error, match=said):
+        tab.add_keyframe(rows, time, *given(source))
+
+
+def test_programs_film_key_frames(sessions: Sessions, session: Session, source: str, tmp_path: pathlib.Path) -> None:
+    api = ControlsApi(Models(), Runs(), sessions)
+    frames = json.loads(KeyFrames.from_rows(ROWS).to_json())
+    file, _ = api.keyframes(source, frames, 10, "GIF", progress=Progress(), request=VISITOR)
+    assert file.endswith("anna-keyframes.gif") and session.asked[-1][1]["fps"] == 10
+    with pytest.raises(gr.Error, match="^'?The key frames: this is not a file of key frames"):
+        api.keyframes(source, {"time_s": 0}, progress=Progress(), request=VISITOR)
+    with pytest.raises(gr.Error, match=r"frames a second \(fps\) is set to 'x'"):
+        api.keyframes(source, frames, "x", progress=Progress(), request=VISITOR)
+    (tmp_path / "large.json").write_bytes(b" " * 200_000)
+    with pytest.raises(gr.Error, match="too large to be one that the editor saved"):
+        ControlsTab(Models(), Runs(), sessions=sessions).load_keyframes(str(tmp_path / "large.json"))
 
 
 def test_programs_name_values_and_ends(sessions: Sessions, session: Session, source: str) -> None:
@@ -246,7 +299,7 @@ def test_an_emptied_length_on_the_page_is_refused(tab: ControlsTab, source: str)
     with gr.Blocks():
         assert math.isnan(ClipPart().seconds.preprocess(None))  # type: ignore[arg-type]
     with pytest.raises(gr.Error, match="seconds is set to None; it takes a number"):
-        tab.make_clip("animation", None, "MP4", Progress(), VISITOR, *given(source))
+        tab.make_clip("animation", None, "MP4", [], Progress(), VISITOR, *given(source))
 
 
 def test_missing_files_are_asked_for(tab: ControlsTab, source: str) -> None:
