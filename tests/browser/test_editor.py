@@ -183,3 +183,39 @@ def test_refresh_keeps_the_edit(tab: Any, part: Any) -> None:
     shown(part).nth(1).wait_for()
     assert number(part, label).input_value() == "4"
     assert np.array_equal(preview(part), moved)
+
+
+def test_key_frames_come_from_the_sliders_and_become_a_clip(tab: Any, part: Any, tmp_path: pathlib.Path) -> None:
+    part.get_by_role("button", name="Clip ▼").click()
+    part.get_by_label("Key frames", exact=True).check()
+    part.get_by_label("Time of this face (s)").fill("0.2")
+    redrawn(part, lambda: part.get_by_role("button", name="Smile", exact=True).click())
+    part.get_by_role("button", name="Add this face").click()
+    tab.wait_for_function("/\\b0\\.2\\b/.test(document.body.innerText)", timeout=PATIENCE_MS)
+    saved = download(part, "Save key frames", tmp_path)
+    keys = json.loads(saved.read_text())
+    assert [frame["time_s"] for frame in keys["frames"]] == [0, 0.2, 0.8, 1.6]
+    (tmp_path / "short.json").write_text(json.dumps(keys | {"frames": keys["frames"][:2]}))
+    give_button(part, "Load key frames", tmp_path / "short.json")
+    tab.wait_for_function("!document.body.innerText.includes('12=3.5 25=1.5')", timeout=PATIENCE_MS)
+    assert not part.get_by_label("range slider for Seconds").is_visible()
+    part.get_by_role("button", name="Make the clip").click()
+    button = part.get_by_role("button", name="Download the clip")
+    tab.wait_for_function("button => !button.disabled", arg=button.element_handle(), timeout=PATIENCE_MS)
+    with VideoReader(download(part, "Download the clip", tmp_path)) as reader:
+        assert len(list(reader)) == 6
+
+
+def test_a_face_is_copied_onto_the_sliders(part: Any, material: pathlib.Path) -> None:
+    surprised = pathlib.Path(__file__).resolve().parents[2] / "examples" / "driving" / "actor-surprise.jpg"
+    before = float(number(part, "AU26 Mouth open (jaw drop)").input_value())
+    changed = redrawn(part, lambda: give_button(part, "Copy a face", surprised))
+    assert float(number(part, "AU26 Mouth open (jaw drop)").input_value()) > max(before, 1.5)
+    assert not np.array_equal(changed, preview(part, of=0))
+
+
+def give_button(part: Any, name: str, file: pathlib.Path) -> None:
+    """Choose a file after a click on an upload button."""
+    with part.page.expect_file_chooser() as chooser:
+        part.get_by_role("button", name=name).click()
+    chooser.value.set_files(file)

@@ -30,10 +30,11 @@ class ClipPart:
             self.motion = gr.Radio(_MOTIONS, value=EASED, label="Motion of the clip")
             with gr.Column(visible=False) as panel:
                 self.keyframes = KeyFramePart()
-            self.motion.change(_show_table, self.motion, panel, show_progress="hidden", **QUICK)
             with gr.Row():
-                self.seconds = gr.Slider(0.5, 6, value=2, step=0.5, label="Seconds", min_width=160, scale=2)
+                with gr.Column(min_width=160, scale=2) as length:
+                    self.seconds = gr.Slider(0.5, 6, value=2, step=0.5, label="Seconds")
                 self.kind = gr.Radio([MP4, GIF], value=MP4, label="Format", min_width=120, scale=1)
+            self.motion.change(_show_table, self.motion, [panel, length], show_progress="hidden", **QUICK)
             with gr.Row():
                 self.run = gr.Button("Make the clip", variant="primary", size="md", scale=3)
                 self.stop = gr.Button("Stop", variant="stop", size="md", scale=1, min_width=80)
@@ -70,8 +71,9 @@ class ClipPart:
         return ran
 
 
-def _show_table(motion: str) -> gr.Column:
-    return gr.Column(visible=motion == KEYFRAMES)
+def _show_table(motion: str) -> list[gr.Column]:
+    """Key frames have their own times: their table is shown in place of the length."""
+    return [gr.Column(visible=motion == KEYFRAMES), gr.Column(visible=motion != KEYFRAMES)]
 
 
 def accept_emptied(slider: gr.Slider) -> None:
@@ -79,7 +81,7 @@ def accept_emptied(slider: gr.Slider) -> None:
     within_limits = slider.preprocess
 
     def number(payload: Any) -> float:
-        return math.nan if payload is None else within_limits(payload)
+        return math.nan if payload is None else float(within_limits(payload))
 
     slider.preprocess = number
 
