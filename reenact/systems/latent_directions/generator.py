@@ -78,44 +78,6 @@ class EqualLinear(nn.Module):
         return functional.leaky_relu(y, 0.2) * math.sqrt(2) if self.act else y
 
 
-class EqualConv(nn.Module):
-    """3x3 convolution with an equalised learning rate, then a leaky ReLU."""
-
-    def __init__(self, inputs: int, outputs: int, stride: int = 1) -> None:
-        super().__init__()
-        self.weight = nn.Parameter(torch.randn(outputs, inputs, 3, 3))
-        self.bias = nn.Parameter(torch.zeros(outputs))
-        self.scale, self.stride = 1 / math.sqrt(inputs * 9), stride
-
-    def forward(self, x: Float[Tensor, "f i h w"]) -> Float[Tensor, "f o j k"]:
-        y = functional.conv2d(x, self.weight * self.scale, self.bias, stride=self.stride, padding=1)
-        return functional.leaky_relu(y, 0.2) * math.sqrt(2)
-
-
-class RunningNorm(nn.Module):
-    """Zero mean and unit variance of each number, by running statistics in training as in use.
-
-    Without it the codes of all pictures stay nearly alike for hundreds of steps.
-    """
-
-    mean: Tensor
-    variance: Tensor
-
-    def __init__(self, channels: int, momentum: float = 0.05) -> None:
-        super().__init__()
-        self.register_buffer("mean", torch.zeros(channels))
-        self.register_buffer("variance", torch.ones(channels))
-        self.momentum = momentum
-
-    def forward(self, x: Float[Tensor, "f c"]) -> Float[Tensor, "f c"]:
-        x = x.float()
-        if self.training:
-            with torch.no_grad():
-                self.mean.lerp_(x.mean(0), self.momentum)
-                self.variance.lerp_((x - self.mean).square().mean(0), self.momentum)
-        return (x - self.mean.clone()) * torch.rsqrt(self.variance.clone() + 1e-4)
-
-
 class ModulatedConv(nn.Module):
     """Convolution whose input channels are scaled by a style."""
 

@@ -21,8 +21,8 @@ from torch.nn import functional
 from reenact.ops.warp import resize
 from reenact.systems.latent_directions.aligned import BESIDE_EXPRESSION
 from reenact.systems.latent_directions.config import LatentDirectionsConfig
-from reenact.systems.latent_directions.generator import EqualConv, EqualLinear, Generator, MappingNetwork, RunningNorm
-from reenact.systems.layers import ResidualBlock, conv_norm, zero_conv
+from reenact.systems.latent_directions.generator import Generator, MappingNetwork
+from reenact.systems.layers import Encoder, ResidualBlock, conv_norm, zero_conv
 
 _DIRECTION_RATE = 0.1
 """Factor of A, so that it does not learn faster than the generator."""
@@ -31,33 +31,23 @@ _MOST = 3.0
 
 
 class InversionEncoder(nn.Module):
-    """`E_w`: a picture to W+, one w for all layers and an offset for each.
-
-    Its convolutions have no norms: those of batches drew other colours in use than in training, those of pictures lose
-    their light.
-    """
+    """`E_w`: a picture to W+, one w for all layers and an offset for each."""
 
     def __init__(self, config: LatentDirectionsConfig) -> None:
         super().__init__()
         self.layers, self.latent = config.layers, config.latent
-        widths = (12, *config.encoder_widths)
-        pairs = list(itertools.pairwise(widths))
-        self.down = nn.ModuleList(EqualConv(a, b, 2 if level else 1) for level, (a, b) in enumerate(pairs))
-        self.blocks = nn.ModuleList(nn.Sequential(EqualConv(b, b), EqualConv(b, b)) for _, b in pairs)
-        self.seen_norm, self.base_norm = RunningNorm(16 * widths[-1]), RunningNorm(config.latent)
-        self.hidden = EqualLinear(16 * widths[-1], config.encoder_hidden, act=True)
-        self.base = EqualLinear(config.encoder_hidden, config.latent)
-        self.offsets = EqualLinear(config.encoder_hidden, config.layers * config.latent)
+        self.encoder = Encoder(12, config.encoder_widths)
+        self.hidden = nn.Linear(16 * config.encoder_widths[-1], config.encoder_hidden)
+        self.base = nn.Linear(config.encoder_hidden, config.latent)
+        self.offsets = nn.Linear(config.encoder_hidden, config.layers * config.latent)
         nn.init.zeros_(self.offsets.weight)
+        nn.init.zeros_(self.offsets.bias)
 
     def forward(self, rgb: Float[Tensor, "f 3 s s"]) -> tuple[Float[Tensor, "f n l"], Float[Tensor, "f l"]]:
         """W+ of a picture (RGB in [0, 1]), and the w that its rows deviate from."""
-        x = functional.pixel_unshuffle(rgb * 2 - 1, 2)
-        for down, block in zip(self.down, self.blocks, strict=True):
-            x = down(x)
-            x = (x + block(x)) * math.sqrt(0.5)
-        hidden = self.hidden(self.seen_norm(x.flatten(1)))
-        base = self.base_norm(self.base(hidden))
+        x = self.encoder(functional.pixel_unshuffle(rgb * 2 - 1, 2))[-1]
+        hidden = functional.silu(self.hidden(x.flatten(1)))
+        base = self.base(hidden).float()
         return base[:, None] + self.offsets(hidden).float().unflatten(1, (self.layers, self.latent)), base
 
 

@@ -51,7 +51,7 @@ class GeneratorTaskConfig:
     """Random people for each real picture of a batch."""
     prior: float = 2.0
     """Of the distance between the w of random people and of the last real ones."""
-    offsets: float = 0.5
+    offsets: float = 0.1
     """Of the squared offsets of W+ from one w: random people have none."""
     path_length: float = 0.0
     """Of StyleGAN2's path length regularisation; as published 2, and three times the cost of a step."""
