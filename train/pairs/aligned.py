@@ -49,6 +49,10 @@ class AlignedPairs:
         It has ``source`` and ``target`` (n, 3, s, s) in [0, 1], ``change`` (n, p) of their states, ``state`` and
         ``mesh`` of the target, ``source_mesh``, ``trust`` (n,), and ``same`` (n,), 1 where source and target are one.
         """
+        return self.cut(*self.draw(rng, size), device)
+
+    def draw(self, rng: np.random.Generator, size: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Rows (n, 2), which of them are mirrored (n, 2), and trust (n,) of random pairs."""
         rows, mirrored, trust = np.empty((size, 2), np.int64), np.zeros((size, 2), bool), np.ones(size, np.float32)
         for i in range(size):
             flip = rng.random() < 0.5
@@ -64,7 +68,7 @@ class AlignedPairs:
                 row = rng.choice(frames)
                 first, stop = self.faces.rows_around(int(row))
                 rows[i] = row, row if same else rng.integers(first, stop)
-        return self.cut(rows, mirrored, trust, device)
+        return rows, mirrored, trust
 
     def cut(self, rows: np.ndarray, mirrored: np.ndarray, trust: np.ndarray, device: torch.device) -> Batch:
         """The batch of these rows, (n, 2), each mirrored or not."""

@@ -1,6 +1,7 @@
 """Aligned pairs, what each recipe of latent directions trains, and what drives whom."""
 
 import dataclasses
+import pathlib
 from typing import Any
 
 import numpy as np
@@ -15,6 +16,7 @@ from train.data.faces import FaceData
 from train.pairs.aligned import AlignedPairConfig, AlignedPairs, validation_rows
 from train.recipes.latent_directions.generator import GeneratorTask, GeneratorTaskConfig
 from train.recipes.latent_directions.parts import drive, style_distance
+from train.recipes.latent_directions.refine import RefineTask, RefineTaskConfig
 
 CPU = torch.device("cpu")
 YAW = parameter_names(5).index("yaw")
@@ -63,7 +65,7 @@ def test_validation_pairs_are_each_clip_driven_by_its_later_frames(faces: FaceDa
         ("inversion", {"encoder"}),
         ("directions", {"directions"}),
         ("joint", {"encoder", "directions"}),
-        ("refine", {"feature_encoder"}),
+        ("refine", {"generator", "feature_encoder"}),
         ("generator", {"mapping", "generator", "encoder", "directions"}),
     ],
 )
@@ -150,6 +152,19 @@ def test_a_picture_that_does_not_move_is_its_own_warp(faces: FaceData) -> None:
     batch = task.sample_batch(np.random.default_rng(1), 4, CPU)
     torch.testing.assert_close(batch["warped"], batch["target"], atol=0.02, rtol=0)
     assert batch["seen"].shape == (4, 1, LATENT.side, LATENT.side)
+
+
+def test_a_pool_of_moved_pairs_is_made_once(
+    faces: FaceData, tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config = RefineTaskConfig(validation=FEW, pool=5)
+    first = RefineTask(faces, faces, LATENT, config, tmp_path)
+    monkeypatch.setattr(RefineTask, "moved", lambda *_: pytest.fail("moved again"))
+    batch = RefineTask(faces, faces, LATENT, config, tmp_path).sample_batch(np.random.default_rng(1), 4, CPU)
+    monkeypatch.undo()
+    again = first.moved(first.pairs, batch)
+    for name in ("warped", "seen"):
+        torch.testing.assert_close(batch[name], again[name], atol=0.01, rtol=0)
 
 
 def test_style_does_not_ask_where_things_are() -> None:

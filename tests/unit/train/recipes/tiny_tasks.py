@@ -32,7 +32,7 @@ from train.recipes.latent_directions.generator import GeneratorTask, GeneratorTa
 from train.recipes.latent_directions.inversion import InversionTask
 from train.recipes.latent_directions.joint import JointTask
 from train.recipes.latent_directions.parts import PartTaskConfig
-from train.recipes.latent_directions.refine import RefineTask
+from train.recipes.latent_directions.refine import RefineTask, RefineTaskConfig
 from train.recipes.latent_directions.task import ValidationConfig
 from train.recipes.perception.detector import DetectorTask, DetectorTaskConfig
 from train.recipes.perception.hidden import HiddenTask, HiddenTaskConfig
@@ -115,7 +115,7 @@ def whole_task(faces: FaceData, **change: Any) -> EndToEndTask:
 
 
 def latent_task(kind: Callable[..., Any], faces: FaceData, **change: Any) -> Any:
-    config = GeneratorTaskConfig if kind is GeneratorTask else PartTaskConfig
+    config = {GeneratorTask: GeneratorTaskConfig, RefineTask: RefineTaskConfig}.get(kind, PartTaskConfig)
     return kind(faces, faces, LATENT, config(validation=FEW, **change))
 
 
