@@ -64,7 +64,7 @@ def read_generator(path: pathlib.Path, config: LatentDirectionsConfig) -> Latent
         raise CheckpointError(f"{path} is no readable safetensors file ({error}); save g_ema as safetensors") from error
     networks = LatentDirectionsNetworks(config)
     parts = torch.nn.ModuleDict({"mapping": networks.mapping, "generator": networks.generator})
-    wanted = parts.state_dict()
+    wanted = {name: value for name, value in parts.state_dict().items() if name != "mapping.row_offsets"}
     theirs = {name: their_name(name) for name in wanted}
     has_mean = "latent_avg" in found
     missing = [name for name in theirs.values() if name not in found and name != "latent_avg"]
@@ -84,7 +84,7 @@ def read_generator(path: pathlib.Path, config: LatentDirectionsConfig) -> Latent
                 f"checkpoint of {config.side} px whose channels are {', '.join(map(str, config.widths))}"
             )
         weights[name] = given.reshape(value.shape).float()
-    load_weights(parts, weights, where=str(path))
+    load_weights(parts, weights | {"mapping.row_offsets": networks.mapping.row_offsets}, where=str(path))
     if not has_mean:
         with torch.no_grad():
             z = torch.randn(_SAMPLES, config.latent, generator=torch.Generator().manual_seed(0))

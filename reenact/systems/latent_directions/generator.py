@@ -134,17 +134,20 @@ class MappingNetwork(nn.Module):
     """z to w: normalisation, then linear layers of a lower learning rate."""
 
     mean_w: Tensor
+    row_offsets: Tensor
 
-    def __init__(self, latent: int, layers: int, rate: float) -> None:
+    def __init__(self, latent: int, layers: int, rate: float, rows: int) -> None:
         """Build the layers.
 
         Args:
             latent: length of z and w.
             layers: their number.
             rate: factor of their learning rate.
+            rows: of W+; `row_offsets` is what each adds to w on average, 0 as published.
         """
         super().__init__()
         self.register_buffer("mean_w", torch.zeros(latent))
+        self.register_buffer("row_offsets", torch.zeros(rows, latent))
         self.layers = nn.Sequential(*(EqualLinear(latent, latent, rate=rate, act=True) for _ in range(layers)))
 
     def forward(self, z: Float[Tensor, "f l"]) -> Float[Tensor, "f l"]:

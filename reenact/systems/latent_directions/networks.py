@@ -124,7 +124,7 @@ class LatentDirectionsNetworks(nn.Module):
     def __init__(self, config: LatentDirectionsConfig) -> None:
         super().__init__()
         self.config = config
-        self.mapping = MappingNetwork(config.latent, config.mapping_layers, config.mapping_rate)
+        self.mapping = MappingNetwork(config.latent, config.mapping_layers, config.mapping_rate, config.layers)
         self.generator = Generator(config.widths, config.latent)
         self.encoder = InversionEncoder(config)
         self.directions = Directions(config)
@@ -140,4 +140,4 @@ class LatentDirectionsNetworks(nn.Module):
     def sample_w(self, z: Float[Tensor, "f l"], truncation: float = 1.0) -> Float[Tensor, "f n l"]:
         """W+ of random people, drawn towards the mean by `truncation` < 1."""
         w = torch.lerp(self.mapping.mean_w.expand(len(z), -1), self.mapping(z).float(), truncation)
-        return w[:, None].expand(-1, self.generator.layers, -1)
+        return w[:, None] + self.mapping.row_offsets

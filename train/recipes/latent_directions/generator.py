@@ -84,8 +84,9 @@ class GeneratorStep(nn.Module):
         if self.training:
             with torch.no_grad():
                 system.mapping.mean_w.lerp_(random.mean(0), 0.02)
+                system.mapping.row_offsets.lerp_((w - base[:, None]).mean(0), 0.02)
                 self.last_w.copy_(torch.cat([base, self.last_w])[: len(self.last_w)])
-        drawn = random[: len(people)].detach()[:, None].expand(-1, w.shape[1], -1)
+        drawn = random[: len(people)].detach()[:, None] + system.mapping.row_offsets.clone()
         rows = torch.cat([w + system.directions(change), drawn])
         return {
             "pictures": system.generator(rows, side=self.side),
