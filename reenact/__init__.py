@@ -21,6 +21,9 @@ if TYPE_CHECKING:
     from reenact.hub import load as load
     from reenact.hub import load_tracker as load_tracker
     from reenact.media.frame import Frame as Frame
+    from reenact.pipeline.controls.clip_edit import edit_clip as edit_clip
+    from reenact.pipeline.controls.keyframes import KeyFrame as KeyFrame
+    from reenact.pipeline.controls.keyframes import KeyFrames as KeyFrames
     from reenact.pipeline.controls.reading import FaceReading as FaceReading
     from reenact.pipeline.controls.session import EditSession as EditSession
     from reenact.pipeline.controls.session import edit_image as edit_image
@@ -50,6 +53,8 @@ _NAMES = {
     "reenact.facs": ("ACTION_UNITS",),
     "reenact.hub": ("load", "load_tracker"),
     "reenact.media.frame": ("Frame",),
+    "reenact.pipeline.controls.clip_edit": ("edit_clip",),
+    "reenact.pipeline.controls.keyframes": ("KeyFrame", "KeyFrames"),
     "reenact.pipeline.controls.reading": ("FaceReading",),
     "reenact.pipeline.controls.session": ("EditSession", "edit_image", "open_edit"),
     "reenact.pipeline.controls.settings": ("FaceEdit",),

@@ -3,6 +3,7 @@
 import dataclasses
 import pathlib
 from collections.abc import Sequence
+from fractions import Fraction
 from typing import TYPE_CHECKING, Annotated, Any
 
 from tyro.conf import UseAppendAction, arg
@@ -24,7 +25,7 @@ _FPS = 25
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Edit(Redrawing):
-    """Redraw a face with other Action Units, head angles or another background."""
+    """Redraw a face, in a picture or in every frame of a clip, with other Action Units, head angles or background."""
 
     system: str = "auto"
     """Which system draws. auto: facegan near the source's own pose, dual_generator far from it; the checkpoint's
@@ -64,35 +65,46 @@ class Edit(Redrawing):
     to_yaw: float | None = None
     """With --turntable: yaw in the last frame. Default: 90."""
     fps: int | None = None
-    """With --animate, --turntable or --keyframes: frames a second. Default: 25."""
+    """Of a clip: frames a second. Default: 25 for a clip made of a picture, else the source clip's."""
 
     def check(self) -> None:
         """Refuse settings, outputs or pictures that cannot work."""
-        from reenact.media import read_image
+        from reenact.media import VideoReader, read_image
         from reenact.media.output import IMAGE_SUFFIXES, VIDEO_SUFFIXES, check_output
 
         super().check()
         if self.system not in ("auto", *POSING_SYSTEMS):
             raise cannot_pose(self.system)
         self.edit()
-        seconds = self._seconds()
-        self._check_transparency(clip=seconds is not None)
-        suffixes = IMAGE_SUFFIXES if seconds is None else VIDEO_SUFFIXES
+        is_clip = self._edits_clip()
+        seconds = self._seconds(is_clip=is_clip)
+        self._check_transparency(clip=is_clip or seconds is not None)
+        suffixes = VIDEO_SUFFIXES if is_clip or seconds is not None else IMAGE_SUFFIXES
         hint = Hint.CLIP if self.out.suffix.lower() in VIDEO_SUFFIXES else None
         check_output(self.out, overwrite=self.overwrite, suffixes=suffixes, hint=hint)
         if self.save is not None:
             check_output(self.save, overwrite=self.overwrite, suffixes=(".json",))
-        read_image(self.source)
+        if is_clip and self.background is not None:
+            raise ConfigError("The background of a clip cannot be changed; leave --background out.")
+        if is_clip:
+            VideoReader(self.source).close()
+        else:
+            read_image(self.source)
         for picture in (self.copy, None if self.background == "none" else self.background):
             if picture is not None:
                 read_image(picture)
 
     def run(self) -> None:
-        """Edit the picture and write the result."""
+        """Edit the picture or clip and write the result."""
         self.check()
-        seconds, (copied, notes) = self._seconds(), self._copied()
-        edit, session = self.edit(copied), self._open()
-        line, warnings = self._draw(session, edit) if seconds is None else self._film(session, edit, seconds)
+        copied, notes = self._copied()
+        edit = self.edit(copied)
+        if self._edits_clip():
+            line, warnings = self._edit_clip(edit)
+        elif (seconds := self._seconds(is_clip=False)) is None:
+            line, warnings = self._draw(self._open(), edit)
+        else:
+            line, warnings = self._film(self._open(), edit, seconds)
         if self.save is not None:
             with json_file(self.save, overwrite=self.overwrite) as file:
                 file.write(edit.to_json())
@@ -130,22 +142,33 @@ class Edit(Redrawing):
         )
         return own.over(below)
 
-    def _seconds(self) -> float | None:
-        """Length of the clip; None for a picture.
+    def _edits_clip(self) -> bool:
+        """Whether every frame of a source clip is edited."""
+        from reenact.media import kind_of
+        from reenact.media.output import VIDEO_SUFFIXES
+
+        makes_clip = self.out.suffix.lower() in VIDEO_SUFFIXES and self.animate is None and self.turntable is None
+        return makes_clip and kind_of(self.source) == "video"
+
+    def _seconds(self, *, is_clip: bool) -> float | None:
+        """Length of the clip that is made of a picture, or of key frames; None for a picture.
+
+        Args:
+            is_clip: whether the source is a clip that is edited.
 
         Raises:
             ConfigError: a clip that cannot be made, or options without effect.
         """
         ends = {"--from-yaw": self.from_yaw, "--to-yaw": self.to_yaw}
         if self.keyframes is not None:
-            return self._keyframes_seconds()
+            return self._keyframes_seconds(is_clip=is_clip)
         if self.turntable is None:
             for option, value in ends.items():
                 if value is not None:
                     raise ConfigError(f"{option} works only with --turntable; add --turntable 3s or leave it out.")
             if self.animate is not None:
                 return self._checked_seconds("--animate", self.animate)
-            if self.fps is not None:
+            if self.fps is not None and not is_clip:
                 raise ConfigError(
                     "--fps works only for clips; add --animate 2s, --turntable 3s or --keyframes FILE, or leave it out."
                 )
@@ -159,13 +182,14 @@ class Edit(Redrawing):
                 checked_angle("yaw", yaw_deg)
         return self._checked_seconds("--turntable", self.turntable)
 
-    def _keyframes_seconds(self) -> float:
+    def _keyframes_seconds(self, *, is_clip: bool) -> float:
         if self.animate is not None or self.turntable is not None:
             raise ConfigError("--keyframes, --animate and --turntable exclude each other; give one of them.")
         if not self.edit().is_empty or self.save is not None:
             raise ConfigError("The key frames hold all units and angles; give no other edit with --keyframes.")
         seconds = self._read_keyframes().seconds
-        check_timing(seconds, _FPS if self.fps is None else self.fps)
+        if not is_clip or self.fps is not None:
+            check_timing(seconds or 1, _FPS if self.fps is None else self.fps)
         return seconds
 
     def _read_keyframes(self) -> KeyFrames:
@@ -195,22 +219,40 @@ class Edit(Redrawing):
         if self.out.suffix.lower() in (".jpg", ".jpeg"):
             raise ConfigError(f"{self.out}: a JPEG cannot be transparent; write a .png or .webp.")
 
-    def _open(self) -> "EditSession":
-        from reenact.pipeline.controls.session import open_edit
-
+    def _session_options(self) -> dict[str, Any]:
+        """What `open_edit` and `edit_clip` have in common."""
         system, engines = self.system, self.load
         if self.checkpoint is not None:
             engine = self.load(None if system == "auto" else system)
             system, engines = engine.system.system, lambda _: engine
-        return open_edit(
-            self.source,
-            engines=engines,
-            system=system,
-            face=self.face,
-            min_face_score=self.min_face_score,
-            max_crop_px=self.max_crop,
-            paste_back=self.paste_back,
-        )
+        return {
+            "engines": engines,
+            "system": system,
+            "face": self.face,
+            "min_face_score": self.min_face_score,
+            "max_crop_px": self.max_crop,
+            "paste_back": self.paste_back,
+        }
+
+    def _open(self) -> "EditSession":
+        from reenact.pipeline.controls.session import open_edit
+
+        return open_edit(self.source, **self._session_options())
+
+    def _edit_clip(self, edit: FaceEdit) -> tuple[str, tuple[str, ...]]:
+        from reenact.pipeline.controls.clip_edit import edit_clip
+
+        with Bar() as bar:
+            result = edit_clip(
+                self.source,
+                edit if self.keyframes is None else self._read_keyframes(),
+                self.out,
+                fps=None if self.fps is None else Fraction(self.fps),
+                overwrite=self.overwrite,
+                progress=bar.show,
+                **self._session_options(),
+            )
+        return clip_line(result), result.warnings
 
     def _draw(self, session: "EditSession", edit: FaceEdit) -> tuple[str, tuple[str, ...]]:
         from reenact.media import write_image

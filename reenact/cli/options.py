@@ -20,7 +20,7 @@ class SourceAndOutput:
     """The two files of every command that redraws a face."""
 
     source: Annotated[Positional[pathlib.Path], arg(metavar="SOURCE")]
-    """Picture of the face to redraw; `video` takes a clip, too."""
+    """Picture of the face to redraw; `video` and `edit` take a clip, too."""
     out: Annotated[pathlib.Path, arg(aliases=["-o"])]
     """Output file; its suffix chooses the format."""
 

@@ -113,7 +113,7 @@ def test_every_command_of_the_editing_page_runs(run: Run, folder: pathlib.Path) 
     holiday = read_image(folder / "holiday.png").rgb[:40, :60].astype(int)
     assert np.abs(holiday - (0, 0, 255)).max() < 12
     check_lengths(folder, {"surprised.mp4": 6, "turntable.mp4": 6, "wink.gif": 3, "happier.mp4": 2, "plain.mp4": 2})
-    check_lengths(folder, {"keys.mp4": 8})
+    check_lengths(folder, {"keys.mp4": 8, "talk-happier.mp4": 2})
 
 
 @pytest.mark.slow
@@ -167,6 +167,32 @@ def test_a_face_is_copied_from_a_photo(run: Run, folder: pathlib.Path) -> None:
         assert value == pytest.approx(own.of(name), abs=0.05), name
     portrait, unchanged = (read_image(folder / name).rgb for name in ("portrait.jpg", "same.png"))
     assert np.abs(portrait.astype(int) - unchanged).mean() < 0.05, "her own face on herself"
+
+
+@pytest.mark.slow
+def test_a_clip_is_edited_frame_by_frame(run: Run, folder: pathlib.Path, astronaut: np.ndarray) -> None:
+    """Two frames with her face, swayed, one without, one again; a tone."""
+    wall = np.full((240, 240, 3), 120, np.uint8)
+    faces = [swayed(astronaut, turn, 0)[:240, 100:340] for turn in (0, 6, 0)]
+    write_clip(folder / "source.mp4", [*faces[:2], wall, faces[2]], tone=True)
+    notes = run("reenact edit source.mp4 --yaw 20 -o x.mp4", None)
+    assert "source.mp4: no face in 1 frame (2); left as filmed" in notes and "Drawn by FACEGAN" in notes
+    (folder / "late.json").write_text(KeyFrames.from_rows([["0.06", ""], ["0.08", "yaw=20"]]).to_json())
+    run("reenact edit source.mp4 --keyframes late.json --overwrite -o y.mp4", None)
+    moved: dict[str, list[float]] = {}
+    with VideoReader(folder / "source.mp4") as reader:
+        before = [frame.astype(int) for frame in reader]
+    for name in ("x.mp4", "y.mp4"):
+        with VideoReader(folder / name) as reader:
+            assert (reader.info.fps, reader.info.has_audio) == (25, True)
+            moved[name] = [float(np.abs(a - b).mean()) for a, b in zip(before, reader, strict=True)]
+    (folder / "x.mp4").unlink()
+    assert moved["x.mp4"][2] < 2 and min(moved["x.mp4"][index] for index in (0, 1, 3)) > 3
+    assert moved["y.mp4"][3] > max(moved["y.mp4"][:3]) + 1, "only the last frame is turned"
+    assert all(moved["y.mp4"][index] < moved["x.mp4"][index] - 1 for index in (0, 1))
+    refused = "reenact edit source.mp4 --background beach.jpg -o x.mp4"
+    with pytest.raises(AssertionError, match="background of a clip cannot be changed"):
+        run(refused, None)
 
 
 @pytest.mark.slow
