@@ -27,14 +27,17 @@ def driving_clips() -> list[str]:
     return _listed("*.mp4")
 
 
-def pairs(driving: list[str]) -> list[list[str]]:
-    """Rows of source and driving, portraits in turn.
+def labels() -> dict[str, str]:
+    """What screen readers call the examples, by file name."""
+    drivers = [*driving_pictures(), *driving_clips()]
+    named = {pathlib.Path(path).name: f"Motion: {_motion(pathlib.Path(path).stem)}" for path in drivers}
+    return named | {pathlib.Path(path).name: _person(pathlib.Path(path).stem) for path in portraits()}
 
-    Args:
-        driving: of `driving_pictures` or `driving_clips`.
-    """
-    sources = portraits()
-    return [[sources[i % len(sources)], each] for i, each in enumerate(driving)] if sources else []
+
+def _person(stem: str) -> str:
+    sex, _, age = stem.partition("_")
+    person = {"male": "man", "female": "woman"}.get(sex)
+    return f"Portrait: {person} of {age}" if person else f"Portrait: {stem}"
 
 
 def _listed(pattern: str) -> list[str]:

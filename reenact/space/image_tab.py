@@ -39,8 +39,8 @@ class ImageTab:
         system: str = AUTO,
         mode: PoseMode = "automatic",
         kind: Literal["png", "jpg", "webp"] = "png",
-        quality: float = 95,
-        longest_px: float = 0,
+        quality: float | int = 95,
+        longest_px: float | int = 0,
     ) -> tuple[str, tuple[str, str], str]:
         """Give the face of one picture the pose and expression of another.
 
@@ -79,8 +79,8 @@ class ImageTab:
         driving_face: int,
         system: str,
         kind: str,
-        quality: float,
-        longest_px: float,
+        quality: float | int,
+        longest_px: float | int,
         progress: gr.Progress = gr.Progress(),  # noqa: B008 - gradio finds it by its default
     ) -> tuple[str, tuple[str, str], str]:
         """The same for the tab, which compares the faces or the whole pictures."""
@@ -142,7 +142,8 @@ class ImageTab:
                     motion, paste_back = inputs.motion_choice(), inputs.paste_choice()
                     source_face, driving_face = inputs.face_numbers()
                 output = OutputPart(PICTURES)
-                example = inputs.example_choice(examples.pairs(examples.driving_pictures()), [source, driving])
+                inputs.example_portraits(source)
+                example = inputs.example_drivers("image", examples.driving_pictures(), source, driving)
             with gr.Column(scale=4):
                 comparison = Comparison()
                 text = inputs.notes_box()

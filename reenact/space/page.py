@@ -3,10 +3,12 @@
 from typing import Any
 
 import gradio as gr
+from starlette.middleware import Middleware
 
 from reenact.space import examples
 from reenact.space.about import ABOUT, INTRODUCTION
 from reenact.space.controls_tab import ControlsTab
+from reenact.space.head import TITLE, OwnTags, head
 from reenact.space.image_tab import ImageTab
 from reenact.space.models import EDITING, LARGE_POSE, Models
 from reenact.space.video_tab import VideoTab
@@ -44,7 +46,7 @@ def build_page(models: Models, *, max_seconds: float | None = None) -> gr.Blocks
             editor.forget(request)
 
     with gr.Blocks(
-        title="Reenact",
+        title=TITLE,
         analytics_enabled=False,
         fill_width=True,
         delete_cache=(_DELETE_EVERY_S, _DELETE_AFTER_S),
@@ -81,6 +83,8 @@ def launch_options() -> dict[str, Any]:
     return {
         "theme": gr.themes.Soft(font=fonts, font_mono=("ui-monospace", "Consolas", "monospace")),
         "css": _CSS + EDITOR_CSS,
+        "head": head(),
+        "app_kwargs": {"middleware": [Middleware(OwnTags)]},
         "max_file_size": "200mb",
         "allowed_paths": [str(examples.FOLDER / "portraits"), str(examples.FOLDER / "driving")],
         "run_history": False,

@@ -6,6 +6,7 @@ from fractions import Fraction
 from typing import TYPE_CHECKING, Any, Literal
 
 import gradio as gr
+from gradio.components import Component
 
 from reenact.pipeline.motions.library import SUFFIX
 from reenact.space import examples
@@ -61,9 +62,9 @@ class VideoTab:
         driver: str = CLIP,
         template: str | None = None,
         kind: Literal["mp4", "webm", "gif", "webp"] = "mp4",
-        quality: float = 85,
-        longest_px: float = 0,
-        fps: float = 0,
+        quality: float | int = 85,
+        longest_px: float | int = 0,
+        fps: float | int = 0,
         progress: gr.Progress = gr.Progress(),  # noqa: B008 - gradio finds it by its default
         request: gr.Request | None = None,
     ) -> tuple[str, str | None, str]:
@@ -275,8 +276,9 @@ class VideoTab:
                     save = gr.Button("Save the clip's motion", size="sm")
                     saved = gr.File(visible=False, label="Saved")
                 output = OutputPart(CLIPS)
-                rows = [[*pair, CLIP] for pair in examples.pairs(examples.driving_clips())]
-                example = inputs.example_choice(rows, [source, driving, motion_part.driver])
+                inputs.example_portraits(source)
+                others: dict[Component, str] = {motion_part.driver: CLIP}
+                example = inputs.example_drivers("video", examples.driving_clips(), source, driving, others=others)
             with gr.Column(scale=4):
                 preview = gr.Video(label="Result", interactive=False, autoplay=True, loop=True, buttons=[], height=400)
                 picture = gr.Image(

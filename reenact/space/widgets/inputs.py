@@ -1,12 +1,14 @@
 """Inputs that several tabs have: pictures, faces, framing, examples."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from typing import Any
 
 import gradio as gr
 from gradio.components import Component
 from gradio.data_classes import ImageData
 from gradio.events import Dependency
 
+from reenact.space import examples
 from reenact.space.widgets.answers import DRIVING_FACE, SOURCE_FACE, message
 from reenact.space.widgets.events import QUICK
 
@@ -86,26 +88,56 @@ def given_file(path: str | None, name: str, *, advice: str = "give one, or click
     return path
 
 
-def example_choice(rows: list[list[str]], inputs: list[Component]) -> Callable[..., Dependency]:
-    """Portraits to click. Unlike `gr.Examples` it keeps the given input components.
-
-    Args:
-        rows: paths of source and driving file, and values of further inputs.
-        inputs: their components.
-
-    Returns:
-        Connects what happens after an example was clicked and loaded.
-    """
-
-    def load(index: int) -> list[str]:
-        return rows[index]
-
+def example_portraits(source: Component) -> None:
+    """Portraits to click for the source. Unlike `gr.Examples` they keep the given input component."""
+    sources = examples.portraits()
     shown = gr.Dataset(
         components=["image"],
-        samples=[row[:1] for row in rows],
+        samples=[[path] for path in sources],
         type="index",
-        label="Examples: click one, and it moves",
+        label="Example portraits",
         headers=["Source"],
-        visible=bool(rows),
+        visible=bool(sources),
     )
-    return shown.click(load, shown, inputs, show_progress="hidden", **QUICK).success
+
+    def load(index: int) -> str:
+        return sources[index]
+
+    shown.click(load, shown, source, show_progress="hidden", **QUICK)
+
+
+def example_drivers(
+    kind: str,
+    drivers: list[str],
+    source: Component,
+    driving: Component,
+    *,
+    others: Mapping[Component, str] | None = None,
+) -> Callable[..., Dependency]:
+    """Drivers to click; clips play while the pointer is on them.
+
+    Args:
+        kind: "image" or "video".
+        drivers: paths of the files.
+        source: gets a portrait if it has none.
+        driving: gets the driver.
+        others: further components, and the value that each of them gets.
+
+    Returns:
+        Connects what happens after a driver was clicked and loaded.
+    """
+    sources, others = examples.portraits(), others or {}
+    shown = gr.Dataset(
+        components=[kind],
+        samples=[[path] for path in drivers],
+        type="index",
+        label="Example motions: click one, and the face moves",
+        headers=["Driver"],
+        visible=bool(drivers and sources),
+    )
+
+    def load(index: int, given: str | None) -> list[Any]:
+        first = gr.skip() if given is not None else sources[index % len(sources)]
+        return [first, drivers[index], *others.values()]
+
+    return shown.click(load, [shown, source], [source, driving, *others], show_progress="hidden", **QUICK).success

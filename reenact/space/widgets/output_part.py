@@ -51,7 +51,7 @@ def _quality_info(formats: list[tuple[str, str]]) -> str:
     return "Of JPEG and WebP." if formats is PICTURES else "GIF has one quality."
 
 
-def chosen_quality(quality: float) -> int:
+def chosen_quality(quality: float | int) -> int:
     """The quality as a whole number.
 
     Raises:
@@ -62,7 +62,7 @@ def chosen_quality(quality: float) -> int:
     return round(quality)
 
 
-def chosen_size(longest_px: float) -> int | None:
+def chosen_size(longest_px: float | int) -> int | None:
     """Longest side of a result; None for that of the source.
 
     Raises:
@@ -75,7 +75,7 @@ def chosen_size(longest_px: float) -> int | None:
     return int(longest_px) or None
 
 
-def chosen_rate(fps: float) -> Fraction | None:
+def chosen_rate(fps: float | int) -> Fraction | None:
     """Frames a second; None for those of the clip.
 
     Raises:

@@ -12,6 +12,7 @@ import pytest
 import app
 from reenact.errors import CheckpointError
 from reenact.space import examples
+from reenact.space.head import with_own_tags
 from reenact.space.models import Models
 from reenact.space.page import build_page, launch_options
 from reenact.space.video_tab import VideoTab
@@ -90,7 +91,15 @@ def test_examples_are_the_projects_own() -> None:
         motions = {path.stem for path in (examples.FOLDER / "motions").glob("*.json")}
         assert {pathlib.Path(path).stem.rpartition("-")[2] for path in listed} <= motions
         assert {pathlib.Path(path).suffix for path in listed} == {suffix}
-        assert [source for source, _ in examples.pairs(listed)] == examples.portraits()[: len(listed)]
+    files = [pathlib.Path(path).name for path in (*examples.portraits(), *examples.driving_pictures())]
+    assert {*files} < {*examples.labels()}
+    assert {*examples.labels().values()} >= {"Motion: talk", "Portrait: woman of 89", "Portrait: astronaut"}
+
+
+def test_shared_links_show_the_projects_own_tags() -> None:
+    tags = with_own_tags('<html><head><meta property="og:title" content="Gradio" /><meta name="twitter:card" /></head>')
+    assert "Gradio" not in tags and "twitter" not in tags
+    assert '<meta property="og:title" content="Reenact" />' in tags
 
 
 def test_page_is_built_before_the_networks_are_imported() -> None:
