@@ -226,11 +226,18 @@ class FaceTracker:
         return no_face_text(best_score, min_score)
 
     def _verify(self, frame: Frame, faces: Detections, min_score: float) -> Detections:
-        """The boxes that the tracker confirms, one per face; all of them if it confirms none."""
+        """The boxes that the tracker confirms, one per face; all of them if it confirms none.
+
+        Faces too small to be used count only where there is no other.
+        """
         if len(faces) < 2:
             return faces
         judged = np.sort(np.argsort(-faces.scores)[:_MOST_JUDGED])
-        tracked = np.array([float(self._locate(frame, faces.boxes_px[i]).score[0]) for i in judged])
+        located = [self._locate(frame, faces.boxes_px[i]) for i in judged]
+        tracked = np.array([float(each.score[0]) for each in located])
+        usable = np.array([size_px(each) >= MIN_FACE_PX for each in located])
+        if (usable & (tracked >= min_score)).any():
+            tracked = np.where(usable, tracked, 0.0)
         kept: list[int] = []
         for i in judged[np.argsort(-tracked)][: int((tracked >= min_score).sum())]:
             centre = (faces.boxes_px[i, :2] + faces.boxes_px[i, 2:]) / 2
@@ -320,6 +327,12 @@ def mesh_box(geometry: FaceGeometry) -> Float[np.ndarray, "4"]:
     """x0, y0, x1, y1 around the mesh of one face."""
     points = geometry.mesh_px[0, :, :2].cpu().numpy().astype(np.float64)
     return np.concatenate([points.min(0), points.max(0)]).astype(np.float32)
+
+
+def size_px(geometry: FaceGeometry) -> float:
+    """Longer side of the mesh of one face."""
+    box = mesh_box(geometry)
+    return float((box[2:] - box[:2]).max())
 
 
 def keep(found: Detections, chosen: np.ndarray) -> Detections:
@@ -423,11 +436,9 @@ def check_face(geometry: FaceGeometry, frame: Frame, *, min_score: float) -> tup
             f"No face found (best score {score:.2f}, need {min_score:.2f}); give a picture in which a face is well "
             "visible and not covered."
         )
-    box = mesh_box(geometry)
-    size_px = float((box[2:] - box[:2]).max())
-    if size_px < MIN_FACE_PX:
+    if (size := size_px(geometry)) < MIN_FACE_PX:
         raise NoFaceFoundError(
-            f"The face is only {size_px:.0f} px large, need {MIN_FACE_PX} px; give a larger picture or cut it closer."
+            f"The face is only {size:.0f} px large, need {MIN_FACE_PX} px; give a larger picture or cut it closer."
         )
     outside = share_outside(geometry, frame)
     if outside > MAX_SHARE_OUTSIDE:

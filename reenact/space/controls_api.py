@@ -232,7 +232,7 @@ class ControlsApi:
         file, text = gr.DownloadButton("Result", visible=False), gr.Textbox(label="Notes", visible=False)
         call = gr.Button("Edit", visible=False)
         source, edit = editor.source.picture, editor.edit
-        framing, background = [edit.paste_back, edit.face], [edit.background, edit.background_picture]
+        framing, background = [edit.paste_back, editor.source.faces.number], [edit.background, edit.background_picture]
         edited = [source, settings, mode, *background, *framing, edit.system]
         turned = [source, seconds, *ends, kind, *framing, settings, mode, *background, edit.system]
         call.click(self.edit, edited, [file, text], api_name="edit", **PROGRAMS)

@@ -42,7 +42,7 @@ class ControlsTab:
 
     def __init__(self, models: Models, runs: Runs, *, sessions: Sessions | None = None) -> None:
         self._sessions = sessions or Sessions(models)
-        self._runs, self._models, self._problems = runs, models, Problems()
+        self._models, self._runs, self._problems = models, runs, Problems()
         self._api = ControlsApi(models, runs, self._sessions)
         self._previews = Previews()
         self._backgrounds: Recent[Picture] = Recent()
@@ -192,19 +192,20 @@ class ControlsTab:
 
     def build(self) -> Remembered:
         """Create and connect the components; inside a `gr.Tab`. Returns what a refresh keeps."""
-        self._editor = editor = Editor()
+        self._editor = editor = Editor(self._models)
         self._connect_source(editor)
         self._connect_sliders(editor)
         self._connect_files(editor)
         self._api.build(editor)
         return Remembered("editor", editor.kept)
 
-    def reopen_after(self, restored: Dependency) -> None:
+    def reopen_after(self, restored: Dependency) -> Dependency:
         """Open the source that a refresh has restored."""
         editor = self._editor
-        restored.then(
-            self.reopen, editor.inputs, editor.shown_source, show_progress_on=editor.source.picture, **DRAWING
-        )
+        shown: dict[str, Any] = {"outputs": editor.shown_source, "show_progress_on": editor.source.picture}
+        opened = restored.then(self._problems.kept(self.reopen), editor.inputs, **shown, **DRAWING)
+        opened.failure(self._refused, None, editor.source.problem, show_progress="hidden", **QUICK)
+        return editor.source.faces.look(opened.then, editor.source.picture, keep=True)
 
     def _connect_source(self, editor: Editor) -> None:
         """Open every source that is given; hide the last one meanwhile."""
@@ -219,8 +220,12 @@ class ControlsTab:
         outputs = [*editor.panels, source.reading, comparison, editor.preview.notes, *editor.shown_edit]
         hidden = [*editor.panels, comparison, source.problem]
         example = source.example.click(load, source.example, source.picture, show_progress="hidden", **QUICK)
-        given = gr.on([source.picture.input, editor.edit.face.input], hide, outputs=hidden, **QUICK)
-        for changed in (given, example.then(hide, None, hidden, **QUICK)):
+        given = source.picture.input(hide, None, hidden, **QUICK)
+        clicked = source.faces.choose().then(hide, None, hidden, **QUICK)
+        new = [
+            source.faces.look(each.then, source.picture) for each in (given, example.then(hide, None, hidden, **QUICK))
+        ]
+        for changed in (*new, clicked):
             opened = changed.then(
                 self._problems.kept(self.open), editor.inputs, outputs, show_progress_on=source.picture, **DRAWING
             )

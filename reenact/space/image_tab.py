@@ -1,24 +1,35 @@
 """Image tab: a portrait driven by another picture."""
 
 import pathlib
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, Literal
 
 import gradio as gr
 from gradio.components import Component
+from gradio.events import Dependency
 
 from reenact.space import examples
 from reenact.space.models import Models
 from reenact.space.widgets import inputs
-from reenact.space.widgets.answers import errors_as_messages, notes, result_folder, result_name, write_result
+from reenact.space.widgets.answers import (
+    DRIVING_FACE,
+    SOURCE_FACE,
+    errors_as_messages,
+    notes,
+    result_folder,
+    result_name,
+    write_result,
+)
 from reenact.space.widgets.comparison import FACE, Comparison, Pairs, write_pairs
-from reenact.space.widgets.events import allow_download
+from reenact.space.widgets.events import QUICK, allow_download
+from reenact.space.widgets.faces_part import Assigned, Driver, FacesPart, drivers_of
 from reenact.space.widgets.output_part import PICTURES, OutputPart, chosen_quality, chosen_size
 from reenact.space.widgets.problems import Problems, clear_first
 from reenact.space.widgets.remembered import Remembered
 from reenact.space.widgets.runs import Clock
 from reenact.space.widgets.system_choice import AUTO, FaceIn, PoseMode, choose_system, old_mode, system_choice
 
+_SEVERAL = "Click a face, then give its driver. Faces without a driver stay as they are."
 _QUEUE: dict[str, Any] = {"concurrency_id": "image", "concurrency_limit": 1}
 
 
@@ -81,12 +92,14 @@ class ImageTab:
         kind: str,
         quality: float | int,
         longest_px: float | int,
+        drivers: dict[str, Any] | None,
         progress: gr.Progress = gr.Progress(),  # noqa: B008 - gradio finds it by its default
     ) -> tuple[str, tuple[str, str], str]:
-        """The same for the tab, which compares the faces or the whole pictures."""
+        """The same for the tab, which compares the faces or the whole pictures, and has a driver for each face."""
         progress(0, desc="Getting ready")
         options = [paste_back, source_face, driving_face, system, "automatic", kind, quality, longest_px]
-        file, pairs, text = self._drawn(source, driving, motion, *options, progress=progress)
+        several = drivers_of(drivers, source_face, driving, driving_face)
+        file, pairs, text = self._drawn(source, driving, motion, *options, several=several, progress=progress)
         return file, pairs.face if shown == FACE else pairs.whole, text
 
     def _drawn(
@@ -95,16 +108,20 @@ class ImageTab:
         driving: str | None,
         motion: Literal["absolute", "relative"],
         *options: Any,
+        several: Mapping[int, Driver] | None = None,
         progress: Callable[..., Any] = lambda *_, **__: None,
     ) -> tuple[str, Pairs, str]:
         paste_back, source_face, driving_face, system, mode, kind, quality, longest_px = options
-        source, driving = inputs.given_file(source, "source picture"), inputs.given_file(driving, "driving picture")
-        names = {driving: "the driving picture", source: "the source picture"}
-        faces = (
-            FaceIn(path=source, number=source_face, called="the source"),
-            FaceIn(path=driving, number=driving_face, called="the driving picture"),
-        )
+        source = inputs.given_file(source, "source picture")
+        drivers = dict(several or {}) if several and [*several] != [source_face or 1] else {}
+        if not drivers:
+            drivers = {source_face: (inputs.given_file(driving, "driving picture"), driving_face)}
+        called = {number: "the driving picture" + f" of face {number}" * (len(drivers) > 1) for number in drivers}
+        names = {path: called[number] for number, (path, _) in drivers.items()} | {source: "the source picture"}
+        faces = [FaceIn(path=source, number=number, called="the source") for number in drivers]
+        faces += [FaceIn(path=path, number=face, called=called[number]) for number, (path, face) in drivers.items()]
         with errors_as_messages(names), result_folder() as folder:
+            from reenact.pipeline.faces import reenact_faces
             from reenact.pipeline.image import reenact_image
 
             clock, longest = Clock(), chosen_size(longest_px)
@@ -113,15 +130,16 @@ class ImageTab:
             progress(0.3, desc="Loading the networks")
             engine = self._models.engine(chosen.system)
             progress(0.4, desc="Drawing")
-            result = reenact_image(
-                pathlib.Path(source),
-                pathlib.Path(driving),
-                system=engine,
-                mode=motion,
-                paste_back=paste_back,
-                face=inputs.chosen_face(source_face),
-                driving_face=inputs.chosen_face(driving_face),
-            )
+            shared: dict[str, Any] = {"system": engine, "mode": motion}
+            if len(drivers) > 1:
+                pictures = {number: pathlib.Path(path) for number, (path, _) in drivers.items()}
+                numbers = {number: face for number, (_, face) in drivers.items() if face}
+                result = reenact_faces(pathlib.Path(source), pictures, driving_faces=numbers, **shared)
+            else:
+                ((number, (path, face)),) = drivers.items()
+                chosen_faces = {"face": inputs.chosen_face(number), "driving_face": inputs.chosen_face(face)}
+                shared |= {"paste_back": paste_back, **chosen_faces}
+                result = reenact_image(pathlib.Path(source), pathlib.Path(path), **shared)
             seconds = clock.seconds()
             progress(0.9, desc="Writing")
             out = folder / result_name(source, f".{kind}")
@@ -136,26 +154,35 @@ class ImageTab:
             with gr.Column(scale=5):
                 with gr.Row():
                     source, driving = inputs.picture_input("Source picture"), inputs.picture_input("Driving picture")
+                source_faces = FacesPart(self._models, SOURCE_FACE, hint=_SEVERAL)
+                driving_faces, assigned = FacesPart(self._models, DRIVING_FACE), Assigned()
                 system = system_choice(self._models)
                 run = gr.Button("Reenact", variant="primary", size="lg")
                 with gr.Accordion("Options", open=False):
                     motion, paste_back = inputs.motion_choice(), inputs.paste_choice()
-                    source_face, driving_face = inputs.face_numbers()
                 output = OutputPart(PICTURES)
-                inputs.example_portraits(source)
+                portrait = inputs.example_portraits(source)
                 example = inputs.example_drivers("image", examples.driving_pictures(), source, driving)
             with gr.Column(scale=4):
                 comparison = Comparison()
                 text = inputs.notes_box()
                 file = gr.DownloadButton("Download the result", interactive=False)
         comparison.connect(file)
-        options: list[Component] = [motion, paste_back, source_face, driving_face, system]
+        for given in (source.input, portrait.then, example):
+            source_faces.look(given, source)
+            given(_no_drivers, None, assigned.drivers, show_progress="hidden", **QUICK)
+        for given in (driving.input, example):
+            driving_faces.look(given, driving)
+        driving_faces.choose()
+        driving_faces.look(assigned.connect(source_faces, driving, driving_faces).then, driving, keep=True)
+        self._faces = ((source_faces, source), (driving_faces, driving))
+        options: list[Component] = [motion, paste_back, source_faces.number, driving_faces.number, system]
         results: list[Component] = [file, comparison.slider, text]
         for trigger in (run.click, example):
             clear_first(trigger, text)
             ran = trigger(
                 self._problems.kept(self.show_image),
-                [source, driving, comparison.shown, *options, *output.components],
+                [source, driving, comparison.shown, *options, *output.components, assigned.drivers],
                 results,
                 api_visibility="private",
                 show_progress_on=comparison.slider,
@@ -166,4 +193,15 @@ class ImageTab:
         call = gr.Button("Reenact", visible=False)
         sent = [source, driving, *options, old_mode(), *output.components]
         call.click(self.reenact_image, sent, results, api_name="reenact_image", **_QUEUE)
-        return Remembered("image", [source, driving, *options, *output.components, comparison.shown, *results])
+        given = [source, driving, *options, *output.components, assigned.drivers, comparison.shown]
+        return Remembered("image", [*given, *results])
+
+    def reopen_after(self, restored: Dependency) -> Dependency:
+        """Show the faces of what a refresh has restored."""
+        for part, file in self._faces:
+            restored = part.look(restored.then, file, keep=True)
+        return restored
+
+
+def _no_drivers() -> dict[str, Any]:
+    return {}

@@ -22,6 +22,7 @@ _DELETE_EVERY_S, _DELETE_AFTER_S = 1800, 3600
 _CSS = """
 .gradio-container { width: 100%; max-width: 1280px !important; margin: 0 auto !important; overflow: clip !important; }
 .gradio-container .main.app { padding-inline: clamp(12px, 3vw, 32px) !important; }
+.faces .grid-wrap { padding-top: 40px; min-height: 0; }
 .driving-clip video { max-height: 258px; object-fit: contain; }
 @media (max-width: 480px) {
   .tab-container button { padding-inline: 5px !important; font-size: var(--text-sm) !important; }
@@ -37,6 +38,7 @@ def build_page(models: Models, *, max_seconds: float | None = None) -> gr.Blocks
         max_seconds: longest driving clip; any length if None.
     """
     runs = Runs()
+    images, videos = ImageTab(models), VideoTab(models, runs, max_seconds=max_seconds)
     editor = ControlsTab(models, runs) if models.offers(EDITING) and models.offers(LARGE_POSE) else None
 
     def leave(request: gr.Request) -> None:
@@ -55,9 +57,9 @@ def build_page(models: Models, *, max_seconds: float | None = None) -> gr.Blocks
         kept: list[Remembered] = []
         with gr.Tabs() as tabs:
             with gr.Tab("Image", id="image") as image:
-                kept.append(ImageTab(models).build())
+                kept.append(images.build())
             with gr.Tab("Video", id="video") as video:
-                kept.append(VideoTab(models, runs, max_seconds=max_seconds).build())
+                kept.append(videos.build())
             opened = {"image": image, "video": video}
             if editor is not None:
                 with gr.Tab("Editor", id="editor") as opened["editor"]:
@@ -69,8 +71,8 @@ def build_page(models: Models, *, max_seconds: float | None = None) -> gr.Blocks
         for name, tab in opened.items():
             name_in_address(tab, name)
         restored = restore(page, tabs, kept, [*opened])
-        if editor is not None:
-            editor.reopen_after(restored)
+        for each in filter(None, (images, videos, editor)):
+            restored = each.reopen_after(restored)
         gr.on([page.load, about.select], models.describe_weights, outputs=weights, **QUICK)
         page.unload(leave)
     page.queue(max_size=20)

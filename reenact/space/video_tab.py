@@ -7,13 +7,16 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import gradio as gr
 from gradio.components import Component
+from gradio.events import Dependency
 
 from reenact.pipeline.motions.library import SUFFIX
 from reenact.space import examples
 from reenact.space.models import DEFAULT, Models
 from reenact.space.widgets import inputs
 from reenact.space.widgets.answers import (
+    DRIVING_FACE,
     MISSING_FACE,
+    SOURCE_FACE,
     errors_as_messages,
     message,
     notes,
@@ -22,6 +25,7 @@ from reenact.space.widgets.answers import (
 )
 from reenact.space.widgets.clip_part import shown_clip
 from reenact.space.widgets.events import allow_download, save_in_browser
+from reenact.space.widgets.faces_part import FacesPart
 from reenact.space.widgets.motion_part import CLIP, MotionPart, chosen_driver
 from reenact.space.widgets.output_part import CLIPS, SILENT, OutputPart, chosen_quality, chosen_rate, chosen_size
 from reenact.space.widgets.problems import Problems, clear_first
@@ -256,6 +260,8 @@ class VideoTab:
                         height=300,
                         elem_classes="driving-clip",
                     )
+                source_faces = FacesPart(self._models, SOURCE_FACE)
+                driving_faces = FacesPart(self._models, DRIVING_FACE)
                 motion_part = MotionPart()
                 if self._max_seconds is not None:
                     gr.Markdown(f"Driving clips may last up to {self._max_seconds:g} seconds.")
@@ -272,11 +278,10 @@ class VideoTab:
                             value=False, label="Side by side", info="Show driving clip, source and result."
                         )
                         paste_back = inputs.paste_choice()
-                    source_face, driving_face = inputs.face_numbers()
                     save = gr.Button("Save the clip's motion", size="sm")
                     saved = gr.File(visible=False, label="Saved")
                 output = OutputPart(CLIPS)
-                inputs.example_portraits(source)
+                portrait = inputs.example_portraits(source)
                 others: dict[Component, str] = {motion_part.driver: CLIP}
                 example = inputs.example_drivers("video", examples.driving_clips(), source, driving, others=others)
             with gr.Column(scale=4):
@@ -286,6 +291,14 @@ class VideoTab:
                 )
                 text = inputs.notes_box()
                 file = gr.DownloadButton("Download the result", interactive=False)
+        for given in (source.input, portrait.then, example):
+            source_faces.look(given, source)
+        for given in (driving.input, example):
+            driving_faces.look(given, driving)
+        source_faces.choose()
+        driving_faces.choose()
+        self._faces = ((source_faces, source), (driving_faces, driving))
+        source_face, driving_face = source_faces.number, driving_faces.number
         options = [motion, smoothing, on_missing_face, side_by_side, paste_back, source_face, driving_face]
         runs: list[Any] = []
         mode, driver = old_mode(), [motion_part.driver, motion_part.file]
@@ -319,3 +332,9 @@ class VideoTab:
         call = gr.Button("Reenact", visible=False)
         call.click(self.reenact_video, sent, [file, preview, text], api_name="reenact_video", **_QUEUE)
         return Remembered("video", [*sent, file, preview, text])
+
+    def reopen_after(self, restored: Dependency) -> Dependency:
+        """Show the faces of what a refresh has restored."""
+        for part, file in self._faces:
+            restored = part.look(restored.then, file, keep=True)
+        return restored

@@ -9,9 +9,11 @@ from gradio.components import Component
 
 from reenact.pipeline.controls.presets import PRESETS
 from reenact.space import examples
+from reenact.space.models import Models
 from reenact.space.widgets.answers import SOURCE_FACE
 from reenact.space.widgets.clip_part import ClipPart
-from reenact.space.widgets.inputs import face_number, notes_box, paste_choice, picture_input
+from reenact.space.widgets.faces_part import FacesPart
+from reenact.space.widgets.inputs import notes_box, paste_choice, picture_input
 from reenact.space.widgets.reading import reading_bars
 from reenact.space.widgets.settings import KEEP, NONE, PICTURE
 from reenact.space.widgets.sliders import CONTROLS, GROUPS, VIEWS, Control
@@ -62,8 +64,9 @@ _MODES = [("Values", "absolute"), ("Changes to the source", "relative")]
 class SourceColumn:
     """The source and what its face does."""
 
-    def __init__(self) -> None:
+    def __init__(self, models: Models) -> None:
         self.picture = picture_input("Source picture")
+        self.faces = FacesPart(models, SOURCE_FACE)
         self.portraits = examples.portraits()
         self.example = gr.Dataset(
             components=["image"],
@@ -132,7 +135,6 @@ class SliderColumn:
                 self.background_picture = picture_input("Background picture")
         self.clip = ClipPart()
         with gr.Accordion("Options", open=False):
-            self.face = face_number(SOURCE_FACE)
             self.paste_back = paste_choice()
             self.system = editing_choice()
             self.saved_mode = gr.Radio(_MODES, value="absolute", label="Settings are saved as")
@@ -154,10 +156,11 @@ class SliderColumn:
 class Editor:
     """All components of the tab, in three columns; created inside a `gr.Tab`."""
 
-    def __init__(self) -> None:
+    def __init__(self, models: Models) -> None:
+        """Create the components; `models` give the tracker."""
         with gr.Row(equal_height=False, elem_classes="editor-row"):
             with gr.Column(scale=3, min_width=280, elem_classes="editor-left"):
-                self.source = SourceColumn()
+                self.source = SourceColumn(models)
             with gr.Column(scale=9, min_width=280) as self.hint:
                 gr.Markdown(_HINT)
             with gr.Column(scale=4, min_width=320, visible=False, elem_classes="editor-middle") as self.middle:
@@ -169,7 +172,7 @@ class Editor:
     def inputs(self) -> list[Component]:
         """What the browser sends with every request, in the order of `Request.read`."""
         edit = self.edit
-        framing = [self.source.picture, edit.face, edit.paste_back, edit.system]
+        framing = [self.source.picture, self.source.faces.number, edit.paste_back, edit.system]
         return [*framing, edit.background, edit.background_picture, edit.apart, *edit.sliders.values()]
 
     @property

@@ -9,7 +9,7 @@ from gradio.data_classes import ImageData
 from gradio.events import Dependency
 
 from reenact.space import examples
-from reenact.space.widgets.answers import DRIVING_FACE, SOURCE_FACE, message
+from reenact.space.widgets.answers import message
 from reenact.space.widgets.events import QUICK
 
 _MOTIONS = [("Same as the driver", "absolute"), ("Added to the source's own", "relative")]
@@ -49,18 +49,6 @@ def motion_choice() -> gr.Radio:
     return gr.Radio(_MOTIONS, value="absolute", label="Motion", info=_MOTION_INFO)
 
 
-def face_number(label: str) -> gr.Number:
-    """Which of several faces. 0 stands for "not chosen", because the browser sends 0 for an empty field."""
-    info = "1 is the largest, 2 the next; 0 takes the largest."
-    return gr.Number(value=0, minimum=0, precision=0, label=label, info=info, min_width=120)
-
-
-def face_numbers() -> tuple[gr.Number, gr.Number]:
-    """Source and driving, side by side."""
-    with gr.Row():
-        return face_number(SOURCE_FACE), face_number(DRIVING_FACE)
-
-
 def chosen_face(number: int) -> int | None:
     """The number of a face, from 1, or None if none was chosen."""
     return number or None
@@ -88,8 +76,12 @@ def given_file(path: str | None, name: str, *, advice: str = "give one, or click
     return path
 
 
-def example_portraits(source: Component) -> None:
-    """Portraits to click for the source. Unlike `gr.Examples` they keep the given input component."""
+def example_portraits(source: Component) -> Dependency:
+    """Portraits to click for the source. Unlike `gr.Examples` they keep the given input component.
+
+    Returns:
+        What happened when one was clicked.
+    """
     sources = examples.portraits()
     shown = gr.Dataset(
         components=["image"],
@@ -103,7 +95,7 @@ def example_portraits(source: Component) -> None:
     def load(index: int) -> str:
         return sources[index]
 
-    shown.click(load, shown, source, show_progress="hidden", **QUICK)
+    return shown.click(load, shown, source, show_progress="hidden", **QUICK)
 
 
 def example_drivers(

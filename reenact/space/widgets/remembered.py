@@ -124,6 +124,8 @@ def fits(component: Component, value: Any) -> bool:
         return value in [choice for _, choice in component.choices or []]
     if isinstance(component, gr.Checkbox):
         return isinstance(value, bool)
+    if isinstance(component, gr.JSON):
+        return isinstance(value, dict)
     if isinstance(component, gr.Slider):
         number = isinstance(value, (int, float)) and not isinstance(value, bool)
         return number and component.minimum <= value <= component.maximum
@@ -132,13 +134,17 @@ def fits(component: Component, value: Any) -> bool:
     return isinstance(value, str)
 
 
+def known_file(path: object) -> bool:
+    """Whether a path that comes from a browser is that of an upload, a result or an example that still exists."""
+    folders = [pathlib.Path(get_upload_folder()).resolve(), examples.FOLDER.resolve()]
+    file = pathlib.Path(path).resolve() if isinstance(path, str) else None
+    return file is not None and file.is_file() and any(file.is_relative_to(folder) for folder in folders)
+
+
 def _known_files(value: Any) -> list[str]:
     """Paths in a value of a file component, if all its files still exist and every visitor may see them."""
     paths = list(_paths(value))
-    folders = [pathlib.Path(get_upload_folder()).resolve(), examples.FOLDER.resolve()]
-    files = [pathlib.Path(path).resolve() for path in paths]
-    known = all(path.is_file() and any(path.is_relative_to(folder) for folder in folders) for path in files)
-    return paths if known else []
+    return paths if all(map(known_file, paths)) else []
 
 
 def _paths(value: Any) -> list[str]:
