@@ -36,7 +36,8 @@ def test_faces_are_numbered_and_a_blob_is_no_face(people: pathlib.Path) -> None:
     first, second = find_faces(people, tracker=tracker)
     assert (first.number, second.number) == (1, 2)
     assert first.thumbnail.shape == (160, 160, 3)
-    assert first.thumbnail.mean() < second.thumbnail.mean()  # his skin is darker than hers
+    middle = slice(60, 100), slice(60, 100)
+    assert first.thumbnail[middle].mean() < second.thumbnail[middle].mean() - 20  # his skin is darker than hers
     assert len(find_faces(DRIVERS / "actor-talk.mp4", tracker=tracker)) == 1
     wall = people.with_name("wall.png")
     write_image(wall, np.full((200, 200, 3), 128, np.uint8))
