@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from reenact.hub import load as load
     from reenact.hub import load_tracker as load_tracker
     from reenact.media.frame import Frame as Frame
+    from reenact.media.trim import Trim as Trim
+    from reenact.perception.crop_box import CropBox as CropBox
     from reenact.pipeline.controls.clip_edit import edit_clip as edit_clip
     from reenact.pipeline.controls.keyframes import KeyFrame as KeyFrame
     from reenact.pipeline.controls.keyframes import KeyFrames as KeyFrames
@@ -37,6 +39,7 @@ if TYPE_CHECKING:
     from reenact.pipeline.motions.template import MotionTemplate as MotionTemplate
     from reenact.pipeline.motions.template import read_template as read_template
     from reenact.pipeline.motions.template import write_template as write_template
+    from reenact.pipeline.options import DrivingOptions as DrivingOptions
     from reenact.pipeline.results import ImageResult as ImageResult
     from reenact.pipeline.results import VideoResult as VideoResult
     from reenact.pipeline.video import reenact_video as reenact_video
@@ -56,6 +59,8 @@ _NAMES = {
     "reenact.media.frame": ("Frame",),
     "reenact.pipeline.controls.clip_edit": ("edit_clip",),
     "reenact.pipeline.controls.keyframes": ("KeyFrame", "KeyFrames"),
+    "reenact.media.trim": ("Trim",),
+    "reenact.perception.crop_box": ("CropBox",),
     "reenact.pipeline.controls.reading": ("FaceReading",),
     "reenact.pipeline.controls.session": ("EditSession", "edit_image", "open_edit"),
     "reenact.pipeline.controls.settings": ("FaceEdit",),
@@ -64,6 +69,7 @@ _NAMES = {
     "reenact.pipeline.image": ("reenact_image",),
     "reenact.pipeline.motions.record": ("record_motion",),
     "reenact.pipeline.motions.template": ("MotionTemplate", "read_template", "write_template"),
+    "reenact.pipeline.options": ("DrivingOptions",),
     "reenact.pipeline.results": ("ImageResult", "VideoResult"),
     "reenact.pipeline.video": ("reenact_video",),
     "reenact.types": ("CropSpec", "FaceGeometry", "FaceImage"),

@@ -20,6 +20,8 @@ class Image(Driven):
         from reenact.media.output import IMAGE_SUFFIXES, check_output
 
         super().check()
+        self.options()
+        self.crop()
         check_output(self.out, overwrite=self.overwrite, suffixes=IMAGE_SUFFIXES)
         for path in (self.source, self.driving, self.neutral):
             if path is not None:
@@ -38,12 +40,14 @@ class Image(Driven):
             system=self.load(self.system),
             mode="relative" if self.relative else "absolute",
             neutral=self.neutral,
+            options=self.options(),
             paste_back=self.paste_back,
             side_by_side=self.side_by_side,
             face=self.face,
             driving_face=self.driving_face,
             min_face_score=self.min_face_score,
             max_crop_px=self.max_crop,
+            crop=self.crop(),
         )
         write_image(self.out, result.rgb, alpha=result.alpha, overwrite=self.overwrite, comment=COMMENT)
         report(picture_line(self.out, result), result.warnings)

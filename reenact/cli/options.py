@@ -12,7 +12,9 @@ from tyro.conf import Positional, arg
 from reenact.errors import ConfigError
 
 if TYPE_CHECKING:
+    from reenact.perception.crop_box import CropBox
     from reenact.pipeline.engine import Engine
+    from reenact.pipeline.options import DrivingOptions
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -92,7 +94,40 @@ class Driven(Redrawing):
     """Picture or clip that gives pose and expression; for a clip, also a motion template or the name of one."""
     relative: bool = False
     """Add the driver's change since its neutral face to the source's own pose and expression."""
+    region: tuple[Literal["all", "expression", "pose", "eyes", "lips"], ...] = ("all",)
+    """What is driven, one or several; the rest does what it does in the source. all is expression and pose."""
+    keep: tuple[Literal["eyes", "lips"], ...] = ()
+    """Parts that stay the source's own."""
+    strength: float = 1.0
+    """Factor of the motion, 0 to 2: 0 is the source as it is, 2 twice the motion."""
+    neutralise: bool = False
+    """Relative motion from a neutral face: the source's own expression is removed."""
+    crop_scale: float = 1.0
+    """Side of the square around the source's face that is redrawn, 0.6 to 2 of the usual one."""
+    crop_shift: tuple[float, float] = (0.0, 0.0)
+    """Shift of that square to the right and downwards, -0.3 to 0.3 of its side."""
     side_by_side: bool = False
     """Show driving, source and result beside each other."""
     driving_face: int | None = None
     """Which of several faces in the driving picture or clip, counted from the largest, 1."""
+
+    def crop(self) -> "CropBox":
+        """The square around the source's face.
+
+        Raises:
+            ConfigError: an option out of range.
+        """
+        from reenact.perception.crop_box import CropBox
+
+        right, down = self.crop_shift
+        return CropBox(scale=self.crop_scale, right=right, down=down)
+
+    def options(self) -> "DrivingOptions":
+        """What of the motion reaches the source.
+
+        Raises:
+            ConfigError: an option out of range.
+        """
+        from reenact.pipeline.options import DrivingOptions
+
+        return DrivingOptions(regions=self.region, keep=self.keep, strength=self.strength, neutralise=self.neutralise)

@@ -2,13 +2,16 @@
 
 import dataclasses
 from fractions import Fraction
-from typing import Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
-from tyro.conf import UseAppendAction
+from tyro.conf import UseAppendAction, arg
 
 from reenact.cli.options import Driven
 from reenact.cli.output import Bar, clip_line, report
 from reenact.errors import ConfigError
+
+if TYPE_CHECKING:
+    from reenact.media.trim import Trim
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -28,18 +31,22 @@ class Video(Driven):
     """Driving frames without a face: hold the result before, skip them, with their sound, or stop with an error."""
     smoothing: bool = True
     """Filter the tracker's jitter."""
+    smoothing_strength: float = 1.0
+    """How much it is filtered: 0.5 follows faster, 2 is steadier and lags behind."""
     au: UseAppendAction[tuple[str, ...]] = ()
     """Add to an Action Unit of the driven face, FACS -5 to 5: 12=+1.5; one side as in 45L=5. Repeatable; facegan
     only."""
     fps: str | None = None
     """Frames a second of the result, such as 25, 29.97 or 30000/1001. Default: the rate of the source clip, or of the
     driving clip for a picture."""
+    begin: Annotated[str | None, arg(name="from")] = None
+    """Time in the driver at which it begins: seconds, or 1:02.5."""
+    end: Annotated[str | None, arg(name="to")] = None
+    """Time in the driver at which it ends."""
     quality: int | None = None
     """0 to 100. Default: 85, without visible loss."""
     size: int | None = None
     """Longer side of the result in pixels; larger results are scaled down. Default: the source's size."""
-    neutralise: bool = False
-    """Relative motion from a neutral face: the source's own expression is removed. facegan only."""
 
     def check(self) -> None:
         """Refuse settings, an output, a picture or a clip that cannot work."""
@@ -52,6 +59,11 @@ class Video(Driven):
         if self.neutral_frame is not None and self.neutral_frame < 0:
             raise ConfigError(f"--neutral-frame is {self.neutral_frame}; frames are numbered from 0.")
         self.rate()
+        self.options()
+        self.crop()
+        self.trim()
+        if not 0 <= self.smoothing_strength <= 10:
+            raise ConfigError(f"--smoothing-strength is {self.smoothing_strength:g}; give a factor from 0 to 10.")
         if self.quality is not None and not 0 <= self.quality <= 100:
             raise ConfigError(f"--quality is {self.quality}; give a number from 0 to 100.")
         if self.size is not None and self.size < 16:
@@ -91,6 +103,16 @@ class Video(Driven):
             raise ConfigError(f"--fps is {self.fps}; give frames a second from 1 to 240, such as 25 or 29.97.")
         return choose_rate(None, Fraction(0), given, None)
 
+    def trim(self) -> "Trim | None":
+        """The part of the driver that is used.
+
+        Raises:
+            ConfigError: not a time, or an empty part.
+        """
+        from reenact.media.trim import Trim
+
+        return Trim.read(self.begin, self.end, names=("--from", "--to"))
+
     def units(self) -> dict[str, float]:
         """The Action Units to add.
 
@@ -120,13 +142,15 @@ class Video(Driven):
                 paste_back=self.paste_back,
                 side_by_side=self.side_by_side,
                 on_missing_face=self.on_missing_face,
-                smoothing=self.smoothing,
+                smoothing=self.smoothing_strength if self.smoothing else 0.0,
                 action_units=self.units(),
-                neutralise=self.neutralise,
+                options=self.options(),
                 face=self.face,
                 driving_face=self.driving_face,
                 min_face_score=self.min_face_score,
                 max_crop_px=self.max_crop,
+                crop=self.crop(),
+                trim=self.trim(),
                 overwrite=self.overwrite,
                 fps=self.rate(),
                 quality=self.quality,

@@ -8,12 +8,14 @@ from reenact.media.frame import Frame
 from reenact.media.image import Picture, read_image, write_image
 from reenact.media.output import check_output
 from reenact.media.probe import kind_of
+from reenact.media.trim import Trim
 from reenact.media.video_reader import VideoInfo, VideoReader
 from reenact.media.video_writer import VideoWriter
 
 __all__ = [
     "Frame",
     "Picture",
+    "Trim",
     "VideoInfo",
     "VideoReader",
     "VideoWriter",

@@ -38,8 +38,16 @@ class AudioTrack:
     they did not start together. A copied packet is kept if at least half of it lies within the pictures' time.
     """
 
-    def __init__(self, path: Path, output: av.container.OutputContainer, suffix: str) -> None:
+    def __init__(
+        self, path: Path, output: av.container.OutputContainer, suffix: str, start_s: Fraction = Fraction(0)
+    ) -> None:
         """Adds the stream to `output`, which must not have been written to yet.
+
+        Args:
+            path: of the file with the sound.
+            output: receives it.
+            suffix: of the output's name.
+            start_s: time in the file's pictures at which the output begins.
 
         Raises:
             UnsupportedInputError: The file is missing or cannot be opened.
@@ -57,7 +65,7 @@ class AudioTrack:
             return
         source = main_audio(self._input)
         self._time_base = source.time_base or Fraction(1, source.rate)
-        self._offset = round(_first_shown_s(path, source) / self._time_base)
+        self._offset = round((_first_shown_s(path, source) + start_s) / self._time_base)
         if source.codec_context.name in _COPIED_CODECS[suffix]:
             self._stream = output.add_stream_from_template(source)
             # decoding a packet of AAC needs the one before; MP4 can hide it, Matroska would shift everything

@@ -15,6 +15,7 @@ from reenact.media.clip import Clip, open_clip
 from reenact.media.decode import Decoded
 from reenact.media.frame import Frame
 from reenact.media.timeline import EARLY, Timeline, add_range
+from reenact.media.trim import Trim
 from reenact.media.upright import UprightReader
 
 _MOST_BEFORE_GLANCE = 60
@@ -46,16 +47,25 @@ class VideoReader:
     are replaced by the last good one, so that the clip stays in sync with its sound; `damaged` lists them.
     """
 
-    def __init__(self, path: str | Path, *, max_pixels: int = 8192 * 8192, fps: Fraction | None = None) -> None:
+    def __init__(
+        self,
+        path: str | Path,
+        *,
+        max_pixels: int = 8192 * 8192,
+        fps: Fraction | None = None,
+        trim: Trim | None = None,
+    ) -> None:
         """Opens the clip and decodes its first picture.
 
         Args:
             path: A file of any common container and codec, or an animated GIF, PNG, WebP or AVIF.
             max_pixels: Larger frames are refused.
             fps: Rate at which frames are yielded; the clip's own if None.
+            trim: Part of the clip that is read; all of it if None. Its frames are numbered from 0.
 
         Raises:
             UnsupportedInputError: Missing, empty, damaged at its beginning, without pictures, or too large.
+            ConfigError: The part to read lies behind the clip's end.
         """
         self.path = Path(path)
         self.damaged: list[tuple[int, int]] = []
@@ -77,13 +87,15 @@ class VideoReader:
             timing = clip.measure()
             self._own_fps = timing.fps
             self._timing = timing if fps is None else dataclasses.replace(timing, fps=fps)
+            self._trim = trim or Trim()
+            duration_s = self._trim.length_s(timing.duration_s, self.path)
             width, height = self._upright.size
             self.info = VideoInfo(
                 width=width,
                 height=height,
                 fps=self._timing.fps,
-                frame_count=round(self._timing.duration_s * self._timing.fps),
-                duration_s=float(self._timing.duration_s),
+                frame_count=round(duration_s * self._timing.fps),
+                duration_s=float(duration_s),
                 has_audio=clip.has_audio,
             )
 
@@ -104,9 +116,15 @@ class VideoReader:
         """Starts from the beginning and clears `damaged`."""
         self.damaged, self.cut_short_s, self._read = [], None, 0
         with self._opened() as clip:
-            for frame in self._frames(clip):
+            for frame in itertools.islice(self._frames(clip), *self._slots):
                 self._read += 1
                 yield frame
+
+    @property
+    def _slots(self) -> tuple[int, int | None]:
+        """Numbers of the first frame, and of the one after the last, in the whole clip."""
+        fps, trim = self.info.fps, self._trim
+        return round(trim.begin_s * fps), None if trim.end_s is None else max(round(trim.end_s * fps), 1)
 
     def backwards(self) -> Iterator[Frame]:
         """The frames of the last iteration from the last to the first.
@@ -114,8 +132,9 @@ class VideoReader:
         Parts of the clip are read one after the other, each from the key frame before it.
         """
         size = max(min(_MOST_HELD_BYTES // (self.info.width * self.info.height * 3), _MOST_HELD), 1)
-        for end in range(self._read, 0, -size):
-            yield from reversed(self._part(max(end - size, 0), end))
+        first = self._slots[0]
+        for end in range(first + self._read, first, -size):
+            yield from reversed(self._part(max(end - size, first), end))
 
     def _part(self, begin: int, end: int) -> list[Frame]:
         """The frames from one to another, which is left out."""
@@ -149,9 +168,10 @@ class VideoReader:
         """
         count = min(count, self.info.frame_count or count)
         for index in range(count):
-            time_s = self._timing.start_s + self._timing.duration_s * index / count
+            length_s = Fraction(self.info.duration_s).limit_denominator(1_000_000)
+            time_s = self._timing.start_s + self._trim.begin_s + length_s * index / count
             with self._opened() as clip:
-                if index:
+                if index or self._trim.begin_s:
                     clip.seek(time_s)
                 frame = None
                 for step in itertools.islice(clip.decode(), _MOST_BEFORE_GLANCE):
@@ -166,7 +186,8 @@ class VideoReader:
     def _frames(self, clip: Clip) -> Iterator[Frame]:
         """Repeat and drop pictures so that each slot of the timeline is yielded once."""
         info, timing = self.info, self._timing
-        declared = round(info.frame_count * 1.1 + 10 * info.fps) if info.frame_count else None
+        count = round(timing.duration_s * info.fps)
+        declared = round(count * 1.1 + 10 * info.fps) if count else None
         early = Fraction(0) if info.fps < self._own_fps else EARLY
         timeline = Timeline(fps=info.fps, start_s=timing.start_s, declared_slots=declared, early=early)
         held: Frame | None = None
@@ -196,8 +217,8 @@ class VideoReader:
             yield held
         if step.lost_since_s is not None:
             add_range(self.damaged, max(first_free, timeline.slot_at(step.lost_since_s)), end)
-        if timing.is_exact and end + max(info.fps / 2, 2) < info.frame_count:
-            self.cut_short_s = float(end / info.fps), info.duration_s
+        if timing.is_exact and end + max(info.fps / 2, 2) < count:
+            self.cut_short_s = float(end / info.fps), float(timing.duration_s)
 
     @contextlib.contextmanager
     def _opened(self) -> Iterator[Clip]:

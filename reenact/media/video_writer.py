@@ -35,6 +35,7 @@ class VideoWriter:
         height: int,
         fps: Fraction,
         audio_from: str | Path | None = None,
+        audio_start_s: Fraction = Fraction(0),
         overwrite: bool = False,
         comment: str | None = None,
         quality: int | None = None,
@@ -48,6 +49,7 @@ class VideoWriter:
             fps: Exact frames per second.
             audio_from: file with the sound, in sync with that file's first picture and cut to the clip's length.
                 Packets are copied if the container can hold their codec, else encoded as AAC.
+            audio_start_s: Time in that file's pictures at which the sound begins.
             overwrite: Whether an existing file may be replaced.
             comment: Text about the clip's origin for the container's metadata (not in GIF and WebP).
             quality: 0 to 100; 85, without visible loss, if None. GIF has one quality.
@@ -63,6 +65,7 @@ class VideoWriter:
         self._fps = fps
         self._quality = quality
         self._audio_from = None if audio_from is None else Path(audio_from)
+        self._audio_start_s = audio_start_s
         self._overwrite = overwrite
         self._comment = comment
         self._file: PartialFile | None = None
@@ -171,7 +174,7 @@ class VideoWriter:
                     quality=self._quality,
                 )
             if self._audio_from is not None and suffix not in _SILENT:
-                self._audio = AudioTrack(self._audio_from, self._container, suffix)
+                self._audio = AudioTrack(self._audio_from, self._container, suffix, self._audio_start_s)
         except (av.FFmpegError, OSError) as error:
             raise _as_output_error(self.path, error) from error
 

@@ -10,6 +10,7 @@ import torch
 from jaxtyping import Float, UInt8
 
 from reenact.media.frame import Frame
+from reenact.perception.crop_box import CropBox
 from reenact.types import CropSpec, FaceGeometry, FaceImage
 
 RIGHT_EYE_OUTER, LEFT_EYE_OUTER = 33, 263
@@ -69,6 +70,7 @@ def cut_face(
     largest_px: int = LARGEST_PX,
     roll_rad: float = 0.0,
     side_px: int | None = None,
+    box: CropBox | None = None,
 ) -> tuple[FaceImage, FaceGeometry]:
     """Cut one face out of a frame.
 
@@ -85,14 +87,15 @@ def cut_face(
         largest_px: a larger native crop is shrunk to this side.
         roll_rad: roll of the head that the crop removes, counter-clockwise as seen.
         side_px: of the square in the frame; that of `face_square` if None.
+        box: another square than that of `spec`.
 
     Returns:
         The crop, and the geometry in its pixels.
     """
     level_from_frame = None
     if roll_rad:
-        frame, geometry, level_from_frame = _levelled(frame, geometry, spec, roll_rad, side_px)
-    left, top, side = face_square(geometry, spec, side_px)
+        frame, geometry, level_from_frame = _levelled(frame, geometry, spec, roll_rad, side_px, box)
+    left, top, side = face_square(geometry, spec, side_px, box)
     size = min(max(side, smallest_px), largest_px) if native else spec.network_px
     square = copy_square(frame, left, top, side)
     if size != side:
@@ -105,12 +108,12 @@ def cut_face(
 
 
 def _levelled(
-    frame: Frame, geometry: FaceGeometry, spec: CropSpec, roll_rad: float, side_px: int | None
+    frame: Frame, geometry: FaceGeometry, spec: CropSpec, roll_rad: float, side_px: int | None, box: CropBox | None
 ) -> tuple[UInt8[np.ndarray, "side side 3"], FaceGeometry, Float[torch.Tensor, "3 3"]]:
     """The square around a face, rotated until its roll is removed, at the frame's own scale."""
     c, s = np.cos(roll_rad), np.sin(roll_rad)
     rotation = torch.tensor([[c, -s, 0.0], [s, c, 0.0], [0.0, 0.0, 1.0]], dtype=torch.float32)
-    left, top, side = face_square(geometry.moved_by(rotation), spec, side_px)
+    left, top, side = face_square(geometry.moved_by(rotation), spec, side_px, box)
     level_from_frame = torch.tensor([[1.0, 0.0, -left], [0.0, 1.0, -top], [0.0, 0.0, 1.0]]) @ rotation
     affine = centred(level_from_frame.double().numpy())[:2]
     level = cv2.warpAffine(frame, affine, (side, side), flags=cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE)
@@ -123,7 +126,9 @@ def centred(matrix: Float[np.ndarray, "3 3"]) -> Float[np.ndarray, "3 3"]:
     return half @ matrix @ np.linalg.inv(half)
 
 
-def face_square(geometry: FaceGeometry, spec: CropSpec, side_px: int | None = None) -> tuple[int, int, int]:
+def face_square(
+    geometry: FaceGeometry, spec: CropSpec, side_px: int | None = None, box: CropBox | None = None
+) -> tuple[int, int, int]:
     """Left, top and side of the square around a face, in whole pixels of the frame.
 
     The side is even, so that a crop can be a video frame.
@@ -132,11 +137,15 @@ def face_square(geometry: FaceGeometry, spec: CropSpec, side_px: int | None = No
         geometry: f = 1, frame pixels.
         spec: how much of the surroundings the square shows.
         side_px: another side, even.
+        box: an adjustment.
     """
+    box = box or CropBox()
     points = geometry.mesh_px[0, :, :2].double().cpu().numpy()
     low, high = points.min(0), points.max(0)
     exact_side = spec.face_scale * float((high - low).max())
     centre = (low + high) / 2 - (0, spec.shift_up * exact_side)
+    exact_side *= box.scale
+    centre = centre + np.array([box.right, box.down]) * exact_side
     side = max(2 * round(exact_side / 2), 2) if side_px is None else side_px
     left, top = np.round(centre - side / 2).astype(int)
     return int(left), int(top), side

@@ -23,6 +23,10 @@ class OneEuroConfig:
     speed_cutoff_hz: float = 4.0
     """Cutoff of the speed itself; higher reacts sooner to motion, lower rejects more noise."""
 
+    def steadier(self, factor: float) -> "OneEuroConfig":
+        """The filter with cutoffs divided by a factor."""
+        return dataclasses.replace(self, min_cutoff_hz=self.min_cutoff_hz / factor, beta=self.beta / factor)
+
 
 class OneEuroFilter:
     """Filters n vectors of any length frame by frame; each vector has its own speed and cutoff."""

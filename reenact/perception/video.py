@@ -43,7 +43,7 @@ class VideoTracker:
         self,
         tracker: Tracker,
         fps: float,
-        smoothing: bool = True,
+        smoothing: float | bool = 1.0,
         *,
         face: int | None = None,
         min_score: float = 0.5,
@@ -53,7 +53,8 @@ class VideoTracker:
         Args:
             tracker: finds and follows faces.
             fps: frames per second, for the filter.
-            smoothing: filter the result; False gives each frame's own measurement.
+            smoothing: how much the result is filtered: 0 gives each frame's own measurement; at 2 the cutoff
+                frequencies are half the usual ones.
             face: which of several faces in the first frame with one, from 1 (the largest); None takes the largest.
             min_score: below it a face counts as lost.
         """
@@ -63,9 +64,10 @@ class VideoTracker:
         """Why the last frame had no face; "" if it had one."""
         self.warnings: tuple[Note, ...] = ()
         """Of the first frame with a face."""
-        self.mesh_filter = OneEuroFilter(MESH_FILTER, fps)
-        self.blendshape_filter = OneEuroFilter(BLENDSHAPE_FILTER, fps)
-        self.rotation_filter = OneEuroFilter(ROTATION_FILTER, fps)
+        self.mesh_filter, self.blendshape_filter, self.rotation_filter = (
+            OneEuroFilter(config.steadier(float(smoothing) or 1.0), fps)
+            for config in (MESH_FILTER, BLENDSHAPE_FILTER, ROTATION_FILTER)
+        )
         self.frames_seen = self.frames_lost = 0
         self.measured: FaceGeometry | None = None
         """Of the frame before, unfiltered."""

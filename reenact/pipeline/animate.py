@@ -6,8 +6,11 @@ from typing import Any
 import torch
 
 from reenact.errors import ShapeError
+from reenact.geometry.morphable import load_morphable
 from reenact.media.frame import Frame
 from reenact.perception.crop import cut_face
+from reenact.pipeline.chosen_motion import change_driving
+from reenact.pipeline.options import DrivingOptions
 from reenact.pipeline.paste import PasteBack
 from reenact.pipeline.results import to_frames
 from reenact.pipeline.source import Source, to_device
@@ -33,6 +36,7 @@ class Animator:
         mode: MotionMode,
         paste_back: bool,
         change: Callable[[Any], Callable[[Any], Any]] | None = None,
+        options: DrivingOptions | None = None,
     ) -> None:
         """Prepare the source.
 
@@ -44,10 +48,12 @@ class Animator:
             paste_back: whether results are whole source pictures; otherwise crops.
             change: makes, from a source's identity, the change of the driver's motion, but not of that of `neutral`,
                 before it is retargeted.
+            options: what of the driver's motion reaches the source; all of it if None.
         """
         self.system = system
         self._mode: MotionMode = mode
         self._change, self._paste_back = change, paste_back
+        self._options = None if options is None or options.changes_nothing else options
         self._device = next(system.parameters()).device
         self.neutral = neutral
         if neutral is not None:
@@ -88,10 +94,16 @@ class Animator:
         """The motion, retargeted to the source."""
         if len(driving) == 0:
             raise ShapeError("at least one driving frame is drawn at a time, got none")
+        neutral = self._neutral
+        if self._options is not None:
+            assert self.neutral is not None
+            face = to_device(self._source.face, torch.device("cpu"))
+            changed = change_driving(self._options, load_morphable(), driving, self.neutral, face, self._mode)
+            driving, neutral = changed[0], self._read(changed[1])
         motion = self._read(driving)
         if self._change_motion is not None:
             motion = self._change_motion(motion)
-        return self.system.retarget(self._source.identity, motion, self._neutral, self._mode)
+        return self.system.retarget(self._source.identity, motion, neutral, self._mode)
 
     @torch.inference_mode()
     def draw_driven(self, driven: Any, driver: DrivingFaces | None = None) -> Rendered:

@@ -11,13 +11,12 @@ from typing import Any
 from torch import nn
 
 from reenact.errors import Hint, NoFaceFoundError, Note
-from reenact.media import VideoReader
+from reenact.media import Trim, VideoReader
 from reenact.media.frame import Frame
 from reenact.media.video_reader import VideoInfo
 from reenact.perception.tracking import Tracker
 from reenact.perception.video import VideoTracker
-from reenact.pipeline.image import driving_warnings
-from reenact.pipeline.looks import expect_face
+from reenact.pipeline.looks import driving_warnings, expect_face
 from reenact.pipeline.neutral import ReferenceFinder
 from reenact.pipeline.results import frame_ranges
 from reenact.pipeline.shots import Driver, ShotReader
@@ -54,8 +53,8 @@ class Following:
     """Number of the face in the first frame with one, 1 is the largest; the largest if None."""
     min_score: float = 0.5
     """Certainty, 0 to 1, from which on a detection counts as a face."""
-    smoothing: bool = True
-    """Filter the tracker's jitter."""
+    smoothing: float | bool = 1.0
+    """How much the tracker's jitter is filtered; see `VideoTracker`."""
     check: Callable[[], None] = lambda: None
     """Called before every frame; raises to end the work."""
 
@@ -121,18 +120,19 @@ class Driving(abc.ABC):
 class DrivingClip(Driving):
     """A clip as a driver. It is opened twice: once to draw, once to look ahead for the references."""
 
-    def __init__(self, path: str | pathlib.Path, *, fps: Fraction | None = None) -> None:
+    def __init__(self, path: str | pathlib.Path, *, fps: Fraction | None = None, trim: Trim | None = None) -> None:
         """Open the clip.
 
         Args:
             path: of the file.
             fps: rate at which frames are read; the clip's own if None.
+            trim: part of the clip that drives; all of it if None.
 
         Raises:
             UnsupportedInputError: see `VideoReader`.
         """
-        self._reader = VideoReader(path, fps=fps)
-        self._ahead = VideoReader(path, fps=fps)
+        self._reader = VideoReader(path, fps=fps, trim=trim)
+        self._ahead = VideoReader(path, fps=fps, trim=trim)
         self.path, self.info = pathlib.Path(path), self._reader.info
 
     def close(self) -> None:

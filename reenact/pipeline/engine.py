@@ -11,6 +11,7 @@ from reenact.errors import ConfigError
 from reenact.hub.loading import TrackerKind, load, load_hidden, load_tracker, select_device
 from reenact.media.frame import Frame
 from reenact.perception.crop import LARGEST_PX, SMALLEST_PX
+from reenact.perception.crop_box import CropBox
 from reenact.perception.tracking import Tracker
 from reenact.pipeline.source import Source, SourceCache
 from reenact.systems.base import Reenactor
@@ -37,6 +38,7 @@ class Engine:
         min_score: float = 0.5,
         largest_px: int = LARGEST_PX,
         paste_back: bool = True,
+        crop: CropBox | None = None,
         name: str = "the source",
     ) -> Source:
         """A source, tracked and encoded now or before; see `prepare_source` for arguments and errors."""
@@ -49,6 +51,7 @@ class Engine:
             smallest_px=SMALLEST_PX if paste_back else self.system.crop.network_px,
             largest_px=largest_px,
             hidden=self.hidden,
+            crop=crop,
             name=name,
         )
 

@@ -1,21 +1,24 @@
 """A photo driven by another photo."""
 
 import typing
-from pathlib import Path
+from typing import Any
 
 import numpy as np
 from jaxtyping import UInt8
 
-from reenact.errors import ConfigError, Hint, NoFaceFoundError, Note
+from reenact.errors import ConfigError, NoFaceFoundError, Note
 from reenact.hub.loading import TrackerKind
 from reenact.media.frame import Frame
 from reenact.perception.crop import LARGEST_PX
+from reenact.perception.crop_box import CropBox
 from reenact.perception.tracking import Tracker
 from reenact.pipeline.animate import Animator
+from reenact.pipeline.controls.driven import unit_change
 from reenact.pipeline.engine import Engine, load_engine
 from reenact.pipeline.hidden import hidden_notes
-from reenact.pipeline.looks import moving_note
+from reenact.pipeline.looks import driving_warnings, moving_note
 from reenact.pipeline.neutral import neutralised, placed_like
+from reenact.pipeline.options import WHOLE_MOTION, DrivingOptions
 from reenact.pipeline.results import ImageResult, SideBySide, size_of
 from reenact.pipeline.source import PictureLike, open_picture, upright_driver
 from reenact.systems.base import MotionMode
@@ -30,12 +33,14 @@ def reenact_image(
     system: str | Engine = DEFAULT_SYSTEM,
     mode: MotionMode = "absolute",
     neutral: PictureLike | None = None,
+    options: DrivingOptions = WHOLE_MOTION,
     paste_back: bool = True,
     side_by_side: bool = False,
     face: int | None = None,
     driving_face: int | None = None,
     min_face_score: float = 0.5,
     max_crop_px: int = LARGEST_PX,
+    crop: CropBox | None = None,
     tracker: TrackerKind = "own",
     device: str = "auto",
 ) -> ImageResult:
@@ -51,12 +56,14 @@ def reenact_image(
             face and `neutral` to the source's own.
         neutral: a picture of the driver at rest, for relative motion; if None, the driving face without expression
             and seen from the front.
+        options: what of the motion reaches the source: regions, strength; `neutralise` makes it relative in any `mode`.
         paste_back: the result is the whole source picture; otherwise the square around the face.
         side_by_side: the result shows driving, source and result beside each other.
         face: number of the face in the source, 1 is the largest; the largest if None.
         driving_face: the same for the driving picture.
         min_face_score: certainty, 0 to 1, from which on a detection counts as a face.
         max_crop_px: larger faces are redrawn at this side, to save time and memory.
+        crop: another square around the source's face, which is what is redrawn; the system's if None.
         tracker: "own", "fan" or "mediapipe".
         device: "auto", "cpu", "cuda", "cuda:N" or "mps".
 
@@ -64,6 +71,7 @@ def reenact_image(
         ReenactError: one of its children, with a text for the user.
     """
     check_choice("mode", mode, MotionMode)
+    mode = "relative" if options.neutralise else mode
     source_picture, source_name = open_picture(source, "source")
     driving_picture, driving_name = open_picture(driving, "driving")
     neutral_picture = None if neutral is None else open_picture(neutral, "neutral")
@@ -76,6 +84,7 @@ def reenact_image(
         min_score=min_face_score,
         largest_px=max_crop_px,
         paste_back=paste_back,
+        crop=crop,
         name=source_name,
     )
     driver, geometry, warnings = _find_driver(
@@ -91,7 +100,9 @@ def reenact_image(
             # two photos differ in framing, which is not a movement of the head
             reference = placed_like(reference, geometry)
             warnings += more
-    animator = Animator(prepared, reference, system=engine.system, mode=mode, paste_back=paste_back)
+    change, options = unit_change(engine.system, None, options)
+    drawing: dict[str, Any] = {"mode": mode, "paste_back": paste_back, "change": change, "options": options}
+    animator = Animator(prepared, reference, system=engine.system, **drawing)
     shown = animator.show(driver, geometry)
     if engine.hidden is not None:
         notes = hidden_notes(engine.hidden, shown.rgb, shown.mesh_px)
@@ -116,11 +127,6 @@ def check_choice(name: str, value: object, choices: object) -> None:
     allowed = typing.get_args(choices)
     if value not in allowed:
         raise ConfigError(f"{name} is {value!r}; choose {' or '.join(map(repr, allowed))}.")
-
-
-def driving_warnings(warnings: tuple[Note, ...], name: str | Path) -> tuple[Note, ...]:
-    """The tracker's warnings about the driving picture or clip."""
-    return tuple(warning.about(name, hint=Hint.DRIVING_FACE) for warning in warnings)
 
 
 def _find_driver(

@@ -3,7 +3,7 @@
 import pathlib
 from collections.abc import Callable
 
-from reenact.errors import NoFaceFoundError, Note
+from reenact.errors import Hint, NoFaceFoundError, Note
 from reenact.media import Picture, VideoReader
 from reenact.perception.tracking import Tracker
 from reenact.types import FaceGeometry
@@ -59,3 +59,8 @@ def moving_note(picture: Picture, name: str | pathlib.Path) -> tuple[Note, ...]:
     if picture.frame_count == 1:
         return ()
     return (Note(f"{name} moves; the first of its {picture.frame_count} frames is used."),)
+
+
+def driving_warnings(warnings: tuple[Note, ...], name: str | pathlib.Path) -> tuple[Note, ...]:
+    """The tracker's warnings about the driving picture or clip."""
+    return tuple(warning.about(name, hint=Hint.DRIVING_FACE) for warning in warnings)

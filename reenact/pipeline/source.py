@@ -17,6 +17,7 @@ from reenact.errors import NoFaceFoundError, Note
 from reenact.media import Picture, read_image
 from reenact.media.frame import Frame
 from reenact.perception.crop import LARGEST_PX, SMALLEST_PX, cut_face, placed_square
+from reenact.perception.crop_box import CropBox
 from reenact.perception.tracking import Tracker
 from reenact.pipeline.hidden import hidden_notes
 from reenact.pipeline.results import size_of, to_frames
@@ -41,6 +42,8 @@ class Source:
     """The crop at its own size, on the system's device."""
     geometry: FaceGeometry
     """Of the face, f = 1, frame pixels."""
+    face: FaceGeometry
+    """The same in the crop's pixels."""
     identity: Any
     """The system's encoding."""
     warnings: tuple[str, ...]
@@ -81,6 +84,7 @@ def prepare_source(
     smallest_px: int = SMALLEST_PX,
     largest_px: int = LARGEST_PX,
     hidden: nn.Module | None = None,
+    crop: CropBox | None = None,
     name: str = "the source",
 ) -> Source:
     """Find the face, cut it out at its own size, and encode it.
@@ -94,6 +98,7 @@ def prepare_source(
         smallest_px: see `cut_face`.
         largest_px: see `cut_face`.
         hidden: see `Engine.hidden`.
+        crop: another square around the face than the system's.
         name: of the picture, for errors and warnings.
 
     Raises:
@@ -109,8 +114,8 @@ def prepare_source(
     warnings = found.warnings
     if quarters or roll_rad:
         warnings += (Note("The head does not stand upright; it is redrawn as it lies, angles count from upright."),)
-    limits = {"smallest_px": smallest_px, "largest_px": largest_px}
-    image, geometry = cut_face(frame, whole, system.crop, native=True, roll_rad=roll_rad, **limits)
+    limits: dict[str, Any] = {"smallest_px": smallest_px, "largest_px": largest_px}
+    image, geometry = cut_face(frame, whole, system.crop, native=True, roll_rad=roll_rad, box=crop, **limits)
     device = next(system.parameters()).device
     image = FaceImage(rgb=image.rgb.to(device), crop_from_frame=image.crop_from_frame)
     with torch.inference_mode():
@@ -121,6 +126,7 @@ def prepare_source(
         frame=frame,
         image=image,
         geometry=whole,
+        face=geometry,
         identity=identity,
         warnings=tuple(warning.about(name) for warning in warnings),
         quarters=quarters,

@@ -34,7 +34,7 @@ def write_tracks(
     file: TextFile,
     *,
     tracker: Tracker,
-    smoothing: bool = True,
+    smoothing: float | bool = 1.0,
     face: int | None = None,
     min_face_score: float = 0.5,
     progress: Progress = no_progress,
@@ -49,7 +49,7 @@ def write_tracks(
         path: the picture or clip.
         file: receives the text frame by frame.
         tracker: finds and follows the face.
-        smoothing: filter the jitter of a clip.
+        smoothing: how much the jitter of a clip is filtered; see `VideoTracker`.
         face: number of the face, 1 is the largest.
         min_face_score: certainty, 0 to 1, from which on a detection counts as a face.
         progress: called after every frame.

@@ -4,7 +4,6 @@ decode ──▶ track ──▶ read_motion, retarget, render (in batches) ─�
 """
 
 import contextlib
-import functools
 import itertools
 import pathlib
 from collections.abc import Iterable, Iterator, Mapping
@@ -15,20 +14,22 @@ import numpy as np
 
 from reenact.errors import ConfigError
 from reenact.hub.loading import TrackerKind
-from reenact.media import VideoWriter, check_output, kind_of
+from reenact.media import Trim, VideoWriter, check_output, kind_of
 from reenact.media.frame import Frame
 from reenact.media.video_writer import VIDEO_SUFFIXES
 from reenact.perception.crop import LARGEST_PX
+from reenact.perception.crop_box import CropBox
 from reenact.pipeline.animate import Animator
 from reenact.pipeline.clips.pairs import Extend, pair_frames
 from reenact.pipeline.clips.source import SourceClip, SourceFrame
-from reenact.pipeline.controls.driven import check_edits_motion, motion_change
+from reenact.pipeline.controls.driven import unit_change
 from reenact.pipeline.driving import Driving, Following, TrackedFrame
 from reenact.pipeline.engine import Engine, load_engine
 from reenact.pipeline.image import check_choice
 from reenact.pipeline.looks import moving_note, no_face_in
 from reenact.pipeline.motions.playing import open_driving
 from reenact.pipeline.motions.template import MotionTemplate
+from reenact.pipeline.options import WHOLE_MOTION, DrivingOptions
 from reenact.pipeline.progress import Progress, ShouldStop, never, no_progress, stop_checker
 from reenact.pipeline.results import COMMENT, SideBySide, VideoResult, fitted, frame_ranges, size_of
 from reenact.pipeline.source import PictureLike, open_picture
@@ -61,13 +62,15 @@ def reenact_video(
     paste_back: bool = True,
     side_by_side: bool = False,
     on_missing_face: OnMissingFace = "hold",
-    smoothing: bool = True,
+    smoothing: float | bool = 1.0,
     action_units: Mapping[str, float] | None = None,
-    neutralise: bool = False,
+    options: DrivingOptions = WHOLE_MOTION,
     face: int | None = None,
     driving_face: int | None = None,
     min_face_score: float = 0.5,
     max_crop_px: int = LARGEST_PX,
+    crop: CropBox | None = None,
+    trim: Trim | None = None,
     tracker: TrackerKind = "own",
     device: str = "auto",
     overwrite: bool = False,
@@ -99,14 +102,16 @@ def reenact_video(
         paste_back: results are whole source pictures; otherwise the square around the face.
         side_by_side: results show driving, source and result beside each other.
         on_missing_face: see `OnMissingFace`.
-        smoothing: filter the tracker's jitter.
+        smoothing: how much the tracker's jitter is filtered: 0 not at all, 1 as usual, more for a steadier face that
+            lags behind.
         action_units: added to the driven face, by name, FACS -5 to 5 (`FaceEdit.action_units`); facegan only.
-        neutralise: relative motion, in any `mode`, from a neutral face: the source's own expression is removed;
-            facegan only.
+        options: what of the motion reaches the source: regions, strength; `neutralise` makes it relative in any `mode`.
         face: number of the face in the source, 1 is the largest; the largest if None.
         driving_face: the same for the clip's first frame with a face.
         min_face_score: certainty, 0 to 1, from which on a detection counts as a face.
         max_crop_px: larger faces are redrawn at this side, to save time and memory.
+        crop: another square around the source's face, which is what is redrawn; the system's if None.
+        trim: part of the driver that is used; all of it if None. Its frames, and its sound, count from there.
         tracker: "own", "fan" or "mediapipe".
         device: "auto", "cpu", "cuda", "cuda:N" or "mps".
         overwrite: whether an existing file may be replaced.
@@ -125,6 +130,8 @@ def reenact_video(
     check_output(out, overwrite=overwrite, suffixes=VIDEO_SUFFIXES)
     if neutral_frame is not None and neutral_frame < 0:
         raise ConfigError(f"Neutral frame {neutral_frame} was asked for; frames are numbered from 0.")
+    if not 0 <= smoothing <= 10:
+        raise ConfigError(f"The smoothing is {smoothing:g}; give a factor from 0 to 10.")
     check = stop_checker(should_stop)
     with contextlib.ExitStack() as files:
         clip, picture, source_name, moving = None, None, "", ()
@@ -143,15 +150,12 @@ def reenact_video(
         if mode is None:
             mode = "absolute" if clip is None else "relative"
         check_choice("mode", mode, MotionMode)
-        mode = "relative" if neutralise else mode
-        drive = files.enter_context(open_driving(driving, fps=fps))
+        mode = "relative" if options.neutralise else mode
+        drive = files.enter_context(open_driving(driving, fps=fps, trim=trim))
         sound_from = choose_sound(sound, drive, clip)
         engine = system if isinstance(system, Engine) else load_engine(system, tracker=tracker, device=device)
         check()
-        change = None
-        if action_units or neutralise:
-            check_edits_motion(engine.system)
-            change = functools.partial(motion_change, action_units=action_units or {}, neutralise=neutralise)
+        change, options = unit_change(engine.system, action_units, options)
         progress(0, drive.info.frame_count, "preparing")
         prepared = None if picture is None else engine.open_source(picture.rgb, name=source_name, **found)
         if clip is not None:
@@ -170,7 +174,8 @@ def reenact_video(
                 check=check,
             )
         )
-        animator = Animator(prepared, None, system=engine.system, mode=mode, paste_back=paste_back, change=change)
+        drawing: dict[str, Any] = {"mode": mode, "paste_back": paste_back, "change": change, "options": options}
+        animator = Animator(prepared, None, system=engine.system, **drawing)
         return _write(
             drive,
             clip,
@@ -178,6 +183,7 @@ def reenact_video(
             out,
             extend=extend,
             sound_from=None if on_missing_face == "skip" else sound_from,
+            trim=trim,
             side_by_side=side_by_side,
             on_missing_face=on_missing_face,
             overwrite=overwrite,
@@ -238,6 +244,7 @@ def _write(
     *,
     extend: Extend,
     sound_from: pathlib.Path | None,
+    trim: Trim | None,
     side_by_side: bool,
     on_missing_face: OnMissingFace,
     overwrite: bool,
@@ -268,6 +275,7 @@ def _write(
         height=height,
         fps=info.fps,
         audio_from=sound_from,
+        audio_start_s=trim.begin_s if trim is not None and sound_from == driving.path else Fraction(0),
         overwrite=overwrite,
         comment=COMMENT,
         quality=quality,

@@ -208,3 +208,24 @@ def test_settings_out_of_range(
 ) -> None:
     line = refused("video", material / "source.png", material / "driving.mp4", "-o", tmp_path / "out.mp4", *options)
     assert text in line
+
+
+@pytest.mark.parametrize(
+    ("options", "text"),
+    [
+        (["--strength", "3"], "The strength is 3; give a factor from 0 to 2."),
+        (["--crop-scale", "9"], "The scale of the crop is 9; give a factor from 0.6 to 2."),
+        (["--crop-shift", "0", "0.9"], "The crop is shifted by 0.9; give a share"),
+        (["--from", "2", "--to", "1"], "The part from 2 s to 1 s is empty"),
+        (["--from", "soon"], "--from is 'soon'; give seconds"),
+        (["--absolute", "--relative"], "--absolute and --relative exclude each other"),
+        (["--extend", "loop"], "--extend loop is for source clips; "),
+        (["--sound", "source"], "--sound source is for source clips; "),
+        (["--smoothing-strength", "-1"], "--smoothing-strength is -1; give a factor from 0 to 10."),
+    ],
+)
+def test_options_of_the_motion(
+    options: list[str], text: str, refused: Refused, material: pathlib.Path, tmp_path: pathlib.Path
+) -> None:
+    files = (material / "source.png", material / "driving.mp4", "-o", tmp_path / "out.mp4")
+    assert text in refused("video", *files, *options)

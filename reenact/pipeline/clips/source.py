@@ -21,6 +21,7 @@ from reenact.geometry.placement import to_half_sides
 from reenact.media import VideoReader
 from reenact.media.frame import Frame
 from reenact.perception.crop import LARGEST_PX, SMALLEST_PX, cut_face, face_square
+from reenact.perception.crop_box import CropBox
 from reenact.perception.tracking import FaceTracker
 from reenact.perception.video import VideoTracker
 from reenact.pipeline.driving import damage_warnings
@@ -60,6 +61,7 @@ class SourceClip:
         min_score: float = 0.5,
         largest_px: int = LARGEST_PX,
         paste_back: bool = True,
+        crop: CropBox | None = None,
     ) -> None:
         """Open the clip.
 
@@ -70,6 +72,7 @@ class SourceClip:
             min_score: certainty, 0 to 1, from which on a detection counts as a face.
             largest_px: larger faces are redrawn at this side.
             paste_back: whether results are whole frames; otherwise crops.
+            crop: another square around the face than the system's.
 
         Raises:
             UnsupportedInputError: see `VideoReader`.
@@ -79,6 +82,7 @@ class SourceClip:
         self.info = self._reader.info
         self._face, self._min_score, self._largest_px, self._paste_back = face, min_score, largest_px, paste_back
         self._ahead = concurrent.futures.ThreadPoolExecutor(1)
+        self._crop = crop
         self._missing: list[int] = []
         self._warnings: tuple[Note, ...] = ()
 
@@ -103,7 +107,7 @@ class SourceClip:
         tracker, smallest = engine.tracker, SMALLEST_PX if self._paste_back else engine.system.crop.network_px
         first = expect_face(self._reader, tracker=tracker, face=self._face, min_score=self._min_score, check=check)
         self._limits = {"smallest_px": smallest, "largest_px": self._largest_px}
-        side = min(max(face_square(first, engine.system.crop)[2], smallest), self._largest_px)
+        side = min(max(face_square(first, engine.system.crop, box=self._crop)[2], smallest), self._largest_px)
         self.size = (self.info.width, self.info.height) if self._paste_back else (side, side)
         """Width and height of the results."""
 
@@ -137,7 +141,7 @@ class SourceClip:
             face=self._face,
             min_score=self._min_score,
         )
-        encoder = _Encoder(engine, max(round(self.info.fps / _PARSED_HZ), 1), self._limits)
+        encoder = _Encoder(engine, max(round(self.info.fps / _PARSED_HZ), 1), self._limits, self._crop)
         missing: list[int] = []
         cuts = 0
         for index, frame in enumerate(self._reader.backwards() if backwards else self._reader):
@@ -167,8 +171,9 @@ class SourceClip:
 class _Encoder:
     """Cuts out and encodes a face, frame by frame."""
 
-    def __init__(self, engine: Engine, parse_every: int, limits: dict[str, int]) -> None:
+    def __init__(self, engine: Engine, parse_every: int, limits: dict[str, int], crop: CropBox | None) -> None:
         self._system, self._parse_every, self._limits = engine.system, parse_every, limits
+        self._crop = crop
         self._device = next(engine.system.parameters()).device
         self._portraits = ClipPortraits(load_morphable().to(self._device))
         self.start_shot()
@@ -190,7 +195,7 @@ class _Encoder:
         turned, whole = turn_quarters(frame, geometry, self._quarters)
         if self._side is None:
             self._roll_rad = roll_of(whole) if abs(roll_of(whole)) > LEVEL_RAD else 0.0
-        side = face_square(whole, system.crop)[2]
+        side = face_square(whole, system.crop, box=self._crop)[2]
         if self._side is None or abs(side / self._side - 1) > _SAME_SIZE:
             self._side = side
         image, face = cut_face(
@@ -198,6 +203,7 @@ class _Encoder:
             native=True,
             roll_rad=self._roll_rad,
             side_px=self._side,
+            box=self._crop,
             **self._limits,
         )
         image = FaceImage(rgb=image.rgb.to(self._device), crop_from_frame=image.crop_from_frame)
@@ -209,6 +215,7 @@ class _Encoder:
             frame=turned,
             image=image,
             geometry=whole,
+            face=face,
             identity=system.encode_identity(image, face),
             warnings=(),
             quarters=self._quarters,

@@ -1,5 +1,7 @@
-"""Edits of a driven face: more of some Action Units, or motion that starts from a neutral face."""
+"""Edits of a driven face: more of some Action Units, or, in their terms, motion that starts from a neutral face."""
 
+import dataclasses
+import functools
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -8,6 +10,7 @@ import torch
 from reenact.errors import ConfigError
 from reenact.facs import ACTION_UNITS, FACS_MAXIMUM, split_unit
 from reenact.pipeline.controls.settings import FaceEdit
+from reenact.pipeline.options import DrivingOptions
 from reenact.systems.base import Reenactor
 from reenact.systems.facegan.motion import FaceMotion
 from reenact.systems.facegan.reenactor import FaceganIdentity, FaceganReenactor
@@ -25,6 +28,25 @@ def check_edits_motion(system: Reenactor[Any, Any, Any]) -> None:
         raise ConfigError(
             f"The motion of the system {system.system!r} has no Action Units to change; choose the system facegan."
         )
+
+
+def unit_change(
+    system: Reenactor[Any, Any, Any], action_units: Mapping[str, float] | None, options: DrivingOptions
+) -> tuple[Callable[[Any], MotionChange] | None, DrivingOptions]:
+    """The change of Action Units for `Animator`, and the options that are left to it.
+
+    A system whose motion consists of Action Units is neutralised in their terms, which is exact.
+
+    Raises:
+        ConfigError: units to add, but the system's motion has none.
+    """
+    if action_units:
+        check_edits_motion(system)
+    takes_units = isinstance(system, FaceganReenactor)
+    if not action_units and not (takes_units and options.neutralise):
+        return None, options
+    change = functools.partial(motion_change, action_units=action_units or {}, neutralise=options.neutralise)
+    return change, dataclasses.replace(options, neutralise=False)
 
 
 def motion_change(identity: FaceganIdentity, action_units: Mapping[str, float], *, neutralise: bool) -> MotionChange:

@@ -8,6 +8,7 @@ import numpy as np
 import torch
 
 from reenact.errors import ConfigError, NoFaceFoundError
+from reenact.media import Trim
 from reenact.media.frame import Frame
 from reenact.media.video_reader import VideoInfo
 from reenact.pipeline.driving import Driving, DrivingClip, Following, TrackedFrame, missing_face
@@ -29,22 +30,25 @@ def describe_library() -> list[str]:
     return lines
 
 
-def open_driving(driving: str | pathlib.Path | MotionTemplate, *, fps: Fraction | None = None) -> Driving:
+def open_driving(
+    driving: str | pathlib.Path | MotionTemplate, *, fps: Fraction | None = None, trim: Trim | None = None
+) -> Driving:
     """A clip, or a template by its file or its name, as a driver.
 
     Args:
         driving: the clip or template.
         fps: frames a second; its own if None.
+        trim: part of it that drives; all of it if None.
 
     Raises:
         UnsupportedInputError: it cannot be read.
     """
     if isinstance(driving, MotionTemplate):
-        return DrivingTemplate(driving, pathlib.Path(driving.name), fps=fps)
+        return DrivingTemplate(driving, pathlib.Path(driving.name), fps=fps, trim=trim)
     path = find_motion(driving)
     if path.suffix.lower() == SUFFIX:
-        return DrivingTemplate(read_template(path), path, fps=fps)
-    return DrivingClip(path, fps=fps)
+        return DrivingTemplate(read_template(path), path, fps=fps, trim=trim)
+    return DrivingClip(path, fps=fps, trim=trim)
 
 
 class DrivingTemplate(Driving):
@@ -52,18 +56,32 @@ class DrivingTemplate(Driving):
 
     reason = "The template has no face there."
 
-    def __init__(self, template: MotionTemplate, path: pathlib.Path, *, fps: Fraction | None = None) -> None:
+    def __init__(
+        self,
+        template: MotionTemplate,
+        path: pathlib.Path,
+        *,
+        fps: Fraction | None = None,
+        trim: Trim | None = None,
+    ) -> None:
         """Play a template.
 
         Args:
             template: the motion.
             path: named in messages.
             fps: frames a second; its own if None. Frames are repeated or left out, so that the speed stays.
+            trim: part of the motion; all of it if None.
         """
         self._template, self.path = template, path
         rate = fps or template.fps
         count = max(round(template.frame_count * rate / template.fps), 1)
-        self._own = [min(int(index * template.fps / rate), template.frame_count - 1) for index in range(count)]
+        trim = trim or Trim()
+        trim.length_s(count / rate, path)
+        end = count if trim.end_s is None else min(round(trim.end_s * rate), count)
+        self._begin = min(round(trim.begin_s * rate), count - 1)
+        slots = range(self._begin, max(end, self._begin + 1))
+        self._own = [min(int(index * template.fps / rate), template.frame_count - 1) for index in slots]
+        count = len(self._own)
         self.info = VideoInfo(
             width=template.width,
             height=template.height,
@@ -152,4 +170,5 @@ class DrivingTemplate(Driving):
         """See `Driving`."""
         template = self._template
         cuts = [int(np.ceil(float(first * self.info.fps / template.fps))) for first in template.shots.tolist()[1:]]
+        cuts = [cut - self._begin for cut in cuts if 0 < cut - self._begin < len(self._own)]
         return self._shots.notes(cuts, self.info.fps, self.path)

@@ -14,8 +14,7 @@ from reenact.perception.video import VideoTracker
 from reenact.pipeline.driving import damage_warnings, track_clip
 from reenact.pipeline.engine import Engine
 from reenact.pipeline.hidden import find_hidden
-from reenact.pipeline.image import driving_warnings
-from reenact.pipeline.looks import expect_face, no_face_in
+from reenact.pipeline.looks import driving_warnings, expect_face, no_face_in
 from reenact.pipeline.motions.template import MOST_FRAMES, MotionTemplate
 from reenact.pipeline.neutral import CandidateReader, most_usual_place
 from reenact.pipeline.progress import Progress, ShouldStop, never, no_progress, stop_checker
@@ -31,7 +30,7 @@ def record_motion(
     engine: Engine | None = None,
     tracker: TrackerKind = "own",
     device: str = "auto",
-    smoothing: bool = True,
+    smoothing: float | bool = 1.0,
     face: int | None = None,
     min_face_score: float = 0.5,
     progress: Progress = no_progress,
@@ -47,7 +46,7 @@ def record_motion(
         engine: its tracker is used; loaded if None.
         tracker: "own", "fan" or "mediapipe", if there is no engine.
         device: "auto", "cpu", "cuda", "cuda:N" or "mps", likewise.
-        smoothing: filter the tracker's jitter.
+        smoothing: how much the tracker's jitter is filtered; see `VideoTracker`.
         face: number of the face in the first frame with one, 1 is the largest; the largest if None.
         min_face_score: certainty, 0 to 1, from which on a detection counts as a face.
         progress: called after every frame.

@@ -13,7 +13,7 @@ from reenact.geometry.placement import to_half_sides
 from reenact.ops.warp import resize
 from reenact.portrait.compose import Rendered, carry_body, compose, warp_head
 from reenact.portrait.head import move_head
-from reenact.portrait.portrait import build_portrait
+from reenact.portrait.portrait import portrait_of
 from reenact.portrait.stillness import far_pixels, moved_share, moving_pixels
 from reenact.systems.base import EncodedCrop, MotionMode, Reenactor
 from reenact.systems.latent_directions.aligned import FaceState, invert_similarity, read_state, sample_picture
@@ -60,7 +60,7 @@ class LatentDirectionsReenactor(Reenactor[LatentIdentity, MeshMotion, DrivenFace
         rgb = resize(image.rgb, self.crop.network_px).clamp(0, 1)
         state = read_state(self.morphable, mesh, self.config.expressions)
         return LatentIdentity(
-            portrait=build_portrait(self.morphable, image.rgb, image.parsing, mesh),
+            portrait=portrait_of(self.morphable, image, mesh),
             rgb=rgb,
             mesh=mesh,
             w=self.networks.encoder(self.aligned(rgb, state))[0],

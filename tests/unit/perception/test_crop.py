@@ -4,7 +4,9 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
+from reenact.errors import ConfigError
 from reenact.perception.crop import copy_square, cut_face, face_square, placed_square
+from reenact.perception.crop_box import CropBox
 from reenact.types import CropSpec
 from tests.unit.pipeline.conftest import make_face, make_frame
 
@@ -48,3 +50,19 @@ def test_place_of_a_crop_is_found_again(x: float, y: float, size: float, native:
     geometry = make_face(x, y, size)
     image, _ = cut_face(np.zeros((8, 8, 3), np.uint8), geometry, SPEC, native=native, largest_px=512)
     assert placed_square(image.crop_from_frame[0], image.rgb.shape[-1]) == face_square(geometry, SPEC)
+
+
+def test_the_square_is_adjusted_by_the_user() -> None:
+    face = make_face(160, 130, 60)
+    left, top, side = face_square(face, SPEC)
+    box = CropBox(scale=1.5, right=0.1, down=-0.2)
+    moved = face_square(face, SPEC, box=box)
+    assert moved[2] == pytest.approx(1.5 * side, abs=2)
+    centre = np.array([left, top]) + side / 2 + np.array([0.1, -0.2]) * moved[2]
+    assert np.array(moved[:2]) + moved[2] / 2 == pytest.approx(centre, abs=2)
+    image, in_crop = cut_face(make_frame(None), face, SPEC, native=True, box=box)
+    assert image.rgb.shape[-1] == moved[2]
+    assert in_crop.mesh_px[0, :, 0] + moved[0] == pytest.approx(face.mesh_px[0, :, 0].numpy(), abs=0.01)
+    for bad in ({"scale": 3.0}, {"right": 0.5}, {"down": -1.0}):
+        with pytest.raises(ConfigError, match=r"give a (factor|share)"):
+            CropBox(**bad)

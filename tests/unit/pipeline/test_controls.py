@@ -23,6 +23,7 @@ from reenact.pipeline.controls.clip import between, eased
 from reenact.pipeline.controls.driven import motion_change
 from reenact.pipeline.controls.session import EditSession
 from reenact.pipeline.engine import Engine
+from reenact.pipeline.options import DrivingOptions
 from reenact.pipeline.video import reenact_video
 from reenact.systems.catalog import CATALOG
 from reenact.types import FaceGeometry
@@ -353,9 +354,8 @@ def test_a_system_without_action_units_is_refused(engines: Engines, frame: Frame
     other = dataclasses.replace(engines.known["facegan"], system=ShiftSystem())
     with pytest.raises(ConfigError, match="edit with facegan or dual_generator"):
         open_edit(frame, engines=lambda _: other, system="shift")
-    for options in ({"action_units": {"12": 1.0}}, {"neutralise": True}):
-        with pytest.raises(ConfigError, match="choose the system facegan"):
-            drive(other, frame, driving, **options)
+    with pytest.raises(ConfigError, match="choose the system facegan"):
+        drive(other, frame, driving, action_units={"12": 1.0})
 
 
 def test_units_are_added_to_the_drivers_and_taken_from_the_sources(session: EditSession) -> None:
@@ -393,7 +393,8 @@ def test_a_driven_clip_is_edited(engines: Engines, frame: Frame, driving: pathli
     engine = engines("facegan")
     plain = drive(engine, frame, driving, mode="relative").astype(int)
     more = drive(engine, frame, driving, mode="relative", action_units={"12": 4.0})
-    neutral = [drive(engine, frame, driving, neutralise=True, mode=mode) for mode in ("absolute", "relative")]
+    options = DrivingOptions(neutralise=True)
+    neutral = [drive(engine, frame, driving, options=options, mode=mode) for mode in ("absolute", "relative")]
     assert np.array_equal(*neutral)
     for edited in (more, neutral[0]):
         assert np.abs(plain - edited).max() > 10

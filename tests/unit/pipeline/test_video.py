@@ -91,7 +91,8 @@ def test_a_long_clip_without_a_face_is_refused_before_drawing(engine: Engine, cl
     told: list[tuple[int, int, str]] = []
     with pytest.raises(NoFaceFoundError, match=r"any of 50 frames, from beginning to end, of .*; give another"):
         run(engine, clip([None] * 120), progress=lambda *state: told.append(state))
-    assert engine.tracker.tracked <= 1 + 50 and told == []
+    assert engine.tracker.tracked <= 1 + 50
+    assert {stage for *_, stage in told} <= {"preparing", "tracking"}
 
 
 def test_a_face_that_comes_late_is_found(engine: Engine, clip: Clip) -> None:
@@ -111,15 +112,19 @@ def test_stopping_leaves_nothing(engine: Engine, clip: Clip) -> None:
     driving = clip([(160, 120, 80)] * 30)
     done: list[int] = []
     with pytest.raises(StoppedError):
-        run(engine, driving, progress=lambda i, _total, _stage: done.append(i), should_stop=lambda: bool(done))
-    assert done == [8]
+        run(engine, driving, progress=lambda i, *_: done.append(i), should_stop=lambda: any(done))
+    assert done[-1] == 8
     assert [path.name for path in driving.parent.iterdir()] == ["driving.mp4"]
 
 
 def test_progress_ends_with_all_frames(engine: Engine, clip: Clip) -> None:
     told: list[tuple[int, int, str]] = []
     run(engine, clip([(160, 120, 80)] * 20), progress=lambda *state: told.append(state))
-    assert told == [(8, 20, "frames"), (16, 20, "frames"), (20, 20, "frames")]
+    assert [state for state in told if state[2] == "frames"] == [
+        (8, 20, "frames"),
+        (16, 20, "frames"),
+        (20, 20, "frames"),
+    ]
 
 
 def test_side_by_side_and_crop_only(engine: Engine, clip: Clip) -> None:
