@@ -1,7 +1,7 @@
 """Image tab: a portrait driven by another picture."""
 
 import pathlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Literal
 
 import gradio as gr
@@ -21,6 +21,7 @@ from reenact.space.widgets.answers import (
     write_result,
 )
 from reenact.space.widgets.comparison import FACE, Comparison, Pairs, write_pairs
+from reenact.space.widgets.driving_part import DrivingPart, crop_of, options_of
 from reenact.space.widgets.events import QUICK, allow_download
 from reenact.space.widgets.faces_part import Assigned, Driver, FacesPart, drivers_of
 from reenact.space.widgets.output_part import PICTURES, OutputPart, chosen_quality, chosen_size
@@ -52,6 +53,13 @@ class ImageTab:
         kind: Literal["png", "jpg", "webp"] = "png",
         quality: float | int = 95,
         longest_px: float | int = 0,
+        regions: list[Literal["all", "expression", "pose", "eyes", "lips"]] = ["all"],  # noqa: B006 - gradio's way
+        keep: list[Literal["eyes", "lips"]] = [],  # noqa: B006
+        strength: float | int = 1.0,
+        neutralise: bool = False,
+        crop_scale: float | int = 1.0,
+        crop_right: float | int = 0.0,
+        crop_down: float | int = 0.0,
     ) -> tuple[str, tuple[str, str], str]:
         """Give the face of one picture the pose and expression of another.
 
@@ -70,13 +78,20 @@ class ImageTab:
             kind: Format of the result.
             quality: 1 to 100, of JPEG and WebP.
             longest_px: A result with a longer side is scaled down to it; 0 keeps the source's size.
+            regions: What is driven: "all", or some of "expression", "pose", "eyes" and "lips".
+            keep: Parts that stay the source's own.
+            strength: Factor of the motion, 0 to 2.
+            neutralise: Whether to remove the source's own expression; the motion is then relative.
+            crop_scale: Side of the square around the source's face that is redrawn, 0.6 to 2 of the usual one.
+            crop_right: Shift of that square to the right, share of its side, -0.3 to 0.3.
+            crop_down: The same downwards.
 
         Returns:
             The result as a file; source and result for comparing; notes.
         """
-        file, pairs, text = self._drawn(
-            source, driving, motion, paste_back, source_face, driving_face, system, mode, kind, quality, longest_px
-        )
+        options = [paste_back, source_face, driving_face, system, mode, kind, quality, longest_px]
+        part = (regions, keep, strength, neutralise, crop_scale, crop_right, crop_down)
+        file, pairs, text = self._drawn(source, driving, motion, *options, part=part)
         return file, pairs.whole, text
 
     def show_image(
@@ -94,12 +109,15 @@ class ImageTab:
         longest_px: float | int,
         drivers: dict[str, Any] | None,
         progress: gr.Progress = gr.Progress(),  # noqa: B008 - gradio finds it by its default
+        *part: Any,
     ) -> tuple[str, tuple[str, str], str]:
         """The same for the tab, which compares the faces or the whole pictures, and has a driver for each face."""
         progress(0, desc="Getting ready")
         options = [paste_back, source_face, driving_face, system, "automatic", kind, quality, longest_px]
         several = drivers_of(drivers, source_face, driving, driving_face)
-        file, pairs, text = self._drawn(source, driving, motion, *options, several=several, progress=progress)
+        file, pairs, text = self._drawn(
+            source, driving, motion, *options, part=part, several=several, progress=progress
+        )
         return file, pairs.face if shown == FACE else pairs.whole, text
 
     def _drawn(
@@ -108,6 +126,7 @@ class ImageTab:
         driving: str | None,
         motion: Literal["absolute", "relative"],
         *options: Any,
+        part: Sequence[Any],
         several: Mapping[int, Driver] | None = None,
         progress: Callable[..., Any] = lambda *_, **__: None,
     ) -> tuple[str, Pairs, str]:
@@ -131,6 +150,7 @@ class ImageTab:
             engine = self._models.engine(chosen.system)
             progress(0.4, desc="Drawing")
             shared: dict[str, Any] = {"system": engine, "mode": motion}
+            shared |= {"options": options_of(*part[:4]), "crop": crop_of(*part[4:])}
             if len(drivers) > 1:
                 pictures = {number: pathlib.Path(path) for number, (path, _) in drivers.items()}
                 numbers = {number: face for number, (_, face) in drivers.items() if face}
@@ -160,6 +180,7 @@ class ImageTab:
                 run = gr.Button("Reenact", variant="primary", size="lg")
                 with gr.Accordion("Options", open=False):
                     motion, paste_back = inputs.motion_choice(), inputs.paste_choice()
+                part = DrivingPart(self._models, source, source_faces.number)
                 output = OutputPart(PICTURES)
                 portrait = inputs.example_portraits(source)
                 example = inputs.example_drivers("image", examples.driving_pictures(), source, driving)
@@ -182,7 +203,7 @@ class ImageTab:
             clear_first(trigger, text)
             ran = trigger(
                 self._problems.kept(self.show_image),
-                [source, driving, comparison.shown, *options, *output.components, assigned.drivers],
+                [source, driving, comparison.shown, *options, *output.components, assigned.drivers, *part.inputs],
                 results,
                 api_visibility="private",
                 show_progress_on=comparison.slider,
@@ -191,9 +212,9 @@ class ImageTab:
             allow_download(ran, file)
             self._problems.show(ran, text)
         call = gr.Button("Reenact", visible=False)
-        sent = [source, driving, *options, old_mode(), *output.components]
+        sent = [source, driving, *options, old_mode(), *output.components, *part.inputs]
         call.click(self.reenact_image, sent, results, api_name="reenact_image", **_QUEUE)
-        given = [source, driving, *options, *output.components, assigned.drivers, comparison.shown]
+        given = [source, driving, *options, *output.components, *part.inputs, assigned.drivers, comparison.shown]
         return Remembered("image", [*given, *results])
 
     def reopen_after(self, restored: Dependency) -> Dependency:

@@ -9,6 +9,7 @@ import gradio as gr
 from gradio.components import Component
 from gradio.events import Dependency
 
+from reenact.media.trim import Trim
 from reenact.pipeline.motions.library import SUFFIX
 from reenact.space import examples
 from reenact.space.models import DEFAULT, Models
@@ -23,8 +24,9 @@ from reenact.space.widgets.answers import (
     result_folder,
     result_name,
 )
-from reenact.space.widgets.clip_part import shown_clip
-from reenact.space.widgets.events import allow_download, save_in_browser
+from reenact.space.widgets.clip_part import accept_emptied, shown_clip
+from reenact.space.widgets.driving_part import DrivingPart, crop_of, options_of
+from reenact.space.widgets.events import QUICK, allow_download, save_in_browser
 from reenact.space.widgets.faces_part import FacesPart
 from reenact.space.widgets.motion_part import CLIP, MotionPart, chosen_driver
 from reenact.space.widgets.output_part import CLIPS, SILENT, OutputPart, chosen_quality, chosen_rate, chosen_size
@@ -39,6 +41,10 @@ if TYPE_CHECKING:
 _QUEUE: dict[str, Any] = {"concurrency_id": "video", "concurrency_limit": 1}
 _TOLERANCE_S = 0.2
 """Declared durations are rounded, and sound may last a little longer than pictures."""
+PICTURE = "picture"
+_SOURCES = [("Picture", PICTURE), ("Clip", CLIP)]
+_SOUNDS = [("Automatic", "automatic"), ("The driver's", "driving"), ("The source clip's", "source"), ("None", "none")]
+_EXTENSIONS = [("Stop", "stop"), ("Loop the shorter", "loop"), ("Back and forth", "bounce"), ("Hold its last", "hold")]
 _MISSING = [("Hold the last result", "hold"), ("Skip them", "skip"), ("Stop with an error", "stop")]
 
 
@@ -55,7 +61,7 @@ class VideoTab:
         source: str | None,
         driving: str | None,
         motion: Literal["absolute", "relative"] = "absolute",
-        smoothing: bool = True,
+        smoothing: float | bool = 1.0,
         on_missing_face: Literal["hold", "skip", "stop"] = "hold",
         side_by_side: bool = False,
         paste_back: bool = True,
@@ -69,17 +75,29 @@ class VideoTab:
         quality: float | int = 85,
         longest_px: float | int = 0,
         fps: float | int = 0,
+        regions: list[Literal["all", "expression", "pose", "eyes", "lips"]] = ["all"],  # noqa: B006 - gradio's way
+        keep: list[Literal["eyes", "lips"]] = [],  # noqa: B006
+        strength: float | int = 1.0,
+        neutralise: bool = False,
+        crop_scale: float | int = 1.0,
+        crop_right: float | int = 0.0,
+        crop_down: float | int = 0.0,
+        source_clip: str | None = None,
+        extend: Literal["stop", "loop", "bounce", "hold"] = "stop",
+        sound: Literal["automatic", "driving", "source", "none"] = "automatic",
+        begin: str = "",
+        end: str = "",
         progress: gr.Progress = gr.Progress(),  # noqa: B008 - gradio finds it by its default
         request: gr.Request | None = None,
     ) -> tuple[str, str | None, str]:
-        """Give the face of a picture the motion of a clip, with the clip's frame rate and sound.
+        """Give the face of a picture or clip the motion of a clip, at the rate of the source clip or else the driver.
 
         Args:
             source: Picture of the face to redraw.
             driving: Clip whose motion is copied.
             motion: "absolute" copies pose and expression; "relative" adds what changed since the driver's neutral
                 frame to the source's own.
-            smoothing: Whether to filter the tracker's jitter.
+            smoothing: How much the tracker's jitter is filtered; 0 not at all, 1 as usual.
             on_missing_face: For driving frames without a face: "hold" the last result, "skip" the frames and the
                 sound, or "stop" with an error.
             side_by_side: Whether to show driving clip, source and result beside each other.
@@ -97,18 +115,33 @@ class VideoTab:
             quality: 1 to 100; GIF has one quality.
             longest_px: A result with a longer side is scaled down to it; 0 keeps the source's size.
             fps: Frames a second of the result; 0 keeps those of the clip.
+            regions: What is driven: "all", or some of "expression", "pose", "eyes" and "lips".
+            keep: Parts that stay the source's own.
+            strength: Factor of the motion, 0 to 2.
+            neutralise: Whether to remove the source's own expression; the motion is then relative.
+            crop_scale: Side of the square around the source's face that is redrawn, 0.6 to 2 of the usual one.
+            crop_right: Shift of that square to the right, share of its side, -0.3 to 0.3.
+            crop_down: The same downwards.
+            source_clip: Clip to redraw in place of `source`, frame by frame, at its own rate. For it, `motion`
+                "relative" keeps what it does and adds the driver's motion.
+            extend: Where source clip and driver differ in length: "stop" with the shorter one, or go on with it from
+                its beginning ("loop"), back and forth ("bounce") or at its last frame ("hold").
+            sound: Whose sound the result has; "automatic" is the driver's, or the source clip's if that has none.
+            begin: Time in the driver at which it begins: seconds, or a time such as 1:02.5; "" is its beginning.
+            end: The same for its end.
             progress: Shown while it runs.
             request: Tells visitors apart, so that `/stop` stops only their own runs.
 
         Returns:
             The result as a file; the same for playing, none for GIF and WebP; notes.
         """
-        source = inputs.given_file(source, "source picture")
+        what = "source picture" if source_clip is None else "source clip"
+        source = inputs.given_file(source if source_clip is None else source_clip, what)
         driving, called = chosen_driver(driver, driving, template)
-        names = {driving: called, source: "the source picture"}
+        names = {driving: called, source: f"the {what}"}
         driving_face = driving_face if driver == CLIP else 0
         faces = (
-            FaceIn(path=source, number=source_face, called="the source"),
+            FaceIn(path=source, number=source_face, called="the source", is_clip=source_clip is not None),
             FaceIn(path=driving, number=driving_face, called=called, is_clip=True),
         )
         with self._runs.started(request) as should_stop, errors_as_messages(names), result_folder() as folder:
@@ -116,6 +149,8 @@ class VideoTab:
             from reenact.pipeline.video import reenact_video
 
             declared = self._check_clip(driving)
+            if source_clip is not None:
+                declared = self._check_clip(source_clip, "source")
             rate, longest = chosen_rate(fps), chosen_size(longest_px)
             clock = Clock()
             progress(0, desc="Looking for faces turned far")
@@ -135,6 +170,11 @@ class VideoTab:
                 fps=rate,
                 quality=chosen_quality(quality),
                 longest_px=longest,
+                options=options_of(regions, keep, strength, neutralise),
+                crop=crop_of(crop_scale, crop_right, crop_down),
+                extend=extend,
+                sound=None if sound == "automatic" else sound,
+                trim=Trim.read(begin, end, names=("The begin", "The end")),
                 progress=self._reporter(clock, progress, rate or declared),
                 should_stop=should_stop,
             )
@@ -166,7 +206,7 @@ class VideoTab:
     def record_motion(
         self,
         driving: str | None,
-        smoothing: bool = True,
+        smoothing: float | bool = 1.0,
         driving_face: int = 0,
         progress: gr.Progress = gr.Progress(),  # noqa: B008 - gradio finds it by its default
         request: gr.Request | None = None,
@@ -175,7 +215,7 @@ class VideoTab:
 
         Args:
             driving: Clip whose motion is saved.
-            smoothing: Whether to filter the tracker's jitter.
+            smoothing: How much the tracker's jitter is filtered; 0 not at all, 1 as usual.
             driving_face: Which of several faces in the clip's first frame with a face; 1 is the largest, 0 takes it.
             progress: Shown while it runs.
             request: Tells visitors apart, so that `/stop` stops only their own runs.
@@ -216,19 +256,19 @@ class VideoTab:
         """
         return self._runs.stop(request)
 
-    def _check_clip(self, driving: str) -> Fraction:
-        """Refuse what cannot drive, and what is longer than the host's limit.
+    def _check_clip(self, path: str, role: str = "driving") -> Fraction:
+        """Refuse what cannot be read, and what is longer than the host's limit.
 
         Returns:
             Frames a second.
         """
         from reenact.pipeline.motions.playing import open_driving
 
-        # source and driving may be one file, and then both have one path: here the driving file alone is meant
-        with errors_as_messages({driving: "the driving file"}), open_driving(driving) as opened:
+        # source and driving may be one file, and then both have one path: here this file alone is meant
+        with errors_as_messages({path: f"the {role} file"}), open_driving(path) as opened:
             info = opened.info
         if self._max_seconds is not None and info.duration_s > self._max_seconds + _TOLERANCE_S:
-            raise self._too_long(f"The driving clip lasts {info.duration_s:.1f} s")
+            raise self._too_long(f"The {role} clip lasts {info.duration_s:.1f} s")
         return info.fps
 
     def _reporter(self, clock: Clock, progress: gr.Progress, fps: Fraction) -> Callable[[int, int, str], None]:
@@ -250,16 +290,11 @@ class VideoTab:
         with gr.Row(equal_height=False):
             with gr.Column(scale=5):
                 with gr.Row():
-                    source = inputs.picture_input("Source picture")
-                    driving = gr.Video(
-                        label="Driving clip",
-                        sources=["upload", "webcam"],
-                        webcam_options=gr.WebcamOptions(mirror=False),
-                        include_audio=True,
-                        buttons=[],
-                        height=300,
-                        elem_classes="driving-clip",
-                    )
+                    with gr.Column(min_width=160):
+                        source = inputs.picture_input("Source picture")
+                        source_clip = _clip_input("Source clip", visible=False)
+                        source_kind = gr.Radio(_SOURCES, value=PICTURE, show_label=False, label="Kind of source")
+                    driving = _clip_input("Driving clip")
                 source_faces = FacesPart(self._models, SOURCE_FACE)
                 driving_faces = FacesPart(self._models, DRIVING_FACE)
                 motion_part = MotionPart()
@@ -273,13 +308,22 @@ class VideoTab:
                     motion = inputs.motion_choice()
                     on_missing_face = gr.Radio(_MISSING, value="hold", label=MISSING_FACE)
                     with gr.Row():
-                        smoothing = gr.Checkbox(value=True, label="Smoothing", info="Filter the tracker's jitter.")
+                        smoothing = gr.Slider(
+                            *(0, 4, 1), step=0.25, label="Smoothing", info="Filter the tracker's jitter.", min_width=160
+                        )
+                        accept_emptied(smoothing)
                         side_by_side = gr.Checkbox(
                             value=False, label="Side by side", info="Show driving clip, source and result."
                         )
                         paste_back = inputs.paste_choice()
+                    with gr.Row():
+                        begin = gr.Textbox("", label="Driver from", placeholder="0:01.5", max_lines=1, min_width=120)
+                        end = gr.Textbox("", label="Driver to", placeholder="its end", max_lines=1, min_width=120)
+                        sound = gr.Dropdown(_SOUNDS, value="automatic", label="Sound", min_width=160)
+                    extend = gr.Radio(_EXTENSIONS, value="stop", label="If source clip and driver differ in length")
                     save = gr.Button("Save the clip's motion", size="sm")
                     saved = gr.File(visible=False, label="Saved")
+                part = DrivingPart(self._models, source, source_faces.number)
                 output = OutputPart(CLIPS)
                 portrait = inputs.example_portraits(source)
                 others: dict[Component, str] = {motion_part.driver: CLIP}
@@ -295,6 +339,8 @@ class VideoTab:
             source_faces.look(given, source)
         for given in (driving.input, example):
             driving_faces.look(given, driving)
+        source_faces.look(source_clip.input, source_clip)
+        portrait.then(_picture, None, source_kind, show_progress="hidden", **QUICK)
         source_faces.choose()
         driving_faces.choose()
         self._faces = ((source_faces, source), (driving_faces, driving))
@@ -302,7 +348,9 @@ class VideoTab:
         options = [motion, smoothing, on_missing_face, side_by_side, paste_back, source_face, driving_face]
         runs: list[Any] = []
         mode, driver = old_mode(), [motion_part.driver, motion_part.file]
-        sent = [source, driving, *options, system, mode, *driver, *output.components]
+        sent = [source, driving, *options, system, mode, *driver, *output.components, *part.inputs]
+        sent += [source_clip, extend, sound, begin, end]
+        source_kind.change(_show_source, source_kind, [source, source_clip, motion], show_progress="hidden", **QUICK)
         for trigger in (run.click, example):
             clear_first(trigger, text)
             ran = trigger(
@@ -331,10 +379,37 @@ class VideoTab:
         stop.click(self.stop, outputs=text, cancels=runs, queue=False, api_name="stop")
         call = gr.Button("Reenact", visible=False)
         call.click(self.reenact_video, sent, [file, preview, text], api_name="reenact_video", **_QUEUE)
-        return Remembered("video", [*sent, file, preview, text])
+        # a source clip would come back unseen, behind the choice of a picture
+        kept = [each for each in sent if each is not source_clip]
+        return Remembered("video", [*kept, file, preview, text])
 
     def reopen_after(self, restored: Dependency) -> Dependency:
         """Show the faces of what a refresh has restored."""
         for part, file in self._faces:
             restored = part.look(restored.then, file, keep=True)
         return restored
+
+
+def _clip_input(label: str, *, visible: bool = True) -> gr.Video:
+    return gr.Video(
+        label=label,
+        sources=["upload", "webcam"],
+        webcam_options=gr.WebcamOptions(mirror=False),
+        include_audio=True,
+        buttons=[],
+        height=300,
+        visible=visible,
+        elem_classes="driving-clip",
+    )
+
+
+def _picture() -> str:
+    return PICTURE
+
+
+def _show_source(kind: str) -> tuple[gr.Image, gr.Video, gr.Radio]:
+    """Show the input of one kind; the other is emptied. Clips keep what they do, by relative motion."""
+    is_clip = kind == CLIP
+    picture = gr.Image(visible=False, value=None) if is_clip else gr.Image(visible=True)
+    clip = gr.Video(visible=True) if is_clip else gr.Video(visible=False, value=None)
+    return picture, clip, gr.Radio(value="relative" if is_clip else "absolute")

@@ -157,3 +157,26 @@ def test_refresh_keeps_tab_inputs_and_result(tab: Any, address: str, material: p
     tab.wait_for_function("([box, text]) => box.value === text", arg=[notes(part).element_handle(), text])
     assert part.locator("img").count() >= 4  # source, driver and the pair
     assert download(part, "Download the result", material).name == "source-reenacted.png"
+
+
+@pytest.mark.usefixtures("all_weights")
+def test_a_clip_is_the_source_and_the_square_is_shown(tab: Any, material: pathlib.Path, tmp_path: pathlib.Path) -> None:
+    part = panel(tab, "Image")
+    give(part, "Source picture", material / "source.png")
+    part.get_by_role("button", name="Crop", exact=True).click()
+    part.get_by_role("button", name="Show the square").click()
+    shown = part.locator(".block").filter(has=tab.get_by_test_id("block-label").filter(has_text="The square around"))
+    shown.locator("img").first.wait_for()
+    part = panel(tab, "Video")
+    assert not part.get_by_test_id("block-label").filter(has_text="Source clip").is_visible()
+    part.get_by_label("Clip", exact=True).check()
+    give(part, "Source clip", material / "driving.mp4")
+    give(part, "Driving clip", material / "driving.mp4")
+    part.get_by_role("button", name="What is driven").click()
+    part.get_by_label("Everything").uncheck()
+    part.get_by_label("Lips").first.check()
+    part.get_by_role("button", name="Reenact the clip").click()
+    wait_for_result(part)
+    file = download(part, "Download the result", tmp_path)
+    with VideoReader(file) as reader:
+        assert (len(list(reader)), reader.info.fps) == (12, 25)

@@ -21,15 +21,17 @@ pytestmark = [
 ]
 AppError = gradio_client.exceptions.AppError
 
+_DRIVEN = ["regions", "keep", "strength", "neutralise", "crop_scale", "crop_right", "crop_down"]
 ENDPOINTS = {
     "/reenact_image": (
         ["source", "driving", "motion", "paste_back", "source_face", "driving_face", "system", "mode"]
-        + ["kind", "quality", "longest_px"],
+        + ["kind", "quality", "longest_px", *_DRIVEN],
         ["Downloadbutton", "Imageslider", "Textbox"],
     ),
     "/reenact_video": (
         ["source", "driving", "motion", "smoothing", "on_missing_face", "side_by_side", "paste_back", "source_face"]
-        + ["driving_face", "system", "mode", "driver", "template", "kind", "quality", "longest_px", "fps"],
+        + ["driving_face", "system", "mode", "driver", "template", "kind", "quality", "longest_px", "fps"]
+        + [*_DRIVEN, "source_clip", "extend", "sound", "begin", "end"],
         ["Downloadbutton", "Video", "Textbox"],
     ),
     "/record_motion": (["driving", "smoothing", "driving_face"], ["File", "Textbox"]),
@@ -84,6 +86,9 @@ def clip(material: pathlib.Path) -> Any:
 def portrait(material: pathlib.Path) -> np.ndarray:
     """The source's pixels."""
     return read_image(material / "source.png").rgb.astype(int)
+
+
+ACTOR = pathlib.Path(__file__).parents[2] / "examples" / "driving"
 
 
 def given(path: pathlib.Path) -> Any:
@@ -167,6 +172,30 @@ def test_a_motion_is_saved_and_drives_without_its_clip(client: Any, source: Any,
     with VideoReader(file) as reader:
         assert sum(1 for _ in reader) == 60
     assert "no face is turned by more than 45°" in text
+
+
+def test_a_clip_is_redrawn_by_the_chosen_part_of_a_motion(client: Any, clip: Any, tmp_path: pathlib.Path) -> None:
+    frames = [frame for frame, _ in zip(VideoReader(ACTOR / "actor-nod.mp4"), range(10), strict=False)]
+    filmed = given(write_clip(tmp_path / "nod.mp4", frames))
+    options = {"motion": "relative", "regions": ["lips"], "strength": 1.5, "end": "0.6", "extend": "hold"}
+    file, _, _ = client.predict(None, None, source_clip=filmed, driver="talk", **options, api_name="/reenact_video")
+    assert pathlib.Path(file).name == "nod-reenacted.mp4"
+    with VideoReader(file) as reader:
+        results = list(reader)
+        assert (reader.info.width, reader.info.fps, len(results)) == (256, 25, 15)
+    changed = [np.abs(a.astype(int) - b) for a, b in zip(results, frames, strict=False)]
+    assert max(each[140:190, 100:160].mean() for each in changed) > 5  # the mouth
+    assert max(each[:60].mean() for each in changed) < 4
+    with pytest.raises(AppError, match="The part from 5 s to 1 s is empty"):
+        client.predict(None, clip, source_clip=filmed, begin="5", end="1", api_name="/reenact_video")
+    with pytest.raises(AppError, match="No region is driven"):
+        client.predict(None, clip, source_clip=filmed, regions=[], api_name="/reenact_video")
+
+
+def test_the_source_stays_where_nothing_is_driven(client: Any, source: Any, driving: Any, portrait: np.ndarray) -> None:
+    options = {"motion": "relative", "strength": 0, "crop_scale": 1.2, "crop_down": -0.1}
+    file, _, _ = client.predict(source, driving, **options, api_name="/reenact_image")
+    assert np.array_equal(read_image(file).rgb, portrait)
 
 
 def test_large_pose_side_by_side_is_three_pictures_wide(client: Any, source: Any, clip: Any) -> None:

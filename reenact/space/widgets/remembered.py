@@ -122,6 +122,9 @@ def fits(component: Component, value: Any) -> bool:
     """Whether a component can take a value that comes from elsewhere; those of files are not checked here."""
     if isinstance(component, (gr.Radio, gr.Dropdown)):
         return value in [choice for _, choice in component.choices or []]
+    if isinstance(component, gr.CheckboxGroup):
+        offered = [choice for _, choice in component.choices or []]
+        return isinstance(value, list) and all(each in offered for each in cast(list[Any], value))
     if isinstance(component, gr.Checkbox):
         return isinstance(value, bool)
     if isinstance(component, gr.JSON):
