@@ -43,6 +43,7 @@ if TYPE_CHECKING:
     from reenact.pipeline.results import ImageResult as ImageResult
     from reenact.pipeline.results import VideoResult as VideoResult
     from reenact.pipeline.video import reenact_video as reenact_video
+    from reenact.restore.gfpgan import load_restorer as load_restorer
     from reenact.types import CropSpec as CropSpec
     from reenact.types import FaceGeometry as FaceGeometry
     from reenact.types import FaceImage as FaceImage
@@ -72,6 +73,7 @@ _NAMES = {
     "reenact.pipeline.options": ("DrivingOptions",),
     "reenact.pipeline.results": ("ImageResult", "VideoResult"),
     "reenact.pipeline.video": ("reenact_video",),
+    "reenact.restore.gfpgan": ("load_restorer",),
     "reenact.types": ("CropSpec", "FaceGeometry", "FaceImage"),
 }
 _MODULES = {name: module for module, names in _NAMES.items() for name in names}

@@ -20,6 +20,8 @@ class Hint(enum.Enum):
     """Hold or skip driving frames without a face."""
     CLIP = enum.auto()
     """Make a clip instead of a picture."""
+    RESTORE_WEIGHTS = enum.auto()
+    """Give the restoration's weights as a file."""
     OWNER = enum.auto()
     """Name the owner of published weights."""
 

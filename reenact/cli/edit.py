@@ -86,6 +86,8 @@ class Edit(Redrawing):
             check_output(self.save, overwrite=self.overwrite, suffixes=(".json",))
         if is_clip and self.background is not None:
             raise ConfigError("The background of a clip cannot be changed; leave --background out.")
+        if is_clip and self.upscale != 1:
+            raise ConfigError("Only source pictures are enlarged; leave --upscale out.")
         if is_clip:
             VideoReader(self.source).close()
         else:
@@ -232,12 +234,22 @@ class Edit(Redrawing):
             "min_face_score": self.min_face_score,
             "max_crop_px": self.max_crop,
             "paste_back": self.paste_back,
+            "restore": self.restorer(self._count_frames),
         }
+
+    def _count_frames(self) -> int:
+        from reenact.media import VideoReader
+
+        if self._edits_clip():
+            with VideoReader(self.source) as reader:
+                return max(reader.info.frame_count, 1)
+        seconds = self._seconds(is_clip=False)
+        return 1 if seconds is None else round(seconds * (_FPS if self.fps is None else self.fps))
 
     def _open(self) -> "EditSession":
         from reenact.pipeline.controls.session import open_edit
 
-        return open_edit(self.source, **self._session_options())
+        return open_edit(self.source, upscale=self.upscale, **self._session_options())
 
     def _edit_clip(self, edit: FaceEdit) -> tuple[str, tuple[str, ...]]:
         from reenact.pipeline.controls.clip_edit import edit_clip

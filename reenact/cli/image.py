@@ -34,6 +34,7 @@ class Image(Driven):
         from reenact.pipeline.image import reenact_image
         from reenact.pipeline.results import COMMENT
 
+        restorer = self.restorer(lambda: 1)
         result = reenact_image(
             self.source,
             self.driving,
@@ -48,6 +49,8 @@ class Image(Driven):
             min_face_score=self.min_face_score,
             max_crop_px=self.max_crop,
             crop=self.crop(),
+            restore=restorer,
+            upscale=self.upscale,
         )
         write_image(self.out, result.rgb, alpha=result.alpha, overwrite=self.overwrite, comment=COMMENT)
         report(picture_line(self.out, result), result.warnings)

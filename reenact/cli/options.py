@@ -12,9 +12,12 @@ from tyro.conf import Positional, arg
 from reenact.errors import ConfigError
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from reenact.perception.crop_box import CropBox
     from reenact.pipeline.engine import Engine
     from reenact.pipeline.options import DrivingOptions
+    from reenact.restore.gfpgan import Restorer
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -64,6 +67,14 @@ class Redrawing(TrackerOptions, SourceAndOutput):
     """Paste the face back into the whole picture; otherwise only the square around the face is written."""
     max_crop: int = 1536
     """Largest side of the face crop in pixels; larger faces are scaled down."""
+    restore: Literal["gfpgan"] | None = None
+    """Restore the faces that are drawn. gfpgan: GFPGAN v1.4 (349 MB, fetched once); needs the extra `restore`."""
+    restore_weights: pathlib.Path | None = None
+    """With --restore: file of its weights, GFPGANv1.4.pth."""
+    restore_strength: float = 1.0
+    """With --restore: 0 leaves the pixels as they are, 1 takes the restored ones."""
+    upscale: Literal[1, 2] = 1
+    """Enlarge a small source picture, 1 or 2 times."""
 
     def check(self) -> None:
         """Refuse settings that cannot work.
@@ -78,12 +89,42 @@ class Redrawing(TrackerOptions, SourceAndOutput):
             raise ConfigError(f"--max-crop is {self.max_crop}; give a side in pixels, 64 or more.")
         if self.system not in (None, "auto"):
             find_system(self.system)
+        if not 0 <= self.restore_strength <= 1:
+            raise ConfigError(f"--restore-strength is {self.restore_strength:g}; give a number from 0 to 1.")
+        if self.restore is None and (self.restore_weights is not None or self.restore_strength != 1):
+            raise ConfigError("--restore-weights and --restore-strength work only with --restore gfpgan; add it.")
+        if self.restore_weights is not None:
+            from reenact.media.probe import existing_file
+
+            existing_file(self.restore_weights)
 
     def load(self, system: str | None) -> "Engine":
         """Load a system and the tracker; None loads the checkpoint's system, or the default."""
         from reenact.pipeline.engine import load_engine
 
         return load_engine(system, checkpoint=self.checkpoint, tracker=self.tracker, device=self.device)
+
+    def restorer(self, count_faces: "Callable[[], int]") -> "Restorer | None":
+        """What restores faces, if that was asked for; says first how long it will take.
+
+        Args:
+            count_faces: number of faces that will be drawn.
+        """
+        if self.restore is None:
+            return None
+        from reenact.cli.output import Bar, notes
+        from reenact.hub import select_device
+        from reenact.restore.gfpgan import load_restorer, time_text
+
+        with Bar() as bar:
+            restorer = load_restorer(
+                self.restore_weights,
+                strength=self.restore_strength,
+                device=select_device(self.device),
+                progress=bar.show,
+            )
+        notes([time_text(restorer.measure(), count_faces())])
+        return restorer
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

@@ -20,6 +20,7 @@ HINTS = {
     Hint.DRIVING_FACE: "--driving-face",
     Hint.MISSING_FACE: "--on-missing-face",
     Hint.CLIP: "or add --animate 2s for a clip",
+    Hint.RESTORE_WEIGHTS: "--restore-weights",
     Hint.OWNER: "--owner",
 }
 """The options that errors and notes point to."""

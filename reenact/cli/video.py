@@ -129,6 +129,7 @@ class Video(Driven):
         self.check()
         from reenact.pipeline.video import reenact_video
 
+        restorer = self.restorer(self._count_frames)
         with Bar() as bar:
             result = reenact_video(
                 self.source,
@@ -155,6 +156,14 @@ class Video(Driven):
                 fps=self.rate(),
                 quality=self.quality,
                 longest_px=self.size,
+                restore=restorer,
+                upscale=self.upscale,
                 progress=bar.show,
             )
         report(clip_line(result), result.warnings)
+
+    def _count_frames(self) -> int:
+        from reenact.pipeline.motions.playing import open_driving
+
+        with open_driving(self.driving, fps=self.rate()) as driving:
+            return max(driving.info.frame_count, 1)

@@ -23,6 +23,9 @@ BATCH = 8
 _BATCH_PIXELS = BATCH * 320 * 320
 """Largest number of crop pixels rendered at once; each takes about 100 bytes of working memory."""
 
+Restore = Callable[[Rendered, torch.Tensor], Rendered]
+"""Redraws the faces in result crops, given their meshes in half-sides: `reenact.restore.gfpgan.Restorer`."""
+
 
 class Animator:
     """A source, or the frames of a source clip, driven by one face."""
@@ -37,6 +40,7 @@ class Animator:
         paste_back: bool,
         change: Callable[[Any], Callable[[Any], Any]] | None = None,
         options: DrivingOptions | None = None,
+        restore: Restore | None = None,
     ) -> None:
         """Prepare the source.
 
@@ -49,8 +53,9 @@ class Animator:
             change: makes, from a source's identity, the change of the driver's motion, but not of that of `neutral`,
                 before it is retargeted.
             options: what of the driver's motion reaches the source; all of it if None.
+            restore: applied to what the system has drawn.
         """
-        self.system = system
+        self.system, self._restore = system, restore
         self._mode: MotionMode = mode
         self._change, self._paste_back = change, paste_back
         self._options = None if options is None or options.changes_nothing else options
@@ -108,7 +113,9 @@ class Animator:
     @torch.inference_mode()
     def draw_driven(self, driven: Any, driver: DrivingFaces | None = None) -> Rendered:
         """The result crops of a motion that `drive` has retargeted."""
-        return self.system.draw(self._source.identity, driven, driver)
+        identity = self._source.identity
+        rendered = self.system.draw(identity, driven, driver)
+        return rendered if self._restore is None else self._restore(rendered, self.system.target_mesh(identity, driven))
 
     def finish(self, rendered: Rendered) -> Iterator[Frame]:
         """Result pictures from result crops; only one whole picture is held at a time."""

@@ -12,7 +12,7 @@ from reenact.media.frame import Frame
 from reenact.perception.crop import LARGEST_PX
 from reenact.perception.crop_box import CropBox
 from reenact.perception.tracking import Tracker
-from reenact.pipeline.animate import Animator
+from reenact.pipeline.animate import Animator, Restore
 from reenact.pipeline.controls.driven import unit_change
 from reenact.pipeline.engine import Engine, load_engine
 from reenact.pipeline.hidden import hidden_notes
@@ -20,7 +20,7 @@ from reenact.pipeline.looks import driving_warnings, moving_note
 from reenact.pipeline.neutral import neutralised, placed_like
 from reenact.pipeline.options import WHOLE_MOTION, DrivingOptions
 from reenact.pipeline.results import ImageResult, SideBySide, size_of
-from reenact.pipeline.source import PictureLike, open_picture, upright_driver
+from reenact.pipeline.source import PictureLike, enlarged, open_picture, upright_driver
 from reenact.systems.base import MotionMode
 from reenact.systems.catalog import DEFAULT_SYSTEM
 from reenact.types import FaceGeometry
@@ -43,6 +43,8 @@ def reenact_image(
     crop: CropBox | None = None,
     tracker: TrackerKind = "own",
     device: str = "auto",
+    restore: Restore | None = None,
+    upscale: int = 1,
 ) -> ImageResult:
     """Redraw the source's face with the driving face's pose and expression.
 
@@ -66,6 +68,8 @@ def reenact_image(
         crop: another square around the source's face, which is what is redrawn; the system's if None.
         tracker: "own", "fan" or "mediapipe".
         device: "auto", "cpu", "cuda", "cuda:N" or "mps".
+        restore: applied to the face that was drawn, such as `load_restorer()`.
+        upscale: 2 enlarges the source, for small ones; 1 keeps its size.
 
     Raises:
         ReenactError: one of its children, with a text for the user.
@@ -73,6 +77,7 @@ def reenact_image(
     check_choice("mode", mode, MotionMode)
     mode = "relative" if options.neutralise else mode
     source_picture, source_name = open_picture(source, "source")
+    source_picture = enlarged(source_picture, upscale)
     driving_picture, driving_name = open_picture(driving, "driving")
     neutral_picture = None if neutral is None else open_picture(neutral, "neutral")
     opened = ((source_picture, source_name), (driving_picture, driving_name), neutral_picture)
@@ -101,7 +106,13 @@ def reenact_image(
             reference = placed_like(reference, geometry)
             warnings += more
     change, options = unit_change(engine.system, None, options)
-    drawing: dict[str, Any] = {"mode": mode, "paste_back": paste_back, "change": change, "options": options}
+    drawing: dict[str, Any] = {
+        "mode": mode,
+        "paste_back": paste_back,
+        "change": change,
+        "options": options,
+        "restore": restore,
+    }
     animator = Animator(prepared, reference, system=engine.system, **drawing)
     shown = animator.show(driver, geometry)
     if engine.hidden is not None:

@@ -8,12 +8,13 @@ import pathlib
 import threading
 from typing import Any, cast
 
+import cv2
 import numpy as np
 import torch
 from jaxtyping import UInt8
 from torch import nn
 
-from reenact.errors import NoFaceFoundError, Note
+from reenact.errors import ConfigError, NoFaceFoundError, Note
 from reenact.media import Picture, read_image
 from reenact.media.frame import Frame
 from reenact.perception.crop import LARGEST_PX, SMALLEST_PX, cut_face, placed_square
@@ -27,6 +28,8 @@ from reenact.types import FaceGeometry, FaceImage, head_angles_rad
 LEVEL_RAD = math.radians(25)
 """Roll left by the quarter turns from which on the crop is rotated: networks draw rolled heads worse than resampled
 ones. Below, the crop copies the picture's pixels."""
+
+_LARGEST_ENLARGED_PX = 4096
 
 PictureLike = UInt8[np.ndarray, "_ _ 3"] | Picture | str | pathlib.Path
 """A decoded picture, or the name of a file."""
@@ -229,6 +232,27 @@ def open_picture(picture: PictureLike, what: str) -> tuple[Picture, str]:
     if isinstance(picture, (str, pathlib.Path)):
         return read_image(picture), str(picture)
     return Picture(rgb=picture, alpha=None), f"the {what} picture"
+
+
+def enlarged(picture: Picture, factor: int) -> Picture:
+    """A picture at 1 or 2 times its size.
+
+    Raises:
+        ConfigError: another factor, or a picture that is large enough.
+    """
+    if factor not in (1, 2):
+        raise ConfigError(f"The source cannot be enlarged {factor} times; choose 1 or 2.")
+    if factor == 1:
+        return picture
+    size = tuple(factor * side for side in size_of(picture.rgb))
+    if max(size) > _LARGEST_ENLARGED_PX:
+        raise ConfigError(
+            f"The source would have {size[0]} x {size[1]} pixels; pictures of up to {_LARGEST_ENLARGED_PX // 2} are "
+            "enlarged."
+        )
+    alpha = None if picture.alpha is None else cv2.resize(picture.alpha, size, interpolation=cv2.INTER_LINEAR)
+    rgb = cv2.resize(picture.rgb, size, interpolation=cv2.INTER_CUBIC)
+    return dataclasses.replace(picture, rgb=rgb, alpha=alpha)
 
 
 def to_device(geometry: FaceGeometry, device: torch.device) -> FaceGeometry:

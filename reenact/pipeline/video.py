@@ -19,7 +19,7 @@ from reenact.media.frame import Frame
 from reenact.media.video_writer import VIDEO_SUFFIXES
 from reenact.perception.crop import LARGEST_PX
 from reenact.perception.crop_box import CropBox
-from reenact.pipeline.animate import Animator
+from reenact.pipeline.animate import Animator, Restore
 from reenact.pipeline.clips.pairs import Extend, pair_frames
 from reenact.pipeline.clips.source import SourceClip, SourceFrame
 from reenact.pipeline.controls.driven import unit_change
@@ -32,7 +32,7 @@ from reenact.pipeline.motions.template import MotionTemplate
 from reenact.pipeline.options import WHOLE_MOTION, DrivingOptions
 from reenact.pipeline.progress import Progress, ShouldStop, never, no_progress, stop_checker
 from reenact.pipeline.results import COMMENT, SideBySide, VideoResult, fitted, frame_ranges, size_of
-from reenact.pipeline.source import PictureLike, open_picture
+from reenact.pipeline.source import PictureLike, enlarged, open_picture
 from reenact.portrait.painters import DrivingFaces
 from reenact.systems.base import MotionMode
 from reenact.systems.catalog import DEFAULT_SYSTEM
@@ -77,6 +77,8 @@ def reenact_video(
     fps: Fraction | None = None,
     quality: int | None = None,
     longest_px: int | None = None,
+    restore: Restore | None = None,
+    upscale: int = 1,
     progress: Progress = no_progress,
     should_stop: ShouldStop = never,
 ) -> VideoResult:
@@ -118,6 +120,8 @@ def reenact_video(
         fps: rate of the result; the source clip's, or else the driving clip's if None.
         quality: 0 to 100; 85, without visible loss, if None. GIF has one quality.
         longest_px: results with a longer side are scaled down to this; the source's size if None.
+        restore: applied to the faces that were drawn, such as `load_restorer()`.
+        upscale: 2 enlarges a source picture, for small ones; 1 keeps its size.
         progress: called after every batch.
         should_stop: called before every frame; True ends the work with `StoppedError`, and no file is left behind.
 
@@ -142,10 +146,13 @@ def reenact_video(
             "paste_back": paste_back,
         }
         if isinstance(source, (str, pathlib.Path)) and kind_of(source) == "video":
+            if upscale != 1:
+                raise ConfigError("Only source pictures are enlarged; give a source clip as it is.")
             clip = files.enter_context(SourceClip(source, fps=fps, **found))
             fps = clip.info.fps
         else:
             picture, source_name = open_picture(source, "source")
+            picture = enlarged(picture, upscale)
             moving = moving_note(picture, source_name)
         if mode is None:
             mode = "absolute" if clip is None else "relative"
@@ -174,7 +181,13 @@ def reenact_video(
                 check=check,
             )
         )
-        drawing: dict[str, Any] = {"mode": mode, "paste_back": paste_back, "change": change, "options": options}
+        drawing: dict[str, Any] = {
+            "mode": mode,
+            "paste_back": paste_back,
+            "change": change,
+            "options": options,
+            "restore": restore,
+        }
         animator = Animator(prepared, None, system=engine.system, **drawing)
         return _write(
             drive,

@@ -14,6 +14,7 @@ from reenact.facs import ACTION_UNITS
 from reenact.media import VideoWriter, check_output
 from reenact.media.video_writer import VIDEO_SUFFIXES
 from reenact.perception.crop import LARGEST_PX
+from reenact.pipeline.animate import Restore
 from reenact.pipeline.clips.source import SourceClip
 from reenact.pipeline.controls.choice import choose_system
 from reenact.pipeline.controls.clip import face_between
@@ -43,6 +44,7 @@ def edit_clip(
     max_crop_px: int = LARGEST_PX,
     paste_back: bool = True,
     fps: Fraction | None = None,
+    restore: Restore | None = None,
     overwrite: bool = False,
     progress: Progress = no_progress,
     should_stop: ShouldStop = never,
@@ -61,6 +63,7 @@ def edit_clip(
         max_crop_px: larger faces are redrawn at this side.
         paste_back: results are whole frames; otherwise the square around the face.
         fps: frames a second; the clip's own if None.
+        restore: applied to the faces that are drawn, such as `load_restorer()`.
         overwrite: whether an existing file may be replaced.
         progress: called after every frame.
         should_stop: called before every frame; True ends the work with `StoppedError`, and no file is left behind.
@@ -93,7 +96,7 @@ def edit_clip(
                 if each.source is None:
                     shown = clip.unchanged(each.frame)
                 else:
-                    drawn = EncodedFace(each.source, engine.system, paste_back=paste_back)
+                    drawn = EncodedFace(each.source, engine.system, paste_back=paste_back, restore=restore)
                     shown = drawn.draw(_target(edit, float(index / info.fps), drawn.reading)).rgb
                 last = last if shown is None else clip.fit(shown)
                 if last is not None:  # crops begin with the first face

@@ -9,13 +9,14 @@ from jaxtyping import Float
 
 from reenact.media.frame import Frame
 from reenact.perception.crop import placed_square
+from reenact.pipeline.animate import Restore
 from reenact.pipeline.controls.background import Cutout
 from reenact.pipeline.controls.reading import FaceReading
 from reenact.pipeline.controls.rules import is_same
 from reenact.pipeline.paste import PasteBack
 from reenact.pipeline.results import to_frames
 from reenact.pipeline.source import Source, bytes_of
-from reenact.systems.base import Reenactor
+from reenact.systems.base import Reenactor, Rendered
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -34,14 +35,18 @@ class EncodedFace:
     the crop at its own size.
     """
 
-    def __init__(self, source: Source, system: Reenactor[Any, Any, Any], *, paste_back: bool) -> None:
+    def __init__(
+        self, source: Source, system: Reenactor[Any, Any, Any], *, paste_back: bool, restore: Restore | None = None
+    ) -> None:
         """Read the source.
 
         Args:
             source: encoded by `system`.
             system: one that can pose.
             paste_back: whether results are whole source pictures.
+            restore: applied to what the system has drawn, but for previews; a face that is not changed is restored.
         """
+        self._restore = restore
         self.source, self._system, self.system_id = source, system, system.system
         self.reading = FaceReading.from_controls(system.read_controls(source.identity))
         self._paste = PasteBack.of(source) if paste_back else None
@@ -61,13 +66,19 @@ class EncodedFace:
     @torch.inference_mode()
     def draw(self, target: FaceReading, *, preview: bool = False) -> Drawn:
         """The source doing what `target` says; doing what it does already, a copy of it."""
-        if is_same(target, self.reading):
+        identity, restore = self.source.identity, None if preview else self._restore
+        stays = is_same(target, self.reading)
+        if stays and restore is None:
             return Drawn(rgb=self.still(preview=preview), changed=None)
-        identity = self.source.identity
         if preview:
             identity = dataclasses.replace(identity, portrait=identity.portrait.resized(identity.rgb.shape[-1]))
-        driven = self._system.pose(identity, target.to_controls(identity.rgb.device))
-        rendered = self._system.draw(identity, driven)
+        if stays:
+            rgb, mesh = identity.native_rgb, identity.mesh
+            rendered = Rendered(rgb=rgb, changed=torch.zeros_like(rgb[:, :1]))
+        else:
+            driven = self._system.pose(identity, target.to_controls(identity.rgb.device))
+            rendered, mesh = self._system.draw(identity, driven), self._system.target_mesh(identity, driven)
+        rendered = rendered if restore is None else restore(rendered, mesh)
         crop, changed = to_frames(rendered.rgb)[0], rendered.changed[0, 0].float().cpu().numpy()
         rgb = crop
         if self._paste is not None and not preview:

@@ -14,6 +14,7 @@ from reenact.hub.loading import TrackerKind
 from reenact.media import Picture, VideoWriter
 from reenact.media.frame import Frame
 from reenact.perception.crop import LARGEST_PX
+from reenact.pipeline.animate import Restore
 from reenact.pipeline.controls.background import Background
 from reenact.pipeline.controls.choice import EDITING, LARGE_POSE, choose_system, fallback_note, large_pose_reason
 from reenact.pipeline.controls.clip import between, check_clip, eased, face_between
@@ -25,7 +26,7 @@ from reenact.pipeline.controls.settings import FaceEdit, checked_angle
 from reenact.pipeline.engine import Engine, load_engine
 from reenact.pipeline.progress import Progress, ShouldStop, never, no_progress, stop_checker
 from reenact.pipeline.results import COMMENT, ImageResult, VideoResult, size_of
-from reenact.pipeline.source import PictureLike, open_picture
+from reenact.pipeline.source import PictureLike, enlarged, open_picture
 from reenact.systems.catalog import cannot_pose
 
 _FAR_SIDE_DEG = 50.0
@@ -247,6 +248,8 @@ def open_edit(
     min_face_score: float = 0.5,
     max_crop_px: int = LARGEST_PX,
     paste_back: bool = True,
+    restore: Restore | None = None,
+    upscale: int = 1,
 ) -> EditSession:
     """Find a face and prepare it for edits.
 
@@ -259,6 +262,8 @@ def open_edit(
         min_face_score: certainty, 0 to 1, from which on a detection counts as a face.
         max_crop_px: larger faces are redrawn at this side, to save time and memory.
         paste_back: results are whole source pictures; otherwise the square around the face.
+        restore: applied to the faces that are drawn, but for previews, such as `load_restorer()`.
+        upscale: 2 enlarges the source, for small ones; 1 keeps its size.
 
     Raises:
         ConfigError: the system cannot set Action Units and angles.
@@ -266,6 +271,7 @@ def open_edit(
         ReenactError: another of its children, with a text for the user.
     """
     picture, name = open_picture(source, "source")
+    picture = enlarged(picture, upscale)
 
     def encode(system_id: str) -> EncodedFace:
         engine = engines(system_id)
@@ -279,7 +285,7 @@ def open_edit(
             paste_back=paste_back,
             name=name,
         )
-        return EncodedFace(prepared, engine.system, paste_back=paste_back)
+        return EncodedFace(prepared, engine.system, paste_back=paste_back, restore=restore)
 
     return EditSession(picture, encode, system=system, paste_back=paste_back)
 

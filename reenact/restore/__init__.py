@@ -1,0 +1,1 @@
+"""Restoration of faces with third-party networks; nothing is loaded unless it is asked for."""
