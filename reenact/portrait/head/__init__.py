@@ -5,6 +5,6 @@ target meshes ─────── move_head ─▶ HeadFlow        (per frame)
 """
 
 from reenact.portrait.head.fit import FullHead, fit_head, follow_head
-from reenact.portrait.head.move import HeadFlow, bend_neck, move_head
+from reenact.portrait.head.move import HeadFlow, move_head
 
-__all__ = ["FullHead", "HeadFlow", "bend_neck", "fit_head", "follow_head", "move_head"]
+__all__ = ["FullHead", "HeadFlow", "fit_head", "follow_head", "move_head"]

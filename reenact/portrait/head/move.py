@@ -114,12 +114,6 @@ def move_head(model: MorphableModel, head: FullHead, target: Float[Tensor, "f 47
     )
 
 
-def bend_neck(model: MorphableModel, head: FullHead, target: Float[Tensor, "f 478 3"], side: int) -> Tensor:
-    """`HeadFlow.bend` alone, (f, 2, side, side); arguments of `move_head`."""
-    pose = model.fit(target).pose
-    return _bend_neck(head, _move_vertices(head, pose, target), pose, side)
-
-
 def _move_vertices(head: FullHead, pose: Pose, target: Float[Tensor, "f 478 3"]) -> Float[Tensor, "f n 3"]:
     moved = pose.apply(head.moved_shape(pose.invert(target)))
     return torch.lerp(head.posed(), moved, head.template.follow[:, None])

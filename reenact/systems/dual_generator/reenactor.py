@@ -16,12 +16,12 @@ from reenact.geometry.morphable import MorphableModel, load_morphable
 from reenact.geometry.placement import SKULL_BASE, rotation_of_angles, to_half_sides, turn_on_neck
 from reenact.geometry.unit_movements import UnitMovements
 from reenact.ops.warp import resize
-from reenact.portrait.compose import Rendered, compose
-from reenact.portrait.head import bend_neck
+from reenact.portrait.compose import Rendered, carry_body, compose, warp_head
+from reenact.portrait.head import move_head
 from reenact.portrait.matte import FACE
 from reenact.portrait.portrait import portrait_of
 from reenact.portrait.posed import Head, PosedHead, build_head, head_of, mirror_turned, pose_head
-from reenact.portrait.stillness import far_pixels, moved_share
+from reenact.portrait.stillness import far_pixels, moved_share, moving_pixels
 from reenact.systems.base import EncodedCrop, MotionMode, PoseControls, Reenactor
 from reenact.systems.dual_generator.config import DualGeneratorConfig
 from reenact.systems.dual_generator.finish import changed_share, draw_landmarks, finish
@@ -139,10 +139,13 @@ class DualGeneratorReenactor(Reenactor[DualGeneratorIdentity, HeadMotion, Driven
         drawn = self.networks.face(lines, identity.style.expand(count, -1), posed)
         moved, portrait = moved_share(identity.mesh, driven.mesh, side), identity.portrait
         if posed is not None:
-            head = finish(drawn, posed, identity.rgb, portrait.rgb)
-            bend = bend_neck(self.morphable, portrait.shape, driven.mesh, side // 2)
-            moving, far = torch.maximum(changed_share(posed), _bent(bend, side)) * moved, 1 - posed.shown
-            return compose(portrait, head, moving, torch.maximum(far, far_pixels(posed.displacement, side)), bend)
+            flow = move_head(self.morphable, portrait.shape, driven.mesh, side // 2)
+            head = warp_head(portrait, flow.displacement, flow.inside)  # its soft outline is not the generator's
+            picture, drawn_share = finish(drawn, posed, identity.rgb, portrait.rgb)
+            head = head._replace(rgb=torch.lerp(head.rgb, picture, drawn_share))
+            bend = carry_body(portrait, flow.displacement, flow)
+            moving = torch.maximum(changed_share(posed), resize(moving_pixels(bend, side), side)) * moved
+            return compose(portrait, head, moving, far_pixels(flow.displacement, side), bend)
         # the paper's form draws the whole picture
         picture, share = (resize(each, portrait.rgb.shape[-1]) for each in (drawn.rgb, moved.expand_as(lines)))
         return Rendered(rgb=torch.lerp(portrait.rgb, picture, share), changed=share)
@@ -168,11 +171,6 @@ class DualGeneratorReenactor(Reenactor[DualGeneratorIdentity, HeadMotion, Driven
     def _pose(self, heads: tuple[Head, Head | None], mesh: Tensor) -> PosedHead:
         posed = pose_head(self._on_cpu[0], *heads, mesh.float().cpu())
         return PosedHead(*(part.to(mesh.device) for part in posed))
-
-
-def _bent(bend: Float[Tensor, "f 2 i i"], side: int) -> Float[Tensor, "f 1 s s"]:
-    """1 where the ground moves."""
-    return resize((bend != 0).any(1, keepdim=True).to(bend.dtype), side).ceil()
 
 
 def resize_classes(classes: Tensor, side: int) -> Tensor:
