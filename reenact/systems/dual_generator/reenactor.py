@@ -16,7 +16,7 @@ from reenact.geometry.morphable import MorphableModel, load_morphable
 from reenact.geometry.placement import SKULL_BASE, rotation_of_angles, to_half_sides, turn_on_neck
 from reenact.geometry.unit_movements import UnitMovements
 from reenact.ops.warp import resize
-from reenact.portrait.compose import Rendered, carry_body, compose, warp_head
+from reenact.portrait.compose import HeadLayer, Rendered, carry_body, compose, warp_head
 from reenact.portrait.head import move_head
 from reenact.portrait.matte import FACE
 from reenact.portrait.portrait import portrait_of
@@ -142,10 +142,13 @@ class DualGeneratorReenactor(Reenactor[DualGeneratorIdentity, HeadMotion, Driven
             flow = move_head(self.morphable, portrait.shape, driven.mesh, side // 2)
             head = warp_head(portrait, flow.displacement, flow.inside)  # its soft outline is not the generator's
             picture, drawn_share = finish(drawn, posed, identity.rgb, portrait.rgb)
-            head = head._replace(rgb=torch.lerp(head.rgb, picture, drawn_share))
+            head = HeadLayer(
+                rgb=torch.lerp(head.rgb, picture, drawn_share),
+                matte=torch.lerp(head.matte, drawn_share, flow.turned),
+            )
             bend = carry_body(portrait, flow.displacement, flow)
             moving = torch.maximum(changed_share(posed), resize(moving_pixels(bend, side), side)) * moved
-            return compose(portrait, head, moving, far_pixels(flow.displacement, side), bend)
+            return compose(portrait, head, moving, far_pixels(flow.displacement, side), bend, flow.turned)
         # the paper's form draws the whole picture
         picture, share = (resize(each, portrait.rgb.shape[-1]) for each in (drawn.rgb, moved.expand_as(lines)))
         return Rendered(rgb=torch.lerp(portrait.rgb, picture, share), changed=share)
