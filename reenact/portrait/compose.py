@@ -89,7 +89,7 @@ def compose(
     moving: Float[Tensor, "f 1 i i"],
     far: Float[Tensor, "f 1 j j"],
     bend: Float[Tensor, "f 2 k k"] | None = None,
-    turned: Float[Tensor, "#f 1 1 1"] | float = 0.0,
+    neck: Float[Tensor, "f 3 l l"] | None = None,
 ) -> Rendered:
     """Lay the head over the ground.
 
@@ -104,7 +104,7 @@ def compose(
         far: `far_pixels` of the head's displacement, at any side.
         bend: target pixel -> source place of the ground, in half-sides: the neck follows the head; 0 away from it.
             None: the ground stands still.
-        turned: 1 for heads that have turned far: their neck is the completed one alone.
+        neck: `HeadFlow.neck`, at any side.
     """
     side, count = portrait.rgb.shape[-1], len(head.rgb)
     share, far = (resize(each, side) for each in (widen(moving, _NEAR), far))
@@ -120,6 +120,10 @@ def compose(
     if bend is not None:
         left, body = (warp(each, bend) for each in (left, body))
     left = (left / _PART).clamp(max=1) * (1 - head.matte)
-    ground = torch.lerp(own, ground, torch.maximum(far * (1 - body * (1 - turned)), left))
+    ground = torch.lerp(own, ground, torch.maximum(far * (1 - body), left))
+    if neck is not None:
+        neck = resize(neck, side)
+        ground = torch.lerp(ground, warp(portrait.ground.expand(count, -1, -1, -1), neck[:, :2]), neck[:, 2:])
+        redrawn, share = redrawn | (neck[:, 2:] > 0), torch.maximum(share, (neck[:, 2:] > 0).to(share.dtype))
     frame, share = torch.lerp(ground, head.rgb, head.matte), share * redrawn
     return Rendered(rgb=torch.where(share > 0, torch.lerp(source, frame, share), source), changed=share)

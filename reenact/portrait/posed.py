@@ -174,7 +174,12 @@ def draw_head(model: MorphableModel, head: Head, mesh: Float[Tensor, "f 478 3"])
     frames, side = len(mesh), head.rgb.shape[-1]
     flow = move_head(model, head.shape, mesh, side)
     photo, layer = head.rgb.expand(frames, -1, -1, -1), warp(head.colours.expand(frames, -1, -1, -1), flow.displacement)
-    ground = warp(head.ground.expand(frames, -1, -1, -1), flow.bend)
+    bend = flow.bend
+    ground = warp(head.ground.expand(frames, -1, -1, -1), bend)
+    if flow.neck is not None:
+        place, around = flow.neck.split([2, 1], dim=1)
+        ground = torch.lerp(ground, warp(head.ground.expand(frames, -1, -1, -1), place), around)
+        bend = torch.where(around > 0.5, place, bend)
     move = (mesh - head.mesh)[..., :2].norm(dim=-1).amax(1)[:, None, None, None]
     turned, still = smoothstep(move / _STILL), move < _LEAST
     behind = torch.lerp(photo, ground[:, :3], turned)
@@ -185,7 +190,7 @@ def draw_head(model: MorphableModel, head: Head, mesh: Float[Tensor, "f 478 3"])
     shown = torch.where(covered > 0, seen > _SHOWN, (ground[:, 3:] < 0.5) & (share < 0.1)) | still
     return DrawnHead(
         rgb=torch.where(still, photo, (behind + share * (colours - behind)).clamp(0, 1)),
-        displacement=torch.where(covered > 0, flow.displacement, flow.bend) * ~still,
+        displacement=torch.where(covered > 0, flow.displacement, bend) * ~still,
         covered=covered,
         shown=shown.float(),
         parts=flow.target.parts,

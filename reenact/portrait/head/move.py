@@ -11,6 +11,7 @@ from torch.nn import functional
 from reenact.geometry.flow import FaceMaps, part_maps, to_pixels
 from reenact.geometry.morphable import MorphableModel, Pose
 from reenact.geometry.rasterise import rasterise
+from reenact.ops.fill import fill_hole
 from reenact.ops.warp import identity_grid
 from reenact.portrait.head.fit import FullHead
 from reenact.portrait.head.outline import DIRECTIONS, View, outline_of, read_outline, smoothstep
@@ -57,6 +58,9 @@ class HeadFlow:
     """1 for a head that has turned far, 0 for one that has not."""
     target: FaceMaps
     """Maps of the target meshes."""
+    neck: Float[Tensor, "f 3 s s"] | None = None
+    """Only if a head has turned far: sides and nape of its neck. Target pixel -> source place of their colours in the
+    ground, and their share of each pixel."""
 
     @property
     def inside(self) -> Float[Tensor, "f 1 s s"]:
@@ -109,6 +113,7 @@ def move_head(model: MorphableModel, head: FullHead, target: Float[Tensor, "f 47
         visible=seen,
         covered=covered.to(target.dtype),
         bend=_bend_neck(head, posed, pose, side),
+        neck=_round_neck(head, posed, pose, side),
         turned=_far(head, pose)[:, None, None, None],
         target=FaceMaps(pncc=in_face[:, :3], parts=part_maps(model, face.triangle)),
     )
@@ -160,14 +165,20 @@ def _bend_neck(head: FullHead, posed: Tensor, pose: Pose, side: int) -> Float[Te
     spread = spread * ((fade - 0.02) / 0.98).clamp(min=0)[..., None]
     spread = torch.where(spread.abs() < _STILL, 0.0, spread)
     coarse = spread.mT.unflatten(2, (_GRID_PX, _GRID_PX))
-    bend = functional.interpolate(coarse, size=(side, side), mode="bilinear", align_corners=False)
+    return functional.interpolate(coarse, size=(side, side), mode="bilinear", align_corners=False)
+
+
+def _round_neck(head: FullHead, posed: Tensor, pose: Pose, side: int) -> Float[Tensor, "f 3 s s"] | None:
+    """`HeadFlow.neck`: far turns show side and nape of the neck, in the colours of its front."""
     turned = _far(head, pose)
     if not bool(turned.any()):
-        return bend
-    # far turns show side and nape of the neck, in the colours of its front
-    raster = rasterise(to_pixels(posed, side), template.column, side, side)
-    round_neck = raster.interpolate(head.throat_place - posed[..., :2], template.column)
-    return torch.lerp(bend, round_neck, raster.covered[:, None] * turned[:, None, None, None])
+        return None
+    column = head.template.column
+    raster = rasterise(to_pixels(posed, side), column, side, side)
+    covered = raster.covered[:, None].to(posed.dtype)
+    flow = fill_hole(raster.interpolate(head.throat_place - posed[..., :2], column), 1 - covered)
+    soft = functional.avg_pool2d(covered, 3, 1, 1, count_include_pad=False)
+    return torch.cat([flow, soft * turned[:, None, None, None]], 1)
 
 
 def _far(head: FullHead, pose: Pose) -> Float[Tensor, "f"]:

@@ -97,4 +97,4 @@ class CorrespondenceReenactor(Reenactor[CorrespondenceIdentity, MeshMotion, Driv
         moved = moved_share(identity.mesh, driven.mesh, side)
         bend = carry_body(portrait, drawn.displacement, flow)
         moving = torch.maximum(*(moving_pixels(each, side) for each in (drawn.displacement, bend)))
-        return compose(portrait, head, moving * moved, far_pixels(drawn.displacement, side), bend, flow.turned)
+        return compose(portrait, head, moving * moved, far_pixels(drawn.displacement, side), bend, flow.neck)

@@ -148,7 +148,7 @@ class DualGeneratorReenactor(Reenactor[DualGeneratorIdentity, HeadMotion, Driven
             )
             bend = carry_body(portrait, flow.displacement, flow)
             moving = torch.maximum(changed_share(posed), resize(moving_pixels(bend, side), side)) * moved
-            return compose(portrait, head, moving, far_pixels(flow.displacement, side), bend, flow.turned)
+            return compose(portrait, head, moving, far_pixels(flow.displacement, side), bend, flow.neck)
         # the paper's form draws the whole picture
         picture, share = (resize(each, portrait.rgb.shape[-1]) for each in (drawn.rgb, moved.expand_as(lines)))
         return Rendered(rgb=torch.lerp(portrait.rgb, picture, share), changed=share)

@@ -152,7 +152,7 @@ class FaceganReenactor(Reenactor[FaceganIdentity, FaceMotion, DrivenFace]):
             head = head._replace(rgb=mix_face(drawn, head.rgb))
             bend = carry_body(portrait, drawn.displacement, flow)
             moving = torch.maximum(*(moving_pixels(each, side) for each in (drawn.displacement, bend)))
-            return compose(portrait, head, moving * moved, far_pixels(drawn.displacement, side), bend, flow.turned)
+            return compose(portrait, head, moving * moved, far_pixels(drawn.displacement, side), bend, flow.neck)
         rgb, hole = (each.expand(len(maps.heat), -1, -1, -1) for each in (identity.rgb, identity.hole))
         mixed = networks.mixer(compose_face(drawn, identity.rgb), drawn.foreground, rgb, hole)
         # the hole shows the source's old head, which must not shine through

@@ -101,4 +101,4 @@ class LatentDirectionsReenactor(Reenactor[LatentIdentity, MeshMotion, DrivenFace
         moved = moved_share(identity.mesh, driven.mesh, side)
         bend = carry_body(portrait, flow.displacement, flow)
         moving = torch.maximum(*(moving_pixels(each, side) for each in (flow.displacement, bend)))
-        return compose(portrait, head, moving * moved, far_pixels(flow.displacement, side), bend, flow.turned)
+        return compose(portrait, head, moving * moved, far_pixels(flow.displacement, side), bend, flow.neck)
