@@ -61,7 +61,7 @@ class VideoTab:
         source: str | None,
         driving: str | None,
         motion: Literal["absolute", "relative"] = "absolute",
-        smoothing: float | bool = 1.0,
+        smoothing: float | int = 1.0,
         on_missing_face: Literal["hold", "skip", "stop"] = "hold",
         side_by_side: bool = False,
         paste_back: bool = True,
@@ -164,7 +164,7 @@ class VideoTab:
                 paste_back=paste_back,
                 side_by_side=side_by_side,
                 on_missing_face=on_missing_face,
-                smoothing=smoothing,
+                smoothing=float(smoothing),
                 face=inputs.chosen_face(source_face),
                 driving_face=inputs.chosen_face(driving_face),
                 fps=rate,
@@ -206,7 +206,7 @@ class VideoTab:
     def record_motion(
         self,
         driving: str | None,
-        smoothing: float | bool = 1.0,
+        smoothing: float | int = 1.0,
         driving_face: int = 0,
         progress: gr.Progress = gr.Progress(),  # noqa: B008 - gradio finds it by its default
         request: gr.Request | None = None,
@@ -235,7 +235,7 @@ class VideoTab:
             found, warnings = record_motion(
                 driving,
                 engine=self._models.engine(DEFAULT),
-                smoothing=smoothing,
+                smoothing=float(smoothing),
                 face=inputs.chosen_face(driving_face),
                 progress=self._reporter(clock, progress, fps),
                 should_stop=should_stop,

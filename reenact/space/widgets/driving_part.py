@@ -72,7 +72,9 @@ class DrivingPart:
             accept_emptied(slider)
             slider.release(self._update, [preview, *box], preview, show_progress="hidden", **quiet)
 
-    def _preview(self, source: str | None, face: int, scale: float, right: float, down: float) -> gr.Image:
+    def _preview(
+        self, source: str | None, face: int, scale: float | int, right: float | int, down: float | int
+    ) -> gr.Image:
         """The source with its square."""
         source = given_file(source, "source picture")
         with errors_as_messages({source: "the source picture"}):
@@ -89,7 +91,7 @@ class DrivingPart:
         return gr.skip() if shown is None or source is None else self._preview(source, *box)
 
 
-def options_of(regions: Sequence[str], keep: Sequence[str], strength: float, neutralise: bool) -> DrivingOptions:
+def options_of(regions: Sequence[str], keep: Sequence[str], strength: float | int, neutralise: bool) -> DrivingOptions:
     """What the components of `DrivingPart` say about the motion.
 
     Raises:
@@ -99,7 +101,7 @@ def options_of(regions: Sequence[str], keep: Sequence[str], strength: float, neu
     return DrivingOptions(**chosen, strength=float(strength), neutralise=neutralise)
 
 
-def crop_of(scale: float, right: float, down: float) -> CropBox:
+def crop_of(scale: float | int, right: float | int, down: float | int) -> CropBox:
     """What they say about the crop."""
     return CropBox(scale=float(scale), right=float(right), down=float(down))  # sliders give whole numbers as int
 
