@@ -165,5 +165,5 @@ class Video(Driven):
     def _count_frames(self) -> int:
         from reenact.pipeline.motions.playing import open_driving
 
-        with open_driving(self.driving, fps=self.rate()) as driving:
+        with open_driving(self.driving, fps=self.rate(), trim=self.trim()) as driving:
             return max(driving.info.frame_count, 1)
