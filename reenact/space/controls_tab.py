@@ -22,7 +22,7 @@ from reenact.space.widgets.events import DRAWING, FILES, LAST_ONE, MOVING, QUICK
 from reenact.space.widgets.keyframe_part import with_face
 from reenact.space.widgets.problems import Problems, clear_first
 from reenact.space.widgets.reading import bars
-from reenact.space.widgets.remembered import Remembered, fits
+from reenact.space.widgets.remembered import ONLY_RESTORED, Remembered, fits
 from reenact.space.widgets.runs import Runs
 from reenact.space.widgets.settings import KEEP, PICTURE, Request, edit_of, values_of
 from reenact.space.widgets.sliders import CONTROLS, VIEWS, angle_info, sided_units
@@ -203,7 +203,7 @@ class ControlsTab:
         """Open the source that a refresh has restored."""
         editor = self._editor
         shown: dict[str, Any] = {"outputs": editor.shown_source, "show_progress_on": editor.source.picture}
-        opened = restored.then(self._problems.kept(self.reopen), editor.inputs, **shown, **DRAWING)
+        opened = restored.then(self._problems.kept(self.reopen), editor.inputs, js=ONLY_RESTORED, **shown, **DRAWING)
         opened.failure(self._refused, None, editor.source.problem, show_progress="hidden", **QUICK)
         return editor.source.faces.look(opened.then, editor.source.picture, keep=True)
 

@@ -65,7 +65,7 @@ def test_picture_changes_and_can_be_downloaded(tab: Any, material: pathlib.Path,
     part = panel(tab, "Image")
     give(part, "Source picture", material / "source.png")
     give(part, "Driving picture", material / "driving.png")
-    for system, said in (("Dual Generator", "Dual Generator, as chosen"), ("Automatic", "Correspondence: no face")):
+    for system, said in (("Dual Generator: ", "Dual Generator, as chosen"), ("Automatic: ", "Correspondence: no face")):
         part.get_by_label("System").click()
         tab.get_by_role("option", name=re.compile(system)).first.click()
         part.get_by_role("button", name="Reenact", exact=True).click()

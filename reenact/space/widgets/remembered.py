@@ -23,17 +23,32 @@ _LARGEST_KEPT = 200_000
 _KEEP = """(...values) => {
   if (window.reenactRestored) sessionStorage.setItem("reenact NAME", JSON.stringify(values));
 }"""
-_READ = """() => [
-  new URLSearchParams(location.search).get("tab") || "",
-  ...NAMES.map((name) => sessionStorage.getItem("reenact " + name) || ""),
-]"""
-_READY = "() => { window.reenactRestored = true; }"
-_SHOW_TAB = """() => {
-  if (!window.reenactRestored) return;
-  const address = new URL(location);
-  address.searchParams.set("tab", "NAME");
-  history.replaceState(history.state, "", address);
+_READ = """() => {
+  const texts = NAMES.map((name) => sessionStorage.getItem("reenact " + name) || "");
+  window.reenactSources = texts.map((text) => {
+    try { return JSON.parse(text)[1].path; } catch { return undefined; }
+  });
+  return [new URLSearchParams(location.search).get("tab") || "", ...texts];
 }"""
+ONLY_RESTORED = """(source, ...others) => {
+  const restored = source && window.reenactSources.includes(source.path);
+  return [restored ? source : null, ...others];
+}"""
+"""For events that follow `restore`: no source if the visitor has given another one meanwhile."""
+_SHOW_TAB = """
+  const address = new URL(location);
+  address.searchParams.set("tab", window.reenactTab);
+  history.replaceState(history.state, "", address);
+"""
+_READY = f"""() => {{
+  window.reenactRestored = true;
+  if (window.reenactTab && !new URLSearchParams(location.search).get("tab")) {{ {_SHOW_TAB} }}
+}}"""
+_OPENED_TAB = f"""() => {{
+  window.reenactTab = "NAME";
+  if (window.reenactRestored) {{ {_SHOW_TAB} }}
+}}"""
+"""The first tab opens by itself before the address is read, so nothing is written until then."""
 
 
 class Remembered:
@@ -89,7 +104,7 @@ def restore(page: gr.Blocks, tabs: gr.Tabs, kept: Sequence[Remembered], names: S
 
 def name_in_address(tab: gr.Tab, name: str) -> None:
     """Put a tab's name into the address when it is opened."""
-    tab.select(None, js=_SHOW_TAB.replace("NAME", name), **QUICK)
+    tab.select(None, js=_OPENED_TAB.replace("NAME", name), **QUICK)
 
 
 def _read(text: str, labels: list[str]) -> list[Any] | None:
