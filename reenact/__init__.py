@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from reenact.pipeline.engine import Engine as Engine
     from reenact.pipeline.engine import load_engine as load_engine
     from reenact.pipeline.faces import reenact_faces as reenact_faces
+    from reenact.pipeline.faces import reenact_faces_video as reenact_faces_video
     from reenact.pipeline.image import reenact_image as reenact_image
     from reenact.pipeline.motions.record import record_motion as record_motion
     from reenact.pipeline.motions.template import MotionTemplate as MotionTemplate
@@ -66,7 +67,7 @@ _NAMES = {
     "reenact.pipeline.controls.session": ("EditSession", "edit_image", "open_edit"),
     "reenact.pipeline.controls.settings": ("FaceEdit",),
     "reenact.pipeline.engine": ("Engine", "load_engine"),
-    "reenact.pipeline.faces": ("reenact_faces",),
+    "reenact.pipeline.faces": ("reenact_faces", "reenact_faces_video"),
     "reenact.pipeline.image": ("reenact_image",),
     "reenact.pipeline.motions.record": ("record_motion",),
     "reenact.pipeline.motions.template": ("MotionTemplate", "read_template", "write_template"),

@@ -1,8 +1,9 @@
-"""Several faces in one picture: which there are, and a driver for each."""
+"""Several faces in one picture or clip: which there are, and a driver for each."""
 
 import dataclasses
 import itertools
 import pathlib
+import tempfile
 from collections.abc import Mapping
 from typing import Any
 
@@ -11,13 +12,18 @@ import numpy as np
 from jaxtyping import UInt8
 
 from reenact.errors import ConfigError, NoFaceFoundError
-from reenact.media import VideoReader, kind_of, read_image
+from reenact.media import VideoReader, check_output, kind_of
 from reenact.media.frame import Frame
+from reenact.media.output import VIDEO_SUFFIXES
 from reenact.perception.crop import copy_square
 from reenact.perception.tracking import Tracker, TrackReport
+from reenact.pipeline.engine import Engine, load_engine
 from reenact.pipeline.image import reenact_image
-from reenact.pipeline.results import ImageResult
-from reenact.pipeline.source import PictureLike
+from reenact.pipeline.progress import Progress, no_progress
+from reenact.pipeline.results import ImageResult, VideoResult
+from reenact.pipeline.source import PictureLike, open_picture
+from reenact.pipeline.video import reenact_video
+from reenact.systems.catalog import DEFAULT_SYSTEM
 
 _MOST_LOOKS = 50
 """Frames of a clip that are searched for a face."""
@@ -89,9 +95,96 @@ def reenact_faces(
     return dataclasses.replace(results[0], rgb=rgb, warnings=tuple(warnings), face_px=_around(results))
 
 
-def _look_at(path: pathlib.Path, tracker: Tracker) -> tuple[Frame, TrackReport]:
-    if kind_of(path) == "image":
-        frame = read_image(path).rgb
+def reenact_faces_video(
+    source: PictureLike,
+    drivers: Mapping[int, str | pathlib.Path],
+    out: str | pathlib.Path,
+    *,
+    system: str | Engine = DEFAULT_SYSTEM,
+    driving_faces: Mapping[int, int] | None = None,
+    quality: int | None = None,
+    longest_px: int | None = None,
+    progress: Progress = no_progress,
+    **options: Any,
+) -> VideoResult:
+    """Redraw several faces, each with the motion of a clip of its own, in one pass a face.
+
+    The result has rate and sound of the first clip. It is as long as the longest one; a face whose clip has ended holds
+    its last motion.
+
+    Args:
+        source: the picture or clip to redraw.
+        drivers: clips or motions by the number of the face in the source, 1 is the largest.
+        out: see `reenact_video`.
+        system: a system's id, or a loaded engine.
+        driving_faces: numbers of the faces in the clips, by the same number; the largest if missing.
+        quality: of the result; passes before the last lose nothing visible.
+        longest_px: results with a longer side are scaled down to this.
+        progress: called after every batch of each pass.
+        **options: of `reenact_video`, but for the faces; the results are whole pictures.
+
+    Raises:
+        ReenactError: one of its children, with a text for the user.
+    """
+    if not drivers:
+        raise ConfigError("No face has a driver; give a driving clip for at least one face of the source.")
+    check_output(pathlib.Path(out), overwrite=bool(options.get("overwrite")), suffixes=VIDEO_SUFFIXES)
+    engine = system if isinstance(system, Engine) else load_engine(system)
+    _, report = _look_at(source, engine.tracker)
+    missing = max(drivers) if max(drivers) > len(report.faces) or min(drivers) < 1 else None
+    if missing is not None:
+        raise NoFaceFoundError(f"Face {missing} was asked for, but {len(report.faces)} were found, numbered from 1.")
+    warnings = dict[str, None]()
+    result: VideoResult | None = None
+    with tempfile.TemporaryDirectory() as folder:
+        for index, (number, driving) in enumerate(drivers.items()):
+            is_last = index == len(drivers) - 1
+            path = pathlib.Path(out) if is_last else pathlib.Path(folder) / f"{index}.mkv"
+            face, chosen = number, dict(options)
+            if result is not None:  # the clip that the pass before has written
+                face = _nearest(result.path, report.faces.boxes_px[number - 1], engine.tracker)
+                chosen |= {"extend": "hold", "fps": None, "sound": "source" if _has_sound(result.path) else "none"}
+            result = reenact_video(
+                source if result is None else result.path,
+                driving,
+                path,
+                system=engine,
+                face=face,
+                driving_face=(driving_faces or {}).get(number),
+                quality=quality if is_last else 100,
+                longest_px=longest_px if is_last else None,
+                progress=_part_of(progress, index, len(drivers)),
+                **chosen,
+            )
+            warnings |= dict.fromkeys(text for text in result.warnings if folder not in text)
+    assert result is not None
+    return dataclasses.replace(result, warnings=tuple(warnings))
+
+
+def _part_of(progress: Progress, index: int, count: int) -> Progress:
+    """Progress of one pass of several."""
+
+    def show(done: int, total: int, stage: str) -> None:
+        progress(index * total + done, count * total, stage)
+
+    return show
+
+
+def _nearest(clip: pathlib.Path, box_px: np.ndarray, tracker: Tracker) -> int:
+    """Number of the face in a clip that is nearest to a box of the source; sizes, and so numbers, may have changed."""
+    _, report = _look_at(clip, tracker)
+    centres = (report.faces.boxes_px[:, :2] + report.faces.boxes_px[:, 2:]) / 2
+    return int(np.linalg.norm(centres - (box_px[:2] + box_px[2:]) / 2, axis=1).argmin()) + 1
+
+
+def _has_sound(clip: pathlib.Path) -> bool:
+    with VideoReader(clip) as reader:
+        return reader.info.has_audio
+
+
+def _look_at(path: PictureLike, tracker: Tracker) -> tuple[Frame, TrackReport]:
+    if not isinstance(path, (str, pathlib.Path)) or kind_of(path) == "image":
+        frame = open_picture(path, "source")[0].rgb
         return frame, tracker.report(frame)
     last: NoFaceFoundError | None = None
     with VideoReader(path) as reader:

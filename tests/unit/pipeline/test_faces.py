@@ -9,8 +9,9 @@ import pytest
 
 from reenact.errors import ConfigError, NoFaceFoundError
 from reenact.hub import load_tracker
-from reenact.media import read_image, write_image
-from reenact.pipeline.faces import find_faces, reenact_faces
+from reenact.media import VideoReader, read_image, write_image
+from reenact.pipeline.faces import find_faces, reenact_faces, reenact_faces_video
+from tests.e2e.conftest import write_clip
 
 EXAMPLES = pathlib.Path(__file__).resolve().parents[3] / "examples"
 DRIVERS = EXAMPLES / "driving"
@@ -60,3 +61,27 @@ def test_each_face_follows_its_own_driver(people: pathlib.Path, embedded: Callab
     assert both.face_px is not None
     with pytest.raises(ConfigError, match="No face has a driver"):
         reenact_faces(people, {})
+
+
+def test_each_face_of_a_clip_follows_its_own_clip(
+    people: pathlib.Path, embedded: Callable[[str], pathlib.Path], tmp_path: pathlib.Path
+) -> None:
+    embedded("correspondence")
+    with VideoReader(DRIVERS / "actor-nod.mp4") as reader:
+        nodding = list(reader)[::8]
+    long, short = write_clip(tmp_path / "long.mp4", nodding[:5]), write_clip(tmp_path / "short.mp4", nodding[2:5])
+    seen: list[tuple[int, int]] = []
+    result = reenact_faces_video(
+        people, {2: short, 1: long}, tmp_path / "out.mp4", progress=lambda done, total, _: seen.append((done, total))
+    )
+    assert (result.frame_count, result.width, result.height) == (5, 932, 512)
+    assert seen[-1] == (10, 10)
+    source = read_image(people).rgb.astype(int)
+    with VideoReader(result.path) as reader:
+        first, *_, last = (frame.astype(int) for frame in reader)
+    for face in ((slice(100, 400), slice(60, 450)), (slice(120, 400), slice(560, 860))):
+        assert np.abs(last - first)[face].mean() > 1
+    assert np.abs(last - source)[:80, 620:690].mean() < 2  # the wall
+    with pytest.raises(NoFaceFoundError, match="Face 3 was asked for, but 2 were found"):
+        reenact_faces_video(people, {3: long}, tmp_path / "none.mp4")
+    assert not (tmp_path / "none.mp4").exists()
