@@ -45,8 +45,13 @@ def tab(chromium: Any, address: str) -> Iterator[Any]:
     tab = context.new_page()
     complaints: list[str] = []
     elsewhere: list[str] = []
-    tab.on("console", lambda said: complaints.append(said.text) if said.type == "error" else None)
-    tab.on("pageerror", lambda error: complaints.append(str(error)))
+
+    def complain(text: str) -> None:
+        if not text.startswith("AbortError"):  # gradio's stream of events, when the page is left
+            complaints.append(text)
+
+    tab.on("console", lambda said: complain(said.text) if said.type == "error" else None)
+    tab.on("pageerror", lambda error: complain(str(error)))
     tab.on("request", lambda request: None if _is_local(request.url) else elsewhere.append(request.url))
     tab.goto(address)
     yield tab

@@ -98,8 +98,8 @@ def test_example_runs_when_clicked_and_wrong_files_get_messages(
     part = panel(tab, "Image")
     # opening the options and leaving them as they are changes nothing
     part.get_by_role("button", name="Options").click()
-    part.get_by_label("Face in the source").wait_for()
-    part.locator(".gallery-item").first.click()
+    part.get_by_text("Same as the driver").wait_for()
+    part.get_by_role("button", name="Motion: talk").click()
     wait_for_result(part)
     (tmp_path / "letter.png").write_text("To whom it may concern")
     for path, said in ((tmp_path / "letter.png", " holds text, not a picture"), (wall, ": No face found")):
