@@ -120,6 +120,7 @@ class LatentTask(RecipeTask):
         radius = (line[None, :] / 0.65).square() + ((line[:, None] - 0.05) / 0.8).square()
         return (0.3 + 0.7 * ((1.3 - radius) / 0.6).clamp(0, 1))[None]
 
+    @functools.lru_cache(maxsize=1)  # noqa: B019 - a task lives as long as its run, and refinement moves heads here
     def validation_batches(self, device: torch.device) -> tuple[list[Batch], list[Batch]]:
         """Pairs of clips and stills with themselves, a few at once."""
         found = []
