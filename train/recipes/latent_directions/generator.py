@@ -43,6 +43,8 @@ class GeneratorTaskConfig:
     """Of the distance in EfficientNet-Lite0's features."""
     identity: float = 0.6
     """Of 1 - the similarity of face embeddings."""
+    shape: float = 4.0
+    """Of the distance of the tracker's mesh from the target's, half-sides: pose and expression."""
     realism: float = 0.1
     """Of the critic's judgement of moved and inverted pictures,"""
     people: float = 0.3
@@ -150,6 +152,8 @@ class GeneratorTask(LatentTask):
         difference = ((moved - target).abs().mean(1) * weight).mean()
         with torch.no_grad():
             wanted = readers.embed(target, batch["identity_crop"])
+        found = readers.read(moved, batch["tracker_crop"]).mesh
+        shape = (found - batch["mesh"])[..., :2].abs().mean((1, 2))
         unlike = 1 - similarity(readers.embed(moved, batch["identity_crop"]), wanted)
 
         change = Augmentation.draw(len(pictures), critic.probability.value, pictures)
@@ -169,6 +173,7 @@ class GeneratorTask(LatentTask):
             "pixel": config.pixel * difference,
             "perceptual": config.perceptual * (gaps * trust).mean(),
             "identity": config.identity * unlike.mean(),
+            "shape": config.shape * (shape * trust).mean(),
             "adversarial": config.realism * HINGE.generator([each[:count] for each in logits]),
             "adversarial_people": config.people * HINGE.generator([each[count:] for each in logits]),
             "prior": config.prior * sliced_distance(outputs["random"], outputs["last_w"]),
