@@ -10,7 +10,7 @@ from torch.nn import functional
 from reenact.geometry.matching import MatchedIdentity, MeshMotion, match_identity, read_mesh_motion, split_identity
 from reenact.geometry.morphable import MorphableModel, load_morphable
 from reenact.geometry.placement import to_half_sides
-from reenact.ops.warp import resize
+from reenact.ops.warp import identity_grid, resize
 from reenact.portrait.compose import Rendered, carry_body, compose, warp_head
 from reenact.portrait.head import move_head
 from reenact.portrait.portrait import portrait_of
@@ -20,6 +20,15 @@ from reenact.systems.latent_directions.aligned import FaceState, invert_similari
 from reenact.systems.latent_directions.config import LatentDirectionsConfig
 from reenact.systems.latent_directions.networks import LatentDirectionsNetworks, blend
 from reenact.types import FaceGeometry, FaceImage
+
+_FADE = 0.15
+"""Width, half-sides, over which the drawn picture ends at the border of the aligned crop."""
+
+
+def _fade_out(like: Float[Tensor, "f 1 a a"]) -> Float[Tensor, "a a"]:
+    """1 inside the aligned crop, 0 at its border."""
+    x, y = ((1 - each.abs()) / _FADE for each in identity_grid(*like.shape[-2:], like=like))
+    return torch.minimum(x, y).clamp(max=1)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -95,7 +104,7 @@ class LatentDirectionsReenactor(Reenactor[LatentIdentity, MeshMotion, DrivenFace
         change = state.values - identity.state.values
         drawn = self.networks.refine(identity.w + self.networks.directions(change), warped, seen)
         n = portrait.rgb.shape[-1]
-        layers = torch.cat([drawn.rgb, drawn.share], 1)
+        layers = torch.cat([drawn.rgb, drawn.share * _fade_out(drawn.share)], 1)
         placed = sample_picture(layers, state.aligned_from_mesh, n, "zeros")
         head = head._replace(rgb=blend(head.rgb, placed[:, :3], placed[:, 3:]).clamp(0, 1))
         moved = moved_share(identity.mesh, driven.mesh, side)
