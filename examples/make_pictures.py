@@ -27,7 +27,7 @@ def main() -> None:
     engine = load_engine()
     rows: list[np.ndarray] = []
     with tempfile.TemporaryDirectory() as folder:
-        for (source, driving), share in zip(examples.pairs(examples.driving_clips()), SHARES, strict=False):
+        for source, driving, share in zip(examples.portraits(), examples.driving_clips(), SHARES, strict=False):
             out = pathlib.Path(folder) / f"{len(rows)}.mp4"
             reenact_video(source, driving, out, system=engine, paste_back=False, side_by_side=True)
             with VideoReader(out) as frames:
