@@ -1,6 +1,5 @@
 """What each column of A does: one random person, and one value of p changed at a time.
 
-    python -m train.latent_sheet -o sheet.png
     python -m train.latent_sheet --checkpoint runs/mine/export --seed 3 -o sheet.png
 
 Nobody of a data set is shown.
@@ -32,8 +31,8 @@ class Arguments:
 
     out: Annotated[pathlib.Path, tyro.conf.arg(aliases=("-o",))]
     """PNG to write."""
-    checkpoint: str = "latent_directions"
-    """Export folder, or the name of an embedded system."""
+    checkpoint: str
+    """Export folder, or a name that `reenact.load` knows."""
     seed: int = 0
     """Of the random person."""
     truncation: float = 0.6
