@@ -25,6 +25,8 @@ FORMAT_VERSION = 1
 PICKLE_SUFFIXES = (".pth", ".pt", ".ckpt", ".bin", ".pkl", ".pickle", ".tar")
 _PICKLE_STARTS = (b"PK\x03\x04", b"\x80\x02", b"\x80\x03", b"\x80\x04", b"\x80\x05")
 _LISTED = 5
+SCALE_SUFFIX = ".scale8"
+"""A tensor X with X.scale8 beside it is stored in 8 bits: one scale for each row of its first dimension."""
 
 ConfigClass = TypeVar("ConfigClass")
 
@@ -38,7 +40,7 @@ class Checkpoint:
     config: dict[str, Any]
     """config.json: "format_version", "model", "network" and "training" at least."""
     weights: dict[str, Tensor]
-    """Finite tensors by name, on the CPU, in the file's precision."""
+    """Finite tensors by name, on the CPU, in the file's precision; those stored in 8 bits in fp16."""
 
 
 def refuse_file(path: pathlib.Path) -> None:
@@ -115,7 +117,7 @@ def _read_weights(path: pathlib.Path) -> dict[str, Tensor]:
         # a safetensors file starts with the length of its header, which may look like a pickle, and then the header
         if start.startswith(_PICKLE_STARTS) and start[8:] != b"{":
             raise CheckpointError(_pickle_text(path))
-        weights = load_file(path)
+        weights = unpack_weights(load_file(path))
     except (safetensors.SafetensorError, OSError) as error:
         raise CheckpointError(
             f"{path} is not a whole safetensors file ({one_line(error)}); download it again."
@@ -126,6 +128,32 @@ def _read_weights(path: pathlib.Path) -> dict[str, Tensor]:
     if broken:
         raise CheckpointError(f"{path} has NaN or infinite weights in {_listed(broken)}; the training run went wrong.")
     return weights
+
+
+def pack_weights(weights: dict[str, Tensor], *, least: int = 4096) -> dict[str, Tensor]:
+    """Weights with matrices and kernels of `least` or more numbers rounded to 8 bits, one scale for each row.
+
+    The largest number of a row becomes 127; the error of a weight is at most half a step.
+    """
+    packed = dict(weights)
+    for name, value in weights.items():
+        if value.dtype == torch.float16 and value.ndim >= 2 and value.numel() >= least:
+            rows = value.float().flatten(1)
+            scale = (rows.abs().amax(1, keepdim=True).clamp(min=1e-6) / 127).half().float()
+            packed[name] = (rows / scale).round().clamp(-127, 127).to(torch.int8).view_as(value)
+            packed[name + SCALE_SUFFIX] = scale[:, 0].half()
+    return packed
+
+
+def unpack_weights(weights: dict[str, Tensor]) -> dict[str, Tensor]:
+    """The inverse of `pack_weights`; weights that are not packed stay as they are."""
+    unpacked = {name: value for name, value in weights.items() if not name.endswith(SCALE_SUFFIX)}
+    for name, scale in weights.items():
+        value = unpacked.get(name.removesuffix(SCALE_SUFFIX))
+        if name.endswith(SCALE_SUFFIX) and value is not None and value.dtype == torch.int8 and len(scale) == len(value):
+            rows = value.float().flatten(1) * scale.float()[:, None]
+            unpacked[name.removesuffix(SCALE_SUFFIX)] = rows.view_as(value).half()
+    return unpacked
 
 
 def read_network_config(checkpoint: Checkpoint, config_class: type[ConfigClass]) -> ConfigClass:

@@ -131,6 +131,11 @@ def test_one_training_step(model: MorphableModel, inputs: tuple[Tensor, Tensor, 
         "visible": flow.visible,
         "own_colours": torch.cat([source_rgb, driving_rgb]),
         "head": flow.target.parts.new_ones(2, 1, SIDE, SIDE),
+        "target_body": flow.target.parts.new_zeros(2, 1, SIDE, SIDE),
+        "own_share": torch.cat([source_rgb, driving_rgb])[:, 1:2],
+        "true_share": torch.cat([driving_rgb, source_rgb])[:, 1:2],
+        "inside": flow.visible,
+        "known": flow.visible.new_ones(2, 1, 1, 1),
     }
     losses = task.compute_losses(task.networks(*task.inputs(batch)), batch, None)
     torch.stack(list(losses.values())).sum().backward()

@@ -50,6 +50,20 @@ def test_a_folder_written_and_read_gives_the_same_network(tmp_path: pathlib.Path
     assert subject.read_network_config(checkpoint, SmallConfig) == SmallConfig(widths=(1, 2))
 
 
+def test_weights_in_eight_bits_are_half_a_step_off_at_most(tmp_path: pathlib.Path) -> None:
+    weights = {"kernel": torch.randn(8, 4, 16, 16).half(), "bias": torch.randn(8).half()}
+    weights["kernel"][3] *= 100
+    weights["kernel"][5] = 0
+    packed = subject.pack_weights(weights)
+    assert packed["kernel"].dtype == torch.int8 and packed["bias"] is weights["bias"]
+    checkpoint = subject.read_checkpoint(write(tmp_path / "a", **packed))
+    read = checkpoint.weights["kernel"]
+    assert read.dtype == torch.float16 and not any(name.endswith(subject.SCALE_SUFFIX) for name in checkpoint.weights)
+    step = weights["kernel"].float().abs().amax((1, 2, 3), keepdim=True) / 127
+    assert ((read.float() - weights["kernel"].float()).abs() <= 0.65 * step).all()
+    assert torch.equal(checkpoint.weights["bias"], weights["bias"])
+
+
 @pytest.mark.parametrize("suffix", [".pth", ".pt", ".ckpt", ".bin", ".pkl"])
 def test_a_pickle_is_refused_by_name(tmp_path: pathlib.Path, suffix: str) -> None:
     path = tmp_path / f"weights{suffix}"
