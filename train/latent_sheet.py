@@ -1,5 +1,6 @@
 """What each column of A does: one random person, and one value of p changed at a time.
 
+    python -m train.latent_sheet -o sheet.png
     python -m train.latent_sheet --checkpoint runs/mine/export --seed 3 -o sheet.png
 
 Nobody of a data set is shown.
@@ -31,8 +32,8 @@ class Arguments:
 
     out: Annotated[pathlib.Path, tyro.conf.arg(aliases=("-o",))]
     """PNG to write."""
-    checkpoint: str
-    """Export folder, or a name that `reenact.load` knows."""
+    checkpoint: str = "latent_directions"
+    """Export folder, or the name of an embedded system."""
     seed: int = 0
     """Of the random person."""
     truncation: float = 0.6

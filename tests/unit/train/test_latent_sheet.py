@@ -51,8 +51,8 @@ def test_the_command_writes_the_same_sheet_for_the_same_seed(checkpoint: pathlib
 @pytest.mark.parametrize(
     ("words", "text"),
     [
-        (["--checkpoint", "x", "--truncation", "1.5"], "truncation is 1.5; it must be between 0 and 1"),
-        (["--checkpoint", "x", "--seed", "-1"], "seed must be 0 or more"),
+        (["--truncation", "1.5"], "truncation is 1.5; it must be between 0 and 1"),
+        (["--seed", "-1"], "seed must be 0 or more"),
         (["--checkpoint", "correspondence"], "correspondence holds 'correspondence', which has no latent directions"),
     ],
 )
