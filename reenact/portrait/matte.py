@@ -37,6 +37,8 @@ _HATS = (0.5, 0.9)
 """Height from which clothes belong to the head (hats, hair taken for cloth), and half their width in face heights."""
 _LOBES = 0.3
 """Height of the lobes: below them a face ends at its oval."""
+_CROWN = 0.75
+"""Height from which skin far outside the oval is a bald crown."""
 _JAW = 0.2
 """Height below which hair is only what falls from above: dark clothes are sometimes taken for hair."""
 _COLLAR = 0.45
@@ -171,7 +173,8 @@ def head_cells(parsing: UInt8[np.ndarray, "j j"], points: Float[np.ndarray, "478
     ear = (parsing == SKIN) & (axes.height > _EARS[0]) & (axes.face > -_EARS[1])
     hat = np.isin(parsing, (CLOTHES, SKIN)) & (axes.height > _HATS[0]) & (np.abs(axes.across) < _HATS[1])
     oval = face_polygon(points, len(parsing)) > 0
-    skin = (parsing == FACE) & (axes.face > np.where(axes.height < _LOBES, -0.05, -0.25))
+    beside = np.where(axes.height < _LOBES, -0.05, np.where(axes.height < _CROWN, -0.25, -0.8))
+    skin = (parsing == FACE) & (axes.face > beside)
     above = (np.isin(parsing, (FACE, HAIR)) | ear | hat) & (axes.height > _JAW)
     left, right = (float((side * axes.across)[above | oval].max(initial=0)) + 0.06 for side in (-1, 1))
     falls = (axes.height > _JAW) | (axes.across > -left) & (axes.across < right)

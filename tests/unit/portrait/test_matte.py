@@ -6,7 +6,17 @@ import torch
 from torch.nn import functional
 
 from reenact.geometry.morphable import load_morphable
-from reenact.portrait.matte import BACKGROUND, CLOTHES, FACE, HAIR, SKIN, find_head_matte, head_axes, tidy_classes
+from reenact.portrait.matte import (
+    BACKGROUND,
+    CLOTHES,
+    FACE,
+    HAIR,
+    SKIN,
+    find_head_matte,
+    head_axes,
+    head_cells,
+    tidy_classes,
+)
 from tests.synthetic import pose_of, random_clip, rotation_of
 
 HEAD, GROUND = (0.75, 0.45, 0.3), (0.1, 0.35, 0.6)
@@ -100,3 +110,16 @@ def test_a_dark_collar_beside_the_jaw_is_no_hair() -> None:
     parsing[collar], parsing[lock] = HAIR, HAIR
     tidy = tidy_classes(torch.from_numpy(parsing)[None], mesh)[0].numpy()
     assert (tidy[collar] == CLOTHES).all() and (tidy[lock] == HAIR).all()
+
+
+def test_a_bald_crown_is_the_heads_and_a_hand_beside_the_face_is_not(mesh: torch.Tensor) -> None:
+    """Both are skin for the parser. The crown ends 0.3 face heights above the forehead."""
+    classes = torch.zeros(1, 128, 128, dtype=torch.uint8)
+    points = mesh[0, :, :2].double().numpy()
+    axes = head_axes(points, 128)
+    crown = (axes.height > 0.3) & (axes.height < 1.3) & (np.abs(axes.across) < 0.35)
+    hand = (axes.height > 0.3) & (axes.height < 0.6) & (axes.across > 0) & (axes.face < 0) & (axes.face > -0.6)
+    classes[0] = torch.from_numpy(np.where(crown | hand | (axes.face > 0), FACE, BACKGROUND).astype(np.uint8))
+    cells = head_cells(classes[0].numpy(), points)
+    assert cells[crown].mean() > 0.98
+    assert not cells[hand & (axes.face < -0.35)].any()
