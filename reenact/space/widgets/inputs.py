@@ -16,13 +16,23 @@ _MOTIONS = [("Same as the driver", "absolute"), ("Added to the source's own", "r
 _MOTION_INFO = "Copy the driver's pose and expression, or add only the difference from the driver's neutral face."
 
 
-def picture_input(label: str) -> gr.Image:
-    """An upload, a webcam shot or a pasted picture.
+_decode = gr.Image.preprocess
 
-    The component passes the file on undecoded, and the package reads it by its own rules. gradio would decode it first
-    and fail without a message on a file that is no picture.
-    """
-    picture = gr.Image(
+
+def _pass_on(picture: gr.Image, payload: ImageData | None) -> Any:
+    """Files stay undecoded: the package reads them by its own rules, gradio fails without a message on other files."""
+    is_file = picture.type == "filepath" and payload is not None and payload.path is not None
+    return payload.path if is_file and payload is not None else _decode(picture, payload)
+
+
+# Set on the class: gradio makes components anew when an event changes or skips them, and writes a stub file beside
+# every module that derives from its components.
+gr.Image.preprocess = _pass_on  # type: ignore[method-assign]
+
+
+def picture_input(label: str) -> gr.Image:
+    """An upload, a webcam shot or a pasted picture, passed on as a file."""
+    return gr.Image(
         label=label,
         type="filepath",
         sources=["upload", "webcam", "clipboard"],
@@ -32,16 +42,6 @@ def picture_input(label: str) -> gr.Image:
         buttons=["fullscreen"],
         height=300,
     )
-    decode = picture.preprocess
-
-    def path_of(payload: ImageData | None) -> str | None:
-        if payload is not None and payload.path is not None:
-            return payload.path
-        return str(decode(payload)) if payload is not None else None
-
-    # set on the instance: gradio writes a stub file beside every module that derives from its components
-    picture.preprocess = path_of
-    return picture
 
 
 def motion_choice() -> gr.Radio:
