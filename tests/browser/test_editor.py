@@ -160,7 +160,7 @@ def test_edit_becomes_a_clip(tab: Any, part: Any, tmp_path: pathlib.Path) -> Non
 def test_picture_without_a_face_gets_a_message_and_no_sliders(tab: Any, part: Any, wall: pathlib.Path) -> None:
     part.get_by_role("button", name="Remove Image").first.click()
     give(part, "Source picture", wall)
-    tab.get_by_text(re.compile("The source picture: No face found")).wait_for()
+    tab.get_by_text(re.compile("The source picture: No face found")).first.wait_for()
     assert not part.get_by_role("button", name="Reset all").is_visible()
 
 

@@ -106,7 +106,7 @@ def test_example_runs_when_clicked_and_wrong_files_get_messages(
         part.get_by_role("button", name="Remove Image").first.click()
         give(part, "Source picture", path, shown=path == wall)
         part.get_by_role("button", name="Reenact", exact=True).click()
-        tab.get_by_text(re.compile(f"The source picture{said}")).wait_for()
+        tab.get_by_text(re.compile(f"The source picture{said}")).first.wait_for()
 
 
 @pytest.mark.usefixtures("all_weights")
