@@ -146,13 +146,18 @@ def pack_weights(weights: dict[str, Tensor], *, least: int = 4096) -> dict[str, 
 
 
 def unpack_weights(weights: dict[str, Tensor]) -> dict[str, Tensor]:
-    """The inverse of `pack_weights`; weights that are not packed stay as they are."""
+    """The inverse of `pack_weights`; weights that are not packed stay as they are.
+
+    Raises:
+        CheckpointError: a scale belongs to no weight in 8 bits with as many rows.
+    """
+    scales = {name.removesuffix(SCALE_SUFFIX): each for name, each in weights.items() if name.endswith(SCALE_SUFFIX)}
     unpacked = {name: value for name, value in weights.items() if not name.endswith(SCALE_SUFFIX)}
-    for name, scale in weights.items():
-        value = unpacked.get(name.removesuffix(SCALE_SUFFIX))
-        if name.endswith(SCALE_SUFFIX) and value is not None and value.dtype == torch.int8 and len(scale) == len(value):
-            rows = value.float().flatten(1) * scale.float()[:, None]
-            unpacked[name.removesuffix(SCALE_SUFFIX)] = rows.view_as(value).half()
+    for name, scale in scales.items():
+        value = unpacked.get(name)
+        if value is None or value.dtype != torch.int8 or value.ndim < 2 or scale.shape != value.shape[:1]:
+            raise CheckpointError(f"{name}{SCALE_SUFFIX} fits no weight stored in 8 bits; download the weights again.")
+        unpacked[name] = (value.float().flatten(1) * scale.float()[:, None]).view_as(value).half()
     return unpacked
 
 

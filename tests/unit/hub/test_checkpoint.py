@@ -64,6 +64,14 @@ def test_weights_in_eight_bits_are_half_a_step_off_at_most(tmp_path: pathlib.Pat
     assert torch.equal(checkpoint.weights["bias"], weights["bias"])
 
 
+@pytest.mark.parametrize("rows", [0, 3])
+def test_a_scale_that_fits_no_weight_is_named(tmp_path: pathlib.Path, rows: int) -> None:
+    weights = {"0.weight.scale8": torch.ones(4).half()}
+    weights |= {"0.weight": torch.ones(rows, 2, dtype=torch.int8)} if rows else {}
+    with pytest.raises(CheckpointError, match=r"0\.weight\.scale8 fits no weight stored in 8 bits"):
+        subject.read_checkpoint(write(tmp_path / "a", **weights))
+
+
 @pytest.mark.parametrize("suffix", [".pth", ".pt", ".ckpt", ".bin", ".pkl"])
 def test_a_pickle_is_refused_by_name(tmp_path: pathlib.Path, suffix: str) -> None:
     path = tmp_path / f"weights{suffix}"
