@@ -24,7 +24,7 @@ from reenact.space.widgets.answers import (
     result_folder,
     result_name,
 )
-from reenact.space.widgets.clip_part import accept_emptied, shown_clip
+from reenact.space.widgets.clip_part import shown_clip
 from reenact.space.widgets.driving_part import DrivingPart, crop_of, options_of
 from reenact.space.widgets.events import QUICK, allow_download, save_in_browser
 from reenact.space.widgets.faces_part import FacesPart
@@ -311,7 +311,6 @@ class VideoTab:
                         smoothing = gr.Slider(
                             *(0, 4, 1), step=0.25, label="Smoothing", info="Filter the tracker's jitter.", min_width=160
                         )
-                        accept_emptied(smoothing)
                         side_by_side = gr.Checkbox(
                             value=False, label="Side by side", info="Show driving clip, source and result."
                         )

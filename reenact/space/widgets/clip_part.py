@@ -1,6 +1,5 @@
 """The editor's clips: components, and how a finished clip is shown."""
 
-import math
 from collections.abc import Callable
 from typing import Any
 
@@ -38,7 +37,6 @@ class ClipPart:
             with gr.Row():
                 self.run = gr.Button("Make the clip", variant="primary", size="md", scale=3)
                 self.stop = gr.Button("Stop", variant="stop", size="md", scale=1, min_width=80)
-            accept_emptied(self.seconds)
             self.video = gr.Video(label="Clip", interactive=False, autoplay=True, loop=True, buttons=[], height=320)
             self.gif = gr.Image(label="Clip", interactive=False, buttons=[], height=320, visible=False, format="gif")
             self.file = gr.DownloadButton("Download the clip", interactive=False)
@@ -74,16 +72,6 @@ class ClipPart:
 def _show_table(motion: str) -> list[gr.Column]:
     """Key frames have their own times: their table is shown in place of the length."""
     return [gr.Column(visible=motion == KEYFRAMES), gr.Column(visible=motion != KEYFRAMES)]
-
-
-def accept_emptied(slider: gr.Slider) -> None:
-    """Pass an emptied number on as NaN, which the pipeline refuses; gradio would fail without a message."""
-    within_limits = slider.preprocess
-
-    def number(payload: Any) -> float:
-        return math.nan if payload is None else float(within_limits(payload))
-
-    slider.preprocess = number
 
 
 def shown_clip(path: str, text: str) -> list[Any]:

@@ -13,7 +13,6 @@ from reenact.perception.crop_box import CropBox
 from reenact.pipeline.options import DrivingOptions
 from reenact.space.models import DEFAULT, Models
 from reenact.space.widgets.answers import errors_as_messages
-from reenact.space.widgets.clip_part import accept_emptied
 from reenact.space.widgets.inputs import chosen_face, given_file
 
 if TYPE_CHECKING:
@@ -53,7 +52,6 @@ class DrivingPart:
                     value=False, label="Neutralise", info="Remove the source's own expression.", min_width=160
                 )
             strength = gr.Slider(0, 2, value=1, step=0.05, label="Strength of the motion")
-            accept_emptied(strength)
         with gr.Accordion("Crop", open=False):
             scale = gr.Slider(0.6, 2, value=1, step=0.02, label="Size of the square that is redrawn")
             with gr.Row():
@@ -69,7 +67,6 @@ class DrivingPart:
         quiet: dict[str, Any] = {"api_visibility": "private", "concurrency_id": "crop", "concurrency_limit": 1}
         show.click(self._preview, box, preview, **quiet)
         for slider in (scale, right, down):
-            accept_emptied(slider)
             slider.release(self._update, [preview, *box], preview, show_progress="hidden", **quiet)
 
     def _preview(

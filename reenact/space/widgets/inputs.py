@@ -1,5 +1,6 @@
 """Inputs that several tabs have: pictures, faces, framing, examples."""
 
+import math
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -16,7 +17,7 @@ _MOTIONS = [("Same as the driver", "absolute"), ("Added to the source's own", "r
 _MOTION_INFO = "Copy the driver's pose and expression, or add only the difference from the driver's neutral face."
 
 
-_decode = gr.Image.preprocess
+_decode, _within_limits = gr.Image.preprocess, gr.Slider.preprocess
 
 
 def _pass_on(picture: gr.Image, payload: ImageData | None) -> Any:
@@ -25,9 +26,15 @@ def _pass_on(picture: gr.Image, payload: ImageData | None) -> Any:
     return payload.path if is_file and payload is not None else _decode(picture, payload)
 
 
-# Set on the class: gradio makes components anew when an event changes or skips them, and writes a stub file beside
+def _number(slider: gr.Slider, payload: Any) -> float | int:
+    """An emptied number is NaN, which the pipeline refuses; gradio fails without a message."""
+    return math.nan if payload is None else _within_limits(slider, payload)
+
+
+# Set on the classes: gradio makes components anew when an event changes or skips them, and writes a stub file beside
 # every module that derives from its components.
 gr.Image.preprocess = _pass_on  # type: ignore[method-assign]
+gr.Slider.preprocess = _number  # type: ignore[method-assign]
 
 
 def picture_input(label: str) -> gr.Image:

@@ -6,7 +6,6 @@ import gradio as gr
 from gradio.components import Component
 
 from reenact.errors import ConfigError
-from reenact.space.widgets.clip_part import accept_emptied
 
 PICTURES = [("PNG, lossless", "png"), ("JPEG", "jpg"), ("WebP", "webp")]
 CLIPS = [("MP4 (H.264)", "mp4"), ("WebM (VP9)", "webm"), ("GIF", "gif"), ("WebP, animated", "webp")]
@@ -33,7 +32,6 @@ class OutputPart:
                     label="Quality",
                     info=_quality_info(formats),
                 )
-                accept_emptied(self.quality)
                 self.longest = gr.Dropdown(
                     _SIZES, value=0, label="Longer side at most", info="Larger results are scaled down to it."
                 )
