@@ -134,8 +134,18 @@ def test_stop_ends_a_clip_without_alarm(tab: Any, material: pathlib.Path, tmp_pa
     give(part, "Driving clip", write_clip(tmp_path / "long.mp4", frames))
     part.get_by_role("button", name="Reenact the clip").click()
     part.get_by_text(re.compile("Drawing")).first.wait_for()
+    # every text of the notes counts: an event that followed once emptied them again
+    tab.evaluate(
+        """box => {
+          window.said = [box.value];
+          setInterval(() => box.value !== window.said.at(-1) && window.said.push(box.value), 10);
+        }""",
+        notes(part).element_handle(),
+    )
     part.get_by_role("button", name="Stop").click()
-    tab.wait_for_function("box => box.value.startsWith('Stopped')", arg=notes(part).element_handle())
+    tab.wait_for_function("window.said.at(-1).startsWith('Stopped')")
+    tab.wait_for_timeout(1000)
+    assert tab.evaluate("window.said") == ["", "Stopped; nothing was written."]
     assert tab.get_by_test_id("toast-body").count() == 0
 
 

@@ -5,7 +5,7 @@ import functools
 import html
 import threading
 from collections.abc import Callable
-from typing import ParamSpec, TypeVar
+from typing import Any, ParamSpec, TypeVar
 
 import gradio as gr
 from gradio.components import Component
@@ -29,14 +29,15 @@ class Problems:
         self._lock = threading.Lock()
 
     def kept(self, run: Callable[Arguments, Answer]) -> Callable[Arguments, Answer]:
-        """A handler that keeps the text of its errors."""
+        """A handler that keeps the text of its errors, but for the silent one of a stopped run."""
 
         @functools.wraps(run)
         def keeping(*args: Arguments.args, **options: Arguments.kwargs) -> Answer:
             try:
                 return run(*args, **options)
             except gr.Error as error:
-                self._keep(visitor_of(LocalContext.request.get(None)), html.unescape(error.message))
+                if error.visible:
+                    self._keep(visitor_of(LocalContext.request.get(None)), html.unescape(error.message))
                 raise
 
         return keeping
@@ -47,10 +48,14 @@ class Problems:
             return self._texts.pop(visitor_of(request), "")
 
     def show(self, ran: Dependency, text: Component) -> None:
-        """After a run has failed, show its error in the notes."""
+        """After a run has failed, show its error in the notes.
 
-        def said(request: gr.Request) -> str:
-            return self.last(request)
+        gradio calls a cancelled run failed, too, and may do so before the run itself has ended: without an error, the
+        notes keep what Stop has written.
+        """
+
+        def said(request: gr.Request) -> Any:
+            return self.last(request) or gr.skip()
 
         ran.failure(said, None, text, show_progress="hidden", **QUICK)
 

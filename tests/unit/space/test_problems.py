@@ -6,7 +6,8 @@ import gradio as gr
 import pytest
 from gradio.context import LocalContext
 
-from reenact.space.widgets.answers import message
+from reenact.errors import StoppedError
+from reenact.space.widgets.answers import errors_as_messages, message
 from reenact.space.widgets.problems import Problems
 
 FIRST, SECOND = gr.Request(session_hash="a"), gr.Request(session_hash="b")
@@ -30,6 +31,25 @@ def test_error_is_kept_for_its_visitor_and_shown_once() -> None:
     assert problems.last(FIRST) == ""
     assert problems.last(SECOND) == "other"
     assert kept(FIRST, "") == "drawn"
+
+
+def test_stopped_run_leaves_the_notes_to_the_stop_button() -> None:
+    problems = Problems()
+
+    def stopped(request: gr.Request) -> None:
+        with errors_as_messages({}):
+            raise StoppedError("Stopped; nothing was written.")
+
+    with gr.Blocks() as page:
+        text = gr.Textbox("old")
+        problems.show(gr.Button().click(problems.kept(stopped), None, text), text)
+    LocalContext.request.set(FIRST)
+    said = page.fns[1].fn
+    assert said is not None
+    assert said(FIRST) == gr.skip()  # cancelled, and not yet ended
+    with pytest.raises(gr.Error):
+        problems.kept(stopped)(FIRST)
+    assert said(FIRST) == gr.skip()
 
 
 def test_errors_of_programs_do_not_pile_up() -> None:
