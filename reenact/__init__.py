@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from reenact.media.frame import Frame as Frame
     from reenact.media.trim import Trim as Trim
     from reenact.perception.crop_box import CropBox as CropBox
+    from reenact.pipeline.compare.run import Comparison as Comparison
+    from reenact.pipeline.compare.run import compare as compare
     from reenact.pipeline.controls.clip_edit import edit_clip as edit_clip
     from reenact.pipeline.controls.keyframes import KeyFrame as KeyFrame
     from reenact.pipeline.controls.keyframes import KeyFrames as KeyFrames
@@ -59,6 +61,7 @@ _NAMES = {
     "reenact.facs": ("ACTION_UNITS",),
     "reenact.hub": ("load", "load_tracker"),
     "reenact.media.frame": ("Frame",),
+    "reenact.pipeline.compare.run": ("Comparison", "compare"),
     "reenact.pipeline.controls.clip_edit": ("edit_clip",),
     "reenact.pipeline.controls.keyframes": ("KeyFrame", "KeyFrames"),
     "reenact.media.trim": ("Trim",),

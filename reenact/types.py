@@ -114,3 +114,15 @@ def head_angles_rad(rotation: Float[Tensor, "f 3 3"]) -> Float[Tensor, "f 3"]:
         ],
         dim=1,
     )
+
+
+def pose_error_deg(result: Float[Tensor, "n 3 3"], target: Float[Tensor, "n 3 3"]) -> Float[Tensor, "n"]:
+    """Angle of the rotation between two heads, 0 to 180 degrees.
+
+    Args:
+        result: camera_from_head.
+        target: camera_from_head.
+    """
+    # the chord is precise near 0, where the arc cosine of the trace is not
+    chord = (result.double() - target.double()).flatten(1).norm(dim=1) / (2 * 2**0.5)
+    return torch.rad2deg(2 * torch.asin(chord.clamp(max=1))).to(result.dtype)

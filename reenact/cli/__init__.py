@@ -1,4 +1,4 @@
-"""The command line: ``reenact image``, ``video``, ``edit``, ``track``; ``download``, ``push``, ``publish``, ``card``.
+"""The command line: ``reenact image``, ``video``, ``edit``, ``compare``, ``motion``, ``track``, and those of the Hub.
 
 Exit codes: 0; 2 for an error, with one line on stderr; 129, 130 and 143 after SIGHUP, Ctrl-C and SIGTERM.
 What is slow to import is imported after the arguments have been checked.
@@ -18,6 +18,7 @@ from typing import Annotated, Any, Union, get_type_hints
 import tyro
 from tyro.conf import OmitSubcommandPrefixes, Positional, subcommand
 
+from reenact.cli.compare import Compare
 from reenact.cli.edit import Edit
 from reenact.cli.hub import Download, Publish, Push, WriteCard
 from reenact.cli.image import Image
@@ -33,11 +34,12 @@ _FAILED = 2
 _REQUIRED = re.compile(r"(-\w \S+, )?--[\w-]+( \S+)?|[A-Z]+")
 """A line of tyro's list of missing arguments that names one: "-o PATH, --out PATH" or "SOURCE"."""
 
-AnyCommand = Image | Video | Edit | Motion | Track | Download | Push | Publish | WriteCard
+AnyCommand = Image | Video | Edit | Compare | Motion | Track | Download | Push | Publish | WriteCard
 _COMMANDS: dict[str, type[AnyCommand]] = {
     "image": Image,
     "video": Video,
     "edit": Edit,
+    "compare": Compare,
     "motion": Motion,
     "track": Track,
     "download": Download,

@@ -2,8 +2,9 @@
 
 import abc
 import dataclasses
+import itertools
 import pathlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from fractions import Fraction
 from types import TracebackType
 from typing import Any
@@ -225,6 +226,18 @@ def track_clip(
         driver = None if read is None or geometry is None else read(index, frame, geometry, first)
         kept = None if keep is None else keep(frame)
         yield TrackedFrame(index=index, frame=kept, geometry=geometry, driver=driver)
+
+
+def by_shot(frames: Iterable[TrackedFrame]) -> Iterator[tuple[list[TrackedFrame], Driver | None]]:
+    """Successive frames of one shot, with their drivers as one; None for frames without a face."""
+
+    def shot(tracked: TrackedFrame) -> int | None:
+        return None if tracked.driver is None else id(tracked.driver.neutral)
+
+    for _, group in itertools.groupby(frames, key=shot):
+        part = list(group)
+        drivers = [each.driver for each in part if each.driver is not None]
+        yield part, Driver.cat(drivers) if drivers else None
 
 
 def missing_face(index: int, path: pathlib.Path, reason: str) -> NoFaceFoundError:

@@ -92,7 +92,7 @@ def reenact_image(
         crop=crop,
         name=source_name,
     )
-    driver, geometry, warnings = _find_driver(
+    driver, geometry, warnings = find_driver(
         engine.tracker, driving_picture.rgb, driving_face, min_face_score, driving_name
     )
     reference = geometry
@@ -101,7 +101,7 @@ def reenact_image(
             reference = neutralised(geometry)
         else:
             picture, name = neutral_picture
-            _, reference, more = _find_driver(engine.tracker, picture.rgb, None, min_face_score, name)
+            _, reference, more = find_driver(engine.tracker, picture.rgb, None, min_face_score, name)
             # two photos differ in framing, which is not a movement of the head
             reference = placed_like(reference, geometry)
             warnings += more
@@ -140,9 +140,14 @@ def check_choice(name: str, value: object, choices: object) -> None:
         raise ConfigError(f"{name} is {value!r}; choose {' or '.join(map(repr, allowed))}.")
 
 
-def _find_driver(
+def find_driver(
     tracker: Tracker, frame: Frame, face: int | None, min_score: float, name: str
 ) -> tuple[UInt8[np.ndarray, "_ _ 3"], FaceGeometry, tuple[Note, ...]]:
+    """A driving picture, turned upright, the face in it, and notes.
+
+    Raises:
+        NoFaceFoundError: no usable face.
+    """
     try:
         report = tracker.report(frame, face=face, min_score=min_score)
     except NoFaceFoundError as error:

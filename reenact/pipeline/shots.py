@@ -1,7 +1,7 @@
 """The shots of a driving clip: each has its own reference and is turned upright as a whole."""
 
 import dataclasses
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from fractions import Fraction
 
 import numpy as np
@@ -20,14 +20,24 @@ _MOST_NAMED = 6
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Driver:
-    """The driving face of one frame, upright."""
+    """The driving face of one frame, or of several of one shot, upright."""
 
     geometry: FaceGeometry
-    """f = 1, pixels of the turned frame."""
+    """Pixels of the turned frame."""
     faces: DrivingFaces | None
     """The face as a small crop; None where there is no picture."""
     neutral: FaceGeometry
     """The reference of this frame's shot, in the same pixels."""
+
+    @staticmethod
+    def cat(frames: "Sequence[Driver]") -> "Driver":
+        """Several frames of one shot as one object; without pictures if one of them has none."""
+        seen = [each.faces for each in frames if each.faces is not None]
+        return Driver(
+            geometry=FaceGeometry.cat([each.geometry for each in frames]),
+            faces=DrivingFaces.cat(seen) if len(seen) == len(frames) else None,
+            neutral=frames[0].neutral,
+        )
 
 
 class ShotReader:

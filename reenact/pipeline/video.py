@@ -23,7 +23,7 @@ from reenact.pipeline.animate import Animator, Restore
 from reenact.pipeline.clips.pairs import Extend, pair_frames
 from reenact.pipeline.clips.source import SourceClip, SourceFrame
 from reenact.pipeline.controls.driven import unit_change
-from reenact.pipeline.driving import Driving, Following, TrackedFrame
+from reenact.pipeline.driving import Driving, Following, TrackedFrame, by_shot
 from reenact.pipeline.engine import Engine, load_engine
 from reenact.pipeline.image import check_choice
 from reenact.pipeline.looks import moving_note, no_face_in
@@ -33,10 +33,8 @@ from reenact.pipeline.options import WHOLE_MOTION, DrivingOptions
 from reenact.pipeline.progress import Progress, ShouldStop, never, no_progress, stop_checker
 from reenact.pipeline.results import COMMENT, SideBySide, VideoResult, fitted, frame_ranges, size_of
 from reenact.pipeline.source import PictureLike, enlarged, open_picture
-from reenact.portrait.painters import DrivingFaces
 from reenact.systems.base import MotionMode
 from reenact.systems.catalog import DEFAULT_SYSTEM
-from reenact.types import FaceGeometry
 
 OnMissingFace = Literal["hold", "skip", "stop"]
 """For driving frames without a face. hold: repeat the last result, before the first face the source. skip: leave the
@@ -360,17 +358,10 @@ def _draw_clip(
 
 def _draw_batch(animator: Animator, batch: list[TrackedFrame]) -> Iterator[tuple[TrackedFrame, Frame | None]]:
     """Frames with their results; None without a face. Results are pasted back one at a time."""
-    for _, frames in itertools.groupby(
-        batch, key=lambda each: None if each.driver is None else id(each.driver.neutral)
-    ):
-        shot = list(frames)
-        drivers = [each.driver for each in shot if each.driver is not None]
-        if not drivers:
+    for shot, driver in by_shot(batch):
+        if driver is None:
             yield from ((each, None) for each in shot)
             continue
-        if drivers[0].neutral is not animator.neutral:
-            animator.start_shot(drivers[0].neutral)
-        seen = [driver.faces for driver in drivers if driver.faces is not None]
-        faces = DrivingFaces.cat(seen) if len(seen) == len(drivers) else None
-        geometry = FaceGeometry.cat([driver.geometry for driver in drivers])
-        yield from zip(shot, animator.draw(geometry, faces), strict=True)
+        if driver.neutral is not animator.neutral:
+            animator.start_shot(driver.neutral)
+        yield from zip(shot, animator.draw(driver.geometry, driver.faces), strict=True)

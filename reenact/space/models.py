@@ -7,8 +7,8 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING
 
 from reenact.errors import ConfigError, ReenactError
-from reenact.systems.catalog import CATALOG, find_system, system_for
-from reenact.weights import EMBEDDED, WEIGHTS_NAME, WeightsInfo
+from reenact.systems.catalog import CATALOG, find_system, installed_systems, system_for
+from reenact.weights import WeightsInfo
 
 if TYPE_CHECKING:
     from reenact.pipeline.engine import Engine
@@ -74,7 +74,7 @@ class Models:
 
     def offers(self, system: str) -> bool:
         """Whether there are weights of a system; without them the page does not show it."""
-        return system in self._weights or (EMBEDDED / system / WEIGHTS_NAME).is_file()
+        return system in self._weights or system in installed_systems()
 
     def warm_up(self) -> list[threading.Thread]:
         """Load all offered systems in the background; failures are logged here and raised again by `engine`."""

@@ -9,6 +9,7 @@ import importlib
 from typing import TYPE_CHECKING, Any, Literal
 
 from reenact.errors import ConfigError
+from reenact.weights import EMBEDDED, WEIGHTS_NAME
 
 if TYPE_CHECKING:
     from reenact.systems.base import Reenactor
@@ -103,6 +104,11 @@ DEFAULT_SYSTEM = system_for("default")
 """Id of the system that draws unless another is chosen."""
 POSING_SYSTEMS = tuple(entry.id for entry in _ENTRIES if entry.can_pose)
 """Ids of the systems that can draw edits."""
+
+
+def installed_systems() -> tuple[str, ...]:
+    """Ids of the systems whose weights came with the program."""
+    return tuple(name for name in CATALOG if (EMBEDDED / name / WEIGHTS_NAME).is_file())
 
 
 def cannot_pose(system: str) -> ConfigError:

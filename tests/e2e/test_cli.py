@@ -65,6 +65,22 @@ def test_relative_motion_that_is_none_gives_the_source(material: pathlib.Path, t
     assert (error**2).mean() < 1e-3  # a PSNR of 30 dB
 
 
+def test_compare_measures_the_result_against_the_driver(
+    material: pathlib.Path, tmp_path: pathlib.Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out, figures = tmp_path / "out.png", tmp_path / "out.json"
+    pair = material / "source.png", material / "driving.png"
+    assert run("compare", *pair, "-o", out, "--systems", "correspondence", "--json", figures) == 0
+    assert read_image(out).rgb.shape == (286, 768, 3)
+    (row,) = json.loads(figures.read_text())["systems"]
+    assert row["system"] == "correspondence"
+    assert 0 < row["pose_error_deg"] < 4  # the source is 12 degrees off
+    assert 0.8 < row["identity"] < 1
+    head, line, *_ = capsys.readouterr().out.splitlines()
+    assert head.split()[:3] == ["system", "pose", "error"]
+    assert line.startswith("correspondence") and f"{row['identity']:.2f}" in line
+
+
 def test_crop_and_side_by_side(material: pathlib.Path, tmp_path: pathlib.Path) -> None:
     out = tmp_path / "out.jpg"
     assert run("image", material / "source.png", material / "driving.png", "-o", out, "--no-paste-back") == 0

@@ -63,7 +63,7 @@ def test_large_poses_and_the_editor_are_offered_where_their_weights_are_installe
     for system in ("correspondence", "facegan", "dual_generator")[: 3 if installed else 1]:
         (tmp_path / system).mkdir()
         (tmp_path / system / "model.safetensors").touch()
-    monkeypatch.setattr("reenact.space.models.EMBEDDED", tmp_path)
+    monkeypatch.setattr("reenact.systems.catalog.EMBEDDED", tmp_path)
     page = build()
     systems = [each for each in page.blocks.values() if isinstance(each, gr.Dropdown) and each.label == "System"]
     public = {each.api_name for each in page.fns.values() if each.api_visibility == "public" and each.api_name}

@@ -5,13 +5,14 @@ crop, pictures RGB in [0, 1], Action Units 0 to 1, embeddings unit vectors. The 
 find landmarks and embeddings.
 """
 
+from reenact.types import pose_error_deg
 from train.evaluate.metrics.expression import au_error, ed
 from train.evaluate.metrics.frechet import frechet_distance
 from train.evaluate.metrics.identity import csim
 from train.evaluate.metrics.kernel import kernel_distances
 from train.evaluate.metrics.landmarks import ace_px, akd_px, lsim, temporal_jitter_px
 from train.evaluate.metrics.pictures import l1, mse, psnr_db, ssim
-from train.evaluate.metrics.pose import pose_error_deg, psim
+from train.evaluate.metrics.pose import psim
 from train.evaluate.metrics.sharpness import sharpness_ratio
 from train.evaluate.metrics.temporal import backward_flow, warp_error
 

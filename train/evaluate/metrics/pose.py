@@ -1,4 +1,4 @@
-"""Difference of two head poses."""
+"""Similarity of two head poses."""
 
 import torch
 from jaxtyping import Float
@@ -8,18 +8,6 @@ from reenact.types import head_angles_rad
 
 _FRONTAL_RAD = 1e-6
 """Norm of the head angles below which a head counts as exactly frontal."""
-
-
-def pose_error_deg(result: Float[Tensor, "n 3 3"], target: Float[Tensor, "n 3 3"]) -> Float[Tensor, "n"]:
-    """Angle of the rotation between two heads, 0 to 180 degrees.
-
-    Args:
-        result: camera_from_head.
-        target: camera_from_head.
-    """
-    # the chord is precise near 0, where the arc cosine of the trace is not
-    chord = (result.double() - target.double()).flatten(1).norm(dim=1) / (2 * 2**0.5)
-    return torch.rad2deg(2 * torch.asin(chord.clamp(max=1))).to(result.dtype)
 
 
 def psim(

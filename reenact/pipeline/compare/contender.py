@@ -1,0 +1,131 @@
+"""One of the systems that are compared: it draws, and what it has drawn is measured."""
+
+import dataclasses
+import time
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from reenact.errors import NoFaceFoundError
+from reenact.hub.loading import face_encoder
+from reenact.media.frame import Frame
+from reenact.perception.identity import similarity
+from reenact.perception.needs import face_codes
+from reenact.perception.tracking import Tracker
+from reenact.pipeline.animate import Animator
+from reenact.pipeline.engine import Engine
+from reenact.pipeline.results import to_frames
+from reenact.pipeline.shots import Driver
+from reenact.pipeline.source import Source, to_device
+from reenact.systems.catalog import CATALOG
+from reenact.types import FaceGeometry, pose_error_deg
+
+MEASURED_EVERY = 4
+"""Of a clip's frames, each fourth is measured: tracking takes about as long as drawing."""
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class SystemFigures:
+    """What was measured of one system; means over the measured frames."""
+
+    system: str
+    """Its id."""
+    pose_error_deg: float | None
+    """Angle between the head in the result, as the tracker reads it, and the driver's; None if no face was found."""
+    identity: float | None
+    """Similarity of the result's face and the source's by the embedded identity encoder, at most 1; None likewise."""
+    seconds_per_frame: float
+    """Time to retarget, draw and paste back one frame."""
+    lost: int
+    """Measured frames in whose result the tracker finds no face."""
+
+    @property
+    def title(self) -> str:
+        """The system's name for users."""
+        return CATALOG[self.system].title
+
+    @property
+    def use(self) -> str:
+        """What the system is best at."""
+        return CATALOG[self.system].use
+
+    def cells(self) -> tuple[str, str, str]:
+        """Pose error in degrees, identity and seconds, as tables show them."""
+        pose = "no face" if self.pose_error_deg is None else f"{self.pose_error_deg:.1f}°"
+        identity = "no face" if self.identity is None else f"{self.identity:.2f}"
+        return pose, identity, f"{self.seconds_per_frame:.3f}"
+
+    def as_dict(self) -> dict[str, Any]:
+        """For JSON; figures are rounded to what they can be trusted for."""
+        digits = {"pose_error_deg": 2, "identity": 3, "seconds_per_frame": 4}
+        figures = dataclasses.asdict(self)
+        rounded = {key: None if figures[key] is None else round(figures[key], n) for key, n in digits.items()}
+        return figures | {"title": self.title, "use": self.use} | rounded
+
+
+class Contender:
+    """A system with its source, drawn absolutely."""
+
+    def __init__(self, engine: Engine, source: Source, tracker: Tracker, *, paste_back: bool) -> None:
+        """Nothing is drawn yet.
+
+        Args:
+            engine: draws.
+            source: encoded by the engine.
+            tracker: reads the results; the same for all systems.
+            paste_back: whether results are whole source pictures; otherwise crops.
+        """
+        self.animator = Animator(source, None, system=engine.system, mode="absolute", paste_back=paste_back)
+        self.warnings = source.warnings
+        self._id, self._tracker, self._encoder = engine.system.system, tracker, face_encoder(engine.device)
+        self._own = face_codes(self._encoder, source.image.rgb, to_device(source.face, engine.device).mesh_px)
+        self._errors_deg, self._similarities = list[float](), list[float]()
+        self._seconds, self._drawn, self._lost = 0.0, 0, 0
+
+    def draw(self, driver: Driver, first: int = 0) -> list[Frame]:
+        """Results for frames of one shot.
+
+        Args:
+            driver: their faces.
+            first: number of the first one; multiples of `MEASURED_EVERY` are measured.
+        """
+        animator = self.animator
+        if driver.neutral is not animator.neutral:
+            animator.start_shot(driver.neutral)
+        if not self._drawn:  # the first frame loads painters and warms up caches, which is no property of a system
+            animator.draw_driven(animator.drive(driver.geometry[:1]))
+        begun = time.perf_counter()
+        rendered = animator.draw_driven(animator.drive(driver.geometry), driver.faces)
+        frames = list(animator.finish(rendered))
+        self._seconds += time.perf_counter() - begun
+        self._drawn += len(frames)
+        for i in range(-first % MEASURED_EVERY, len(frames), MEASURED_EVERY):
+            self._measure(rendered.rgb[i : i + 1], driver.geometry[i : i + 1])
+        return frames
+
+    @torch.inference_mode()
+    def _measure(self, rgb: Tensor, driver: FaceGeometry) -> None:
+        """Read one result crop."""
+        try:
+            found = self._tracker.track(to_frames(rgb)[0])
+        except NoFaceFoundError:
+            self._lost += 1
+            return
+        code = face_codes(self._encoder, rgb, found.mesh_px)
+        self._similarities.append(float(similarity(code, self._own)))
+        self._errors_deg.append(float(pose_error_deg(found.rotation.cpu(), driver.rotation.cpu())))
+
+    def figures(self) -> SystemFigures:
+        """What was measured so far."""
+        return SystemFigures(
+            system=self._id,
+            pose_error_deg=_mean(self._errors_deg),
+            identity=_mean(self._similarities),
+            seconds_per_frame=self._seconds / max(self._drawn, 1),
+            lost=self._lost,
+        )
+
+
+def _mean(values: list[float]) -> float | None:
+    return sum(values) / len(values) if values else None
