@@ -1,9 +1,11 @@
 """What a visitor should know before using the page."""
 
-INTRODUCTION = """
+CONSENT = "Use pictures of yourself, or of people who agreed to it."
+
+INTRODUCTION = f"""
 # Reenact
 Give a portrait the pose and expression of another photo, or the motion of a clip.
-Use pictures of yourself, or of people who agreed to it.
+{CONSENT}
 """
 
 ABOUT = """
@@ -28,7 +30,20 @@ hair that the source does not show are guessed.
 **The example portraits** are of nobody: an image generator made them (CC0). The exception is the
 astronaut, Eileen Collins, by NASA (public domain).
 
-**From a program.** The link *Use via API* below shows how to call this page with `gradio_client`. The command line has
-the same functions: `reenact image`, `reenact video` and `reenact edit`. To embed the page in another, use an `iframe`
-with `allow="camera; microphone; autoplay; clipboard-write"`; without it the webcam stays off.
+**In other pages and from programs.** The panel *Embed* below a tab prints code with the tab's present settings: a link,
+an `iframe`, a web component, and calls from Python, JavaScript and the command line. The link *Use via API* lists all
+endpoints and parameters.
+
+**On your own computer.** Weights on the Hugging Face Hub are loaded by name, and so is every folder that `hf download`
+fetched:
+```python
+import reenact
+
+engine = reenact.load_engine(checkpoint="your-name/reenact-correspondence@main")  # or a folder
+result = reenact.reenact_image("portrait.jpg", "driving.jpg", system=engine)
+```
+```sh
+hf download your-name/reenact-correspondence --local-dir faces
+reenact video portrait.jpg clip.mp4 -o result.mp4 --checkpoint faces
+```
 """

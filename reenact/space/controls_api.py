@@ -5,6 +5,7 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, Literal
 
 import gradio as gr
+from gradio.components import Component
 
 from reenact.pipeline.controls.keyframes import KeyFrames
 from reenact.pipeline.controls.settings import FaceEdit
@@ -222,8 +223,8 @@ class ControlsApi:
         first = [f"Done in {clock.seconds():.1f} s: {size}.", *self._models.notes(result.system)]
         return str(result.path), notes(first, result.warnings, given.names)
 
-    def build(self, editor: Editor) -> None:
-        """Offer the endpoints to programs; visitors do not see them."""
+    def build(self, editor: Editor) -> list[Component]:
+        """Offer the endpoints to programs; visitors do not see them. Returns the inputs of ``/edit``."""
         settings = gr.JSON(label="Settings", visible=False)
         mode = gr.Radio(["relative", "absolute"], value="relative", label="Mode", visible=False)
         seconds = gr.Number(label="Seconds", value=3, visible=False)
@@ -233,12 +234,13 @@ class ControlsApi:
         call = gr.Button("Edit", visible=False)
         source, edit = editor.source.picture, editor.edit
         framing, background = [edit.paste_back, editor.source.faces.number], [edit.background, edit.background_picture]
-        edited = [source, settings, mode, *background, *framing, edit.system]
+        edited: list[Component] = [source, settings, mode, *background, *framing, edit.system]
         turned = [source, seconds, *ends, kind, *framing, settings, mode, *background, edit.system]
         call.click(self.edit, edited, [file, text], api_name="edit", **PROGRAMS)
         keyed = [source, settings, gr.Number(label="Frames a second", value=25, visible=False), kind, *framing]
         call.click(self.keyframes, [*keyed, *background, edit.system], [file, text], api_name="keyframes", **PROGRAMS)
         call.click(self.turntable, turned, [file, text], api_name="turntable", **PROGRAMS)
+        return edited
 
 
 def _request(

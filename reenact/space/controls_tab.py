@@ -20,9 +20,10 @@ from reenact.space.widgets.clip_part import KEYFRAMES, shown_clip
 from reenact.space.widgets.editor_layout import Editor, panel_updates, slider_updates
 from reenact.space.widgets.events import DRAWING, FILES, LAST_ONE, MOVING, QUICK, save_in_browser
 from reenact.space.widgets.keyframe_part import with_face
+from reenact.space.widgets.linked import Linked, fits
 from reenact.space.widgets.problems import Problems, clear_first
 from reenact.space.widgets.reading import bars
-from reenact.space.widgets.remembered import ONLY_RESTORED, Remembered, fits
+from reenact.space.widgets.remembered import ONLY_RESTORED, Remembered
 from reenact.space.widgets.runs import Runs
 from reenact.space.widgets.settings import KEEP, PICTURE, Request, edit_of, values_of
 from reenact.space.widgets.sliders import CONTROLS, VIEWS, angle_info, sided_units
@@ -196,8 +197,9 @@ class ControlsTab:
         self._connect_source(editor)
         self._connect_sliders(editor)
         self._connect_files(editor)
-        self._api.build(editor)
-        return Remembered("editor", editor.kept)
+        sent = self._api.build(editor)
+        linked = Linked("edit", self._api.edit, sent, {"source": "portrait.jpg"})
+        return Remembered("editor", editor.kept, linked)
 
     def reopen_after(self, restored: Dependency) -> Dependency:
         """Open the source that a refresh has restored."""

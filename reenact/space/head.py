@@ -5,7 +5,7 @@ import re
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from reenact.space import examples
+from reenact.space import embedding, examples
 
 TITLE = "Reenact"
 DESCRIPTION = "Give a portrait the pose and expression of another photo, or the motion of a clip."
@@ -43,7 +43,7 @@ def head() -> str:
 
 
 class OwnTags:
-    """Middleware that replaces gradio's own "og:" and "twitter:" tags by those of this page."""
+    """Middleware: this page's own "og:" and "twitter:" tags in place of gradio's, and no frame where none is wanted."""
 
     def __init__(self, app: ASGIApp) -> None:
         """Stand before `app`."""
@@ -65,7 +65,10 @@ class OwnTags:
             body += message.get("body", b"")
             if message.get("more_body"):
                 return
-            text = with_own_tags(body.decode("utf-8")).encode("utf-8")
+            page = with_own_tags(body.decode("utf-8"))
+            if embedding.is_embedded(scope["query_string"]):
+                page = page.replace("</head>", f"{embedding.HEAD}</head>", 1)
+            text = page.encode("utf-8")
             headers = [(key, value) for key, value in start["headers"] if key.lower() != b"content-length"]
             headers.append((b"content-length", str(len(text)).encode()))
             await send({**start, "headers": headers})

@@ -24,6 +24,7 @@ from reenact.space.widgets.comparison import FACE, Comparison, Pairs, write_pair
 from reenact.space.widgets.driving_part import DrivingPart, crop_of, options_of
 from reenact.space.widgets.events import QUICK, allow_download
 from reenact.space.widgets.faces_part import Assigned, Driver, FacesPart, drivers_of
+from reenact.space.widgets.linked import Linked
 from reenact.space.widgets.output_part import PICTURES, OutputPart, chosen_quality, chosen_size
 from reenact.space.widgets.problems import Problems, clear_first
 from reenact.space.widgets.remembered import Remembered
@@ -215,7 +216,8 @@ class ImageTab:
         sent = [source, driving, *options, old_mode(), *output.components, *part.inputs]
         call.click(self.reenact_image, sent, results, api_name="reenact_image", **_QUEUE)
         given = [source, driving, *options, *output.components, *part.inputs, assigned.drivers, comparison.shown]
-        return Remembered("image", [*given, *results])
+        linked = Linked("reenact_image", self.reenact_image, sent, {"source": "portrait.jpg", "driving": "driving.jpg"})
+        return Remembered("image", [*given, *results], linked)
 
     def reopen_after(self, restored: Dependency) -> Dependency:
         """Show the faces of what a refresh has restored."""

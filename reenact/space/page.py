@@ -5,8 +5,8 @@ from typing import Any
 import gradio as gr
 from starlette.middleware import Middleware
 
-from reenact.space import examples
-from reenact.space.about import ABOUT, INTRODUCTION
+from reenact.space import embedding, examples
+from reenact.space.about import ABOUT, CONSENT, INTRODUCTION
 from reenact.space.controls_tab import ControlsTab
 from reenact.space.head import TITLE, OwnTags, head
 from reenact.space.image_tab import ImageTab
@@ -16,6 +16,7 @@ from reenact.space.widgets.editor_layout import CSS as EDITOR_CSS
 from reenact.space.widgets.events import QUICK
 from reenact.space.widgets.remembered import Remembered, name_in_address, restore
 from reenact.space.widgets.runs import Runs
+from reenact.space.widgets.share_part import SharePart
 
 _DELETE_EVERY_S, _DELETE_AFTER_S = 1800, 3600
 
@@ -24,6 +25,7 @@ _CSS = """
 .gradio-container .main.app { padding-inline: clamp(12px, 3vw, 32px) !important; }
 .faces .grid-wrap { padding-top: 40px; min-height: 0; }
 input[role="listbox"] { text-overflow: ellipsis; margin-right: 20px; }
+.page-note { display: none; }
 .driving-clip video { max-height: 258px; object-fit: contain; }
 @media (max-width: 480px) {
   .tab-container button { padding-inline: 5px !important; font-size: var(--text-sm) !important; }
@@ -54,9 +56,9 @@ def build_page(models: Models, *, max_seconds: float | None = None) -> gr.Blocks
         fill_width=True,
         delete_cache=(_DELETE_EVERY_S, _DELETE_AFTER_S),
     ) as page:
-        gr.Markdown(INTRODUCTION)
+        gr.Markdown(INTRODUCTION, elem_classes="page-intro")
         kept: list[Remembered] = []
-        with gr.Tabs() as tabs:
+        with gr.Tabs(elem_classes="page-tabs") as tabs:
             with gr.Tab("Image", id="image") as image:
                 kept.append(images.build())
             with gr.Tab("Video", id="video") as video:
@@ -69,12 +71,15 @@ def build_page(models: Models, *, max_seconds: float | None = None) -> gr.Blocks
                 gr.Markdown(ABOUT)
                 weights = gr.Markdown()
             opened["about"] = about
+        SharePart({each.name: each.linked for each in kept if each.linked is not None})
+        gr.Markdown(CONSENT, elem_classes="page-note")
         for name, tab in opened.items():
             name_in_address(tab, name)
         restored = restore(page, tabs, kept, [*opened])
         for each in filter(None, (images, videos, editor)):
             restored = each.reopen_after(restored)
         gr.on([page.load, about.select], models.describe_weights, outputs=weights, **QUICK)
+        page.load(None, js=embedding.SCRIPT, **QUICK)
         page.unload(leave)
     page.queue(max_size=20)
     return page
@@ -87,7 +92,7 @@ def launch_options() -> dict[str, Any]:
         "theme": gr.themes.Soft(font=fonts, font_mono=("ui-monospace", "Consolas", "monospace")),
         "css": _CSS + EDITOR_CSS,
         "head": head(),
-        "app_kwargs": {"middleware": [Middleware(OwnTags)]},
+        "app_kwargs": {"middleware": [Middleware(OwnTags)], "routes": embedding.routes()},
         "max_file_size": "200mb",
         "allowed_paths": [str(examples.FOLDER / "portraits"), str(examples.FOLDER / "driving")],
         "run_history": False,

@@ -28,6 +28,7 @@ from reenact.space.widgets.clip_part import shown_clip
 from reenact.space.widgets.driving_part import DrivingPart, crop_of, options_of
 from reenact.space.widgets.events import QUICK, allow_download, save_in_browser
 from reenact.space.widgets.faces_part import FacesPart
+from reenact.space.widgets.linked import Linked
 from reenact.space.widgets.motion_part import CLIP, MotionPart, chosen_driver
 from reenact.space.widgets.output_part import CLIPS, SILENT, OutputPart, chosen_quality, chosen_rate, chosen_size
 from reenact.space.widgets.problems import Problems, clear_first
@@ -380,7 +381,8 @@ class VideoTab:
         call.click(self.reenact_video, sent, [file, preview, text], api_name="reenact_video", **_QUEUE)
         # a source clip would come back unseen, behind the choice of a picture
         kept = [each for each in sent if each is not source_clip]
-        return Remembered("video", [*kept, file, preview, text])
+        linked = Linked("reenact_video", self.reenact_video, sent, {"source": "portrait.jpg", "driving": "clip.mp4"})
+        return Remembered("video", [*kept, file, preview, text], linked)
 
     def reopen_after(self, restored: Dependency) -> Dependency:
         """Show the faces of what a refresh has restored."""

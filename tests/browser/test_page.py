@@ -1,14 +1,20 @@
 """What a visitor does: give pictures, run, see the result, take it home."""
 
+import functools
+import http.server
 import pathlib
 import re
+import threading
 from typing import Any
 
 import numpy as np
 import pytest
 
 from reenact.media import VideoReader, read_image
+from tests.browser.conftest import PATIENCE_MS
 from tests.e2e.conftest import swayed, write_clip
+
+sync_api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
 
 pytestmark = [
     pytest.mark.browser,
@@ -190,3 +196,27 @@ def test_a_clip_is_the_source_and_the_square_is_shown(tab: Any, material: pathli
     file = download(part, "Download the result", tmp_path)
     with VideoReader(file) as reader:
         assert (len(list(reader)), reader.info.fps) == (12, 25)
+
+
+@pytest.mark.usefixtures("all_weights")
+def test_another_page_shows_single_tabs(tab: Any, address: str) -> None:
+    folder = pathlib.Path(__file__).parents[2] / "examples" / "embed"
+    handler = functools.partial(http.server.SimpleHTTPRequestHandler, directory=str(folder))
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as host:
+        threading.Thread(target=host.serve_forever, daemon=True).start()
+        tab.goto(f"http://127.0.0.1:{host.server_port}/?server={address.rstrip('/')}")
+        frame, component = tab.frame_locator("iframe"), tab.locator("gradio-app")
+        frame.get_by_role("button", name="Motion: talk").click()
+        component.get_by_role("button", name="Reenact the clip").wait_for()
+        # a link's settings are there, and nothing of the rest of the page
+        combobox = component.get_by_role("combobox", name="System")
+        sync_api.expect(combobox).to_have_value(re.compile("^FACEGAN"), timeout=PATIENCE_MS)
+        for shown in (frame, component):
+            assert not shown.get_by_role("heading", name="Reenact").is_visible()
+            assert shown.get_by_role("tab").filter(visible=True).count() == 0
+            assert shown.get_by_text("Embed").filter(visible=True).count() == 0
+            assert shown.get_by_text("people who agreed to it.").filter(visible=True).count() == 1
+        assert tab.locator(".gradio-container.dark, .dark .gradio-container").count() == 1
+        done = frame.get_by_role("tabpanel").filter(visible=True).get_by_label("Notes")
+        sync_api.expect(done).to_have_value(re.compile("^Done in"), timeout=PATIENCE_MS)
+        host.shutdown()

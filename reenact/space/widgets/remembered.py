@@ -14,9 +14,10 @@ from gradio.components import Component
 from gradio.utils import get_upload_folder
 
 from reenact.space import examples
+from reenact.space.embedding import ADDRESS
 from reenact.space.widgets.events import QUICK
+from reenact.space.widgets.linked import FILE_KINDS, Linked, fits
 
-FILE_KINDS = (gr.Image, gr.Video, gr.ImageSlider, gr.File, gr.DownloadButton)
 _LARGEST_KEPT = 200_000
 """Characters; a longer text is not what the page wrote."""
 
@@ -28,8 +29,9 @@ _READ = """() => {
   window.reenactSources = texts.map((text) => {
     try { return JSON.parse(text)[1].path; } catch { return undefined; }
   });
-  return [new URLSearchParams(location.search).get("tab") || "", ...texts];
-}"""
+  const address = ADDRESS;
+  return [address.searchParams.get("tab") || "", address.search, ...texts];
+}""".replace("ADDRESS", ADDRESS)
 ONLY_RESTORED = """(source, ...others) => {
   const restored = source && window.reenactSources.includes(source.path);
   return [restored ? source : null, ...others];
@@ -38,11 +40,12 @@ ONLY_RESTORED = """(source, ...others) => {
 _SHOW_TAB = """
   const address = new URL(location);
   address.searchParams.set("tab", window.reenactTab);
-  history.replaceState(history.state, "", address);
+  if (!document.querySelector("gradio-app[src]")) history.replaceState(history.state, "", address);
 """
+"""Addresses of other pages, which show this one as a web component, stay as they are."""
 _READY = f"""() => {{
   window.reenactRestored = true;
-  if (window.reenactTab && !new URLSearchParams(location.search).get("tab")) {{ {_SHOW_TAB} }}
+  if (window.reenactTab && !{ADDRESS}.searchParams.get("tab")) {{ {_SHOW_TAB} }}
 }}"""
 _OPENED_TAB = f"""() => {{
   window.reenactTab = "NAME";
@@ -54,14 +57,15 @@ _OPENED_TAB = f"""() => {{
 class Remembered:
     """The components of one tab that keep their values."""
 
-    def __init__(self, name: str, components: Sequence[Component]) -> None:
+    def __init__(self, name: str, components: Sequence[Component], linked: Linked | None = None) -> None:
         """Keep the values of components, from now on.
 
         Args:
             name: of the tab.
             components: in an order that stays the same while the page is served.
+            linked: those that an address can set.
         """
-        self.name, self.components = name, list(components)
+        self.name, self.components, self.linked = name, list(components), linked
         self._labels = [f"{type(each).__name__} {each.label}" for each in components]
         self.layout = gr.JSON(self._labels, visible=False)
         """Kept with the values: those of another version of the page are not restored."""
@@ -69,12 +73,19 @@ class Remembered:
         keep = _KEEP.replace("NAME", name)
         gr.on(changes, None, [self.layout, *components], None, js=keep, show_progress="hidden", **QUICK)
 
-    def restored(self, text: str) -> list[Any]:
-        """Updates of all components from what the browser kept; nothing changes if it kept nothing that fits."""
-        values = _read(text, self._labels)
-        if values is None:
-            return [gr.skip()] * len(self.components)
-        return [_restored(component, value) for component, value in zip(self.components, values, strict=True)]
+    def restored(self, text: str, query: str = "") -> list[Any]:
+        """Updates of all components from what the browser kept; nothing changes if it kept nothing that fits.
+
+        Args:
+            text: what the browser kept.
+            query: of the address, whose settings come first.
+        """
+        set_by_link = self.linked.read(query) if self.linked else dict[Component, Any]()
+        kept = _read(text, self._labels)
+        updates = [gr.skip()] * len(self.components)
+        if kept is not None:
+            updates = [_restored(component, value) for component, value in zip(self.components, kept, strict=True)]
+        return [set_by_link.get(component, update) for component, update in zip(self.components, updates, strict=True)]
 
 
 def restore(page: gr.Blocks, tabs: gr.Tabs, kept: Sequence[Remembered], names: Sequence[str]) -> Any:
@@ -89,10 +100,15 @@ def restore(page: gr.Blocks, tabs: gr.Tabs, kept: Sequence[Remembered], names: S
     Returns:
         The event, for what has to happen afterwards.
     """
-    boxes = [gr.Textbox(visible=False) for _ in (tabs, *kept)]
+    boxes = [gr.Textbox(visible=False) for _ in (tabs, page, *kept)]
 
-    def opened(tab: str, *texts: str) -> list[Any]:
-        values = [update for each, text in zip(kept, texts, strict=True) for update in each.restored(text)]
+    def opened(tab: str, query: str, *texts: str) -> list[Any]:
+        shown = tab if tab in names else names[0]
+        values = [
+            update
+            for each, text in zip(kept, texts, strict=True)
+            for update in each.restored(text, query if each.name == shown else "")
+        ]
         return [gr.Tabs(selected=tab) if tab in names else gr.skip(), *values]
 
     outputs: list[Any] = [tabs, *(component for each in kept for component in each.components)]
@@ -131,25 +147,6 @@ def _restored(component: Component, value: Any) -> Any:
         is_result = isinstance(component, gr.DownloadButton)
         return gr.update(value=paths[0], interactive=True) if is_result else paths[0]
     return value if fits(component, value) else gr.skip()
-
-
-def fits(component: Component, value: Any) -> bool:
-    """Whether a component can take a value that comes from elsewhere; those of files are not checked here."""
-    if isinstance(component, (gr.Radio, gr.Dropdown)):
-        return value in [choice for _, choice in component.choices or []]
-    if isinstance(component, gr.CheckboxGroup):
-        offered = [choice for _, choice in component.choices or []]
-        return isinstance(value, list) and all(each in offered for each in cast(list[Any], value))
-    if isinstance(component, gr.Checkbox):
-        return isinstance(value, bool)
-    if isinstance(component, gr.JSON):
-        return isinstance(value, dict)
-    if isinstance(component, gr.Slider):
-        number = isinstance(value, (int, float)) and not isinstance(value, bool)
-        return number and component.minimum <= value <= component.maximum
-    if isinstance(component, gr.Number):
-        return isinstance(value, (int, float)) and not isinstance(value, bool)
-    return isinstance(value, str)
 
 
 def known_file(path: object) -> bool:
