@@ -6,6 +6,7 @@ GRADIO_SERVER_NAME and GRADIO_SERVER_PORT change the address.
 import argparse
 import logging
 import os
+import pathlib
 import re
 from collections.abc import Sequence
 
@@ -13,11 +14,12 @@ from collections.abc import Sequence
 os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")
 
 from reenact.errors import ReenactError
-from reenact.space.models import Models, read_weights
+from reenact.space.models import Models, find_restoration, read_weights
 from reenact.space.page import build_page, launch_options
 
 _EPILOG = """Each option has an environment variable, for hosts without a command line such as a Space:
-REENACT_WEIGHTS (several are separated by commas or spaces), REENACT_REQUIRE_WEIGHTS=1, REENACT_MAX_SECONDS.
+REENACT_WEIGHTS (several are separated by commas or spaces), REENACT_REQUIRE_WEIGHTS=1, REENACT_RESTORE,
+REENACT_MAX_SECONDS.
 HF_TOKEN gives access to private repositories."""
 
 
@@ -30,13 +32,27 @@ def main(arguments: Sequence[str] | None = None) -> None:
         options = parser.parse_args(arguments)
         from_environment = filter(None, re.split(r"[,\s]+", os.environ.get("REENACT_WEIGHTS", "")))
         weights = read_weights([*from_environment, *options.weights])
-        models = Models(weights=weights, require=options.require_weights)
+        restore = _restoration(options.restore, options.require_weights)
+        models = Models(weights=weights, require=options.require_weights, restore=restore)
         if options.require_weights:
             models.load_weights()
     except ReenactError as error:
         parser.exit(2, f"Error: {error}\n")
     models.warm_up()
     build_page(models, max_seconds=options.max_seconds).launch(**launch_options())
+
+
+def _restoration(setting: str | None, require: bool) -> pathlib.Path | None:
+    """Weights that restore faces; None if they are not asked for, or cannot be had and are not required."""
+    if not setting:
+        return None
+    try:
+        return find_restoration(setting)
+    except ReenactError as error:
+        if require:
+            raise
+        logging.getLogger("app").warning("The page does not restore faces: %s", error)
+        return None
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -54,6 +70,13 @@ def _parser() -> argparse.ArgumentParser:
         action="store_true",
         default=os.environ.get("REENACT_REQUIRE_WEIGHTS", "") not in ("", "0"),
         help="do not start if these weights cannot be loaded; without it the embedded ones are used, with a note",
+    )
+    parser.add_argument(
+        "--restore",
+        default=os.environ.get("REENACT_RESTORE"),
+        metavar="FILE",
+        help="offer to restore drawn faces with GFPGAN v1.4: file of its weights (GFPGANv1.4.pth), or fetch to "
+        "download them once (349 MB); needs the extra restore",
     )
     parser.add_argument(
         "--max-seconds",

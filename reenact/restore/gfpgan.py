@@ -55,6 +55,10 @@ class Restorer:
         self._network, self._strength = network.eval().requires_grad_(False), strength
         self._device = next(iter([*network.parameters(), torch.zeros(0)])).device
 
+    def with_strength(self, strength: float) -> "Restorer":
+        """The same network with another strength; raises a `ConfigError` if that is out of range."""
+        return Restorer(self._network, strength)
+
     @torch.inference_mode()
     def measure(self) -> float:
         """Seconds that one face takes here."""

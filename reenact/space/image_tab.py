@@ -28,6 +28,7 @@ from reenact.space.widgets.linked import Linked
 from reenact.space.widgets.output_part import PICTURES, OutputPart, chosen_quality, chosen_size
 from reenact.space.widgets.problems import Problems, clear_first
 from reenact.space.widgets.remembered import Remembered
+from reenact.space.widgets.restore_part import RestorePart, restoring
 from reenact.space.widgets.runs import Clock
 from reenact.space.widgets.system_choice import AUTO, FaceIn, PoseMode, choose_system, old_mode, system_choice
 
@@ -61,6 +62,9 @@ class ImageTab:
         crop_scale: float | int = 1.0,
         crop_right: float | int = 0.0,
         crop_down: float | int = 0.0,
+        upscale: Literal[1, 2] = 1,
+        restore: bool = False,
+        restore_strength: float | int = 1.0,
     ) -> tuple[str, tuple[str, str], str]:
         """Give the face of one picture the pose and expression of another.
 
@@ -86,12 +90,16 @@ class ImageTab:
             crop_scale: Side of the square around the source's face that is redrawn, 0.6 to 2 of the usual one.
             crop_right: Shift of that square to the right, share of its side, -0.3 to 0.3.
             crop_down: The same downwards.
+            upscale: 2 enlarges the source, for small ones; 1 keeps its size.
+            restore: Whether GFPGAN restores the face that was drawn; only where the host offers it.
+            restore_strength: 0 leaves the pixels as they are, 1 takes the restored ones.
 
         Returns:
             The result as a file; source and result for comparing; notes.
         """
         options = [paste_back, source_face, driving_face, system, mode, kind, quality, longest_px]
         part = (regions, keep, strength, neutralise, crop_scale, crop_right, crop_down)
+        part += (upscale, restore, restore_strength)
         file, pairs, text = self._drawn(source, driving, motion, *options, part=part)
         return file, pairs.whole, text
 
@@ -151,7 +159,8 @@ class ImageTab:
             engine = self._models.engine(chosen.system)
             progress(0.4, desc="Drawing")
             shared: dict[str, Any] = {"system": engine, "mode": motion}
-            shared |= {"options": options_of(*part[:4]), "crop": crop_of(*part[4:])}
+            shared |= {"options": options_of(*part[:4]), "crop": crop_of(*part[4:7])}
+            shared |= restoring(self._models, *part[7:], faces=len(drivers))
             if len(drivers) > 1:
                 pictures = {number: pathlib.Path(path) for number, (path, _) in drivers.items()}
                 numbers = {number: face for number, (_, face) in drivers.items() if face}
@@ -182,6 +191,7 @@ class ImageTab:
                 with gr.Accordion("Options", open=False):
                     motion, paste_back = inputs.motion_choice(), inputs.paste_choice()
                 part = DrivingPart(self._models, source, source_faces.number)
+                restore = RestorePart(self._models)
                 output = OutputPart(PICTURES)
                 portrait = inputs.example_portraits(source)
                 example = inputs.example_drivers("image", examples.driving_pictures(), source, driving)
@@ -200,11 +210,12 @@ class ImageTab:
         self._faces = ((source_faces, source), (driving_faces, driving))
         options: list[Component] = [motion, paste_back, source_faces.number, driving_faces.number, system]
         results: list[Component] = [file, comparison.slider, text]
+        drawn = [*part.inputs, *restore.inputs]
         for trigger in (run.click, example):
             clear_first(trigger, text)
             ran = trigger(
                 self._problems.kept(self.show_image),
-                [source, driving, comparison.shown, *options, *output.components, assigned.drivers, *part.inputs],
+                [source, driving, comparison.shown, *options, *output.components, assigned.drivers, *drawn],
                 results,
                 api_visibility="private",
                 show_progress_on=comparison.slider,
@@ -213,9 +224,9 @@ class ImageTab:
             allow_download(ran, file)
             self._problems.show(ran, text)
         call = gr.Button("Reenact", visible=False)
-        sent = [source, driving, *options, old_mode(), *output.components, *part.inputs]
+        sent = [source, driving, *options, old_mode(), *output.components, *drawn]
         call.click(self.reenact_image, sent, results, api_name="reenact_image", **_QUEUE)
-        given = [source, driving, *options, *output.components, *part.inputs, assigned.drivers, comparison.shown]
+        given = [source, driving, *options, *output.components, *drawn, assigned.drivers, comparison.shown]
         linked = Linked("reenact_image", self.reenact_image, sent, {"source": "portrait.jpg", "driving": "driving.jpg"})
         return Remembered("image", [*given, *results], linked)
 

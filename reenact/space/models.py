@@ -1,17 +1,21 @@
 """The engines of the page, shared by all visitors: loaded once, in the background or when first needed."""
 
 import dataclasses
+import functools
+import importlib.util
 import logging
+import pathlib
 import threading
 from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING
 
-from reenact.errors import ConfigError, ReenactError
+from reenact.errors import ConfigError, MissingDependencyError, ReenactError
 from reenact.systems.catalog import CATALOG, find_system, installed_systems, system_for
 from reenact.weights import WeightsInfo
 
 if TYPE_CHECKING:
     from reenact.pipeline.engine import Engine
+    from reenact.restore.gfpgan import Restorer
 
     Load = Callable[..., Engine]
     """From a system's id, and `checkpoint` for other weights than the embedded ones, to an engine."""
@@ -40,6 +44,21 @@ def read_weights(settings: Iterable[str]) -> dict[str, str]:
     return weights
 
 
+def find_restoration(setting: str) -> pathlib.Path:
+    """The file of GFPGAN's weights: the given one, or for "fetch" that of the project's cache, fetched once.
+
+    Raises:
+        MissingDependencyError: spandrel is not installed.
+        ReenactError: there is no such file, or it cannot be fetched.
+    """
+    from reenact.media.probe import existing_file
+    from reenact.restore.weights import fetch_weights
+
+    if importlib.util.find_spec("spandrel") is None:
+        raise MissingDependencyError('Restoration needs the library spandrel; run `pip install "reenact[restore]"`.')
+    return fetch_weights() if setting == "fetch" else existing_file(pathlib.Path(setting))
+
+
 @dataclasses.dataclass(kw_only=True)
 class _Slot:
     """One system; the lock is held while it is loaded."""
@@ -58,7 +77,12 @@ class Models:
     """One engine for each system. Systems load independently: a ready one never waits for another."""
 
     def __init__(
-        self, load: "Load | None" = None, *, weights: Mapping[str, str] | None = None, require: bool = False
+        self,
+        load: "Load | None" = None,
+        *,
+        weights: Mapping[str, str] | None = None,
+        require: bool = False,
+        restore: pathlib.Path | None = None,
     ) -> None:
         """Nothing is loaded yet.
 
@@ -67,14 +91,31 @@ class Models:
             weights: the host's, see `read_weights`; the embedded ones for systems that are not named.
             require: whether the host's weights are an error if they cannot be loaded. Otherwise the embedded ones are
                 used, and `notes` says so.
+            restore: weights of the network that restores faces; None if the page does not offer it.
         """
         self._load = load or _load_engine
         self._weights, self._require = dict(weights or {}), require
         self._slots = {system: _Slot() for system in CATALOG}
+        self._restore, self._restorer = restore, functools.cache(self._load_restorer)
+        self._restoring = threading.Lock()
 
     def offers(self, system: str) -> bool:
         """Whether there are weights of a system; without them the page does not show it."""
         return system in self._weights or system in installed_systems()
+
+    @property
+    def restores(self) -> bool:
+        """Whether the page offers to restore faces."""
+        return self._restore is not None
+
+    def restorer(self) -> "tuple[Restorer, float]":
+        """What restores faces, and the seconds that one takes; loaded when it is first needed.
+
+        Raises:
+            ReenactError: the weights cannot be used.
+        """
+        with self._restoring:
+            return self._restorer()
 
     def warm_up(self) -> list[threading.Thread]:
         """Load all offered systems in the background; failures are logged here and raised again by `engine`."""
@@ -128,6 +169,14 @@ class Models:
             text = "not loaded yet" if slot.weights is None else _in_full(slot.weights)
             lines.append(f"- {CATALOG[system].title}: {text}. {slot.problem}".rstrip())
         return "**Weights.**\n" + "\n".join(lines)
+
+    def _load_restorer(self) -> "tuple[Restorer, float]":
+        from reenact.hub import select_device
+        from reenact.restore.gfpgan import load_restorer
+
+        restorer = load_restorer(self._restore, device=select_device("auto"))
+        restorer.measure()  # the first pass takes longer
+        return restorer, restorer.measure()
 
     def _loaded(self, system: str) -> "tuple[Engine, str]":
         where = self._weights.get(system)

@@ -33,6 +33,7 @@ from reenact.space.widgets.motion_part import CLIP, MotionPart, chosen_driver
 from reenact.space.widgets.output_part import CLIPS, SILENT, OutputPart, chosen_quality, chosen_rate, chosen_size
 from reenact.space.widgets.problems import Problems, clear_first
 from reenact.space.widgets.remembered import Remembered
+from reenact.space.widgets.restore_part import RestorePart, restoring
 from reenact.space.widgets.runs import Clock, Runs
 from reenact.space.widgets.system_choice import AUTO, FaceIn, PoseMode, choose_system, old_mode, system_choice
 
@@ -88,6 +89,9 @@ class VideoTab:
         sound: Literal["automatic", "driving", "source", "none"] = "automatic",
         begin: str = "",
         end: str = "",
+        upscale: Literal[1, 2] = 1,
+        restore: bool = False,
+        restore_strength: float | int = 1.0,
         progress: gr.Progress = gr.Progress(),  # noqa: B008 - gradio finds it by its default
         request: gr.Request | None = None,
     ) -> tuple[str, str | None, str]:
@@ -130,6 +134,9 @@ class VideoTab:
             sound: Whose sound the result has; "automatic" is the driver's, or the source clip's if that has none.
             begin: Time in the driver at which it begins: seconds, or a time such as 1:02.5; "" is its beginning.
             end: The same for its end.
+            upscale: 2 enlarges a source picture, for small ones; 1 keeps its size.
+            restore: Whether GFPGAN restores the faces that were drawn; only where the host offers it.
+            restore_strength: 0 leaves the pixels as they are, 1 takes the restored ones.
             progress: Shown while it runs.
             request: Tells visitors apart, so that `/stop` stops only their own runs.
 
@@ -147,12 +154,17 @@ class VideoTab:
         )
         with self._runs.started(request) as should_stop, errors_as_messages(names), result_folder() as folder:
             progress(0, desc="Getting ready")
+            from reenact.pipeline.motions.playing import open_driving
             from reenact.pipeline.video import reenact_video
 
             declared = self._check_clip(driving)
             if source_clip is not None:
                 declared = self._check_clip(source_clip, "source")
             rate, longest = chosen_rate(fps), chosen_size(longest_px)
+            trim = Trim.read(begin, end, names=("The begin", "The end"))
+            with open_driving(driving, fps=rate, trim=trim) as opened:
+                count = max(opened.info.frame_count, 1)
+            restored = restoring(self._models, upscale, restore, restore_strength, faces=count)
             clock = Clock()
             progress(0, desc="Looking for faces turned far")
             chosen = choose_system(self._models, mode, system, *faces, should_stop=should_stop)
@@ -175,7 +187,8 @@ class VideoTab:
                 crop=crop_of(crop_scale, crop_right, crop_down),
                 extend=extend,
                 sound=None if sound == "automatic" else sound,
-                trim=Trim.read(begin, end, names=("The begin", "The end")),
+                trim=trim,
+                **restored,
                 progress=self._reporter(clock, progress, rate or declared),
                 should_stop=should_stop,
             )
@@ -324,6 +337,7 @@ class VideoTab:
                     save = gr.Button("Save the clip's motion", size="sm")
                     saved = gr.File(visible=False, label="Saved")
                 part = DrivingPart(self._models, source, source_faces.number)
+                restore = RestorePart(self._models)
                 output = OutputPart(CLIPS)
                 portrait = inputs.example_portraits(source)
                 others: dict[Component, str] = {motion_part.driver: CLIP}
@@ -349,7 +363,7 @@ class VideoTab:
         runs: list[Any] = []
         mode, driver = old_mode(), [motion_part.driver, motion_part.file]
         sent = [source, driving, *options, system, mode, *driver, *output.components, *part.inputs]
-        sent += [source_clip, extend, sound, begin, end]
+        sent += [source_clip, extend, sound, begin, end, *restore.inputs]
         source_kind.change(_show_source, source_kind, [source, source_clip, motion], show_progress="hidden", **QUICK)
         for trigger in (run.click, example):
             clear_first(trigger, text)

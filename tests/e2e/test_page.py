@@ -22,16 +22,17 @@ pytestmark = [
 AppError = gradio_client.exceptions.AppError
 
 _DRIVEN = ["regions", "keep", "strength", "neutralise", "crop_scale", "crop_right", "crop_down"]
+_RESTORED = ["upscale", "restore", "restore_strength"]
 ENDPOINTS = {
     "/reenact_image": (
         ["source", "driving", "motion", "paste_back", "source_face", "driving_face", "system", "mode"]
-        + ["kind", "quality", "longest_px", *_DRIVEN],
+        + ["kind", "quality", "longest_px", *_DRIVEN, *_RESTORED],
         ["Downloadbutton", "Imageslider", "Textbox"],
     ),
     "/reenact_video": (
         ["source", "driving", "motion", "smoothing", "on_missing_face", "side_by_side", "paste_back", "source_face"]
         + ["driving_face", "system", "mode", "driver", "template", "kind", "quality", "longest_px", "fps"]
-        + [*_DRIVEN, "source_clip", "extend", "sound", "begin", "end"],
+        + [*_DRIVEN, "source_clip", "extend", "sound", "begin", "end", *_RESTORED],
         ["Downloadbutton", "Video", "Textbox"],
     ),
     "/record_motion": (["driving", "smoothing", "driving_face"], ["File", "Textbox"]),
@@ -291,6 +292,7 @@ def test_several_faces_are_noted_in_words_of_the_page(
         ("/reenact_image", ["source.png", "wall.png"], {}, "^The driving picture: No face found"),
         ("/reenact_image", ["empty.png", "driving.png"], {}, "^The source picture.* is empty"),
         ("/reenact_image", ["letter.png", "driving.png"], {}, "^The source picture.* holds text, not a picture"),
+        ("/reenact_image", ["source.png", "driving.png"], {"restore": True}, "This page does not restore faces"),
         ("/reenact_image", ["source.png", "driving.png"], {"source_face": 2}, "Face 2 was asked for, but"),
         ("/reenact_video", ["source.png", "source.png"], {}, "^The driving file is a picture .PNG.; a clip is needed"),
         ("/reenact_video", ["source.png", None], {"driver": "file"}, "There is no saved motion yet: give one, or"),

@@ -130,7 +130,7 @@ def started(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
 
     monkeypatch.setattr(app, "Models", Recorded)
     monkeypatch.setattr(app, "build_page", build_page)
-    for name in ("WEIGHTS", "REQUIRE_WEIGHTS", "MAX_SECONDS"):
+    for name in ("WEIGHTS", "REQUIRE_WEIGHTS", "RESTORE", "MAX_SECONDS"):
         monkeypatch.delenv(f"REENACT_{name}", raising=False)
     return facts
 
@@ -139,7 +139,7 @@ def test_options_of_the_host_have_variables_and_the_command_line_wins(
     started: dict[str, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     app.main([])
-    assert started == {"weights": {}, "require": False, "max_seconds": None}
+    assert started == {"weights": {}, "require": False, "restore": None, "max_seconds": None}
     monkeypatch.setenv("REENACT_WEIGHTS", "correspondence=anna/faces@v1, facegan=anna/edits")
     monkeypatch.setenv("REENACT_MAX_SECONDS", "30")
     app.main(["--weights", "correspondence=anna/other"])
