@@ -30,7 +30,15 @@ from reenact.space.widgets.problems import Problems, clear_first
 from reenact.space.widgets.remembered import Remembered
 from reenact.space.widgets.restore_part import RestorePart, restoring
 from reenact.space.widgets.runs import Clock
-from reenact.space.widgets.system_choice import AUTO, FaceIn, PoseMode, choose_system, old_mode, system_choice
+from reenact.space.widgets.system_choice import (
+    AUTO,
+    FaceIn,
+    PoseMode,
+    choose_system,
+    old_mode,
+    system_choice,
+    tracker_choice,
+)
 
 _SEVERAL = "Click a face, then give its driver. Faces without a driver stay as they are."
 _QUEUE: dict[str, Any] = {"concurrency_id": "image", "concurrency_limit": 1}
@@ -65,6 +73,7 @@ class ImageTab:
         upscale: Literal[1, 2] = 1,
         restore: bool = False,
         restore_strength: float | int = 1.0,
+        tracker: Literal["own", "fan"] = "own",
     ) -> tuple[str, tuple[str, str], str]:
         """Give the face of one picture the pose and expression of another.
 
@@ -93,13 +102,14 @@ class ImageTab:
             upscale: 2 enlarges the source, for small ones; 1 keeps its size.
             restore: Whether GFPGAN restores the face that was drawn; only where the host offers it.
             restore_strength: 0 leaves the pixels as they are, 1 takes the restored ones.
+            tracker: What finds and reads faces: the project's "own", or "fan" where face-alignment is installed.
 
         Returns:
             The result as a file; source and result for comparing; notes.
         """
         options = [paste_back, source_face, driving_face, system, mode, kind, quality, longest_px]
         part = (regions, keep, strength, neutralise, crop_scale, crop_right, crop_down)
-        part += (upscale, restore, restore_strength)
+        part += (upscale, restore, restore_strength, tracker)
         file, pairs, text = self._drawn(source, driving, motion, *options, part=part)
         return file, pairs.whole, text
 
@@ -156,11 +166,11 @@ class ImageTab:
             progress(0.1, desc="Finding the faces")
             chosen = choose_system(self._models, mode, system, *faces)
             progress(0.3, desc="Loading the networks")
-            engine = self._models.engine(chosen.system)
+            engine = self._models.engine(chosen.system, part[10])
             progress(0.4, desc="Drawing")
             shared: dict[str, Any] = {"system": engine, "mode": motion}
             shared |= {"options": options_of(*part[:4]), "crop": crop_of(*part[4:7])}
-            shared |= restoring(self._models, *part[7:], faces=len(drivers))
+            shared |= restoring(self._models, *part[7:10], faces=len(drivers))
             if len(drivers) > 1:
                 pictures = {number: pathlib.Path(path) for number, (path, _) in drivers.items()}
                 numbers = {number: face for number, (_, face) in drivers.items() if face}
@@ -190,6 +200,7 @@ class ImageTab:
                 run = gr.Button("Reenact", variant="primary", size="lg")
                 with gr.Accordion("Options", open=False):
                     motion, paste_back = inputs.motion_choice(), inputs.paste_choice()
+                    tracker = tracker_choice(self._models)
                 part = DrivingPart(self._models, source, source_faces.number)
                 restore = RestorePart(self._models)
                 output = OutputPart(PICTURES)
@@ -210,7 +221,7 @@ class ImageTab:
         self._faces = ((source_faces, source), (driving_faces, driving))
         options: list[Component] = [motion, paste_back, source_faces.number, driving_faces.number, system]
         results: list[Component] = [file, comparison.slider, text]
-        drawn = [*part.inputs, *restore.inputs]
+        drawn = [*part.inputs, *restore.inputs, tracker]
         for trigger in (run.click, example):
             clear_first(trigger, text)
             ran = trigger(

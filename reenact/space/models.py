@@ -14,6 +14,7 @@ from reenact.systems.catalog import CATALOG, find_system, installed_systems, sys
 from reenact.weights import WeightsInfo
 
 if TYPE_CHECKING:
+    from reenact.perception.tracking import Tracker
     from reenact.pipeline.engine import Engine
     from reenact.restore.gfpgan import Restorer
 
@@ -98,10 +99,16 @@ class Models:
         self._slots = {system: _Slot() for system in CATALOG}
         self._restore, self._restorer = restore, functools.cache(self._load_restorer)
         self._restoring = threading.Lock()
+        self._fan, self._tracking = functools.cache(_load_fan), threading.Lock()
 
     def offers(self, system: str) -> bool:
         """Whether there are weights of a system; without them the page does not show it."""
         return system in self._weights or system in installed_systems()
+
+    @property
+    def has_fan(self) -> bool:
+        """Whether the page offers the tracker of the papers, from the library face-alignment."""
+        return importlib.util.find_spec("face_alignment") is not None
 
     @property
     def restores(self) -> bool:
@@ -141,13 +148,20 @@ class Models:
         for system in self._weights:
             self.engine(system)
 
-    def engine(self, system: str) -> "Engine":
+    def engine(self, system: str, tracker: str = "own") -> "Engine":
         """The engine of a system; waits while it is being loaded.
+
+        Args:
+            system: its id.
+            tracker: "own" or "fan".
 
         Raises:
             ConfigError: no such system.
-            ReenactError: its weights are missing or cannot be used.
+            ReenactError: its weights, or those of the tracker, are missing or cannot be used.
         """
+        if tracker == "fan":
+            with self._tracking:
+                return dataclasses.replace(self.engine(system), tracker=self._fan())
         slot = self._slots[find_system(system).id]
         with slot.lock:
             if slot.engine is None:
@@ -200,6 +214,18 @@ def _in_full(weights: WeightsInfo) -> str:
         revision = "" if weights.revision is None else f", revision {weights.revision}"
         name = f"{weights.repository}{revision}, commit `{weights.commit}`"
     return f"{name}, sha256 `{weights.sha256}`"
+
+
+def _load_fan() -> "Tracker":
+    from reenact.hub import load_tracker, select_device
+
+    try:
+        return load_tracker("fan", select_device("auto"))
+    except MissingDependencyError as error:  # its text names folders of the server
+        _LOG.warning("The tracker FAN is not used: %s", error)
+        raise MissingDependencyError(
+            "The tracker FAN cannot be loaded here; choose the project's own. The server's log has details."
+        ) from error
 
 
 def _load_engine(system: str, checkpoint: str | None = None) -> "Engine":

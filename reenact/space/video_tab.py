@@ -35,7 +35,15 @@ from reenact.space.widgets.problems import Problems, clear_first
 from reenact.space.widgets.remembered import Remembered
 from reenact.space.widgets.restore_part import RestorePart, restoring
 from reenact.space.widgets.runs import Clock, Runs
-from reenact.space.widgets.system_choice import AUTO, FaceIn, PoseMode, choose_system, old_mode, system_choice
+from reenact.space.widgets.system_choice import (
+    AUTO,
+    FaceIn,
+    PoseMode,
+    choose_system,
+    old_mode,
+    system_choice,
+    tracker_choice,
+)
 
 if TYPE_CHECKING:
     from reenact.pipeline.engine import Engine
@@ -92,6 +100,7 @@ class VideoTab:
         upscale: Literal[1, 2] = 1,
         restore: bool = False,
         restore_strength: float | int = 1.0,
+        tracker: Literal["own", "fan"] = "own",
         progress: gr.Progress = gr.Progress(),  # noqa: B008 - gradio finds it by its default
         request: gr.Request | None = None,
     ) -> tuple[str, str | None, str]:
@@ -137,6 +146,7 @@ class VideoTab:
             upscale: 2 enlarges a source picture, for small ones; 1 keeps its size.
             restore: Whether GFPGAN restores the faces that were drawn; only where the host offers it.
             restore_strength: 0 leaves the pixels as they are, 1 takes the restored ones.
+            tracker: What finds and reads faces: the project's "own", or "fan" where face-alignment is installed.
             progress: Shown while it runs.
             request: Tells visitors apart, so that `/stop` stops only their own runs.
 
@@ -172,7 +182,7 @@ class VideoTab:
                 pathlib.Path(source),
                 driving,
                 folder / result_name(source, f".{kind}"),
-                system=self._loaded(chosen.system, progress),
+                system=self._loaded(chosen.system, tracker, progress),
                 mode=motion,
                 paste_back=paste_back,
                 side_by_side=side_by_side,
@@ -210,10 +220,10 @@ class VideoTab:
         file, _, text = self.reenact_video(*given, progress=progress, request=request)
         return shown_clip(file, text)
 
-    def _loaded(self, system: str, progress: gr.Progress) -> "Engine":
+    def _loaded(self, system: str, tracker: str, progress: gr.Progress) -> "Engine":
         """The engine of a system; loading it takes a while once."""
         progress(0, desc="Loading the networks")
-        engine = self._models.engine(system)
+        engine = self._models.engine(system, tracker)
         progress(0, desc="Preparing the source")
         return engine
 
@@ -334,6 +344,7 @@ class VideoTab:
                         end = gr.Textbox("", label="Driver to", placeholder="its end", max_lines=1, min_width=120)
                         sound = gr.Dropdown(_SOUNDS, value="automatic", label="Sound", min_width=160)
                     extend = gr.Radio(_EXTENSIONS, value="stop", label="If source clip and driver differ in length")
+                    tracker = tracker_choice(self._models)
                     save = gr.Button("Save the clip's motion", size="sm")
                     saved = gr.File(visible=False, label="Saved")
                 part = DrivingPart(self._models, source, source_faces.number)
@@ -363,7 +374,7 @@ class VideoTab:
         runs: list[Any] = []
         mode, driver = old_mode(), [motion_part.driver, motion_part.file]
         sent = [source, driving, *options, system, mode, *driver, *output.components, *part.inputs]
-        sent += [source_clip, extend, sound, begin, end, *restore.inputs]
+        sent += [source_clip, extend, sound, begin, end, *restore.inputs, tracker]
         source_kind.change(_show_source, source_kind, [source, source_clip, motion], show_progress="hidden", **QUICK)
         for trigger in (run.click, example):
             clear_first(trigger, text)

@@ -22,7 +22,7 @@ pytestmark = [
 AppError = gradio_client.exceptions.AppError
 
 _DRIVEN = ["regions", "keep", "strength", "neutralise", "crop_scale", "crop_right", "crop_down"]
-_RESTORED = ["upscale", "restore", "restore_strength"]
+_RESTORED = ["upscale", "restore", "restore_strength", "tracker"]
 ENDPOINTS = {
     "/reenact_image": (
         ["source", "driving", "motion", "paste_back", "source_face", "driving_face", "system", "mode"]

@@ -51,6 +51,13 @@ def editing_choice() -> gr.Dropdown:
     return _dropdown(f"{CATALOG[EDITING].title}; {CATALOG[LARGE_POSE].title} for large turns", POSING_SYSTEMS)
 
 
+def tracker_choice(models: Models) -> gr.Dropdown:
+    """What reads the driver's face, and finds the source's; hidden where there is no choice."""
+    trackers = [("The project's own", "own"), ("FAN, as in the papers", "fan")]
+    info = "FAN (face-alignment) reads 68 points of a face, without gaze and lids, and takes longer."
+    return gr.Dropdown(trackers, value="own", label="Face tracker", info=info, visible=models.has_fan)
+
+
 def old_mode() -> gr.Radio:
     """For programs alone."""
     modes = [("Automatic", "automatic"), ("Standard", "standard"), ("Large pose", "large_pose")]

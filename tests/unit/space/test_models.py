@@ -1,13 +1,16 @@
+import dataclasses
 import logging
 import pathlib
 import threading
 import types
 from typing import Any
 
+import gradio as gr
 import pytest
 
-from reenact.errors import CheckpointError, ConfigError
+from reenact.errors import CheckpointError, ConfigError, MissingDependencyError
 from reenact.space.models import Models, read_weights
+from reenact.space.widgets.system_choice import tracker_choice
 from reenact.weights import WeightsInfo
 
 COMMIT, SHA256 = "0123456789" * 4, "ab" * 32
@@ -122,3 +125,24 @@ def test_settings_of_weights_are_read_and_checked() -> None:
     for text, said in (("anna/faces", "write SYSTEM=OWNER/NAME@REVISION"), ("painter=a/b", "no system 'painter'")):
         with pytest.raises(ConfigError, match=said):
             read_weights([text])
+
+
+def test_the_papers_tracker_reads_faces_where_its_library_and_weights_are(monkeypatch: pytest.MonkeyPatch) -> None:
+    def load_tracker(kind: str, _: Any) -> Any:
+        if not loads:
+            raise MissingDependencyError("/root/.cache has no weights")
+        return kind
+
+    monkeypatch.setattr("reenact.hub.load_tracker", load_tracker)
+    made = dataclasses.make_dataclass("Made", ["tracker", "sources"])("own", object())
+    models, loads = Models(lambda _: made), False
+    with pytest.raises(MissingDependencyError, match=r"^The tracker FAN cannot be loaded here; choose") as caught:
+        models.engine("correspondence", "fan")
+    assert "/root" not in str(caught.value)
+    loads = True
+    engine = models.engine("correspondence", "fan")
+    assert engine.tracker == "fan" and engine.sources is models.engine("correspondence").sources
+    for found in (None, object()):
+        monkeypatch.setattr("importlib.util.find_spec", lambda name, found=found: found)
+        with gr.Blocks():
+            assert tracker_choice(models).visible == (found is not None)
