@@ -39,7 +39,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     except ReenactError as error:
         parser.exit(2, f"Error: {error}\n")
     models.warm_up()
-    build_page(models, max_seconds=options.max_seconds).launch(**launch_options())
+    page = build_page(models, max_seconds=options.max_seconds)
+    page.launch(**launch_options(page))
 
 
 def _restoration(setting: str | None, require: bool) -> pathlib.Path | None:

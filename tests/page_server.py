@@ -33,7 +33,7 @@ def served_page(folder: pathlib.Path, **options: Any) -> Iterator[str]:
         from reenact.space.page import build_page, launch_options
 
         page = build_page(Models(), **options)
-        page.launch(prevent_thread_lock=True, quiet=True, **launch_options())
+        page.launch(prevent_thread_lock=True, quiet=True, **launch_options(page))
         try:
             yield str(page.local_url)
         finally:

@@ -98,15 +98,15 @@ class ControlsApi:
             source: Picture of the head to rotate.
             seconds: Length of the clip.
             from_yaw: Yaw in the first frame, degrees towards the person's left, -90 to 90.
-            to_yaw: The same for the last frame.
+            to_yaw: Yaw in the last frame, degrees towards the person's left, -90 to 90.
             kind: "MP4" or "GIF".
             paste_back: Whether to return the whole source picture; otherwise only the square around the face.
             source_face: Which of several faces of the source; 1 is the largest, 0 takes the largest.
-            settings: Action Units, pitch and roll of all frames, as for `/edit`; a yaw in it is ignored.
-            mode: As for `/edit`.
+            settings: Action Units, pitch and roll of all frames, as `/edit` takes them; a yaw in it is ignored.
+            mode: "relative" adds values by name to what the source's face does, "absolute" replaces it.
             background: "keep" the source's own, or "picture" for the given picture; a clip cannot be transparent.
             background_picture: The picture behind the person, for background "picture".
-            system: As for `/edit`.
+            system: "facegan" draws expressions and small rotations, "dual_generator" large rotations; "auto" chooses.
             progress: Shown while it runs.
             request: Tells visitors apart, so that `/stop` stops only their own runs.
 
@@ -149,7 +149,7 @@ class ControlsApi:
             source_face: Which of several faces of the source; 1 is the largest, 0 takes the largest.
             background: "keep" the source's own, or "picture" for the given picture; a clip cannot be transparent.
             background_picture: The picture behind the person, for background "picture".
-            system: As for `/edit`.
+            system: "facegan" draws expressions and small rotations, "dual_generator" large rotations; "auto" chooses.
             progress: Shown while it runs.
             request: Tells visitors apart, so that `/stop` stops only their own runs.
 

@@ -84,7 +84,7 @@ class ImageTab:
                 face to the source's own.
             paste_back: Whether to return the whole source picture; otherwise only the square around the face.
             source_face: Which of several faces of the source; 1 is the largest, 0 takes the largest.
-            driving_face: The same for the driving picture.
+            driving_face: Which of several faces of the driving picture; 1 is the largest, 0 takes the largest.
             system: Which system draws. "auto" takes the default, or the one for heads rotated up to 90 degrees where a
                 face is turned by more than 45 degrees.
             mode: Older than "auto": "standard" takes the default system for it, "large_pose" always the one for heads
@@ -98,7 +98,7 @@ class ImageTab:
             neutralise: Whether to remove the source's own expression; the motion is then relative.
             crop_scale: Side of the square around the source's face that is redrawn, 0.6 to 2 of the usual one.
             crop_right: Shift of that square to the right, share of its side, -0.3 to 0.3.
-            crop_down: The same downwards.
+            crop_down: Shift of that square downwards, share of its side, -0.3 to 0.3.
             upscale: 2 enlarges the source, for small ones; 1 keeps its size.
             restore: Whether GFPGAN restores the face that was drawn; only where the host offers it.
             restore_strength: 0 leaves the pixels as they are, 1 takes the restored ones.

@@ -9,6 +9,7 @@ from reenact.space import embedding, examples
 from reenact.space.about import ABOUT, CONSENT, INTRODUCTION
 from reenact.space.controls_tab import ControlsTab
 from reenact.space.head import TITLE, OwnTags, head
+from reenact.space.host.schema import describe, openapi_route
 from reenact.space.image_tab import ImageTab
 from reenact.space.models import EDITING, LARGE_POSE, Models
 from reenact.space.video_tab import VideoTab
@@ -82,17 +83,18 @@ def build_page(models: Models, *, max_seconds: float | None = None) -> gr.Blocks
         page.load(None, js=embedding.SCRIPT, **QUICK)
         page.unload(leave)
     page.queue(max_size=20)
+    describe(page)
     return page
 
 
-def launch_options() -> dict[str, Any]:
-    """Arguments of ``launch``: the page keeps nothing and loads nothing from other hosts."""
+def launch_options(page: gr.Blocks) -> dict[str, Any]:
+    """Arguments of ``page.launch``: the page keeps nothing and loads nothing from other hosts."""
     fonts = ("ui-sans-serif", "system-ui", "sans-serif")
     return {
         "theme": gr.themes.Soft(font=fonts, font_mono=("ui-monospace", "Consolas", "monospace")),
         "css": _CSS + EDITOR_CSS,
         "head": head(),
-        "app_kwargs": {"middleware": [Middleware(OwnTags)], "routes": embedding.routes()},
+        "app_kwargs": {"middleware": [Middleware(OwnTags)], "routes": [*embedding.routes(), openapi_route(page)]},
         "max_file_size": "200mb",
         "allowed_paths": [str(examples.FOLDER / "portraits"), str(examples.FOLDER / "driving")],
         "run_history": False,

@@ -68,8 +68,8 @@ class VideoTab:
 
     def reenact_video(
         self,
-        source: str | None,
-        driving: str | None,
+        source: str | None = None,
+        driving: str | None = None,
         motion: Literal["absolute", "relative"] = "absolute",
         smoothing: float | int = 1.0,
         on_missing_face: Literal["hold", "skip", "stop"] = "hold",
@@ -107,8 +107,8 @@ class VideoTab:
         """Give the face of a picture or clip the motion of a clip, at the rate of the source clip or else the driver.
 
         Args:
-            source: Picture of the face to redraw.
-            driving: Clip whose motion is copied.
+            source: Picture of the face to redraw; not needed with `source_clip`.
+            driving: Clip whose motion is copied; not needed with another `driver`.
             motion: "absolute" copies pose and expression; "relative" adds what changed since the driver's neutral
                 frame to the source's own.
             smoothing: How much the tracker's jitter is filtered; 0 not at all, 1 as usual.
@@ -117,7 +117,7 @@ class VideoTab:
             side_by_side: Whether to show driving clip, source and result beside each other.
             paste_back: Whether to return the whole source picture; otherwise only the square around the face.
             source_face: Which of several faces of the source; 1 is the largest, 0 takes the largest.
-            driving_face: The same for the clip's first frame with a face.
+            driving_face: Which of several faces in the clip's first frame with a face; 1 is the largest, 0 takes it.
             system: Which system draws. "auto" takes the default, or the one for heads rotated up to 90 degrees where a
                 face is turned by more than 45 degrees, in the source or anywhere in the clip.
             mode: Older than "auto": "standard" takes the default system for it, "large_pose" always the one for heads
@@ -135,14 +135,14 @@ class VideoTab:
             neutralise: Whether to remove the source's own expression; the motion is then relative.
             crop_scale: Side of the square around the source's face that is redrawn, 0.6 to 2 of the usual one.
             crop_right: Shift of that square to the right, share of its side, -0.3 to 0.3.
-            crop_down: The same downwards.
+            crop_down: Shift of that square downwards, share of its side, -0.3 to 0.3.
             source_clip: Clip to redraw in place of `source`, frame by frame, at its own rate. For it, `motion`
                 "relative" keeps what it does and adds the driver's motion.
             extend: Where source clip and driver differ in length: "stop" with the shorter one, or go on with it from
                 its beginning ("loop"), back and forth ("bounce") or at its last frame ("hold").
             sound: Whose sound the result has; "automatic" is the driver's, or the source clip's if that has none.
             begin: Time in the driver at which it begins: seconds, or a time such as 1:02.5; "" is its beginning.
-            end: The same for its end.
+            end: Time in the driver at which it ends, written as `begin`; "" is its end.
             upscale: 2 enlarges a source picture, for small ones; 1 keeps its size.
             restore: Whether GFPGAN restores the faces that were drawn; only where the host offers it.
             restore_strength: 0 leaves the pixels as they are, 1 takes the restored ones.

@@ -21,38 +21,6 @@ pytestmark = [
 ]
 AppError = gradio_client.exceptions.AppError
 
-_DRIVEN = ["regions", "keep", "strength", "neutralise", "crop_scale", "crop_right", "crop_down"]
-_RESTORED = ["upscale", "restore", "restore_strength", "tracker"]
-ENDPOINTS = {
-    "/reenact_image": (
-        ["source", "driving", "motion", "paste_back", "source_face", "driving_face", "system", "mode"]
-        + ["kind", "quality", "longest_px", *_DRIVEN, *_RESTORED],
-        ["Downloadbutton", "Imageslider", "Textbox"],
-    ),
-    "/reenact_video": (
-        ["source", "driving", "motion", "smoothing", "on_missing_face", "side_by_side", "paste_back", "source_face"]
-        + ["driving_face", "system", "mode", "driver", "template", "kind", "quality", "longest_px", "fps"]
-        + [*_DRIVEN, "source_clip", "extend", "sound", "begin", "end", *_RESTORED],
-        ["Downloadbutton", "Video", "Textbox"],
-    ),
-    "/record_motion": (["driving", "smoothing", "driving_face"], ["File", "Textbox"]),
-    "/edit": (
-        ["source", "settings", "mode", "background", "background_picture", "paste_back", "source_face", "system"],
-        ["Downloadbutton", "Textbox"],
-    ),
-    "/turntable": (
-        ["source", "seconds", "from_yaw", "to_yaw", "kind", "paste_back", "source_face", "settings", "mode"]
-        + ["background", "background_picture", "system"],
-        ["Downloadbutton", "Textbox"],
-    ),
-    "/keyframes": (
-        ["source", "frames", "fps", "kind", "paste_back", "source_face", "background", "background_picture", "system"],
-        ["Downloadbutton", "Textbox"],
-    ),
-    "/stop": ([], ["Textbox"]),
-}
-"""Programs of others call these by name: add at the end, take nothing away."""
-
 
 @pytest.fixture(scope="module")
 def cache(tmp_path_factory: pytest.TempPathFactory) -> pathlib.Path:
@@ -94,17 +62,6 @@ ACTOR = pathlib.Path(__file__).parents[2] / "examples" / "driving"
 
 def given(path: pathlib.Path) -> Any:
     return gradio_client.handle_file(str(path))
-
-
-def test_endpoints_and_their_parameters_are_stable(client: Any) -> None:
-    named = client.view_api(return_format="dict", print_info=False)["named_endpoints"]
-    for name, (parameters, returns) in ENDPOINTS.items():
-        described = named[name]["parameters"]
-        assert [each["parameter_name"] for each in described] == parameters
-        assert [value["component"] for value in named[name]["returns"]] == returns
-        needed = [each["parameter_name"] for each in described if not each["parameter_has_default"]]
-        assert needed == [each for each in parameters[:2] if each in ("source", "driving")]
-    assert set(named) == set(ENDPOINTS)
 
 
 def test_image_has_the_size_of_the_source_and_another_face(

@@ -29,11 +29,11 @@ class Linked:
         """
         self.endpoint, self.files = endpoint, dict(files)
         named = zip(inspect.signature(call).parameters, sent, strict=False)
-        # `mode`, which is there for older programs, is hidden; the number of a face is hidden until there are several
+        # hidden ones are for older programs, or not offered by the host; the number of a face is hidden for a while
         self.components = {
             name: each
             for name, each in named
-            if not isinstance(each, (*FILE_KINDS, gr.JSON)) and not (isinstance(each, gr.Radio) and not each.visible)
+            if not isinstance(each, (*FILE_KINDS, gr.JSON)) and (each.visible or isinstance(each, gr.Number))
         }
 
     def read(self, query: str) -> dict[Component, Any]:

@@ -45,7 +45,7 @@ def test_inputs_are_labelled_and_come_from_files_webcam_and_clipboard(page: gr.B
 
 
 def test_nothing_is_kept_and_nothing_is_reported(page: gr.Blocks) -> None:
-    options = launch_options()
+    options = launch_options(page)
     assert options["run_history"] is False
     assert options["share"] is False
     every_s, after_s = page.delete_cache or (0, 0)
@@ -130,6 +130,7 @@ def started(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
 
     monkeypatch.setattr(app, "Models", Recorded)
     monkeypatch.setattr(app, "build_page", build_page)
+    monkeypatch.setattr(app, "launch_options", lambda page: {})
     for name in ("WEIGHTS", "REQUIRE_WEIGHTS", "RESTORE", "MAX_SECONDS"):
         monkeypatch.delenv(f"REENACT_{name}", raising=False)
     return facts

@@ -1,0 +1,1 @@
+"""What a host decides about a page, and what programs are told about it."""
