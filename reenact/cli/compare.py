@@ -11,7 +11,7 @@ from reenact.cli.options import SourceAndOutput, TrackerOptions
 from reenact.cli.output import Bar, json_file, notes
 
 if TYPE_CHECKING:
-    from reenact.pipeline.compare.contender import SystemFigures
+    from reenact.pipeline.compare.figures import SystemFigures
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

@@ -7,6 +7,7 @@ from starlette.middleware import Middleware
 
 from reenact.space import embedding, examples
 from reenact.space.about import ABOUT, CONSENT, INTRODUCTION
+from reenact.space.compare_tab import CompareTab
 from reenact.space.controls_tab import ControlsTab
 from reenact.space.head import TITLE, OwnTags, head
 from reenact.space.host.schema import describe, openapi_route
@@ -27,6 +28,7 @@ _CSS = """
 .faces .grid-wrap { padding-top: 40px; min-height: 0; }
 input[role="listbox"] { text-overflow: ellipsis; margin-right: 20px; }
 .page-note { display: none; }
+.figures th { white-space: nowrap; }
 .driving-clip video { max-height: 258px; object-fit: contain; }
 @media (max-width: 480px) {
   .tab-container button { padding-inline: 5px !important; font-size: var(--text-sm) !important; }
@@ -43,6 +45,7 @@ def build_page(models: Models, *, max_seconds: float | None = None) -> gr.Blocks
     """
     runs = Runs()
     images, videos = ImageTab(models), VideoTab(models, runs, max_seconds=max_seconds)
+    compared = CompareTab(models, runs, videos)
     editor = ControlsTab(models, runs) if models.offers(EDITING) and models.offers(LARGE_POSE) else None
 
     def leave(request: gr.Request) -> None:
@@ -68,6 +71,8 @@ def build_page(models: Models, *, max_seconds: float | None = None) -> gr.Blocks
             if editor is not None:
                 with gr.Tab("Editor", id="editor") as opened["editor"]:
                     kept.append(editor.build())
+            with gr.Tab("Compare", id="compare") as opened["compare"]:
+                kept.append(compared.build())
             with gr.Tab("About", id="about") as about:
                 gr.Markdown(ABOUT)
                 weights = gr.Markdown()
@@ -77,7 +82,7 @@ def build_page(models: Models, *, max_seconds: float | None = None) -> gr.Blocks
         for name, tab in opened.items():
             name_in_address(tab, name)
         restored = restore(page, tabs, kept, [*opened])
-        for each in filter(None, (images, videos, editor)):
+        for each in filter(None, (images, videos, editor, compared)):
             restored = each.reopen_after(restored)
         gr.on([page.load, about.select], models.describe_weights, outputs=weights, **QUICK)
         page.load(None, js=embedding.SCRIPT, **QUICK)

@@ -167,9 +167,9 @@ class VideoTab:
             from reenact.pipeline.motions.playing import open_driving
             from reenact.pipeline.video import reenact_video
 
-            declared = self._check_clip(driving)
+            declared = self.check_clip(driving)
             if source_clip is not None:
-                declared = self._check_clip(source_clip, "source")
+                declared = self.check_clip(source_clip, "source")
             rate, longest = chosen_rate(fps), chosen_size(longest_px)
             trim = Trim.read(begin, end, names=("The begin", "The end"))
             with open_driving(driving, fps=rate, trim=trim) as opened:
@@ -199,7 +199,7 @@ class VideoTab:
                 sound=None if sound == "automatic" else sound,
                 trim=trim,
                 **restored,
-                progress=self._reporter(clock, progress, rate or declared),
+                progress=self.reporter(clock, progress, rate or declared),
                 should_stop=should_stop,
             )
         done = (
@@ -253,7 +253,7 @@ class VideoTab:
             from reenact.pipeline.motions.record import record_motion
             from reenact.pipeline.motions.template import write_template
 
-            fps = self._check_clip(driving)
+            fps = self.check_clip(driving)
             progress(0, desc="Reading the clip")
             clock = Clock()
             found, warnings = record_motion(
@@ -261,7 +261,7 @@ class VideoTab:
                 engine=self._models.engine(DEFAULT),
                 smoothing=float(smoothing),
                 face=inputs.chosen_face(driving_face),
-                progress=self._reporter(clock, progress, fps),
+                progress=self.reporter(clock, progress, fps),
                 should_stop=should_stop,
             )
             out = folder / result_name(driving, SUFFIX, done="motion")
@@ -280,7 +280,7 @@ class VideoTab:
         """
         return self._runs.stop(request)
 
-    def _check_clip(self, path: str, role: str = "driving") -> Fraction:
+    def check_clip(self, path: str, role: str = "driving") -> Fraction:
         """Refuse what cannot be read, and what is longer than the host's limit.
 
         Returns:
@@ -295,7 +295,7 @@ class VideoTab:
             raise self._too_long(f"The {role} clip lasts {info.duration_s:.1f} s")
         return info.fps
 
-    def _reporter(self, clock: Clock, progress: gr.Progress, fps: Fraction) -> Callable[[int, int, str], None]:
+    def reporter(self, clock: Clock, progress: gr.Progress, fps: Fraction) -> Callable[[int, int, str], None]:
         """Progress on the page; ends clips that turn out to be longer than they declare."""
         report = clock.reporter(progress)
 
@@ -316,9 +316,9 @@ class VideoTab:
                 with gr.Row():
                     with gr.Column(min_width=160):
                         source = inputs.picture_input("Source picture")
-                        source_clip = _clip_input("Source clip", visible=False)
+                        source_clip = clip_input("Source clip", visible=False)
                         source_kind = gr.Radio(_SOURCES, value=PICTURE, show_label=False, label="Kind of source")
-                    driving = _clip_input("Driving clip")
+                    driving = clip_input("Driving clip")
                 source_faces = FacesPart(self._models, SOURCE_FACE)
                 driving_faces = FacesPart(self._models, DRIVING_FACE)
                 motion_part = MotionPart()
@@ -416,7 +416,8 @@ class VideoTab:
         return restored
 
 
-def _clip_input(label: str, *, visible: bool = True) -> gr.Video:
+def clip_input(label: str, *, visible: bool = True) -> gr.Video:
+    """An upload or a webcam clip."""
     return gr.Video(
         label=label,
         sources=["upload", "webcam"],

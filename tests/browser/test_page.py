@@ -176,6 +176,27 @@ def test_refresh_keeps_tab_inputs_and_result(tab: Any, address: str, material: p
 
 
 @pytest.mark.usefixtures("all_weights")
+def test_comparison_of_a_clip_survives_a_refresh(tab: Any, material: pathlib.Path) -> None:
+    part = panel(tab, "Compare")
+    give(part, "Source picture", material / "source.png")
+    part.get_by_label("Clip", exact=True).check()
+    give(part, "Driving clip", material / "driving.mp4")
+    for system in ("FACEGAN", "Dual Generator"):
+        part.get_by_label(system).uncheck()
+    part.get_by_role("button", name="Compare", exact=True).click()
+    wait_for_result(part)
+    tab.reload()
+    part = tab.get_by_role("tabpanel").filter(visible=True)
+    part.get_by_role("cell", name="best fidelity and identity").wait_for()
+    assert part.get_by_role("cell", name="FACEGAN").count() == 0
+    assert part.get_by_label("Correspondence").is_checked()
+    assert not part.get_by_label("FACEGAN").is_checked()
+    player = part.locator(".block").filter(has=tab.get_by_test_id("block-label").filter(has_text="Side by side"))
+    tab.wait_for_function("video => video.videoWidth > 512", arg=player.locator("video").element_handle())
+    assert download(part, "Download the result", material).name == "source-compared.mp4"
+
+
+@pytest.mark.usefixtures("all_weights")
 def test_a_clip_is_the_source_and_the_square_is_shown(tab: Any, material: pathlib.Path, tmp_path: pathlib.Path) -> None:
     part = panel(tab, "Image")
     give(part, "Source picture", material / "source.png")

@@ -95,6 +95,20 @@ def test_results_have_the_format_size_and_rate_that_were_asked_for(client: Any, 
             client.predict(source, clip, **(options | wrong), api_name="/reenact_video")
 
 
+def test_systems_are_compared_on_a_picture_and_on_a_clip(client: Any, source: Any, driving: Any, clip: Any) -> None:
+    systems = ["correspondence", "dual_generator"]
+    file, figures, text = client.predict(source, driving, systems=systems, api_name="/compare")
+    assert (pathlib.Path(file).name, figures["frames"]) == ("source-compared.png", 1)
+    assert [each["system"] for each in figures["systems"]] == systems
+    assert all(each["pose_error_deg"] < 8 and each["identity"] > 0.5 for each in figures["systems"])
+    assert "Weights of Dual Generator" in text
+    options = {"driving_clip": clip, "systems": systems[:1], "paste_back": True}
+    file, figures, _ = client.predict(source, None, **options, api_name="/compare")
+    with VideoReader(file) as reader:
+        assert (reader.info.width, reader.info.height, sum(1 for _ in reader)) == (3 * 512, 512 + 30, 12)
+    assert figures["frames"] == 12
+
+
 def test_crop_alone_is_a_square_of_the_network_size_or_more(client: Any, source: Any, driving: Any) -> None:
     options = {"motion": "relative", "paste_back": False}
     file, (before, _), _ = client.predict(source, driving, **options, api_name="/reenact_image")

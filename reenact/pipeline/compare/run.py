@@ -17,7 +17,8 @@ from reenact.hub.loading import TrackerKind
 from reenact.media import VideoWriter, check_output, kind_of, write_image
 from reenact.media.frame import Frame
 from reenact.media.output import IMAGE_SUFFIXES, VIDEO_SUFFIXES
-from reenact.pipeline.compare.contender import Contender, SystemFigures
+from reenact.pipeline.compare.contender import Contender
+from reenact.pipeline.compare.figures import SystemFigures
 from reenact.pipeline.compare.sheet import LARGEST_PX, Sheet
 from reenact.pipeline.driving import Driving, DrivingClip, Following, by_shot
 from reenact.pipeline.engine import Engine, load_engine
@@ -112,7 +113,7 @@ def compare(
     engines: list[Engine] = []
     for each in chosen:
         check()
-        progress(0, 0, "preparing")
+        progress(0, len(chosen), "preparing")
         engine = each if isinstance(each, Engine) else load_engine(each, tracker=tracker, device=device)
         prepared = engine.open_source(
             picture.rgb, face=face, min_score=min_face_score, paste_back=paste_back, name=name

@@ -1,4 +1,4 @@
-"""Pictures in a grid, each with a caption above it."""
+"""Pictures in a grid, each with a caption below it."""
 
 from collections.abc import Sequence
 
@@ -32,7 +32,7 @@ class Sheet:
         whole = Image.new("RGB", (columns * width, -(-len(captions) // columns) * height), _PAPER)
         pen, font = ImageDraw.Draw(whole), ImageFont.load_default(_FONT_PX)
         for (left, top), caption in zip(self._corners, captions, strict=True):
-            pen.text((left + width / 2, top + _CAPTION_PX / 2), caption, _INK, font, anchor="mm")
+            pen.text((left + width / 2, top + self._cell[1] + _CAPTION_PX / 2), caption, _INK, font, anchor="mm")
         self._empty = np.asarray(whole)
 
     @property
@@ -41,7 +41,7 @@ class Sheet:
         return size_of(self._empty)
 
     def __call__(self, pictures: Sequence[UInt8[np.ndarray, "_ _ 3"]]) -> UInt8[np.ndarray, "_ _ 3"]:
-        """The pictures under their captions."""
+        """The pictures above their captions."""
         whole = Image.fromarray(self._empty)
         for (left, top), picture in zip(self._corners, pictures, strict=True):
             # shrunk exactly first: PIL's antialiasing of large pictures is slower
@@ -49,5 +49,5 @@ class Sheet:
             scale = min(self._cell[0] / shown.width, self._cell[1] / shown.height)
             shown = shown.resize((max(round(shown.width * scale), 1), max(round(shown.height * scale), 1)))
             free = self._cell[0] - shown.width, self._cell[1] - shown.height
-            whole.paste(shown, (left + free[0] // 2, top + _CAPTION_PX + free[1] // 2))
+            whole.paste(shown, (left + free[0] // 2, top + free[1] // 2))
         return np.asarray(whole)

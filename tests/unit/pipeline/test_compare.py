@@ -44,7 +44,7 @@ def test_systems_stand_side_by_side_with_their_figures(engines: list[Engine], tm
     picture = read_image(out).rgb
     assert (result.width, result.height) == picture.shape[1::-1] == (768, 572)
     assert [each.system.encoded for each in engines] == [1, 1]  # type: ignore[attr-defined]
-    for left, top in ((512, 30), (0, 316)):  # driver, source, then both results in grey
+    for left, top in ((512, 0), (0, 286)):  # driver, source, then both results in grey
         assert np.abs(picture[top : top + 256, left : left + 256].astype(int) - 128).max() <= 1
     figures = json.loads(result.to_json())["systems"]
     assert [each["system"] for each in figures] == ["correspondence", "facegan"]
@@ -81,7 +81,7 @@ def test_cells_have_the_shape_of_the_pictures() -> None:
     sheet = Sheet(["a", "b", "c", "d"], (1000, 500))
     assert sheet.size == (3 * 512, 2 * (256 + 30))
     tall = np.zeros((90, 30, 3), np.uint8)
-    shown = sheet([tall] * 4)[30:286, :512]
+    shown = sheet([tall] * 4)[:256, :512]
     dark = (shown < 9).all(-1)
     assert dark.any(0).sum() == 85
     assert dark.any(1).all()

@@ -38,7 +38,7 @@ def test_inputs_are_labelled_and_come_from_files_webcam_and_clipboard(page: gr.B
     shown = {"Source picture", "Driving picture", "Driving clip", "Before and after", "Result", "Notes"}
     assert shown <= {*labels(page)}
     pictures = [each for each in page.blocks.values() if isinstance(each, gr.Image) and each.label.endswith("picture")]
-    assert len(pictures) == 5
+    assert len(pictures) == 7
     assert all(set(picture.sources) == {"upload", "webcam", "clipboard"} for picture in pictures)
     # results are not compressed again
     assert {each.format for each in page.blocks.values() if isinstance(each, gr.ImageSlider)} == {"png"}
@@ -67,9 +67,9 @@ def test_large_poses_and_the_editor_are_offered_where_their_weights_are_installe
     page = build()
     systems = [each for each in page.blocks.values() if isinstance(each, gr.Dropdown) and each.label == "System"]
     public = {each.api_name for each in page.fns.values() if each.api_visibility == "public" and each.api_name}
-    assert labels(page, gr.Tab) == ["Image", "Video", *["Editor"] * installed, "About"]
+    assert labels(page, gr.Tab) == ["Image", "Video", *["Editor"] * installed, "Compare", "About"]
     assert ["dual_generator" in dict(each.choices).values() for each in systems[:2]] == [installed, installed]
-    assert public == {"reenact_image", "reenact_video", "record_motion", "stop"} | (
+    assert public == {"reenact_image", "reenact_video", "record_motion", "compare", "stop"} | (
         {"edit", "turntable", "keyframes"} if installed else set()
     )
 
@@ -77,7 +77,7 @@ def test_large_poses_and_the_editor_are_offered_where_their_weights_are_installe
 def test_limit_of_the_host_is_shown_and_holds_for_clips_that_declare_less() -> None:
     texts = [each.value for each in build(max_seconds=2.0).blocks.values() if isinstance(each, gr.Markdown)]
     assert "Driving clips may last up to 2 seconds." in texts
-    report = VideoTab(Models(), Runs(), max_seconds=2.0)._reporter(Clock(), gr.Progress(), Fraction(10))
+    report = VideoTab(Models(), Runs(), max_seconds=2.0).reporter(Clock(), gr.Progress(), Fraction(10))
     report(20, 0, "frames")
     with pytest.raises(gr.Error, match="longer than it declares; this page takes clips of up to 2 s"):
         report(25, 0, "frames")

@@ -64,12 +64,11 @@ def test_what_the_page_did_not_write_is_ignored(kept: Remembered, text: str) -> 
 def test_every_tab_has_a_name_for_the_address_and_keeps_its_inputs_and_results() -> None:
     page = build_page(Models(lambda system: pytest.fail("building loads nothing")))
     tabs = [each for each in page.blocks.values() if isinstance(each, gr.Tab)]
-    assert [tab.id for tab in tabs] == ["image", "video", "editor", "about"]
+    assert [tab.id for tab in tabs] == ["image", "video", "editor", "compare", "about"]
     layouts = [
         each.value for each in page.blocks.values() if isinstance(each, gr.JSON) and isinstance(each.value, list)
     ]
-    assert len(layouts) == 3
-    for layout, source, result in zip(layouts, ("picture",) * 3, ("Before and after", "Result", "")[:3], strict=True):
-        assert any(name == f"Image Source {source}" for name in layout)
+    for layout, result in zip(layouts, ("Before and after", "Result", "", "Side by side"), strict=True):
+        assert "Image Source picture" in layout
         assert any(name.endswith(result) for name in layout)
     assert all("Textbox Notes" in layout for layout in layouts[:2])
