@@ -2,7 +2,7 @@
 
 import pathlib
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
@@ -310,19 +310,36 @@ def wrong_files(material: pathlib.Path) -> pathlib.Path:
     return material
 
 
-def test_stop_ends_the_work_and_leaves_nothing(
-    client: Any, source: Any, astronaut: np.ndarray, tmp_path: pathlib.Path, cache: pathlib.Path
+@pytest.fixture(scope="module")
+def long_clip(astronaut: np.ndarray, tmp_path_factory: pytest.TempPathFactory) -> pathlib.Path:
+    frames = [swayed(astronaut, 3 * np.sin(i / 9), 0) for i in range(50)] * 8
+    return write_clip(tmp_path_factory.mktemp("long") / "long.mp4", frames)
+
+
+@pytest.mark.parametrize("how", ["stop", "cancel", "leave"])
+def test_a_stopped_cancelled_or_left_job_ends_and_leaves_nothing(
+    client: Any, source: Any, long_clip: pathlib.Path, cache: pathlib.Path, how: str
 ) -> None:
     assert client.predict(api_name="/stop") == "Nothing is running."
     before = left_over(cache)
-    frames = [swayed(astronaut, 3 * np.sin(i / 9), 0) for i in range(50)] * 12
-    clip = write_clip(tmp_path / "long.mp4", frames)
-    job = client.submit(source, given(clip), api_name="/reenact_video")
+    caller = client if how != "leave" else gradio_client.Client(client.src, verbose=False)
+    job = caller.submit(source, given(long_clip), api_name="/reenact_video")
+    assert waited(lambda: any(".partial" in name for name in left_over(cache)))
+    assert job.status().code.name in ("PROGRESS", "PROCESSING")
+    if how == "stop":
+        assert client.predict(api_name="/stop") == "Stopped; nothing was written."
+        with pytest.raises(AppError, match="Stopped; nothing was written"):
+            job.result(timeout=30)
+    elif how == "cancel":
+        assert job.cancel()
+    else:
+        caller.close()
+    assert waited(lambda: left_over(cache) == before)
+
+
+def waited(for_what: Callable[[], bool]) -> bool:
+    """Whether something happens within a minute."""
     deadline = time.monotonic() + 60
-    while left_over(cache) == before and time.monotonic() < deadline:
+    while not for_what() and time.monotonic() < deadline:
         time.sleep(0.05)
-    assert any(".partial" in name for name in left_over(cache))
-    assert client.predict(api_name="/stop") == "Stopped; nothing was written."
-    with pytest.raises(AppError, match="Stopped; nothing was written"):
-        job.result(timeout=30)
-    assert left_over(cache) == before
+    return for_what()

@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Iterator
 
 import gradio as gr
+from gradio.context import LocalContext
 
 _STAGES = {"preparing": "Preparing the source", "tracking": "Tracking the driver"}
 """Stages of the pipeline before the first frame."""
@@ -21,12 +22,16 @@ class Runs:
 
     @contextlib.contextmanager
     def started(self, request: gr.Request | None) -> Iterator[Callable[[], bool]]:
-        """Register a run while the block lasts; the function given to the block returns True after `stop`."""
-        visitor, flag = visitor_of(request), threading.Event()
+        """Register a run while the block lasts.
+
+        The function given to the block returns True after `stop`, and when the job that called it was cancelled or its
+        client has left: gradio forgets such a job, but does not end it.
+        """
+        visitor, flag, is_forgotten = visitor_of(request), threading.Event(), _forgotten_job()
         with self._lock:
             self._flags[visitor].add(flag)
         try:
-            yield flag.is_set
+            yield lambda: flag.is_set() or is_forgotten()
         finally:
             with self._lock:
                 self._flags[visitor].discard(flag)
@@ -40,6 +45,20 @@ class Runs:
         for flag in flags:
             flag.set()
         return "Stopped; nothing was written." if flags else "Nothing is running."
+
+
+def _forgotten_job() -> Callable[[], bool]:
+    """Tells whether the present job of gradio's queue is not waited for any more."""
+    page, event_id = LocalContext.blocks.get(None), LocalContext.event_id.get(None)
+    if page is None or event_id is None:
+        return lambda: False
+    jobs = page._queue.event_ids_to_events
+
+    def is_forgotten() -> bool:
+        job = jobs.get(event_id)
+        return job is None or not job.alive
+
+    return is_forgotten
 
 
 def visitor_of(request: gr.Request | None) -> str:
