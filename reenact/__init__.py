@@ -45,6 +45,7 @@ if TYPE_CHECKING:
     from reenact.pipeline.options import DrivingOptions as DrivingOptions
     from reenact.pipeline.results import ImageResult as ImageResult
     from reenact.pipeline.results import VideoResult as VideoResult
+    from reenact.pipeline.sample import sample_people as sample_people
     from reenact.pipeline.video import reenact_video as reenact_video
     from reenact.restore.gfpgan import load_restorer as load_restorer
     from reenact.types import CropSpec as CropSpec
@@ -76,6 +77,7 @@ _NAMES = {
     "reenact.pipeline.motions.template": ("MotionTemplate", "read_template", "write_template"),
     "reenact.pipeline.options": ("DrivingOptions",),
     "reenact.pipeline.results": ("ImageResult", "VideoResult"),
+    "reenact.pipeline.sample": ("sample_people",),
     "reenact.pipeline.video": ("reenact_video",),
     "reenact.restore.gfpgan": ("load_restorer",),
     "reenact.types": ("CropSpec", "FaceGeometry", "FaceImage"),

@@ -1,4 +1,4 @@
-"""The command line: ``reenact image``, ``video``, ``edit``, ``compare``, ``motion``, ``track``, and those of the Hub.
+"""The command line: ``reenact image``, ``video``, ``edit``, ``compare``, ``sample``, ``motion``, ``track``, and more.
 
 Exit codes: 0; 2 for an error, with one line on stderr; 129, 130 and 143 after SIGHUP, Ctrl-C and SIGTERM.
 What is slow to import is imported after the arguments have been checked.
@@ -24,6 +24,7 @@ from reenact.cli.hub import Download, Publish, Push, WriteCard
 from reenact.cli.image import Image
 from reenact.cli.motion import Motion
 from reenact.cli.output import HINTS
+from reenact.cli.sample import Sample
 from reenact.cli.track import Track
 from reenact.cli.video import Video
 from reenact.errors import ConfigError, ReenactError, with_hint
@@ -34,12 +35,13 @@ _FAILED = 2
 _REQUIRED = re.compile(r"(-\w \S+, )?--[\w-]+( \S+)?|[A-Z]+")
 """A line of tyro's list of missing arguments that names one: "-o PATH, --out PATH" or "SOURCE"."""
 
-AnyCommand = Image | Video | Edit | Compare | Motion | Track | Download | Push | Publish | WriteCard
+AnyCommand = Image | Video | Edit | Compare | Sample | Motion | Track | Download | Push | Publish | WriteCard
 _COMMANDS: dict[str, type[AnyCommand]] = {
     "image": Image,
     "video": Video,
     "edit": Edit,
     "compare": Compare,
+    "sample": Sample,
     "motion": Motion,
     "track": Track,
     "download": Download,

@@ -219,6 +219,18 @@ class Reenactor(nn.Module, abc.ABC, Generic[Identity, Motion, Driven]):
         painted = self.paint(rendered.rgb, target, identity.native_rgb, source, driver)
         return Rendered(rgb=painted.rgb, changed=torch.maximum(rendered.changed, painted.share))
 
+    def draw_person(self, seed: int, truncation: float) -> Float[Tensor, "1 3 s s"]:
+        """A person who does not exist, RGB in [0, 1]; the same again from the same numbers on the same machine.
+
+        Args:
+            seed: 0 or more.
+            truncation: 0 draws the mean person, 1 the generator's whole variety.
+
+        Raises:
+            ConfigError: the system has no generator of people.
+        """
+        raise ConfigError(f"The system {self.system!r} redraws people; those who do not exist are drawn by others.")
+
     def _cannot_pose(self) -> ConfigError:
         return ConfigError(
             f"The system {self.system!r} takes its motion from a driver; it cannot set Action Units or head angles."

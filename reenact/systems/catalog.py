@@ -14,9 +14,9 @@ from reenact.weights import EMBEDDED, WEIGHTS_NAME
 if TYPE_CHECKING:
     from reenact.systems.base import Reenactor
 
-Role = Literal["default", "edit", "large_pose"]
+Role = Literal["default", "edit", "large_pose", "people"]
 """default: draws unless another system is chosen. edit: draws edits near the source's pose. large_pose: draws heads
-turned far from the camera."""
+turned far from the camera. people: draws people who do not exist."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -76,6 +76,7 @@ _ENTRIES = (
         reenactor="LatentDirectionsReenactor",
         title="Latent Directions (experimental)",
         use="a small generator that draws face and random people; softer than the others",
+        roles=("people",),
         tags=("face-reenactment", "stylegan2"),
     ),
 )

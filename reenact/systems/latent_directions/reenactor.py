@@ -94,6 +94,12 @@ class LatentDirectionsReenactor(Reenactor[LatentIdentity, MeshMotion, DrivenFace
     def target_mesh(self, identity: LatentIdentity, driven: DrivenFace) -> Float[Tensor, "f 478 3"]:
         return driven.mesh
 
+    def draw_person(self, seed: int, truncation: float) -> Float[Tensor, "1 3 s s"]:
+        # on the CPU, so that a seed means the same person on every device
+        z = torch.randn(1, self.config.latent, generator=torch.Generator().manual_seed(seed))
+        device = next(self.parameters()).device
+        return self.networks.generator(self.networks.sample_w(z.to(device), truncation)).clamp(0, 1)
+
     def render(self, identity: LatentIdentity, driven: DrivenFace) -> Rendered:
         portrait, side = identity.portrait, self.crop.network_px
         flow = move_head(self.morphable, portrait.shape, driven.mesh, side // 2)
