@@ -163,7 +163,6 @@ class Video(Driven):
         report(clip_line(result), result.warnings)
 
     def _count_frames(self) -> int:
-        from reenact.pipeline.motions.playing import open_driving
+        from reenact.pipeline.motions.playing import count_frames
 
-        with open_driving(self.driving, fps=self.rate(), trim=self.trim()) as driving:
-            return max(driving.info.frame_count, 1)
+        return count_frames(self.driving, fps=self.rate(), trim=self.trim())

@@ -121,13 +121,16 @@ def reenact_faces_video(
         quality: of the result; passes before the last lose nothing visible.
         longest_px: results with a longer side are scaled down to this.
         progress: called after every batch of each pass.
-        **options: of `reenact_video`, but for the faces; the results are whole pictures.
+        **options: of `reenact_video`, but for the faces, `paste_back` and `side_by_side`; the results are whole
+            pictures.
 
     Raises:
         ReenactError: one of its children, with a text for the user.
     """
     if not drivers:
         raise ConfigError("No face has a driver; give a driving clip for at least one face of the source.")
+    if options.get("side_by_side") or not options.get("paste_back", True):
+        raise ConfigError("Several faces are drawn into the whole picture, alone; leave side by side and the crop out.")
     check_output(pathlib.Path(out), overwrite=bool(options.get("overwrite")), suffixes=VIDEO_SUFFIXES)
     engine = system if isinstance(system, Engine) else load_engine(system)
     _, report = _look_at(source, engine.tracker)
@@ -142,8 +145,14 @@ def reenact_faces_video(
             path = pathlib.Path(out) if is_last else pathlib.Path(folder) / f"{index}.mkv"
             face, chosen = number, dict(options)
             if result is not None:  # the clip that the pass before has written
-                face = _nearest(result.path, report.faces.boxes_px[number - 1], engine.tracker)
-                chosen |= {"extend": "hold", "fps": None, "sound": "source" if _has_sound(result.path) else "none"}
+                box = report.faces.boxes_px[number - 1] * options.get("upscale", 1)
+                face = _nearest(result.path, box, engine.tracker)
+                chosen |= {
+                    "extend": "hold",
+                    "fps": None,
+                    "upscale": 1,
+                    "sound": "source" if _has_sound(result.path) else "none",
+                }
             result = reenact_video(
                 source if result is None else result.path,
                 driving,

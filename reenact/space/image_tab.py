@@ -23,7 +23,15 @@ from reenact.space.widgets.answers import (
 from reenact.space.widgets.comparison import FACE, Comparison, Pairs, write_pairs
 from reenact.space.widgets.driving_part import DrivingPart, crop_of, options_of
 from reenact.space.widgets.events import QUICK, allow_download
-from reenact.space.widgets.faces_part import Assigned, Driver, FacesPart, drivers_of
+from reenact.space.widgets.faces_part import (
+    SEVERAL,
+    Assigned,
+    Driver,
+    FacesPart,
+    drivers_of,
+    no_drivers,
+    several_drivers,
+)
 from reenact.space.widgets.linked import Linked
 from reenact.space.widgets.output_part import PICTURES, OutputPart, chosen_quality, chosen_size
 from reenact.space.widgets.problems import Problems, clear_first
@@ -40,7 +48,6 @@ from reenact.space.widgets.system_choice import (
     tracker_choice,
 )
 
-_SEVERAL = "Click a face, then give its driver. Faces without a driver stay as they are."
 _QUEUE: dict[str, Any] = {"concurrency_id": "image", "concurrency_limit": 1}
 
 
@@ -74,6 +81,7 @@ class ImageTab:
         restore: bool = False,
         restore_strength: float | int = 1.0,
         tracker: Literal["own", "fan"] = "own",
+        drivers: dict[str, Any] | None = None,
     ) -> tuple[str, tuple[str, str], str]:
         """Give the face of one picture the pose and expression of another.
 
@@ -103,6 +111,8 @@ class ImageTab:
             restore: Whether GFPGAN restores the face that was drawn; only where the host offers it.
             restore_strength: 0 leaves the pixels as they are, 1 takes the restored ones.
             tracker: What finds and reads faces: the project's "own", or "fan" where face-alignment is installed.
+            drivers: For several faces of the source, in place of `driving`: by the number of the face ("1" is the
+                largest), a picture, or {"path": that file, "face": number of the face in it}.
 
         Returns:
             The result as a file; source and result for comparing; notes.
@@ -110,7 +120,8 @@ class ImageTab:
         options = [paste_back, source_face, driving_face, system, mode, kind, quality, longest_px]
         part = (regions, keep, strength, neutralise, crop_scale, crop_right, crop_down)
         part += (upscale, restore, restore_strength, tracker)
-        file, pairs, text = self._drawn(source, driving, motion, *options, part=part)
+        several = drivers_of(drivers)
+        file, pairs, text = self._drawn(source, driving, motion, *options, part=part, several=several)
         return file, pairs.whole, text
 
     def show_image(
@@ -133,7 +144,7 @@ class ImageTab:
         """The same for the tab, which compares the faces or the whole pictures, and has a driver for each face."""
         progress(0, desc="Getting ready")
         options = [paste_back, source_face, driving_face, system, "automatic", kind, quality, longest_px]
-        several = drivers_of(drivers, source_face, driving, driving_face)
+        several = drivers_of(several_drivers(drivers, source_face, {"path": driving, "face": driving_face}))
         file, pairs, text = self._drawn(
             source, driving, motion, *options, part=part, several=several, progress=progress
         )
@@ -151,7 +162,7 @@ class ImageTab:
     ) -> tuple[str, Pairs, str]:
         paste_back, source_face, driving_face, system, mode, kind, quality, longest_px = options
         source = inputs.given_file(source, "source picture")
-        drivers = dict(several or {}) if several and [*several] != [source_face or 1] else {}
+        drivers = dict(several or {})
         if not drivers:
             drivers = {source_face: (inputs.given_file(driving, "driving picture"), driving_face)}
         called = {number: "the driving picture" + f" of face {number}" * (len(drivers) > 1) for number in drivers}
@@ -194,7 +205,7 @@ class ImageTab:
             with gr.Column(scale=5):
                 with gr.Row():
                     source, driving = inputs.picture_input("Source picture"), inputs.picture_input("Driving picture")
-                source_faces = FacesPart(self._models, SOURCE_FACE, hint=_SEVERAL)
+                source_faces = FacesPart(self._models, SOURCE_FACE, hint=SEVERAL)
                 driving_faces, assigned = FacesPart(self._models, DRIVING_FACE), Assigned()
                 system = system_choice(self._models)
                 run = gr.Button("Reenact", variant="primary", size="lg")
@@ -213,11 +224,12 @@ class ImageTab:
         comparison.connect(file)
         for given in (source.input, portrait.then, example):
             source_faces.look(given, source)
-            given(_no_drivers, None, assigned.drivers, show_progress="hidden", **QUICK)
+            given(no_drivers, None, assigned.drivers, show_progress="hidden", **QUICK)
         for given in (driving.input, example):
             driving_faces.look(given, driving)
         driving_faces.choose()
-        driving_faces.look(assigned.connect(source_faces, driving, driving_faces).then, driving, keep=True)
+        own: dict[str, Component] = {"path": driving, "face": driving_faces.number}
+        driving_faces.look(assigned.connect(source_faces, own).then, driving, keep=True)
         self._faces = ((source_faces, source), (driving_faces, driving))
         options: list[Component] = [motion, paste_back, source_faces.number, driving_faces.number, system]
         results: list[Component] = [file, comparison.slider, text]
@@ -235,7 +247,7 @@ class ImageTab:
             allow_download(ran, file)
             self._problems.show(ran, text)
         call = gr.Button("Reenact", visible=False)
-        sent = [source, driving, *options, old_mode(), *output.components, *drawn]
+        sent = [source, driving, *options, old_mode(), *output.components, *drawn, assigned.drivers]
         call.click(self.reenact_image, sent, results, api_name="reenact_image", **_QUEUE)
         given = [source, driving, *options, *output.components, *drawn, assigned.drivers, comparison.shown]
         linked = Linked("reenact_image", self.reenact_image, sent, {"source": "portrait.jpg", "driving": "driving.jpg"})
@@ -246,7 +258,3 @@ class ImageTab:
         for part, file in self._faces:
             restored = part.look(restored.then, file, keep=True)
         return restored
-
-
-def _no_drivers() -> dict[str, Any]:
-    return {}

@@ -1,5 +1,6 @@
 """Video tab: a portrait driven by a clip."""
 
+import inspect
 import pathlib
 from collections.abc import Callable
 from fractions import Fraction
@@ -27,7 +28,7 @@ from reenact.space.widgets.answers import (
 from reenact.space.widgets.clip_part import shown_clip
 from reenact.space.widgets.driving_part import DrivingPart, crop_of, options_of
 from reenact.space.widgets.events import QUICK, allow_download, save_in_browser
-from reenact.space.widgets.faces_part import FacesPart
+from reenact.space.widgets.faces_part import SEVERAL, Assigned, FacesPart, drivers_of, no_drivers, several_drivers
 from reenact.space.widgets.linked import Linked
 from reenact.space.widgets.motion_part import CLIP, MotionPart, chosen_driver
 from reenact.space.widgets.output_part import CLIPS, SILENT, OutputPart, chosen_quality, chosen_rate, chosen_size
@@ -101,6 +102,7 @@ class VideoTab:
         restore: bool = False,
         restore_strength: float | int = 1.0,
         tracker: Literal["own", "fan"] = "own",
+        drivers: dict[str, Any] | None = None,
         progress: gr.Progress = gr.Progress(),  # noqa: B008 - gradio finds it by its default
         request: gr.Request | None = None,
     ) -> tuple[str, str | None, str]:
@@ -147,6 +149,8 @@ class VideoTab:
             restore: Whether GFPGAN restores the faces that were drawn; only where the host offers it.
             restore_strength: 0 leaves the pixels as they are, 1 takes the restored ones.
             tracker: What finds and reads faces: the project's "own", or "fan" where face-alignment is installed.
+            drivers: For several faces of the source, in place of `driving`: by the number of the face ("1" is the
+                largest), a clip, the name of a motion, or {"path": that file, "face": number of the face in it}.
             progress: Shown while it runs.
             request: Tells visitors apart, so that `/stop` stops only their own runs.
 
@@ -155,53 +159,58 @@ class VideoTab:
         """
         what = "source picture" if source_clip is None else "source clip"
         source = inputs.given_file(source if source_clip is None else source_clip, what)
-        driving, called = chosen_driver(driver, driving, template)
-        names = {driving: called, source: f"the {what}"}
-        driving_face = driving_face if driver == CLIP else 0
-        faces = (
-            FaceIn(path=source, number=source_face, called="the source", is_clip=source_clip is not None),
-            FaceIn(path=driving, number=driving_face, called=called, is_clip=True),
-        )
+        is_clip, chosen_drivers = source_clip is not None, drivers_of(drivers)
+        if not chosen_drivers:
+            driving, called = chosen_driver(driver, driving, template)
+            chosen_drivers, names = {source_face: (driving, driving_face if driver == CLIP else 0)}, {driving: called}
+        else:
+            names = {path: f"the driver of face {number}" for number, (path, _) in chosen_drivers.items()}
+        faces = [FaceIn(path=source, number=each, called="the source", is_clip=is_clip) for each in chosen_drivers]
+        faces += [FaceIn(path=path, number=n, called=names[path], is_clip=True) for path, n in chosen_drivers.values()]
+        names[source] = f"the {what}"
         with self._runs.started(request) as should_stop, errors_as_messages(names), result_folder() as folder:
             progress(0, desc="Getting ready")
-            from reenact.pipeline.motions.playing import open_driving
+            from reenact.pipeline.faces import reenact_faces_video
+            from reenact.pipeline.motions.playing import count_frames
             from reenact.pipeline.video import reenact_video
 
-            declared = self.check_clip(driving)
-            if source_clip is not None:
-                declared = self.check_clip(source_clip, "source")
+            rates = [self.check_clip(path) for path, _ in chosen_drivers.values()]
+            declared = rates[0] if source_clip is None else self.check_clip(source_clip, "source")
             rate, longest = chosen_rate(fps), chosen_size(longest_px)
             trim = Trim.read(begin, end, names=("The begin", "The end"))
-            with open_driving(driving, fps=rate, trim=trim) as opened:
-                count = max(opened.info.frame_count, 1)
+            count = sum(count_frames(path, fps=rate, trim=trim) for path, _ in chosen_drivers.values())
             restored = restoring(self._models, upscale, restore, restore_strength, faces=count)
             clock = Clock()
             progress(0, desc="Looking for faces turned far")
             chosen = choose_system(self._models, mode, system, *faces, should_stop=should_stop)
-            result = reenact_video(
-                pathlib.Path(source),
-                driving,
-                folder / result_name(source, f".{kind}"),
-                system=self._loaded(chosen.system, tracker, progress),
-                mode=motion,
-                paste_back=paste_back,
-                side_by_side=side_by_side,
-                on_missing_face=on_missing_face,
-                smoothing=float(smoothing),
-                face=inputs.chosen_face(source_face),
-                driving_face=inputs.chosen_face(driving_face),
-                fps=rate,
-                quality=chosen_quality(quality),
-                longest_px=longest,
-                options=options_of(regions, keep, strength, neutralise),
-                crop=crop_of(crop_scale, crop_right, crop_down),
-                extend=extend,
-                sound=None if sound == "automatic" else sound,
-                trim=trim,
+            shared: dict[str, Any] = {
+                "system": self._loaded(chosen.system, tracker, progress),
+                "mode": motion,
+                "side_by_side": side_by_side,
+                "paste_back": paste_back,
+                "on_missing_face": on_missing_face,
+                "smoothing": float(smoothing),
+                "fps": rate,
+                "quality": chosen_quality(quality),
+                "longest_px": longest,
+                "options": options_of(regions, keep, strength, neutralise),
+                "crop": crop_of(crop_scale, crop_right, crop_down),
+                "extend": extend,
+                "sound": None if sound == "automatic" else sound,
+                "trim": trim,
                 **restored,
-                progress=self.reporter(clock, progress, rate or declared),
-                should_stop=should_stop,
-            )
+                "progress": self.reporter(clock, progress, rate or declared, passes=len(chosen_drivers)),
+                "should_stop": should_stop,
+            }
+            out = folder / result_name(source, f".{kind}")
+            if len(chosen_drivers) > 1:
+                paths = {number: path for number, (path, _) in chosen_drivers.items()}
+                numbers = {number: face for number, (_, face) in chosen_drivers.items() if face}
+                result = reenact_faces_video(pathlib.Path(source), paths, out, driving_faces=numbers, **shared)
+            else:
+                ((number, (path, face)),) = chosen_drivers.items()
+                shared |= {"face": inputs.chosen_face(number), "driving_face": inputs.chosen_face(face)}
+                result = reenact_video(pathlib.Path(source), path, out, **shared)
         done = (
             f"Done in {clock.seconds():.1f} s: {result.frame_count} frames at {float(result.fps):.4g} a second, "
             f"{result.width} × {result.height} pixels."
@@ -217,7 +226,11 @@ class VideoTab:
         *given: Any,
     ) -> list[Any]:
         """The same for the tab, which shows GIF and WebP, too."""
-        file, _, text = self.reenact_video(*given, progress=progress, request=request)
+        values = dict(zip(inspect.signature(self.reenact_video).parameters, given, strict=False))
+        own = {"path": values["driving"], "face": values["driving_face"]}
+        own |= {name: values[name] for name in ("driver", "template")}
+        values["drivers"] = several_drivers(values["drivers"], values["source_face"], own)
+        file, _, text = self.reenact_video(**values, progress=progress, request=request)
         return shown_clip(file, text)
 
     def _loaded(self, system: str, tracker: str, progress: gr.Progress) -> "Engine":
@@ -295,12 +308,14 @@ class VideoTab:
             raise self._too_long(f"The {role} clip lasts {info.duration_s:.1f} s")
         return info.fps
 
-    def reporter(self, clock: Clock, progress: gr.Progress, fps: Fraction) -> Callable[[int, int, str], None]:
+    def reporter(
+        self, clock: Clock, progress: gr.Progress, fps: Fraction, *, passes: int = 1
+    ) -> Callable[[int, int, str], None]:
         """Progress on the page; ends clips that turn out to be longer than they declare."""
         report = clock.reporter(progress)
 
         def show(done: int, total: int, stage: str) -> None:
-            if self._max_seconds is not None and done / fps > self._max_seconds + 2 * _TOLERANCE_S:
+            if self._max_seconds is not None and done / fps > passes * (self._max_seconds + 2 * _TOLERANCE_S):
                 raise self._too_long("The driving clip is longer than it declares")
             report(done, total, stage)
 
@@ -319,8 +334,8 @@ class VideoTab:
                         source_clip = clip_input("Source clip", visible=False)
                         source_kind = gr.Radio(_SOURCES, value=PICTURE, show_label=False, label="Kind of source")
                     driving = clip_input("Driving clip")
-                source_faces = FacesPart(self._models, SOURCE_FACE)
-                driving_faces = FacesPart(self._models, DRIVING_FACE)
+                source_faces = FacesPart(self._models, SOURCE_FACE, hint=SEVERAL)
+                driving_faces, assigned = FacesPart(self._models, DRIVING_FACE), Assigned()
                 motion_part = MotionPart()
                 if self._max_seconds is not None:
                     gr.Markdown(f"Driving clips may last up to {self._max_seconds:g} seconds.")
@@ -362,19 +377,23 @@ class VideoTab:
                 file = gr.DownloadButton("Download the result", interactive=False)
         for given in (source.input, portrait.then, example):
             source_faces.look(given, source)
+            given(no_drivers, None, assigned.drivers, show_progress="hidden", **QUICK)
         for given in (driving.input, example):
             driving_faces.look(given, driving)
         source_faces.look(source_clip.input, source_clip)
+        source_clip.input(no_drivers, None, assigned.drivers, show_progress="hidden", **QUICK)
         portrait.then(_picture, None, source_kind, show_progress="hidden", **QUICK)
-        source_faces.choose()
         driving_faces.choose()
+        own: dict[str, Component] = {"path": driving, "face": driving_faces.number}
+        own |= {"driver": motion_part.driver, "template": motion_part.file}
+        driving_faces.look(assigned.connect(source_faces, own).then, driving, keep=True)
         self._faces = ((source_faces, source), (driving_faces, driving))
         source_face, driving_face = source_faces.number, driving_faces.number
         options = [motion, smoothing, on_missing_face, side_by_side, paste_back, source_face, driving_face]
         runs: list[Any] = []
         mode, driver = old_mode(), [motion_part.driver, motion_part.file]
         sent = [source, driving, *options, system, mode, *driver, *output.components, *part.inputs]
-        sent += [source_clip, extend, sound, begin, end, *restore.inputs, tracker]
+        sent += [source_clip, extend, sound, begin, end, *restore.inputs, tracker, assigned.drivers]
         source_kind.change(_show_source, source_kind, [source, source_clip, motion], show_progress="hidden", **QUICK)
         for trigger in (run.click, example):
             clear_first(trigger, text)

@@ -256,6 +256,26 @@ def test_several_faces_are_noted_in_words_of_the_page(
     assert "--" not in text
 
 
+def test_each_face_has_a_driver_of_its_own(
+    client: Any, source: Any, driving: Any, clip: Any, astronaut: np.ndarray, tmp_path: pathlib.Path
+) -> None:
+    write_image(tmp_path / "two.png", np.concatenate([astronaut, astronaut], axis=1))
+    two = given(tmp_path / "two.png")
+    faces = [(slice(60, 180), slice(left, left + 110)) for left in (170, 682)]
+    own = {"2": source, "1": {"path": driving, "face": 1}}
+    file, _, _ = client.predict(two, None, drivers=own, system="correspondence", api_name="/reenact_image")
+    change = np.abs(read_image(file).rgb.astype(int) - np.concatenate([astronaut, astronaut], axis=1))
+    assert sorted(change[face].mean() > 4 for face in faces) == [False, True]
+    options = {"fps": 10, "end": "0.4", "system": "correspondence"}
+    file, _, _ = client.predict(two, None, drivers={"1": "nod", "2": clip}, **options, api_name="/reenact_video")
+    with VideoReader(file) as reader:
+        first, *_, last = (frame.astype(int) for frame in reader)
+        assert (reader.info.width, reader.info.fps) == (1024, 10)
+    assert all(np.abs(last - first)[face].mean() > 1 for face in faces)
+    with pytest.raises(AppError, match="There is no motion 'yawn'"):
+        client.predict(two, None, drivers={"1": "yawn", "2": clip}, api_name="/reenact_video")
+
+
 @pytest.mark.parametrize(
     ("endpoint", "files", "options", "said"),
     [

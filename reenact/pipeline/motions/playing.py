@@ -51,6 +51,14 @@ def open_driving(
     return DrivingClip(path, fps=fps, trim=trim)
 
 
+def count_frames(
+    driving: str | pathlib.Path | MotionTemplate, *, fps: Fraction | None = None, trim: Trim | None = None
+) -> int:
+    """Frames that a driver declares, 1 or more; see `open_driving`."""
+    with open_driving(driving, fps=fps, trim=trim) as opened:
+        return max(opened.info.frame_count, 1)
+
+
 class DrivingTemplate(Driving):
     """A template as a driver. How the face was found and filtered was settled when it was made."""
 

@@ -35,6 +35,10 @@ _OBJECTS: dict[str, dict[str, Any]] = {
             },
         ]
     },
+    "drivers": {
+        "type": "object",
+        "additionalProperties": {"anyOf": [{"type": "string"}, {"type": "object"}]},
+    },
     "frames": {
         "type": "object",
         "properties": {

@@ -9,8 +9,11 @@ from gradio.components import Component
 from gradio.events import Dependency
 
 from reenact.errors import ReenactError
+from reenact.pipeline.motions.library import LIBRARY, SUFFIX, library_names
 from reenact.space.models import DEFAULT, Models
+from reenact.space.widgets.answers import message
 from reenact.space.widgets.events import QUICK
+from reenact.space.widgets.motion_part import CLIP, FILE
 from reenact.space.widgets.remembered import known_file
 
 _LOOKING: dict[str, Any] = {
@@ -21,7 +24,9 @@ _LOOKING: dict[str, Any] = {
 }
 
 Driver = tuple[str, int]
-"""Path of a driving picture, and the number of the face in it; 0 takes the largest."""
+"""Path of a driving picture, clip or motion, and the number of the face in it; 0 takes the largest."""
+
+SEVERAL = "Click a face, then give its driver. Faces without a driver stay as they are."
 
 
 class FacesPart:
@@ -91,36 +96,67 @@ class Assigned:
         self.drivers = gr.JSON({}, label="Drivers", visible=False)
         """By the number of the face: {"1": {"path": ..., "face": 0}}."""
 
-    def connect(self, source: FacesPart, driving: Component, driver: FacesPart) -> Dependency:
-        """When another face is clicked, keep the driver of the last one and show that of the new one."""
+    def connect(self, source: FacesPart, own: Mapping[str, Component]) -> Dependency:
+        """When another face is clicked, keep the driver of the last one and show that of the new one.
 
-        def pick(
-            event: gr.SelectData, last: int, path: str | None, face: int, drivers: dict[str, Any] | None
-        ) -> list[Any]:
+        Args:
+            source: its faces.
+            own: components of a driver: "path" and "face", on the Video tab also "driver" and "template".
+        """
+        names, fresh = [*own], {name: component.value for name, component in own.items()}
+
+        def pick(event: gr.SelectData, last: int, drivers: dict[str, Any] | None, *values: Any) -> list[Any]:
             number = int(event.index) + 1
-            drivers = {**(drivers or {}), str(last or 1): {"path": path, "face": face}}
-            own = drivers.get(str(number), {})
-            return [number, own.get("path") if known_file(own.get("path")) else None, int(own.get("face", 0)), drivers]
+            drivers = with_own(drivers, last, dict(zip(names, values, strict=True)))
+            shown = fresh | drivers.get(str(number), {})
+            for file in {"path", "template"} & {*names}:
+                shown[file] = shown[file] if known_file(shown[file]) else None
+            return [number, drivers, *(shown[name] for name in names)]
 
-        shown = [source.number, driving, driver.number, self.drivers]
-        return source.thumbnails.select(pick, shown, shown, show_progress="hidden", **QUICK)
+        parts = [source.number, self.drivers, *own.values()]
+        return source.thumbnails.select(pick, parts, parts, show_progress="hidden", **QUICK)
 
 
-def drivers_of(drivers: Mapping[str, Any] | None, number: int, driving: str | None, face: int) -> dict[int, Driver]:
+def with_own(drivers: Mapping[str, Any] | None, number: int, own: Mapping[str, Any]) -> dict[str, Any]:
+    """The drivers with that of the chosen face, which is what the page shows."""
+    return {**(drivers or {}), str(number or 1): dict(own)}
+
+
+def several_drivers(drivers: Mapping[str, Any] | None, number: int, own: Mapping[str, Any]) -> dict[str, Any]:
+    """The same; none where the chosen face alone has a driver."""
+    given = with_own(drivers, number, own)
+    return {} if [*drivers_of(given)] == [number or 1] else given
+
+
+def drivers_of(drivers: Mapping[str, Any] | None) -> dict[int, Driver]:
     """Drivers by the face of the source, without faces that have none.
 
     Args:
-        drivers: of `Assigned`, as the browser sends it.
-        number: of the chosen face.
-        driving: its driver.
-        face: of the driver.
+        drivers: of `Assigned`, as the browser sends it; programs may send a file, or the name of a motion, for each.
+
+    Raises:
+        gr.Error: there is no motion of this name.
     """
-    named: dict[int, Driver] = {}
-    for key, value in (drivers or {}).items():
-        if isinstance(value, dict) and key.isdecimal() and known_file(value.get("path")):
-            named[int(key)] = str(value["path"]), int(value.get("face") or 0)
-    named.pop(number or 1, None)
-    return named | ({} if driving is None else {number or 1: (driving, face)})
+    given = {int(number): _driver(value) for number, value in (drivers or {}).items() if number.isdecimal()}
+    return {number: driver for number, driver in sorted(given.items()) if driver is not None}
+
+
+def no_drivers() -> dict[str, Any]:
+    """Of a new source."""
+    return {}
+
+
+def _driver(value: Any) -> Driver | None:
+    given: dict[str, Any] = {"driver": value} if isinstance(value, str) else value if isinstance(value, dict) else {}
+    kind, path = given.get("driver", CLIP), given.get("path")
+    if kind in library_names():
+        return str(LIBRARY / f"{kind}{SUFFIX}"), 0
+    if kind not in (CLIP, FILE):
+        raise message(f"There is no motion {kind!r}; the motions are {', '.join(library_names())}.")
+    path = given.get("template") if kind == FILE else path
+    path = path.get("path") if isinstance(path, dict) else path
+    face = given.get("face") if kind == CLIP else 0
+    return (str(path), int(face or 0)) if known_file(path) else None
 
 
 def _clicked(event: gr.SelectData) -> int:

@@ -72,7 +72,12 @@ def test_each_face_of_a_clip_follows_its_own_clip(
     long, short = write_clip(tmp_path / "long.mp4", nodding[:5]), write_clip(tmp_path / "short.mp4", nodding[2:5])
     seen: list[tuple[int, int]] = []
     result = reenact_faces_video(
-        people, {2: short, 1: long}, tmp_path / "out.mp4", progress=lambda done, total, _: seen.append((done, total))
+        people,
+        {2: short, 1: long},
+        tmp_path / "out.mp4",
+        upscale=2,
+        longest_px=932,
+        progress=lambda done, total, _: seen.append((done, total)),
     )
     assert (result.frame_count, result.width, result.height) == (5, 932, 512)
     assert seen[-1] == (10, 10)
@@ -84,4 +89,6 @@ def test_each_face_of_a_clip_follows_its_own_clip(
     assert np.abs(last - source)[:80, 620:690].mean() < 2  # the wall
     with pytest.raises(NoFaceFoundError, match="Face 3 was asked for, but 2 were found"):
         reenact_faces_video(people, {3: long}, tmp_path / "none.mp4")
+    with pytest.raises(ConfigError, match="leave side by side and the crop out"):
+        reenact_faces_video(people, {1: long, 2: long}, tmp_path / "none.mp4", side_by_side=True)
     assert not (tmp_path / "none.mp4").exists()
