@@ -124,6 +124,7 @@ def prepare_source(
     with torch.inference_mode():
         on_device = to_device(geometry, device)
         identity = system.encode_identity(image, on_device)
+        warnings += system.source_notes(identity, on_device)
         warnings += () if hidden is None else hidden_notes(hidden, image.rgb, on_device.mesh_px)
     return Source(
         frame=frame,

@@ -20,7 +20,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from reenact.config import parse_config
-from reenact.errors import ConfigError, ShapeError
+from reenact.errors import ConfigError, Note, ShapeError
 from reenact.geometry.matching import DrivingMotion, find_neutral
 from reenact.ops.fold import fold_batch_norms
 from reenact.portrait.compose import Rendered
@@ -142,6 +142,15 @@ class Reenactor(nn.Module, abc.ABC, Generic[Identity, Motion, Driven]):
     @abc.abstractmethod
     def _encode_identity(self, image: FaceImage, geometry: FaceGeometry) -> Identity:
         """`encode_identity` of one frame."""
+
+    def source_notes(self, identity: Identity, geometry: FaceGeometry) -> tuple[Note, ...]:
+        """What the user should know about a source that was encoded; none by default.
+
+        Args:
+            identity: the source's.
+            geometry: that it was encoded from.
+        """
+        return ()
 
     @abc.abstractmethod
     def read_motion(self, image: FaceImage | None, geometry: FaceGeometry) -> Motion:

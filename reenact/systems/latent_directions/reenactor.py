@@ -7,6 +7,7 @@ from jaxtyping import Float
 from torch import Tensor
 from torch.nn import functional
 
+from reenact.errors import Note
 from reenact.geometry.matching import MatchedIdentity, MeshMotion, match_identity, read_mesh_motion, split_identity
 from reenact.geometry.morphable import MorphableModel, load_morphable
 from reenact.geometry.placement import to_half_sides
@@ -15,12 +16,22 @@ from reenact.portrait.compose import Rendered, carry_body, compose, warp_head
 from reenact.portrait.head import move_head
 from reenact.portrait.portrait import portrait_of
 from reenact.portrait.stillness import far_pixels, moved_share, moving_pixels
-from reenact.systems.base import EncodedCrop, MotionMode, Reenactor
-from reenact.systems.latent_directions.aligned import FaceState, invert_similarity, read_state, sample_picture
+from reenact.systems.base import EncodedCrop, FillNeeds, MotionMode, Reenactor
+from reenact.systems.catalog import DEFAULT_SYSTEM
+from reenact.systems.latent_directions.aligned import (
+    FaceState,
+    invert_similarity,
+    move_mesh,
+    read_state,
+    sample_picture,
+)
 from reenact.systems.latent_directions.config import LatentDirectionsConfig
 from reenact.systems.latent_directions.networks import LatentDirectionsNetworks, blend
 from reenact.types import FaceGeometry, FaceImage
 
+POOR_INVERSION = 0.7
+"""Similarity of faces below which an inversion is called poor: that of four among 167 validation people (mean 0.86),
+whose pictures are mostly black."""
 _FADE = 0.15
 """Width, half-sides, over which the drawn picture ends at the border of the aligned crop."""
 
@@ -76,6 +87,38 @@ class LatentDirectionsReenactor(Reenactor[LatentIdentity, MeshMotion, DrivenFace
             state=state,
             matched=split_identity(self.morphable, mesh),
         )
+
+    def source_notes(self, identity: LatentIdentity, geometry: FaceGeometry) -> tuple[Note, ...]:
+        if self.fill_needs is None:
+            return ()
+        likeness = self.inversion_likeness(identity, geometry, self.fill_needs)
+        if likeness >= POOR_INVERSION:
+            return ()
+        return (
+            Note(
+                f"The inversion of this picture is poor: the face that the generator draws resembles the source's by "
+                f"{likeness:.2f}, usually 0.86. Parts that the picture hides will look wrong; take the system "
+                f"{DEFAULT_SYSTEM}."
+            ),
+        )
+
+    def inversion_likeness(self, identity: LatentIdentity, geometry: FaceGeometry, fill_needs: FillNeeds) -> float:
+        """Similarity of the source's face and its inversion, drawn where it is, by face codes; at most 1.
+
+        Args:
+            identity: the source's.
+            geometry: that it was encoded from.
+            fill_needs: embeds faces.
+        """
+        source, side = self.aligned(identity.rgb, identity.state), self.config.side
+        drawn = self.networks.refine(identity.w, source, torch.ones_like(source[:, :1])).rgb.clamp(0, 1)
+        mesh = move_mesh(identity.mesh, identity.state.aligned_from_mesh)
+        mesh_px = (mesh + mesh.new_tensor([1.0, 1.0, 0.0])) * (side / 2)
+        faces = FaceGeometry.cat([dataclasses.replace(geometry, mesh_px=mesh_px)] * 2)
+        both = FaceImage(rgb=torch.cat([source, drawn]), crop_from_frame=torch.eye(3).to(drawn).expand(2, -1, -1))
+        codes = fill_needs(both, faces, frozenset({"embedding"})).embedding
+        assert codes is not None
+        return float(codes[0] @ codes[1])
 
     def aligned(self, rgb: Float[Tensor, "f 3 s s"], state: FaceState) -> Float[Tensor, "f 3 a a"]:
         """The aligned crop of pictures, twice as fine and then averaged, against aliasing."""
