@@ -63,6 +63,11 @@ def find_faces(path: str | pathlib.Path, *, tracker: Tracker, thumbnail_px: int 
     return faces
 
 
+def find_frame(clip: str | pathlib.Path, *, tracker: Tracker) -> Frame:
+    """A clip's first frame with a face; see `find_faces`."""
+    return _look_at(pathlib.Path(clip), tracker)[0]
+
+
 def reenact_faces(
     source: PictureLike,
     drivers: Mapping[int, PictureLike],

@@ -10,7 +10,7 @@ from gradio.events import Dependency
 from reenact.pipeline.compare.figures import SystemFigures
 from reenact.space import examples
 from reenact.space.models import Models
-from reenact.space.video_tab import VideoTab, clip_input
+from reenact.space.video_tab import VideoTab
 from reenact.space.widgets import inputs
 from reenact.space.widgets.answers import (
     DRIVING_FACE,
@@ -147,7 +147,7 @@ class CompareTab:
                     source = inputs.picture_input("Source picture")
                     with gr.Column(min_width=160):
                         driving = inputs.picture_input("Driving picture")
-                        clip = clip_input("Driving clip", visible=False)
+                        clip = inputs.clip_input("Driving clip", visible=False)
                         kind = gr.Radio(_KINDS, value=PICTURE, show_label=False, label="Kind of driver")
                 source_faces = FacesPart(self._models, SOURCE_FACE)
                 driving_faces = FacesPart(self._models, DRIVING_FACE)

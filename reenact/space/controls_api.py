@@ -1,4 +1,4 @@
-"""The editor for programs: ``/edit`` gives a picture, ``/turntable`` and ``/keyframes`` a clip. The tab uses it."""
+"""The editor for programs: ``/edit`` gives a picture, ``/turntable``, ``/keyframes`` and ``/edit_clip`` give clips."""
 
 import json
 from collections.abc import Callable, Mapping
@@ -10,6 +10,7 @@ from gradio.components import Component
 from reenact.pipeline.controls.keyframes import KeyFrames
 from reenact.pipeline.controls.settings import FaceEdit
 from reenact.space.models import Models
+from reenact.space.video_tab import VideoTab
 from reenact.space.widgets.answers import errors_as_messages, notes, result_folder, result_name, write_result
 from reenact.space.widgets.caches import Sessions
 from reenact.space.widgets.clip_part import EASED, KEYFRAMES, MP4, TURNTABLE
@@ -21,6 +22,7 @@ from reenact.space.widgets.settings import Request, named_edit, read_number
 
 if TYPE_CHECKING:
     from reenact.pipeline.controls.session import EditSession
+    from reenact.pipeline.results import VideoResult
 
     MakeEdit = Callable[[EditSession], FaceEdit]
 
@@ -38,8 +40,8 @@ _TIMING = {
 class ControlsApi:
     """The endpoints, and the files of the tab."""
 
-    def __init__(self, models: Models, runs: Runs, sessions: Sessions) -> None:
-        self._models, self._runs, self._sessions = models, runs, sessions
+    def __init__(self, models: Models, runs: Runs, videos: VideoTab, sessions: Sessions) -> None:
+        self._models, self._runs, self._videos, self._sessions = models, runs, videos, sessions
 
     def edit(
         self,
@@ -169,6 +171,75 @@ class ControlsApi:
             request=request,
         )
 
+    def edit_clip(
+        self,
+        source_clip: str | None,
+        settings: Any = None,
+        mode: Literal["relative", "absolute"] = "relative",
+        frames: Any = None,
+        kind: Literal["MP4", "GIF"] = "MP4",
+        paste_back: bool = True,
+        source_face: int = 0,
+        system: str = "auto",
+        progress: gr.Progress = gr.Progress(),  # noqa: B008 - gradio finds it by its default
+        request: gr.Request | None = None,
+    ) -> tuple[str, str]:
+        """Edit the face in every frame of a clip, where it stands; the clip's rate and sound stay.
+
+        Args:
+            source_clip: Clip of the face to edit.
+            settings: What to change in every frame, in the form that `/edit` takes.
+            mode: "relative" adds values by name to what the face does in each frame, "absolute" replaces it.
+            frames: Key frames in place of the settings, in the form that `/keyframes` takes; the last one is held to
+                the clip's end.
+            kind: "MP4" or "GIF".
+            paste_back: Whether to return whole frames; otherwise only the square around the face.
+            source_face: Which of several faces of the clip's first frame with a face; 1 is the largest, 0 takes it.
+            system: "facegan" draws expressions and small rotations, "dual_generator" large rotations; "auto" chooses.
+            progress: Shown while it runs.
+            request: Tells visitors apart, so that `/stop` stops only their own runs.
+
+        Returns:
+            The clip as a file; notes.
+        """
+        with errors_as_messages({}):
+            keyframes = KeyFrames.from_json(json.dumps(frames), name="The key frames") if frames else None
+            edit = keyframes or named_edit(settings, mode=mode)
+        framing = {"paste_back": paste_back, "face": chosen_face(source_face), "system": system}
+        return self.edited_clip(source_clip, edit, framing=framing, kind=kind, progress=progress, request=request)
+
+    def edited_clip(
+        self,
+        clip: str | None,
+        edit: FaceEdit | KeyFrames,
+        *,
+        framing: Mapping[str, Any],
+        kind: str,
+        progress: gr.Progress,
+        request: gr.Request | None,
+    ) -> tuple[str, str]:
+        """Edit every frame of a clip, which its visitor can stop; returns path and notes.
+
+        Args:
+            clip: path of the source clip.
+            edit: made in every frame, or key frames.
+            framing: face, system and whether whole frames are returned.
+            kind: MP4 or GIF.
+            progress: shows the run.
+            request: tells visitors apart.
+        """
+        clip = given_file(clip, "source clip", advice="give one")
+        clock, names = Clock(), {clip: "the source clip"}
+        with self._runs.started(request) as stop, errors_as_messages(names), result_folder() as folder:
+            progress(0, desc="Getting ready")
+            from reenact.pipeline.controls.clip_edit import edit_clip
+
+            report = self._videos.reporter(clock, progress, self._videos.check_clip(clip, "source"))
+            out = folder / result_name(clip, f".{kind.lower()}", done="edited")
+            watched: dict[str, Any] = {"progress": report, "should_stop": stop}
+            result = edit_clip(clip, edit, out, engines=self._models.engine, **framing, **watched)
+        return str(result.path), self._clip_notes(clock, result, names)
+
     def saved_picture(self, given: Request, make_edit: "MakeEdit") -> tuple[str, str]:
         """Draw an edit at the picture's full size; returns path and notes."""
         clock = Clock()
@@ -219,9 +290,12 @@ class ControlsApi:
             else:
                 film = session.turntable if motion == TURNTABLE else session.animate
                 result = film(edit=make_edit(session), **options)
+        return str(result.path), self._clip_notes(clock, result, given.names)
+
+    def _clip_notes(self, clock: Clock, result: "VideoResult", names: Mapping[str, str]) -> str:
         size = f"{result.frame_count} frames, {result.width} × {result.height} pixels"
         first = [f"Done in {clock.seconds():.1f} s: {size}.", *self._models.notes(result.system)]
-        return str(result.path), notes(first, result.warnings, given.names)
+        return notes(first, result.warnings, names)
 
     def build(self, editor: Editor) -> list[Component]:
         """Offer the endpoints to programs; visitors do not see them. Returns the inputs of ``/edit``."""
@@ -239,6 +313,8 @@ class ControlsApi:
         call.click(self.edit, edited, [file, text], api_name="edit", **PROGRAMS)
         keyed = [source, settings, gr.Number(label="Frames a second", value=25, visible=False), kind, *framing]
         call.click(self.keyframes, [*keyed, *background, edit.system], [file, text], api_name="keyframes", **PROGRAMS)
+        clipped = [editor.source.clip, settings, mode, keyed[1], kind, *framing, edit.system]
+        call.click(self.edit_clip, clipped, [file, text], api_name="edit_clip", **PROGRAMS)
         call.click(self.turntable, turned, [file, text], api_name="turntable", **PROGRAMS)
         return edited
 

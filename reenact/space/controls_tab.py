@@ -8,15 +8,17 @@ from typing import TYPE_CHECKING, Any
 import gradio as gr
 from gradio.events import Dependency
 
+from reenact.errors import ConfigError
 from reenact.pipeline.controls.keyframes import KeyFrames
 from reenact.pipeline.controls.presets import PRESETS
 from reenact.pipeline.controls.settings import FaceEdit
 from reenact.space.controls_api import ControlsApi
 from reenact.space.models import EDITING, Models
+from reenact.space.video_tab import VideoTab
 from reenact.space.widgets import settings
 from reenact.space.widgets.answers import errors_as_messages, notes, result_folder, result_name
 from reenact.space.widgets.caches import Previews, Recent, Sessions, content_of, small_picture
-from reenact.space.widgets.clip_part import KEYFRAMES, shown_clip
+from reenact.space.widgets.clip_part import EASED, FRAMES, KEYFRAMES, shown_clip
 from reenact.space.widgets.editor_layout import Editor, panel_updates, slider_updates
 from reenact.space.widgets.events import DRAWING, FILES, LAST_ONE, MOVING, QUICK, save_in_browser
 from reenact.space.widgets.keyframe_part import with_face
@@ -41,16 +43,30 @@ _SHOWN_SOURCE = 6 + 2 * len(list(sided_units()))
 class ControlsTab:
     """The handlers behind the sliders and buttons."""
 
-    def __init__(self, models: Models, runs: Runs, *, sessions: Sessions | None = None) -> None:
+    def __init__(self, models: Models, runs: Runs, videos: VideoTab, *, sessions: Sessions | None = None) -> None:
+        """Nothing is open yet; `videos` knows which clips are too long."""
         self._sessions = sessions or Sessions(models)
-        self._models, self._runs, self._problems = models, runs, Problems()
-        self._api = ControlsApi(models, runs, self._sessions)
+        self._models, self._runs, self._videos, self._problems = models, runs, videos, Problems()
+        self._api = ControlsApi(models, runs, videos, self._sessions)
         self._previews = Previews()
         self._backgrounds: Recent[Picture] = Recent()
 
     def forget(self, request: gr.Request | None) -> None:
         """Delete the previews of a visitor who left."""
         self._previews.forget(request)
+
+    def take_frame(self, clip: str | None) -> list[Any]:
+        """Of a source clip, the frame that the sliders change: its first one with a face; and the clip's motion."""
+        if clip is None:
+            return [gr.skip(), gr.skip()]
+        with errors_as_messages({clip: "the source clip"}), result_folder() as folder:
+            from reenact.media import write_image
+            from reenact.pipeline.faces import find_frame
+
+            self._videos.check_clip(clip, "source")
+            out = folder / result_name(clip, ".png", done="frame")
+            write_image(out, find_frame(clip, tracker=self._models.engine(EDITING).tracker))
+        return [str(out), FRAMES]
 
     def open(self, request: gr.Request, *inputs: Any) -> list[Any]:
         """Read what the face in the source does, and show it on the sliders."""
@@ -166,14 +182,26 @@ class ControlsTab:
         seconds: float | int | None,
         kind: str,
         rows: list[list[Any]],
+        clip: str | None,
         progress: gr.Progress = gr.Progress(),  # noqa: B008 - gradio finds it by its default
         request: gr.Request | None = None,
         *inputs: Any,
     ) -> list[Any]:
-        """A clip from the source to the edit and back, from one profile to the other, or of key frames."""
+        """A clip from the source to the edit and back, from one profile to the other, or of key frames.
+
+        Or every frame of the source clip, with the same changes or with key frames.
+        """
         given = Request.read(inputs)
         with errors_as_messages({}):
             keyframes = KeyFrames.from_rows(rows) if motion == KEYFRAMES else None
+        if motion == FRAMES or (keyframes is not None and clip is not None):
+            with errors_as_messages(given.names):
+                edit = keyframes or self._edit(given, self._sessions.open(given), relative=True)
+                if given.background != KEEP:
+                    raise ConfigError("The background of a clip stays; choose “As it is”.")
+            framing = {"paste_back": given.paste_back, "face": given.face, "system": given.system}
+            made: dict[str, Any] = {"framing": framing, "kind": kind, "progress": progress, "request": request}
+            return shown_clip(*self._api.edited_clip(clip, edit, **made))
         return shown_clip(
             *self._api.saved_clip(
                 given,
@@ -224,8 +252,20 @@ class ControlsTab:
         example = source.example.click(load, source.example, source.picture, show_progress="hidden", **QUICK)
         given = source.picture.input(hide, None, hidden, **QUICK)
         clicked = source.faces.choose().then(hide, None, hidden, **QUICK)
+        motion = editor.edit.clip.motion
+        taken = source.clip.input(hide, None, hidden, **QUICK).then(
+            self._problems.kept(self.take_frame),
+            source.clip,
+            [source.picture, motion],
+            show_progress_on=source.clip,
+            **DRAWING,
+        )
+        taken.failure(self._refused, None, source.problem, show_progress="hidden", **QUICK)
+        for each in (source.picture.input, example.then, source.clip.clear):
+            each(_no_clip, motion, [source.clip, motion], show_progress="hidden", **QUICK)
         new = [
-            source.faces.look(each.then, source.picture) for each in (given, example.then(hide, None, hidden, **QUICK))
+            source.faces.look(each, source.picture)
+            for each in (given.then, example.then(hide, None, hidden, **QUICK).then, taken.success)
         ]
         for changed in (*new, clicked):
             opened = changed.then(
@@ -294,7 +334,7 @@ class ControlsTab:
         for ran in adding:
             self._problems.show(ran, preview.notes)
         made = editor.edit.clip.connect(
-            self._problems.kept(self.make_clip), self.stop, inputs=inputs, text=preview.notes
+            self._problems.kept(self.make_clip), self.stop, clip=editor.source.clip, inputs=inputs, text=preview.notes
         )
         self._problems.show(made, preview.notes)
 
@@ -326,6 +366,11 @@ def _request(inputs: Sequence[Any]) -> Iterator[Request]:
     given = Request.read(inputs)
     with errors_as_messages(given.names):
         yield given
+
+
+def _no_clip(motion: str) -> list[Any]:
+    """A picture takes the place of the source clip."""
+    return [None, EASED if motion == FRAMES else gr.skip()]
 
 
 def _reach(system: str) -> list[dict[str, Any]]:

@@ -46,7 +46,7 @@ def build_page(models: Models, *, max_seconds: float | None = None) -> gr.Blocks
     runs = Runs()
     images, videos = ImageTab(models), VideoTab(models, runs, max_seconds=max_seconds)
     compared = CompareTab(models, runs, videos)
-    editor = ControlsTab(models, runs) if models.offers(EDITING) and models.offers(LARGE_POSE) else None
+    editor = ControlsTab(models, runs, videos) if models.offers(EDITING) and models.offers(LARGE_POSE) else None
 
     def leave(request: gr.Request) -> None:
         """Stop the runs of a visitor who closed the page, and delete the previews."""

@@ -331,9 +331,9 @@ class VideoTab:
                 with gr.Row():
                     with gr.Column(min_width=160):
                         source = inputs.picture_input("Source picture")
-                        source_clip = clip_input("Source clip", visible=False)
+                        source_clip = inputs.clip_input("Source clip", visible=False)
                         source_kind = gr.Radio(_SOURCES, value=PICTURE, show_label=False, label="Kind of source")
-                    driving = clip_input("Driving clip")
+                    driving = inputs.clip_input("Driving clip")
                 source_faces = FacesPart(self._models, SOURCE_FACE, hint=SEVERAL)
                 driving_faces, assigned = FacesPart(self._models, DRIVING_FACE), Assigned()
                 motion_part = MotionPart()
@@ -433,20 +433,6 @@ class VideoTab:
         for part, file in self._faces:
             restored = part.look(restored.then, file, keep=True)
         return restored
-
-
-def clip_input(label: str, *, visible: bool = True) -> gr.Video:
-    """An upload or a webcam clip."""
-    return gr.Video(
-        label=label,
-        sources=["upload", "webcam"],
-        webcam_options=gr.WebcamOptions(mirror=False),
-        include_audio=True,
-        buttons=[],
-        height=300,
-        visible=visible,
-        elem_classes="driving-clip",
-    )
 
 
 def _picture() -> str:

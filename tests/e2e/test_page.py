@@ -233,6 +233,26 @@ def test_key_frames_make_a_clip(client: Any, source: Any) -> None:
     assert "5 frames" in text and "Drawn by FACEGAN" in text
 
 
+def test_every_frame_of_a_clip_is_edited(client: Any, tmp_path: pathlib.Path) -> None:
+    frames = [frame for frame, _ in zip(VideoReader(ACTOR / "actor-nod.mp4"), range(4), strict=False)]
+    filmed = given(write_clip(tmp_path / "nod.mp4", frames))
+    file, text = client.predict(filmed, {"26": 4}, api_name="/edit_clip")
+    assert pathlib.Path(file).name == "nod-edited.mp4"
+    assert "4 frames, 256 × 256 pixels" in text and "Drawn by FACEGAN" in text
+    keys = {"format_version": 1, "kind": "reenact-keyframes", "frames": [{"time_s": 0}, {"time_s": 0.12, "yaw_deg": 9}]}
+    keyed, _ = client.predict(filmed, frames=keys, api_name="/edit_clip")
+    opened, turned = (
+        [
+            np.abs(made.astype(int) - own)[140:200, 90:170].mean()
+            for made, own in zip(VideoReader(path), frames, strict=True)
+        ]
+        for path in (file, keyed)
+    )
+    assert min(opened) > 2 * turned[0] and turned[-1] > 2 * turned[0]
+    with pytest.raises(AppError, match="There is no source clip yet: give one"):
+        client.predict(None, api_name="/edit_clip")
+
+
 def test_rotated_head_is_a_large_pose_to_the_image_tab(
     client: Any, source: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:

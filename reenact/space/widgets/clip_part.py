@@ -12,12 +12,13 @@ from reenact.space.widgets.keyframe_part import KeyFramePart
 from reenact.space.widgets.problems import clear_first
 
 MP4, GIF = "MP4", "GIF"
-EASED, TURNTABLE, KEYFRAMES = "animation", "turntable", "keyframes"
+EASED, TURNTABLE, KEYFRAMES, FRAMES = "animation", "turntable", "keyframes", "frames"
 
 _MOTIONS = [
     ("From the source to the edit and back", EASED),
     ("Turntable: from one profile to the other", TURNTABLE),
     ("Key frames", KEYFRAMES),
+    ("Every frame of the source clip, changed as this one", FRAMES),
 ]
 
 
@@ -42,14 +43,21 @@ class ClipPart:
             self.file = gr.DownloadButton("Download the clip", interactive=False)
 
     def connect(
-        self, make: Callable[..., list[Any]], stop: Callable[..., str], *, inputs: list[Component], text: gr.Textbox
+        self,
+        make: Callable[..., list[Any]],
+        stop: Callable[..., str],
+        *,
+        clip: gr.Video,
+        inputs: list[Component],
+        text: gr.Textbox,
     ) -> Dependency:
         """Connect the buttons.
 
         Args:
-            make: from motion, seconds, kind, rows of key frames and the values of `inputs` to the result of
-                `shown_clip`.
+            make: from motion, seconds, kind, rows of key frames, source clip and the values of `inputs` to the result
+                of `shown_clip`.
             stop: stops it.
+            clip: the source clip.
             inputs: what the browser sends with every request.
             text: shows the notes.
 
@@ -59,7 +67,7 @@ class ClipPart:
         clear_first(self.run.click, text)
         ran = self.run.click(
             make,
-            [self.motion, self.seconds, self.kind, self.keyframes.table, *inputs],
+            [self.motion, self.seconds, self.kind, self.keyframes.table, clip, *inputs],
             [self.video, self.gif, self.file, text],
             show_progress_on=self.video,
             **FILES,
@@ -70,8 +78,8 @@ class ClipPart:
 
 
 def _show_table(motion: str) -> list[gr.Column]:
-    """Key frames have their own times: their table is shown in place of the length."""
-    return [gr.Column(visible=motion == KEYFRAMES), gr.Column(visible=motion != KEYFRAMES)]
+    """Key frames and source clips have their own times: no length, and for key frames their table."""
+    return [gr.Column(visible=motion == KEYFRAMES), gr.Column(visible=motion in (EASED, TURNTABLE))]
 
 
 def shown_clip(path: str, text: str) -> list[Any]:

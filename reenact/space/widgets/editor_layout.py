@@ -13,7 +13,7 @@ from reenact.space.models import Models
 from reenact.space.widgets.answers import SOURCE_FACE
 from reenact.space.widgets.clip_part import ClipPart
 from reenact.space.widgets.faces_part import FacesPart
-from reenact.space.widgets.inputs import notes_box, paste_choice, picture_input
+from reenact.space.widgets.inputs import clip_input, notes_box, paste_choice, picture_input
 from reenact.space.widgets.reading import reading_bars
 from reenact.space.widgets.settings import KEEP, NONE, PICTURE
 from reenact.space.widgets.sliders import CONTROLS, GROUPS, VIEWS, Control
@@ -57,6 +57,9 @@ Give a photo of a face. The page reads its Action Units (muscle movements number
 Then every one of them has a slider. The head can be rotated up to a profile on either side.
 """
 
+_CLIP_HINT = """Its first frame with a face becomes the source picture. Change that face, then make the clip: every
+frame gets the same changes, and the clip keeps its own motion, rate and sound."""
+
 _BACKGROUNDS = [("As it is", KEEP), ("None: transparent", NONE), ("A picture", PICTURE)]
 _MODES = [("Values", "absolute"), ("Changes to the source", "relative")]
 
@@ -66,6 +69,9 @@ class SourceColumn:
 
     def __init__(self, models: Models) -> None:
         self.picture = picture_input("Source picture")
+        with gr.Accordion("Or a clip", open=False):
+            self.clip = clip_input("Source clip")
+            gr.Markdown(_CLIP_HINT)
         self.faces = FacesPart(models, SOURCE_FACE)
         self.portraits = examples.portraits()
         self.example = gr.Dataset(
@@ -187,7 +193,7 @@ class Editor:
     def kept(self) -> list[Component]:
         """What a refresh keeps: the inputs, how they are saved, and the clip."""
         clip = self.edit.clip
-        return [*self.inputs, self.edit.saved_mode, clip.motion, clip.seconds, clip.kind]
+        return [*self.inputs, self.edit.saved_mode, clip.motion, clip.seconds, clip.kind, self.source.clip]
 
     @property
     def panels(self) -> list[BlockContext]:

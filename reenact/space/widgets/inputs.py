@@ -51,6 +51,20 @@ def picture_input(label: str) -> gr.Image:
     )
 
 
+def clip_input(label: str, *, visible: bool = True) -> gr.Video:
+    """An upload or a webcam clip."""
+    return gr.Video(
+        label=label,
+        sources=["upload", "webcam"],
+        webcam_options=gr.WebcamOptions(mirror=False),
+        include_audio=True,
+        buttons=[],
+        height=300,
+        visible=visible,
+        elem_classes="driving-clip",
+    )
+
+
 def motion_choice() -> gr.Radio:
     """Absolute or relative motion."""
     return gr.Radio(_MOTIONS, value="absolute", label="Motion", info=_MOTION_INFO)

@@ -20,6 +20,7 @@ from reenact.pipeline.results import ImageResult, VideoResult
 from reenact.space.controls_api import ControlsApi
 from reenact.space.controls_tab import ControlsTab
 from reenact.space.models import Models
+from reenact.space.video_tab import VideoTab
 from reenact.space.widgets.caches import Sessions
 from reenact.space.widgets.clip_part import ClipPart
 from reenact.space.widgets.reading import bars
@@ -86,7 +87,7 @@ def sessions(session: Session, tmp_path: pathlib.Path, monkeypatch: pytest.Monke
 
 @pytest.fixture
 def tab(sessions: Sessions) -> ControlsTab:
-    tab = ControlsTab(Models(), Runs(), sessions=sessions)
+    tab = ControlsTab(Models(), Runs(), VideoTab(Models(), Runs()), sessions=sessions)
     with gr.Blocks():
         tab.build()
     return tab
@@ -209,7 +210,7 @@ def test_picture_is_saved_whole_and_with_its_transparency(tab: ControlsTab, sess
 def test_clip_is_shown_where_it_can_be_played(
     tab: ControlsTab, session: Session, source: str, motion: str, name: str, kind: str, suffix: str
 ) -> None:
-    video, gif, file, text = tab.make_clip(motion, 2.0, kind, [], Progress(), VISITOR, *given(source, pitch=20.0))
+    video, gif, file, text = tab.make_clip(motion, 2.0, kind, [], None, Progress(), VISITOR, *given(source, pitch=20.0))
     assert pathlib.Path(file).name == name + suffix
     assert (video["visible"], gif["visible"]) == (kind == "MP4", kind == "GIF")
     assert session.asked[-1][0] == FaceEdit(pitch_deg=20.0, mode="absolute")
@@ -222,7 +223,7 @@ def test_stopped_clip_leaves_no_file(tab: ControlsTab, source: str, tmp_path: pa
             tab.stop(VISITOR)
 
     with pytest.raises(gr.Error, match="Stopped"):
-        tab.make_clip("animation", 2.0, "MP4", [], Stopping(), VISITOR, *given(source))
+        tab.make_clip("animation", 2.0, "MP4", [], None, Stopping(), VISITOR, *given(source))
     assert list((tmp_path / "cache").rglob("*.mp4")) == []
     assert tab.stop(VISITOR) == "Nothing is running."
 
@@ -240,7 +241,7 @@ def test_key_frames_are_added_saved_loaded_and_filmed(tab: ControlsTab, session:
     saved = tab.save_keyframes(rows, *turned)
     assert pathlib.Path(saved).name == "anna-keyframes.json"
     assert tab.load_keyframes(saved) == rows
-    video, _, file, text = tab.make_clip("keyframes", None, "MP4", rows, Progress(), VISITOR, *turned)
+    video, _, file, text = tab.make_clip("keyframes", None, "MP4", rows, None, Progress(), VISITOR, *turned)
     assert pathlib.Path(file).name == "anna-keyframes.mp4" and video["visible"]
     assert session.played == KeyFrames.from_rows(rows) and session.asked[-1][1]["fps"] == 25
     assert "40 frames" in text
@@ -262,7 +263,7 @@ def test_wrong_key_frames_get_a_message(
 
 
 def test_programs_film_key_frames(sessions: Sessions, session: Session, source: str, tmp_path: pathlib.Path) -> None:
-    api = ControlsApi(Models(), Runs(), sessions)
+    api = ControlsApi(Models(), Runs(), VideoTab(Models(), Runs()), sessions)
     frames = json.loads(KeyFrames.from_rows(ROWS).to_json())
     file, _ = api.keyframes(source, frames, 10, "GIF", progress=Progress(), request=VISITOR)
     assert file.endswith("anna-keyframes.gif") and session.asked[-1][1]["fps"] == 10
@@ -272,11 +273,13 @@ def test_programs_film_key_frames(sessions: Sessions, session: Session, source: 
         api.keyframes(source, frames, "x", progress=Progress(), request=VISITOR)
     (tmp_path / "large.json").write_bytes(b" " * 200_000)
     with pytest.raises(gr.Error, match="too large to be one that the editor saved"):
-        ControlsTab(Models(), Runs(), sessions=sessions).load_keyframes(str(tmp_path / "large.json"))
+        ControlsTab(Models(), Runs(), VideoTab(Models(), Runs()), sessions=sessions).load_keyframes(
+            str(tmp_path / "large.json")
+        )
 
 
 def test_programs_name_values_and_ends(sessions: Sessions, session: Session, source: str) -> None:
-    api = ControlsApi(Models(), Runs(), sessions)
+    api = ControlsApi(Models(), Runs(), VideoTab(Models(), Runs()), sessions)
     file, _ = api.edit(source, {"12": 2, "yaw": 60}, "absolute")
     assert session.asked[-1][0] == FaceEdit(action_units={"12": 2.0}, yaw_deg=60.0, mode="absolute")
     assert pathlib.Path(file).is_file()
@@ -292,14 +295,16 @@ def test_programs_name_values_and_ends(sessions: Sessions, session: Session, sou
 def test_turntable_refuses_what_is_no_number(sessions: Sessions, source: str, name: str, value: Any) -> None:
     numbers = {"seconds": 1, "from_yaw": 0, "to_yaw": 45} | {name: value}
     with pytest.raises(gr.Error, match=rf"{name}.* is set to .*; it takes a number"):
-        ControlsApi(Models(), Runs(), sessions).turntable(source, **numbers, progress=Progress())
+        ControlsApi(Models(), Runs(), VideoTab(Models(), Runs()), sessions).turntable(
+            source, **numbers, progress=Progress()
+        )
 
 
 def test_an_emptied_length_on_the_page_is_refused(tab: ControlsTab, source: str) -> None:
     with gr.Blocks():
         assert math.isnan(ClipPart().seconds.preprocess(None))  # type: ignore[arg-type]
     with pytest.raises(gr.Error, match="seconds is set to None; it takes a number"):
-        tab.make_clip("animation", None, "MP4", [], Progress(), VISITOR, *given(source))
+        tab.make_clip("animation", None, "MP4", [], None, Progress(), VISITOR, *given(source))
 
 
 def test_missing_files_are_asked_for(tab: ControlsTab, source: str) -> None:
@@ -313,7 +318,7 @@ def test_error_of_the_pipeline_is_one_message(source: str) -> None:
     def refuse(path: pathlib.Path, **_: Any) -> Any:
         raise NoFaceFoundError(f"{path}: No face found; give another.", hint=Hint.SOURCE_FACE)
 
-    tab = ControlsTab(Models(), Runs(), sessions=Sessions(Models(), refuse))
+    tab = ControlsTab(Models(), Runs(), VideoTab(Models(), Runs()), sessions=Sessions(Models(), refuse))
     with pytest.raises(gr.Error) as caught:
         tab.open(VISITOR, *given(source))
     assert caught.value.message == "The source picture: No face found; give another (option “Face in the source”)."

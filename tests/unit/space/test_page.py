@@ -70,7 +70,7 @@ def test_large_poses_and_the_editor_are_offered_where_their_weights_are_installe
     assert labels(page, gr.Tab) == ["Image", "Video", *["Editor"] * installed, "Compare", "About"]
     assert ["dual_generator" in dict(each.choices).values() for each in systems[:2]] == [installed, installed]
     assert public == {"reenact_image", "reenact_video", "record_motion", "compare", "stop"} | (
-        {"edit", "turntable", "keyframes"} if installed else set()
+        {"edit", "edit_clip", "turntable", "keyframes"} if installed else set()
     )
 
 
