@@ -8,39 +8,51 @@ import logging
 import os
 import pathlib
 import re
+import signal
+import threading
 from collections.abc import Sequence
 
 # Before gradio is imported: the page reports its use to nobody.
 os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")
 
 from reenact.errors import ReenactError
+from reenact.space.host.logs import start_log
+from reenact.space.host.options import add_options, host_options
 from reenact.space.models import Models, find_restoration, read_weights
-from reenact.space.page import build_page, launch_options
+from reenact.space.page import build_page
+from reenact.space.service import Service
+from reenact.space.widgets.runs import Runs
 
 _EPILOG = """Each option has an environment variable, for hosts without a command line such as a Space:
-REENACT_WEIGHTS (several are separated by commas or spaces), REENACT_REQUIRE_WEIGHTS=1, REENACT_RESTORE,
-REENACT_MAX_SECONDS.
-HF_TOKEN gives access to private repositories."""
+REENACT_MAX_SECONDS for --max-seconds, and so on; REENACT_MCP=1 for --mcp. REENACT_WEIGHTS takes several, separated by
+commas or spaces. Only the environment holds secrets: REENACT_API_KEYS the keys of programs, REENACT_LOGIN the logins of
+visitors (NAME:PASSWORD), HF_TOKEN for private repositories. See docs/hosting.md."""
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Serve the page. The networks are loaded while the browser opens it."""
-    logging.basicConfig(level=logging.INFO, format="%(levelname)s %(name)s: %(message)s")
-    logging.getLogger("httpx").setLevel(logging.WARNING)
+    """Serve the page until SIGTERM or Ctrl-C. The networks are loaded while the browser opens it."""
     parser = _parser()
     try:
         options = parser.parse_args(arguments)
+        host = host_options(options)
+        start_log(as_json=host.json_log)
         from_environment = filter(None, re.split(r"[,\s]+", os.environ.get("REENACT_WEIGHTS", "")))
         weights = read_weights([*from_environment, *options.weights])
         restore = _restoration(options.restore, options.require_weights)
-        models = Models(weights=weights, require=options.require_weights, restore=restore)
+        models = Models(weights=weights, require=options.require_weights, restore=restore, offered=host.systems)
         if options.require_weights:
             models.load_weights()
+        runs = Runs()
+        service = Service(build_page(models, host, runs=runs), models, runs, host)
     except ReenactError as error:
         parser.exit(2, f"Error: {error}\n")
     models.warm_up()
-    page = build_page(models, max_seconds=options.max_seconds)
-    page.launch(**launch_options(page))
+    ended = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: ended.set())
+    service.launch(prevent_thread_lock=True)
+    ended.wait()
+    service.stop()
 
 
 def _restoration(setting: str | None, require: bool) -> pathlib.Path | None:
@@ -79,21 +91,8 @@ def _parser() -> argparse.ArgumentParser:
         help="offer to restore drawn faces with GFPGAN v1.4: file of its weights (GFPGANv1.4.pth), or fetch to "
         "download them once (349 MB); needs the extra restore",
     )
-    parser.add_argument(
-        "--max-seconds",
-        type=_seconds,
-        default=os.environ.get("REENACT_MAX_SECONDS") or None,
-        metavar="SECONDS",
-        help="longest driving clip that the page takes; any length if not set",
-    )
+    add_options(parser)
     return parser
-
-
-def _seconds(text: str) -> float:
-    seconds = float(text)
-    if not 0 < seconds < float("inf"):
-        raise ValueError(text)
-    return seconds
 
 
 if __name__ == "__main__":

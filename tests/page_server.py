@@ -21,7 +21,7 @@ def served_page(folder: pathlib.Path, **options: Any) -> Iterator[str]:
 
     Args:
         folder: for uploads and results.
-        options: arguments of `build_page`.
+        options: of the host.
     """
     pytest.importorskip("gradio", reason="gradio is not installed")
     with pytest.MonkeyPatch.context() as patch:
@@ -29,15 +29,20 @@ def served_page(folder: pathlib.Path, **options: Any) -> Iterator[str]:
         patch.setenv("GRADIO_TEMP_DIR", str(folder))
         for name in ("GRADIO_SERVER_PORT", "GRADIO_SERVER_NAME", "GRADIO_ROOT_PATH", "GRADIO_SHARE"):
             patch.delenv(name, raising=False)
+        from reenact.space.host.options import HostOptions
         from reenact.space.models import Models
-        from reenact.space.page import build_page, launch_options
+        from reenact.space.page import build_page
+        from reenact.space.service import Service
+        from reenact.space.widgets.runs import Runs
 
-        page = build_page(Models(), **options)
-        page.launch(prevent_thread_lock=True, quiet=True, **launch_options(page))
+        models, runs, host = Models(), Runs(), HostOptions(**options)
+        page = build_page(models, host, runs=runs)
+        service = Service(page, models, runs, host)
+        service.launch(prevent_thread_lock=True, quiet=True)
         try:
             yield str(page.local_url)
         finally:
-            page.close(verbose=False)
+            service.stop()
 
 
 @contextlib.contextmanager

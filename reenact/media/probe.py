@@ -24,6 +24,8 @@ _CONTAINER_NAMES = {"mov": "MP4", "matroska": "MKV"}
 """Names for users, where the first of FFmpeg's names is another."""
 _PICTURE_FORMATS = ("PNG", "JPEG", "WEBP", "TIFF", "BMP", "DIB", "GIF", "PPM", "ICO", "JPEG2000", "AVIF", "HEIF")
 _ANIMATED_FORMATS = ("GIF", "PNG", "WEBP", "AVIF")
+_BOMB_PX = 100_000
+"""Stands for a side of a picture that Pillow refuses for its size."""
 BROKEN_PICTURE_ERRORS = (
     *(OSError, SyntaxError, ValueError, EOFError, LookupError, TypeError, ArithmeticError, MemoryError),
     *(AttributeError, NotImplementedError, RuntimeError),
@@ -132,6 +134,23 @@ def container_kind(path: Path) -> str | None:
             return f"a sound file ({name})" if container.streams.audio else None
     except av.FFmpegError:
         return None
+
+
+def pixel_size(path: Path) -> tuple[int, int]:
+    """Width and height of a picture or clip, from its header alone; 0 x 0 for what is neither."""
+    try:
+        with open_picture(existing_file(path)) as image:
+            return image.size
+    except Image.DecompressionBombError:
+        return _BOMB_PX, _BOMB_PX
+    except (UnidentifiedImageError, UnsupportedInputError, *BROKEN_PICTURE_ERRORS):
+        pass
+    try:
+        with open_container(path) as container:
+            video = next(iter(container.streams.video), None)
+            return (0, 0) if video is None else (video.width, video.height)
+    except av.FFmpegError:
+        return 0, 0
 
 
 def unknown_format(path: Path, wanted: str) -> str:

@@ -20,7 +20,7 @@ a recording; passing an identity check. Say that a result is synthetic when you 
 in their metadata.
 
 **Privacy.** Nothing is kept. Uploads and results lie in a temporary folder so that you can view and download them, and
-are deleted within an hour and a half. Your browser remembers your settings until its window is closed. No history, no
+are deleted within the hour. Your browser remembers your settings until its window is closed. No history, no
 statistics, no training on your pictures.
 
 **What works well.** A well-lit face of 100 pixels or more, turned by less than about 45 degrees in source and driving;

@@ -6,7 +6,7 @@ import importlib.util
 import logging
 import pathlib
 import threading
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from typing import TYPE_CHECKING
 
 from reenact.errors import ConfigError, MissingDependencyError, ReenactError
@@ -84,6 +84,7 @@ class Models:
         weights: Mapping[str, str] | None = None,
         require: bool = False,
         restore: pathlib.Path | None = None,
+        offered: Collection[str] | None = None,
     ) -> None:
         """Nothing is loaded yet.
 
@@ -93,17 +94,23 @@ class Models:
             require: whether the host's weights are an error if they cannot be loaded. Otherwise the embedded ones are
                 used, and `notes` says so.
             restore: weights of the network that restores faces; None if the page does not offer it.
+            offered: systems that the page offers; all with weights if None.
         """
         self._load = load or _load_engine
         self._weights, self._require = dict(weights or {}), require
         self._slots = {system: _Slot() for system in CATALOG}
+        self._offered = CATALOG if offered is None else offered
         self._restore, self._restorer = restore, functools.cache(self._load_restorer)
         self._restoring = threading.Lock()
         self._fan, self._tracking = functools.cache(_load_fan), threading.Lock()
 
     def offers(self, system: str) -> bool:
-        """Whether there are weights of a system; without them the page does not show it."""
-        return system in self._weights or system in installed_systems()
+        """Whether the host offers a system, and there are weights of it; otherwise the page does not show it."""
+        return system in self._offered and (system in self._weights or system in installed_systems())
+
+    def is_ready(self, system: str) -> bool:
+        """Whether a system is loaded."""
+        return self._slots[system].engine is not None
 
     @property
     def has_fan(self) -> bool:
@@ -156,13 +163,16 @@ class Models:
             tracker: "own" or "fan".
 
         Raises:
-            ConfigError: no such system.
+            ConfigError: no such system, or the host does not offer it.
             ReenactError: its weights, or those of the tracker, are missing or cannot be used.
         """
         if tracker == "fan":
             with self._tracking:
                 return dataclasses.replace(self.engine(system), tracker=self._fan())
-        slot = self._slots[find_system(system).id]
+        if (named := find_system(system).id) not in self._offered:
+            names = ", ".join(filter(self.offers, CATALOG))
+            raise ConfigError(f"The system {named} is not offered on this page; choose {names}.")
+        slot = self._slots[named]
         with slot.lock:
             if slot.engine is None:
                 slot.engine, slot.problem = self._loaded(system)

@@ -1,16 +1,16 @@
-"""The whole page and its launch options."""
+"""The whole page and its looks."""
 
 from typing import Any
 
 import gradio as gr
-from starlette.middleware import Middleware
 
-from reenact.space import embedding, examples
+from reenact.space import embedding
 from reenact.space.about import ABOUT, CONSENT, INTRODUCTION
 from reenact.space.compare_tab import CompareTab
 from reenact.space.controls_tab import ControlsTab
-from reenact.space.head import TITLE, OwnTags, head
-from reenact.space.host.schema import describe, openapi_route
+from reenact.space.head import TITLE, head
+from reenact.space.host.options import HostOptions
+from reenact.space.host.schema import describe
 from reenact.space.image_tab import ImageTab
 from reenact.space.models import EDITING, LARGE_POSE, Models
 from reenact.space.video_tab import VideoTab
@@ -19,8 +19,6 @@ from reenact.space.widgets.events import QUICK
 from reenact.space.widgets.remembered import Remembered, name_in_address, restore
 from reenact.space.widgets.runs import Runs
 from reenact.space.widgets.share_part import SharePart
-
-_DELETE_EVERY_S, _DELETE_AFTER_S = 1800, 3600
 
 _CSS = """
 .gradio-container { width: 100%; max-width: 1280px !important; margin: 0 auto !important; overflow: clip !important; }
@@ -36,15 +34,16 @@ input[role="listbox"] { text-overflow: ellipsis; margin-right: 20px; }
 """
 
 
-def build_page(models: Models, *, max_seconds: float | None = None) -> gr.Blocks:
+def build_page(models: Models, options: HostOptions | None = None, *, runs: Runs | None = None) -> gr.Blocks:
     """All tabs; building them loads no weights.
 
     Args:
         models: gives the handlers their engines, and says which systems are installed.
-        max_seconds: longest driving clip; any length if None.
+        options: the host's.
+        runs: of visitors, which a stop of the server ends.
     """
-    runs = Runs()
-    images, videos = ImageTab(models), VideoTab(models, runs, max_seconds=max_seconds)
+    options, runs = options or HostOptions(), runs or Runs()
+    images, videos = ImageTab(models), VideoTab(models, runs, max_seconds=options.max_seconds)
     compared = CompareTab(models, runs, videos)
     editor = ControlsTab(models, runs, videos) if models.offers(EDITING) and models.offers(LARGE_POSE) else None
 
@@ -58,7 +57,6 @@ def build_page(models: Models, *, max_seconds: float | None = None) -> gr.Blocks
         title=TITLE,
         analytics_enabled=False,
         fill_width=True,
-        delete_cache=(_DELETE_EVERY_S, _DELETE_AFTER_S),
     ) as page:
         gr.Markdown(INTRODUCTION, elem_classes="page-intro")
         kept: list[Remembered] = []
@@ -77,7 +75,8 @@ def build_page(models: Models, *, max_seconds: float | None = None) -> gr.Blocks
                 gr.Markdown(ABOUT)
                 weights = gr.Markdown()
             opened["about"] = about
-        SharePart({each.name: each.linked for each in kept if each.linked is not None})
+        linked = {each.name: each.linked for each in kept if each.linked is not None}
+        SharePart(linked, mcp=options.mcp, has_keys=bool(options.api_keys))
         gr.Markdown(CONSENT, elem_classes="page-note")
         for name, tab in opened.items():
             name_in_address(tab, name)
@@ -87,24 +86,13 @@ def build_page(models: Models, *, max_seconds: float | None = None) -> gr.Blocks
         gr.on([page.load, about.select], models.describe_weights, outputs=weights, **QUICK)
         page.load(None, js=embedding.SCRIPT, **QUICK)
         page.unload(leave)
-    page.queue(max_size=20)
+    page.queue(max_size=options.queue, api_open=False)
     describe(page)
     return page
 
 
-def launch_options(page: gr.Blocks) -> dict[str, Any]:
-    """Arguments of ``page.launch``: the page keeps nothing and loads nothing from other hosts."""
+def look() -> dict[str, Any]:
+    """Arguments of ``launch`` for theme, style sheet and head; nothing is loaded from other hosts."""
     fonts = ("ui-sans-serif", "system-ui", "sans-serif")
-    return {
-        "theme": gr.themes.Soft(font=fonts, font_mono=("ui-monospace", "Consolas", "monospace")),
-        "css": _CSS + EDITOR_CSS,
-        "head": head(),
-        "app_kwargs": {"middleware": [Middleware(OwnTags)], "routes": [*embedding.routes(), openapi_route(page)]},
-        "max_file_size": "200mb",
-        "allowed_paths": [str(examples.FOLDER / "portraits"), str(examples.FOLDER / "driving")],
-        "run_history": False,
-        "footer_links": ["api"],
-        "ssr_mode": False,
-        "share": False,
-        "enable_monitoring": False,
-    }
+    theme = gr.themes.Soft(font=fonts, font_mono=("ui-monospace", "Consolas", "monospace"))
+    return {"theme": theme, "css": _CSS + EDITOR_CSS, "head": head()}

@@ -24,6 +24,8 @@ class Call(NamedTuple):
     """Files by parameter, as placeholders; None for a file that is not needed."""
     settings: Mapping[str, Any]
     """Those that differ from the page's own."""
+    key: str | None = None
+    """A placeholder for the key that programs need."""
 
 
 def snippet(kind: str, call: Call) -> tuple[str, str | None]:
@@ -63,10 +65,11 @@ def _component(call: Call) -> str:
 def _python(call: Call) -> str:
     files = {name: f"handle_file({path!r})" if path else "None" for name, path in call.files.items()}
     values = files | {name: repr(value) for name, value in call.settings.items()}
+    headers = f", headers={{'X-API-Key': {call.key!r}}}" if call.key else ""
     arguments = "".join(f"    {name}={value},\n" for name, value in values.items())
     return (
         "from gradio_client import Client, handle_file\n\n"
-        f"client = Client({call.server + '/'!r})\n"
+        f"client = Client({call.server + '/'!r}{headers})\n"
         f"file, *_, notes = client.predict(\n{arguments}    api_name={'/' + call.endpoint!r},\n)\n"
         "print(file, notes)\n"
     )
@@ -76,9 +79,10 @@ def _javascript(call: Call) -> str:
     files = {name: f'handle_file("{path}")' if path else "null" for name, path in call.files.items()}
     values = files | {name: json.dumps(value) for name, value in call.settings.items()}
     arguments = "".join(f"  {name}: {value},\n" for name, value in values.items())
+    headers = f', {{ headers: {{ "X-API-Key": "{call.key}" }} }}' if call.key else ""
     return (
         'import { Client, handle_file } from "@gradio/client"; // files are paths in Node, blobs in a browser\n\n'
-        f"const client = await Client.connect({json.dumps(call.server + '/')});\n"
+        f"const client = await Client.connect({json.dumps(call.server + '/')}{headers});\n"
         f"const {{ data }} = await client.predict({json.dumps('/' + call.endpoint)}, {{\n{arguments}}});\n"
         "console.log(data[0].url, data.at(-1));\n"
     )
@@ -88,13 +92,15 @@ def _curl(call: Call) -> str:
     files = {name: f"$(upload {path})" if path else "null" for name, path in call.files.items()}
     values = files | {name: json.dumps(value) for name, value in call.settings.items()}
     arguments = ",\n".join(f'  "{name}": {value}' for name, value in values.items())
+    header = f" -H 'X-API-Key: {call.key}'" if call.key else ""
     return (
         f"server={call.server}\n"
         "upload() {\n"
         '  path=$(curl -sS -F "files=@$1" $server/gradio_api/upload | tr -d "[]")\n'
         """  printf '{"path": %s, "meta": {"_type": "gradio.FileData"}}' "$path"\n"""
         "}\n"
-        f"id=$(curl -sS $server/gradio_api/call/v2/{call.endpoint} -H 'Content-Type: application/json' -d @- <<END |\n"
+        f"id=$(curl -sS $server/gradio_api/call/v2/{call.endpoint} -H 'Content-Type: application/json'{header} \\\n"
+        "  -d @- <<END |\n"
         f"{{\n{arguments}\n}}\nEND\n"
         """  sed 's/.*"event_id":"\\([^"]*\\)".*/\\1/')\n"""
         f"curl -sSN $server/gradio_api/call/{call.endpoint}/$id\n"
@@ -102,4 +108,7 @@ def _curl(call: Call) -> str:
 
 
 def _mcp(call: Call) -> str:
-    return json.dumps({"mcpServers": {"reenact": {"url": f"{call.server}/gradio_api/mcp/"}}}, indent=2)
+    server: dict[str, Any] = {"url": f"{call.server}/gradio_api/mcp/"}
+    if call.key:
+        server["headers"] = {"X-API-Key": call.key}
+    return json.dumps({"mcpServers": {"reenact": server}}, indent=2)

@@ -413,7 +413,8 @@ class VideoTab:
             self._problems.kept(self.record_motion),
             [driving, smoothing, driving_face],
             [saved, text],
-            api_name="record_motion",
+            api_name="save_motion",
+            api_visibility="private",
             show_progress_on=text,
             **_QUEUE,
         )
@@ -423,6 +424,8 @@ class VideoTab:
         stop.click(self.stop, outputs=text, cancels=runs, queue=False, api_name="stop")
         call = gr.Button("Reenact", visible=False)
         call.click(self.reenact_video, sent, [file, preview, text], api_name="reenact_video", **_QUEUE)
+        recording: list[Any] = [driving, smoothing, driving_face]
+        call.click(self.record_motion, recording, [saved, text], api_name="record_motion", **_QUEUE)
         # a source clip would come back unseen, behind the choice of a picture
         kept = [each for each in sent if each is not source_clip]
         linked = Linked("reenact_video", self.reenact_video, sent, {"source": "portrait.jpg", "driving": "clip.mp4"})

@@ -19,6 +19,14 @@ Arguments = ParamSpec("Arguments")
 Answer = TypeVar("Answer")
 
 
+_KEEP = "keep_problem"
+
+
+def keep_problem(run: Callable[..., Any], error: gr.Error) -> None:
+    """Keep an error that was raised before a handler of `Problems.kept` was called; other handlers keep none."""
+    getattr(run, _KEEP, lambda _: None)(error)
+
+
 class Problems:
     """The last error of each visitor, until it is shown."""
 
@@ -37,9 +45,13 @@ class Problems:
                 return run(*args, **options)
             except gr.Error as error:
                 if error.visible:
-                    self._keep(visitor_of(LocalContext.request.get(None)), html.unescape(error.message))
+                    keep(error)
                 raise
 
+        def keep(error: gr.Error) -> None:
+            self._keep(visitor_of(LocalContext.request.get(None)), html.unescape(error.message))
+
+        setattr(keeping, _KEEP, keep)
         return keeping
 
     def last(self, request: gr.Request | None) -> str:

@@ -46,6 +46,13 @@ class Runs:
             flag.set()
         return "Stopped; nothing was written." if flags else "Nothing is running."
 
+    def stop_all(self) -> None:
+        """Stop the runs of all visitors."""
+        with self._lock:
+            flags = [flag for flags in self._flags.values() for flag in flags]
+        for flag in flags:
+            flag.set()
+
 
 def _forgotten_job() -> Callable[[], bool]:
     """Tells whether the present job of gradio's queue is not waited for any more."""

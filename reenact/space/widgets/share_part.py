@@ -6,7 +6,7 @@ from typing import Any
 import gradio as gr
 
 from reenact.space.embedding import ADDRESS
-from reenact.space.snippets import IFRAME, KINDS, Call, snippet
+from reenact.space.snippets import IFRAME, KINDS, MCP, Call, snippet
 from reenact.space.widgets.events import QUICK
 from reenact.space.widgets.linked import Linked
 
@@ -20,17 +20,20 @@ _READ = f"""(kind, server, tab, ...values) => {{
 class SharePart:
     """The components, in an accordion below the tabs."""
 
-    def __init__(self, linked: Mapping[str, Linked]) -> None:
+    def __init__(self, linked: Mapping[str, Linked], *, mcp: bool = False, has_keys: bool = False) -> None:
         """Create and connect them.
 
         Args:
             linked: settings by tab, the first tab first.
+            mcp: whether the page serves MCP clients.
+            has_keys: whether programs need a key.
         """
-        self._linked = linked
+        self._linked, self._has_keys = linked, has_keys
+        kinds = [each for each in KINDS if mcp or each != MCP]
         with gr.Accordion("Embed", open=False, elem_classes="page-share") as panel:
             gr.Markdown("This tab with its present settings, for other pages and for programs.")
             with gr.Row():
-                kind = gr.Radio([*KINDS], value=IFRAME, label="Code", show_label=False, scale=5)
+                kind = gr.Radio(kinds, value=IFRAME, label="Code", show_label=False, scale=5)
                 again = gr.Button("Read the settings again", size="sm", min_width=160)
             code = gr.Code(label="Code", interactive=False, language="html", wrap_lines=True)
         server, tab = gr.Textbox(visible=False), gr.Textbox(visible=False)
@@ -59,4 +62,5 @@ class SharePart:
         files: dict[str, str | None] = dict(linked.files)
         if "driver" in settings:  # a motion drives in place of a clip
             files["driving"] = None
-        return Call(server[:_LONGEST_ADDRESS], name, linked.endpoint, files, settings)
+        key = "KEY" if self._has_keys else None
+        return Call(server[:_LONGEST_ADDRESS], name, linked.endpoint, files, settings, key)

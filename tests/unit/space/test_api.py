@@ -8,25 +8,23 @@ import os
 import pathlib
 from typing import Any
 
-import gradio as gr
 import pytest
+from gradio.routes import App
 from starlette.testclient import TestClient
 
+from reenact.space.host.options import HostOptions
 from reenact.space.host.schema import parameter_texts, with_flat_text
 from reenact.space.models import Models
-from reenact.space.page import build_page, launch_options
+from reenact.space.page import build_page
+from reenact.space.service import Service
+from reenact.space.widgets.runs import Runs
 
 SNAPSHOT = pathlib.Path(__file__).with_name("api.txt")
 
 
 @pytest.fixture(scope="module")
-def page() -> gr.Blocks:
-    return build_page(Models())
-
-
-@pytest.fixture(scope="module")
-def info(page: gr.Blocks) -> Any:
-    return page.get_api_info()["named_endpoints"]
+def info() -> Any:
+    return build_page(Models()).get_api_info()["named_endpoints"]
 
 
 def written(info: Any) -> str:
@@ -57,12 +55,11 @@ def test_every_endpoint_and_parameter_is_described_by_itself(info: Any) -> None:
             assert text.endswith(".") and "As for" not in text and "The same" not in text, (name, texts)
 
 
-def test_openapi_has_the_same_parameters_and_files_as_objects(page: gr.Blocks, info: Any) -> None:
-    app, _, _ = page.launch(prevent_thread_lock=True, quiet=True, **launch_options(page))
-    try:
-        document = TestClient(app, base_url="http://faces").get("/openapi.json").json()
-    finally:
-        page.close(verbose=False)
+def test_openapi_has_the_same_parameters_and_files_as_objects(info: Any) -> None:
+    page = build_page(Models())
+    options = Service(page, Models(), Runs(), HostOptions()).launch_options()
+    app = App.create_app(page, app_kwargs=options["app_kwargs"])
+    document = TestClient(app, base_url="http://faces").get("/openapi.json").json()
     assert document["servers"] == [{"url": "http://faces"}]
     for name, endpoint in info.items():
         post = document["paths"][f"/gradio_api/call/v2{name}"]["post"]

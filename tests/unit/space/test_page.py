@@ -1,8 +1,11 @@
 """The page as it is built, without serving it, and the options of the host."""
 
+import os
 import pathlib
+import signal
 import subprocess
 import sys
+from collections.abc import Iterator
 from fractions import Fraction
 from typing import Any
 
@@ -13,8 +16,10 @@ import app
 from reenact.errors import CheckpointError
 from reenact.space import examples
 from reenact.space.head import with_own_tags
+from reenact.space.host.options import HostOptions
 from reenact.space.models import Models
-from reenact.space.page import build_page, launch_options
+from reenact.space.page import build_page
+from reenact.space.service import Service
 from reenact.space.video_tab import VideoTab
 from reenact.space.widgets.runs import Clock, Runs
 
@@ -22,7 +27,7 @@ REPOSITORY = pathlib.Path(__file__).resolve().parents[3]
 
 
 def build(**options: Any) -> gr.Blocks:
-    return build_page(Models(lambda system: pytest.fail("building loads nothing")), **options)
+    return build_page(Models(lambda system: pytest.fail("building loads nothing")), HostOptions(**options))
 
 
 @pytest.fixture(scope="module")
@@ -44,12 +49,10 @@ def test_inputs_are_labelled_and_come_from_files_webcam_and_clipboard(page: gr.B
     assert {each.format for each in page.blocks.values() if isinstance(each, gr.ImageSlider)} == {"png"}
 
 
-def test_nothing_is_kept_and_nothing_is_reported(page: gr.Blocks) -> None:
-    options = launch_options(page)
+def test_no_history_is_kept_and_nothing_is_shared() -> None:
+    options = Service(build(), Models(), Runs(), HostOptions()).launch_options()
     assert options["run_history"] is False
     assert options["share"] is False
-    every_s, after_s = page.delete_cache or (0, 0)
-    assert 0 < every_s + after_s <= 5400  # what the About tab promises
 
 
 def test_building_a_component_leaves_no_stub_file(page: gr.Blocks) -> None:
@@ -109,7 +112,7 @@ def test_page_is_built_before_the_networks_are_imported() -> None:
 
 
 @pytest.fixture
-def started(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
+def started(monkeypatch: pytest.MonkeyPatch) -> Iterator[dict[str, Any]]:
     """Facts of the page that `app.main` builds; it is not served, and no weights are loaded."""
     facts: dict[str, Any] = {}
 
@@ -124,28 +127,57 @@ def started(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
         def warm_up(self) -> list[Any]:
             return []
 
-    def build_page(models: Models, **options: Any) -> Any:
-        facts.update(options)
-        return type("Page", (), {"launch": lambda self, **_: None})()
+    class Page:
+        def __init__(self, page: object, models: object, runs: object, options: HostOptions) -> None:
+            facts["host"] = options
 
+        def launch(self, **options: Any) -> None:
+            os.kill(os.getpid(), signal.SIGTERM)
+
+        def stop(self) -> None:
+            facts["stopped"] = True
+
+    before = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}
     monkeypatch.setattr(app, "Models", Recorded)
-    monkeypatch.setattr(app, "build_page", build_page)
-    monkeypatch.setattr(app, "launch_options", lambda page: {})
-    for name in ("WEIGHTS", "REQUIRE_WEIGHTS", "RESTORE", "MAX_SECONDS"):
-        monkeypatch.delenv(f"REENACT_{name}", raising=False)
-    return facts
+    monkeypatch.setattr(app, "Service", Page)
+    monkeypatch.setattr(app, "start_log", lambda **_: None)
+    for name in [name for name in os.environ if name.startswith("REENACT_")]:
+        monkeypatch.delenv(name)
+    yield facts
+    for number, handler in before.items():
+        signal.signal(number, handler)
 
 
 def test_options_of_the_host_have_variables_and_the_command_line_wins(
     started: dict[str, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     app.main([])
-    assert started == {"weights": {}, "require": False, "restore": None, "max_seconds": None}
-    monkeypatch.setenv("REENACT_WEIGHTS", "correspondence=anna/faces@v1, facegan=anna/edits")
-    monkeypatch.setenv("REENACT_MAX_SECONDS", "30")
-    app.main(["--weights", "correspondence=anna/other"])
+    expected = {"weights": {}, "require": False, "restore": None, "offered": None, "host": HostOptions()}
+    assert started == expected | {"stopped": True}
+    for name, value in {
+        "WEIGHTS": "correspondence=anna/faces@v1, facegan=anna/edits",
+        "MAX_SECONDS": "30",
+        "QUEUE": "5",
+        "METRICS": "1",
+        "MCP": "0",
+        "SYSTEMS": "correspondence facegan",
+        "API_KEYS": "one two",
+        "LOGIN": "anna:secret:er",
+    }.items():
+        monkeypatch.setenv(f"REENACT_{name}", value)
+    app.main(["--weights", "correspondence=anna/other", "--queue", "7", "--behind-proxy"])
     assert started["weights"] == {"correspondence": "anna/other", "facegan": "anna/edits"}
-    assert started["max_seconds"] == 30.0
+    systems = ("correspondence", "facegan")
+    assert started["offered"] == systems
+    assert started["host"] == HostOptions(
+        max_seconds=30.0,
+        queue=7,
+        metrics=True,
+        behind_proxy=True,
+        systems=systems,
+        api_keys=("one", "two"),
+        logins=(("anna", "secret:er"),),
+    )
 
 
 @pytest.mark.parametrize(
@@ -154,6 +186,8 @@ def test_options_of_the_host_have_variables_and_the_command_line_wins(
         (["--weights", "anna/faces"], "Error: Weights are set to 'anna/faces'; write SYSTEM="),
         (["--weights", "facegan=anna/a", "--require-weights"], "Error: No repository anna/a on the Hub"),
         (["--max-seconds", "0"], "argument --max-seconds: invalid"),
+        (["--runs-per-hour", "0"], "argument --runs-per-hour: invalid"),
+        (["--systems", "facegan"], "Error: The systems are set to facegan; correspondence is always needed"),
     ],
 )
 def test_page_that_cannot_be_served_as_the_host_wants_ends_with_one_line(

@@ -1,0 +1,114 @@
+"""What a host can set, on the command line of ``app.py`` or in variables of the environment."""
+
+import argparse
+import dataclasses
+import math
+import os
+import re
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from reenact.errors import ConfigError
+from reenact.systems.catalog import find_system, system_for
+
+
+def _option(default: Any, read: Callable[[str], Any], metavar: str, text: str) -> Any:
+    return dataclasses.field(default=default, metadata={"read": read, "metavar": metavar, "help": text})
+
+
+def _positive(text: str) -> float:
+    number = float(text)
+    if not 0 < number < math.inf:
+        raise ValueError(text)
+    return number
+
+
+def _count(text: str) -> int:
+    number = int(text)
+    if number < 1:
+        raise ValueError(text)
+    return number
+
+
+def _systems(text: str) -> tuple[str, ...]:
+    named = tuple(find_system(name).id for name in _words(text))
+    if system_for("default") not in named:
+        raise ConfigError(f"The systems are set to {text}; {system_for('default')} is always needed, name it too.")
+    return named
+
+
+def _words(text: str) -> list[str]:
+    return [word for word in re.split(r"[,\s]+", text) if word]
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class HostOptions:
+    """Limits and services of a page; without any it is for its owner alone.
+
+    A field of the name ``max_seconds`` is the option ``--max-seconds`` and the variable ``REENACT_MAX_SECONDS``.
+    """
+
+    max_seconds: float | None = _option(
+        None, _positive, "SECONDS", "longest driving clip that the page takes; any length if not set"
+    )
+    max_megapixels: float | None = _option(
+        None, _positive, "NUMBER", "largest picture, and largest frame of a clip, in millions of pixels"
+    )
+    max_megabytes: float = _option(200.0, _positive, "NUMBER", "largest file that can be uploaded; 200 if not set")
+    runs_per_hour: int | None = _option(
+        None, _count, "NUMBER", "runs that a visitor has in an hour; callers with an API key have as many as they want"
+    )
+    queue: int = _option(20, _count, "NUMBER", "runs that may wait for their turn; 20 if not set")
+    systems: tuple[str, ...] | None = _option(
+        None, _systems, "NAMES", "systems that the page offers, separated by commas; all that are installed if not set"
+    )
+    mcp: bool = _option(False, bool, "", "offer the endpoints to MCP clients, too; needs the extra mcp")
+    metrics: bool = _option(False, bool, "", "give figures for Prometheus at /metrics")
+    behind_proxy: bool = _option(
+        False, bool, "", "a proxy stands before the page: visitors are told apart by the last X-Forwarded-For address"
+    )
+    json_log: bool = _option(False, bool, "", "write the log as JSON, a line for each event")
+    grace_seconds: float = _option(
+        30.0, _positive, "SECONDS", "how long runs may go on after SIGTERM before they are stopped; 30 if not set"
+    )
+    api_keys: tuple[str, ...] = ()
+    """Programs have to send one of them; any program may call the page if empty. Only from the environment."""
+    logins: tuple[tuple[str, str], ...] = ()
+    """Names and passwords, likewise; anybody may see the page if empty."""
+
+    def __post_init__(self) -> None:
+        if self.mcp and self.logins:
+            raise ConfigError("MCP clients cannot log in; use API keys in place of a login, or leave MCP out.")
+
+
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """Add the options to a command line; their defaults come from the environment."""
+    for field in dataclasses.fields(HostOptions):
+        if not field.metadata:
+            continue
+        given = os.environ.get(_variable(field.name), "")
+        shared: dict[str, Any] = {"help": field.metadata["help"]}
+        if field.metadata["read"] is bool:
+            shared |= {"action": "store_true", "default": given not in ("", "0")}
+        else:
+            shared |= {"metavar": field.metadata["metavar"], "default": given or field.default}
+            shared |= {"type": field.metadata["read"]}
+        parser.add_argument(f"--{field.name.replace('_', '-')}", **shared)
+
+
+def host_options(arguments: argparse.Namespace, environment: Mapping[str, str] = os.environ) -> HostOptions:
+    """What a command line says, and the secrets of the environment.
+
+    Raises:
+        ConfigError: options that contradict each other, or a login without a password.
+    """
+    named = {field.name: getattr(arguments, field.name) for field in dataclasses.fields(HostOptions) if field.metadata}
+    keys = tuple(_words(environment.get("REENACT_API_KEYS", "")))
+    pairs = [word.partition(":") for word in _words(environment.get("REENACT_LOGIN", ""))]
+    if not all(name and password for name, _, password in pairs):
+        raise ConfigError("REENACT_LOGIN holds a login without a name or password; write NAME:PASSWORD.")
+    return HostOptions(**named, api_keys=keys, logins=tuple((name, password) for name, _, password in pairs))
+
+
+def _variable(name: str) -> str:
+    return f"REENACT_{name.upper()}"
