@@ -151,6 +151,29 @@ class Driven(Redrawing):
     """Show driving, source and result beside each other."""
     driving_face: int | None = None
     """Which of several faces in the driving picture or clip, counted from the largest, 1."""
+    tune_steps: int = 0
+    """Optimise the generator for the source picture in so many steps, such as 30; --system latent_directions only."""
+
+    def load(self, system: str | None) -> "Engine":
+        """See `Redrawing.load`."""
+        from reenact.cli.output import Bar
+        from reenact.pipeline.engine import load_engine
+
+        bar = Bar()
+
+        def tuned(done: int, total: int, stage: str) -> None:
+            bar.show(done, total, stage)
+            if done == total:
+                bar.close()
+
+        return load_engine(
+            system,
+            checkpoint=self.checkpoint,
+            tracker=self.tracker,
+            device=self.device,
+            tune_steps=self.tune_steps,
+            progress=tuned,
+        )
 
     def crop(self) -> "CropBox":
         """The square around the source's face.

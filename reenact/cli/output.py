@@ -36,6 +36,10 @@ class Bar:
         return self
 
     def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Take it away."""
         if self._bar is not None:
             self._bar.close()
 

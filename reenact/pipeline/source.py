@@ -21,6 +21,7 @@ from reenact.perception.crop import LARGEST_PX, SMALLEST_PX, cut_face, placed_sq
 from reenact.perception.crop_box import CropBox
 from reenact.perception.tracking import Tracker
 from reenact.pipeline.hidden import hidden_notes
+from reenact.pipeline.progress import Progress, no_progress
 from reenact.pipeline.results import size_of, to_frames
 from reenact.systems.base import Reenactor
 from reenact.types import FaceGeometry, FaceImage, head_angles_rad
@@ -88,6 +89,8 @@ def prepare_source(
     largest_px: int = LARGEST_PX,
     hidden: nn.Module | None = None,
     crop: CropBox | None = None,
+    tune_steps: int = 0,
+    progress: Progress = no_progress,
     name: str = "the source",
 ) -> Source:
     """Find the face, cut it out at its own size, and encode it.
@@ -102,6 +105,8 @@ def prepare_source(
         largest_px: see `cut_face`.
         hidden: see `Engine.hidden`.
         crop: another square around the face than the system's.
+        tune_steps: steps in which the system is optimised for this face; 0 leaves it as it is.
+        progress: of these steps, stage "tuning".
         name: of the picture, for errors and warnings.
 
     Raises:
@@ -124,6 +129,8 @@ def prepare_source(
     with torch.inference_mode():
         on_device = to_device(geometry, device)
         identity = system.encode_identity(image, on_device)
+        if tune_steps:
+            identity = system.tune(identity, tune_steps, progress)
         warnings += system.source_notes(identity, on_device)
         warnings += () if hidden is None else hidden_notes(hidden, image.rgb, on_device.mesh_px)
     return Source(
@@ -192,7 +199,9 @@ class SourceCache:
     def get(self, frame: Frame, **options: Any) -> Source:
         """The result of `prepare_source` with these arguments, prepared now or before."""
         system, tracker = options["system"], options["tracker"]
-        others = tuple(sorted((key, value) for key, value in options.items() if key not in ("system", "tracker")))
+        others = tuple(
+            sorted((key, value) for key, value in options.items() if key not in ("system", "tracker", "progress"))
+        )
         content = hashlib.blake2b(np.ascontiguousarray(frame).data, digest_size=16).digest()
         key = (content, frame.shape, id(system), id(tracker), others)
         with self._lock:

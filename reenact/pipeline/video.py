@@ -164,6 +164,8 @@ def reenact_video(
         progress(0, drive.info.frame_count, "preparing")
         prepared = None if picture is None else engine.open_source(picture.rgb, name=source_name, **found)
         if clip is not None:
+            if engine.tune_steps:
+                raise ConfigError("Systems are tuned to source pictures, not to clips; leave the tuning out.")
             clip.start(engine, check)
         progress(0, drive.info.frame_count, "tracking")
         drive.start(

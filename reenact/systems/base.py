@@ -42,6 +42,9 @@ FillNeeds = Callable[[FaceImage, FaceGeometry, frozenset[Need]], FaceImage]
 Paint = Callable[[Tensor, Tensor, Tensor, Tensor, DrivingFaces | None], Painted]
 """Paints mouths and eyes: `reenact.portrait.painters.Painters.paint`."""
 
+Progress = Callable[[int, int, str], None]
+"""Called with the number of steps done, their total and the name of the stage."""
+
 MotionMode = Literal["absolute", "relative"]
 """absolute: expression and rotation of the driving face; position and size change as the driver's since the neutral
 frame. relative: all changes since the neutral frame are added to the source's own expression and pose."""
@@ -151,6 +154,19 @@ class Reenactor(nn.Module, abc.ABC, Generic[Identity, Motion, Driven]):
             geometry: that it was encoded from.
         """
         return ()
+
+    def tune(self, identity: Identity, steps: int, progress: Progress) -> Identity:
+        """The identity with networks optimised for this source; the same for the same source.
+
+        Args:
+            identity: the source's.
+            steps: of the optimisation.
+            progress: called after every step, with the stage "tuning".
+
+        Raises:
+            ConfigError: the system has nothing to tune.
+        """
+        raise ConfigError(f"The system {self.system!r} cannot be tuned to a source; leave the tuning out.")
 
     @abc.abstractmethod
     def read_motion(self, image: FaceImage | None, geometry: FaceGeometry) -> Motion:

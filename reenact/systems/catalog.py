@@ -38,6 +38,9 @@ class CatalogEntry:
     can_pose: bool = False
     """Whether it sets Action Units and head angles without a driver, so that it can draw edits."""
 
+    can_tune: bool = False
+    """Whether it can be optimised for one source."""
+
     def load_class(self) -> "type[Reenactor[Any, Any, Any]]":
         """Import its class."""
         module = importlib.import_module(f"reenact.systems.{self.id}.reenactor")
@@ -77,6 +80,7 @@ _ENTRIES = (
         title="Latent Directions (experimental)",
         use="a small generator that draws face and random people; softer than the others",
         roles=("people",),
+        can_tune=True,
         tags=("face-reenactment", "stylegan2"),
     ),
 )
@@ -117,3 +121,9 @@ def cannot_pose(system: str) -> ConfigError:
     return ConfigError(
         f"The system {system!r} cannot set Action Units or head angles; edit with {' or '.join(POSING_SYSTEMS)}."
     )
+
+
+def cannot_tune(system: str) -> ConfigError:
+    """The error for a system that has nothing to optimise for a source."""
+    able = " or ".join(entry.id for entry in _ENTRIES if entry.can_tune)
+    return ConfigError(f"The system {system!r} cannot be tuned to a source; tune {able}, or leave the tuning out.")

@@ -131,11 +131,19 @@ class LatentDirectionsNetworks(nn.Module):
         self.feature_encoder = FeatureEncoder(config)
 
     def refine(
-        self, w: Float[Tensor, "f n l"], warped: Float[Tensor, "f 3 s s"], seen: Float[Tensor, "f 1 s s"]
+        self,
+        w: Float[Tensor, "f n l"],
+        warped: Float[Tensor, "f 3 s s"],
+        seen: Float[Tensor, "f 1 s s"],
+        generator: Generator | None = None,
     ) -> Drawn:
-        """Pictures of W+, refined by what the moved source shows; arguments of `FeatureEncoder`."""
-        shift, share = self.feature_encoder(warped, self.generator(w), seen)
-        return Drawn(rgb=self.generator(w, shift=shift), share=share)
+        """Pictures of W+, refined by what the moved source shows; arguments of `FeatureEncoder`.
+
+        `generator` is one that was tuned to the source; these networks' own if None.
+        """
+        generator = generator or self.generator
+        shift, share = self.feature_encoder(warped, generator(w), seen)
+        return Drawn(rgb=generator(w, shift=shift), share=share)
 
     def sample_w(self, z: Float[Tensor, "f l"], truncation: float = 1.0) -> Float[Tensor, "f n l"]:
         """W+ of random people, drawn towards the mean by `truncation` < 1."""

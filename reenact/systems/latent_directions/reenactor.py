@@ -16,7 +16,7 @@ from reenact.portrait.compose import Rendered, carry_body, compose, warp_head
 from reenact.portrait.head import move_head
 from reenact.portrait.portrait import portrait_of
 from reenact.portrait.stillness import far_pixels, moved_share, moving_pixels
-from reenact.systems.base import EncodedCrop, FillNeeds, MotionMode, Reenactor
+from reenact.systems.base import EncodedCrop, FillNeeds, MotionMode, Progress, Reenactor
 from reenact.systems.catalog import DEFAULT_SYSTEM
 from reenact.systems.latent_directions.aligned import (
     FaceState,
@@ -26,7 +26,9 @@ from reenact.systems.latent_directions.aligned import (
     sample_picture,
 )
 from reenact.systems.latent_directions.config import LatentDirectionsConfig
+from reenact.systems.latent_directions.generator import Generator
 from reenact.systems.latent_directions.networks import LatentDirectionsNetworks, blend
+from reenact.systems.latent_directions.tuning import tune_generator
 from reenact.types import FaceGeometry, FaceImage
 
 POOR_INVERSION = 0.7
@@ -50,6 +52,8 @@ class LatentIdentity(EncodedCrop):
     """w_s of each layer."""
     state: FaceState
     matched: MatchedIdentity
+    generator: Generator | None = None
+    """Tuned to this source."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -102,6 +106,11 @@ class LatentDirectionsReenactor(Reenactor[LatentIdentity, MeshMotion, DrivenFace
             ),
         )
 
+    def tune(self, identity: LatentIdentity, steps: int, progress: Progress) -> LatentIdentity:
+        source = self.aligned(identity.rgb, identity.state)
+        tuned = tune_generator(self.networks, identity.w, source, steps, progress)
+        return dataclasses.replace(identity, generator=tuned)
+
     def inversion_likeness(self, identity: LatentIdentity, geometry: FaceGeometry, fill_needs: FillNeeds) -> float:
         """Similarity of the source's face and its inversion, drawn where it is, by face codes; at most 1.
 
@@ -111,7 +120,9 @@ class LatentDirectionsReenactor(Reenactor[LatentIdentity, MeshMotion, DrivenFace
             fill_needs: embeds faces.
         """
         source, side = self.aligned(identity.rgb, identity.state), self.config.side
-        drawn = self.networks.refine(identity.w, source, torch.ones_like(source[:, :1])).rgb.clamp(0, 1)
+        drawn = self.networks.refine(identity.w, source, torch.ones_like(source[:, :1]), identity.generator).rgb.clamp(
+            0, 1
+        )
         mesh = move_mesh(identity.mesh, identity.state.aligned_from_mesh)
         mesh_px = (mesh + mesh.new_tensor([1.0, 1.0, 0.0])) * (side / 2)
         faces = FaceGeometry.cat([dataclasses.replace(geometry, mesh_px=mesh_px)] * 2)
@@ -151,7 +162,8 @@ class LatentDirectionsReenactor(Reenactor[LatentIdentity, MeshMotion, DrivenFace
         warped = self.aligned(resize(head.rgb, side), state)
         seen = sample_picture(flow.visible, invert_similarity(state.aligned_from_mesh), self.config.side, "border")
         change = state.values - identity.state.values
-        drawn = self.networks.refine(identity.w + self.networks.directions(change), warped, seen)
+        w = identity.w + self.networks.directions(change)
+        drawn = self.networks.refine(w, warped, seen, identity.generator)
         n = portrait.rgb.shape[-1]
         layers = torch.cat([drawn.rgb, drawn.share * _fade_out(drawn.share)], 1)
         placed = sample_picture(layers, state.aligned_from_mesh, n, "zeros")

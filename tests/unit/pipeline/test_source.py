@@ -1,14 +1,16 @@
+import dataclasses
 import math
 
 import numpy as np
 import pytest
 import torch
 
-from reenact.errors import NoFaceFoundError
+from reenact.errors import ConfigError, NoFaceFoundError
 from reenact.perception.tracking import TrackReport
-from reenact.pipeline.engine import Engine
+from reenact.pipeline.engine import Engine, load_engine
 from reenact.pipeline.source import SourceCache, bytes_of, prepare_source, turn_quarters, upright_quarters
 from reenact.types import head_angles_rad
+from tests.contract.systems import build
 from tests.unit.pipeline.conftest import MarkTracker, make_face, make_frame
 
 
@@ -99,3 +101,28 @@ def test_sources_are_turned_upright(
     if roll_deg != 20:
         torch.testing.assert_close(seen, expected, atol=2.0, rtol=0)
     assert np.array_equal(source.turned_back(source.frame), frame)
+
+
+def test_a_source_is_tuned_once(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
+    tuned: list[int] = []
+    monkeypatch.setattr(type(engine.system), "tune", lambda _, identity, steps, __: tuned.append(steps) or identity)
+    picture = make_frame((160, 120, 80))
+    engine.open_source(picture)
+    assert tuned == []
+    tuning = dataclasses.replace(engine, tune_steps=3)
+    assert tuning.open_source(picture) is tuning.open_source(picture)
+    assert tuned == [3]
+
+
+@pytest.mark.parametrize(
+    ("system", "steps", "said"),
+    [
+        ("facegan", 5, "'facegan' cannot be tuned to a source; tune latent_directions"),
+        ("latent_directions", 1001, "1001 tuning steps were asked for; give a number from 0 to 1000"),
+        ("latent_directions", -1, "-1 tuning steps"),
+    ],
+)
+def test_tuning_that_cannot_be_is_refused(system: str, steps: int, said: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("reenact.pipeline.engine.load", lambda *_, **__: build(system))
+    with pytest.raises(ConfigError, match=said):
+        load_engine(system, tune_steps=steps, device="cpu")
