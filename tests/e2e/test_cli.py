@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from fractions import Fraction
 
 import av
@@ -79,6 +80,19 @@ def test_compare_measures_the_result_against_the_driver(
     head, line, *_ = capsys.readouterr().out.splitlines()
     assert head.split()[:3] == ["system", "pose", "error"]
     assert line.startswith("correspondence") and f"{row['identity']:.2f}" in line
+
+
+@pytest.mark.usefixtures("all_weights")
+def test_a_person_who_does_not_exist_is_drawn_again_and_reenacted(
+    embedded: Callable[[str], pathlib.Path], material: pathlib.Path, tmp_path: pathlib.Path
+) -> None:
+    embedded("latent_directions")
+    first, again, out = (tmp_path / name for name in ("first.png", "again.png", "out.png"))
+    for path in (first, again):
+        assert run("sample", "--seed", 3, "-o", path) == 0
+    assert np.array_equal(read_image(first).rgb, read_image(again).rgb)
+    assert run("image", first, material / "driving.png", "-o", out, "--system", "latent_directions") == 0
+    assert not np.array_equal(read_image(out).rgb, read_image(first).rgb)
 
 
 def test_crop_and_side_by_side(material: pathlib.Path, tmp_path: pathlib.Path) -> None:
