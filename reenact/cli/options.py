@@ -143,6 +143,8 @@ class Driven(Redrawing):
     """Factor of the motion, 0 to 2: 0 is the source as it is, 2 twice the motion."""
     neutralise: bool = False
     """Relative motion from a neutral face: the source's own expression is removed."""
+    body: Literal["follows", "stays"] = "follows"
+    """Whether neck, shoulders and long hair follow the head, or stay and only the upper neck bends."""
     crop_scale: float = 1.0
     """Side of the square around the source's face that is redrawn, 0.6 to 2 of the usual one."""
     crop_shift: tuple[float, float] = (0.0, 0.0)
@@ -194,4 +196,6 @@ class Driven(Redrawing):
         """
         from reenact.pipeline.options import DrivingOptions
 
-        return DrivingOptions(regions=self.region, keep=self.keep, strength=self.strength, neutralise=self.neutralise)
+        return DrivingOptions(
+            regions=self.region, keep=self.keep, strength=self.strength, neutralise=self.neutralise, body=self.body
+        )

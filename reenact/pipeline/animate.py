@@ -1,5 +1,6 @@
 """One source driven by one face: from driving geometry to result pictures."""
 
+import dataclasses
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -58,6 +59,7 @@ class Animator:
         self.system, self._restore = system, restore
         self._mode: MotionMode = mode
         self._change, self._paste_back = change, paste_back
+        self._body_stays = options is not None and options.body == "stays"
         self._options = None if options is None or options.changes_nothing else options
         self._device = next(system.parameters()).device
         self.neutral = neutral
@@ -68,6 +70,9 @@ class Animator:
 
     def take(self, source: Source) -> None:
         """Draw this source from here on."""
+        if self._body_stays:
+            portrait = dataclasses.replace(source.identity.portrait, body_stays=True)
+            source = dataclasses.replace(source, identity=dataclasses.replace(source.identity, portrait=portrait))
         self._source = source
         self._change_motion = None if self._change is None else self._change(source.identity)
         self._paste = PasteBack.of(source) if self._paste_back else None

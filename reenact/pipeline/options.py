@@ -36,10 +36,13 @@ class DrivingOptions:
     the distance between the source's and the driver's expression and rotation."""
     neutralise: bool = False
     """Remove the source's own expression; for relative motion."""
+    body: Literal["follows", "stays"] = "follows"
+    """Whether neck, shoulders and long hair follow the head, or only the upper neck bends with it."""
 
     def __post_init__(self) -> None:
         _check("region", self.regions, Region)
         _check("part to keep", self.keep, KeptRegion)
+        _check("choice for the body", (self.body,), Literal["follows", "stays"])
         if not self.regions:
             raise ConfigError("No region is driven; choose all, expression, pose, eyes or lips.")
         if not 0 <= self.strength <= MOST_STRENGTH:

@@ -23,6 +23,8 @@ _PART = 0.2
 """Share from which a pixel that the head leaves shows too much of it to be kept."""
 _BESIDE = 0.03
 """Width beside the body over which its motion fades, share of the side."""
+_NECK = 0.2
+"""Distance from the head over which a body that stays ceases to follow it, share of the side."""
 _BORDER = 0.08
 """Distance from the border over which the body's motion sets in, share of the side."""
 _SEEN = 1 / 512
@@ -72,7 +74,17 @@ def carry_body(portrait: Portrait, displacement: Float[Tensor, "f 2 i i"], flow:
     """
     body = resize(portrait.body, displacement.shape[-1]).expand(len(displacement), -1, -1, -1)
     near = widen(torch.maximum(body, warp(body, displacement)), _BESIDE)
+    if portrait.body_stays:
+        near = near * _near_head(portrait, displacement)
     return torch.lerp(displacement * near * border_fade(displacement), flow.bend, flow.turned)
+
+
+def _near_head(portrait: Portrait, displacement: Float[Tensor, "f 2 i i"]) -> Float[Tensor, "f 1 i i"]:
+    """1 on the old and on the new head, falling to 0 across the neck."""
+    side = displacement.shape[-1]
+    small = resize(displacement, max(side // 4, 1))  # the fade is wide
+    head = resize(portrait.head[:, 3:], small.shape[-1]).expand(len(small), -1, -1, -1)
+    return resize(widen(torch.maximum(head, warp(head, small)), _NECK / 2), side)
 
 
 def border_fade(like: Float[Tensor, "f c s s"]) -> Float[Tensor, "1 1 s s"]:

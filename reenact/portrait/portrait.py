@@ -36,6 +36,8 @@ class Portrait:
     pixel."""
     shape: FullHead
     """The head in depth: it tells where the head's pixels go."""
+    body_stays: bool = False
+    """Whether the body's motion ends in the neck; otherwise the body follows the head."""
 
     def resized(self, side: int) -> "Portrait":
         """The same layers at another side."""

@@ -82,6 +82,7 @@ class ImageTab:
         restore_strength: float | int = 1.0,
         tracker: Literal["own", "fan"] = "own",
         drivers: dict[str, Any] | None = None,
+        body: Literal["follows", "stays"] = "follows",
     ) -> tuple[str, tuple[str, str], str]:
         """Give the face of one picture the pose and expression of another.
 
@@ -113,13 +114,14 @@ class ImageTab:
             tracker: What finds and reads faces: the project's "own", or "fan" where face-alignment is installed.
             drivers: For several faces of the source, in place of `driving`: by the number of the face ("1" is the
                 largest), a picture, or {"path": that file, "face": number of the face in it}.
+            body: Whether neck, shoulders and long hair follow the head, or stay and only the upper neck bends.
 
         Returns:
             The result as a file; source and result for comparing; notes.
         """
         options = [paste_back, source_face, driving_face, system, mode, kind, quality, longest_px]
         part = (regions, keep, strength, neutralise, crop_scale, crop_right, crop_down)
-        part += (upscale, restore, restore_strength, tracker)
+        part += (upscale, restore, restore_strength, tracker, body)
         several = drivers_of(drivers)
         file, pairs, text = self._drawn(source, driving, motion, *options, part=part, several=several)
         return file, pairs.whole, text
@@ -180,7 +182,7 @@ class ImageTab:
             engine = self._models.engine(chosen.system, part[10])
             progress(0.4, desc="Drawing")
             shared: dict[str, Any] = {"system": engine, "mode": motion}
-            shared |= {"options": options_of(*part[:4]), "crop": crop_of(*part[4:7])}
+            shared |= {"options": options_of(*part[:4], body=part[11]), "crop": crop_of(*part[4:7])}
             shared |= restoring(self._models, *part[7:10], faces=len(drivers))
             if len(drivers) > 1:
                 pictures = {number: pathlib.Path(path) for number, (path, _) in drivers.items()}
@@ -238,7 +240,7 @@ class ImageTab:
             clear_first(trigger, text)
             ran = trigger(
                 self._problems.kept(self.show_image),
-                [source, driving, comparison.shown, *options, *output.components, assigned.drivers, *drawn],
+                [source, driving, comparison.shown, *options, *output.components, assigned.drivers, *drawn, part.body],
                 results,
                 api_visibility="private",
                 show_progress_on=comparison.slider,
@@ -247,9 +249,9 @@ class ImageTab:
             allow_download(ran, file)
             self._problems.show(ran, text)
         call = gr.Button("Reenact", visible=False)
-        sent = [source, driving, *options, old_mode(), *output.components, *drawn, assigned.drivers]
+        sent = [source, driving, *options, old_mode(), *output.components, *drawn, assigned.drivers, part.body]
         call.click(self.reenact_image, sent, results, api_name="reenact_image", **_QUEUE)
-        given = [source, driving, *options, *output.components, *drawn, assigned.drivers, comparison.shown]
+        given = [source, driving, *options, *output.components, *drawn, part.body, assigned.drivers, comparison.shown]
         linked = Linked("reenact_image", self.reenact_image, sent, {"source": "portrait.jpg", "driving": "driving.jpg"})
         return Remembered("image", [*given, *results], linked)
 

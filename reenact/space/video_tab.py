@@ -103,6 +103,7 @@ class VideoTab:
         restore_strength: float | int = 1.0,
         tracker: Literal["own", "fan"] = "own",
         drivers: dict[str, Any] | None = None,
+        body: Literal["follows", "stays"] = "follows",
         progress: gr.Progress = gr.Progress(),  # noqa: B008 - gradio finds it by its default
         request: gr.Request | None = None,
     ) -> tuple[str, str | None, str]:
@@ -151,6 +152,7 @@ class VideoTab:
             tracker: What finds and reads faces: the project's "own", or "fan" where face-alignment is installed.
             drivers: For several faces of the source, in place of `driving`: by the number of the face ("1" is the
                 largest), a clip, the name of a motion, or {"path": that file, "face": number of the face in it}.
+            body: Whether neck, shoulders and long hair follow the head, or stay and only the upper neck bends.
             progress: Shown while it runs.
             request: Tells visitors apart, so that `/stop` stops only their own runs.
 
@@ -193,7 +195,7 @@ class VideoTab:
                 "fps": rate,
                 "quality": chosen_quality(quality),
                 "longest_px": longest,
-                "options": options_of(regions, keep, strength, neutralise),
+                "options": options_of(regions, keep, strength, neutralise, body=body),
                 "crop": crop_of(crop_scale, crop_right, crop_down),
                 "extend": extend,
                 "sound": None if sound == "automatic" else sound,
@@ -393,7 +395,7 @@ class VideoTab:
         runs: list[Any] = []
         mode, driver = old_mode(), [motion_part.driver, motion_part.file]
         sent = [source, driving, *options, system, mode, *driver, *output.components, *part.inputs]
-        sent += [source_clip, extend, sound, begin, end, *restore.inputs, tracker, assigned.drivers]
+        sent += [source_clip, extend, sound, begin, end, *restore.inputs, tracker, assigned.drivers, part.body]
         source_kind.change(_show_source, source_kind, [source, source_clip, motion], show_progress="hidden", **QUICK)
         for trigger in (run.click, example):
             clear_first(trigger, text)

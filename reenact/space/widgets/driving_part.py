@@ -26,6 +26,7 @@ _REGIONS = [
     ("Lips", "lips"),
 ]
 _KEEP = [("Eyes", "eyes"), ("Lips", "lips")]
+_BODY = [("Follow", "follows"), ("Stay", "stays")]
 _SHOWN_PX = 480
 _COLOUR = (255, 140, 0)
 
@@ -51,7 +52,15 @@ class DrivingPart:
                 neutralise = gr.Checkbox(
                     value=False, label="Neutralise", info="Remove the source's own expression.", min_width=160
                 )
-            strength = gr.Slider(0, 2, value=1, step=0.05, label="Strength of the motion")
+            with gr.Row():
+                strength = gr.Slider(0, 2, value=1, step=0.05, label="Strength of the motion", min_width=160)
+                self.body = gr.Radio(
+                    _BODY,
+                    value="follows",
+                    label="Neck and shoulders",
+                    info="They follow the head, or stay.",
+                    min_width=160,
+                )
         with gr.Accordion("Crop", open=False):
             scale = gr.Slider(0.6, 2, value=1, step=0.02, label="Size of the square that is redrawn")
             with gr.Row():
@@ -88,13 +97,15 @@ class DrivingPart:
         return gr.skip() if shown is None or source is None else self._preview(source, *box)
 
 
-def options_of(regions: Sequence[str], keep: Sequence[str], strength: float | int, neutralise: bool) -> DrivingOptions:
+def options_of(
+    regions: Sequence[str], keep: Sequence[str], strength: float | int, neutralise: bool, *, body: str
+) -> DrivingOptions:
     """What the components of `DrivingPart` say about the motion.
 
     Raises:
         ConfigError: a value out of range, or no region.
     """
-    chosen: dict[str, Any] = {"regions": tuple(regions), "keep": tuple(keep)}
+    chosen: dict[str, Any] = {"regions": tuple(regions), "keep": tuple(keep), "body": body}
     return DrivingOptions(**chosen, strength=float(strength), neutralise=neutralise)
 
 

@@ -82,6 +82,10 @@ def test_the_body_follows_the_head_and_the_background_does_not() -> None:
     assert bend[..., 44:50, 24:36].min() > 0.09
     assert bend[..., :30, :].abs().max() == 0 and bend[..., 50:].abs().max() == 0
     assert bend[..., -1, :].max() < 0.02, "the crop's border joins the picture around it"
+    still = carry_body(dataclasses.replace(source, body_stays=True), torch.full((1, 2, SIDE, SIDE), 0.1), flow)
+    down = still[0, 0, 40:, 30]
+    assert down[0] > 0.08 and down[18:].max() < 0.006, "it ends in the neck"
+    assert (down.diff() <= 0).all() and down.diff().min() > -0.02, "without a seam"
 
 
 def test_only_the_upper_border_is_free() -> None:
