@@ -27,6 +27,7 @@ _CSS = """
 input[role="listbox"] { text-overflow: ellipsis; margin-right: 20px; }
 .page-note { display: none; }
 .figures th { white-space: nowrap; }
+.figures td { word-break: normal !important; overflow-wrap: normal !important; }
 .driving-clip video { max-height: 258px; object-fit: contain; }
 @media (max-width: 480px) {
   .tab-container button { padding-inline: 5px !important; font-size: var(--text-sm) !important; }
