@@ -18,6 +18,7 @@ os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")
 from reenact.errors import ReenactError
 from reenact.space.host.logs import start_log
 from reenact.space.host.options import add_options, host_options
+from reenact.space.host.zero_gpu import has_zero_gpu
 from reenact.space.models import Models, find_restoration, read_weights
 from reenact.space.page import build_page
 from reenact.space.service import Service
@@ -46,7 +47,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
         service = Service(build_page(models, host, runs=runs), models, runs, host)
     except ReenactError as error:
         parser.exit(2, f"Error: {error}\n")
-    models.warm_up()
+    loading = models.warm_up()
+    if has_zero_gpu():
+        for thread in loading:
+            thread.join()
     ended = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: ended.set())

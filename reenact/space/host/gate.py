@@ -16,6 +16,7 @@ from gradio.context import LocalContext
 from reenact.media.probe import pixel_size
 from reenact.space.host.metrics import Metrics
 from reenact.space.host.options import HostOptions
+from reenact.space.host.zero_gpu import on_zero_gpu
 from reenact.space.widgets.answers import message
 from reenact.space.widgets.events import LIGHT
 from reenact.space.widgets.problems import keep_problem
@@ -50,7 +51,7 @@ class Gate:
                 is_run = endpoint.concurrency_id not in LIGHT
                 is_public = endpoint.api_visibility == "public"
                 name = str(endpoint.api_name) if is_public else str(endpoint.name)
-                endpoint.fn = self.checked(endpoint.fn, name=name, is_run=is_run, is_public=is_public)
+                endpoint.fn = self.checked(on_zero_gpu(endpoint.fn), name=name, is_run=is_run, is_public=is_public)
 
     def checked(self, run: Callable[..., Any], *, name: str, is_run: bool, is_public: bool) -> Callable[..., Any]:
         """A handler behind the gate.

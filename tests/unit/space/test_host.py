@@ -3,6 +3,7 @@
 import json
 import logging
 import pathlib
+import pickle
 import sys
 from collections.abc import Iterator
 from types import SimpleNamespace
@@ -21,6 +22,7 @@ from reenact.space.host.logs import JsonLog, PlainLog
 from reenact.space.host.metrics import Metrics
 from reenact.space.host.options import HostOptions
 from reenact.space.host.sweeping import Sweeper
+from reenact.space.host.zero_gpu import on_zero_gpu
 from reenact.space.models import Models
 from reenact.space.widgets.problems import Problems
 from tests.page_server import served_page
@@ -154,6 +156,23 @@ def test_systems_that_the_host_leaves_out_are_neither_shown_nor_loaded() -> None
     assert not models.offers("facegan") and models.offers("correspondence")
     with pytest.raises(ConfigError, match="facegan is not offered on this page; choose correspondence"):
         models.engine("facegan")
+
+
+def test_zero_gpu_gets_what_can_be_pickled_and_nobody_else_notices(monkeypatch: pytest.MonkeyPatch) -> None:
+    def draw(source: str, request: gr.Request | None = None) -> tuple[str, object]:
+        return source, request
+
+    assert on_zero_gpu(draw) is draw
+    asked = list[int]()
+
+    def lend(run: Any, duration: int) -> Any:
+        asked.append(duration)
+        return lambda *args, **options: run(*pickle.loads(pickle.dumps(args)), **options)
+
+    monkeypatch.setenv("SPACES_ZERO_GPU", "true")
+    monkeypatch.setitem(sys.modules, "spaces", SimpleNamespace(GPU=lend))
+    assert on_zero_gpu(draw)("face.png", gr.Request()) == ("face.png", None)
+    assert asked == [120]
 
 
 def test_mcp_and_a_login_exclude_each_other() -> None:
