@@ -62,7 +62,9 @@ def complete(
     offsets, smooth = _enlarge(offsets, LEVELS[-1]), fill_layers(colours, missing, labels)
     guide = torch.where(missing, _copy(smooth, offsets, smooth)[0], colours)
     offsets = hide_seams(guide, labels, cells, offsets)
-    return _mix_in_smooth(rgb, _apply(rgb, hole, cells, offsets, _copy(smooth, offsets, smooth)[1]), hole, layer)
+    copied, shift = _copy(smooth, offsets, smooth)
+    shift = shift + _join(colours - copied, labels, cells)
+    return _mix_in_smooth(rgb, _apply(rgb, hole, cells, offsets, shift), hole, layer)
 
 
 def _guess(
@@ -182,6 +184,16 @@ def _copy(
     limit = (_LARGEST_SHIFT - spread).clamp(min=0)
     shift = torch.minimum(torch.maximum(wanted - mean, -limit), limit)
     return copied + shift, shift
+
+
+def _join(
+    difference: Float[Tensor, "1 3 s s"], labels: Float[Tensor, "1 1 s s"], cells: Cells
+) -> Float[Tensor, "1 3 s s"]:
+    """What the copied colours lack at the rim of the hole, continued into it, so that no edge shows there.
+
+    As Farbman et al. ("Coordinates for Instant Image Cloning", 2009), but by push and pull.
+    """
+    return fill_layers(difference, ~(cells.near & ~cells.missing), labels)
 
 
 def _average(values: Float[Tensor, "1 c s s"]) -> Float[Tensor, "1 c s s"]:

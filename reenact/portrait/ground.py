@@ -44,6 +44,8 @@ _RISE = 0.18
 """How much higher than seen the shoulders may be behind the head."""
 _REACH = 0.2
 """How far long hair on the shoulders continues upwards behind the head, in face heights."""
+_COLLAR = 0.3
+"""Hidden gaps between neck and collar up to this width, in face heights, are body."""
 _LOOSE = 0.04
 """Distance from the hole at which a ground is compared with that of the frame before, share of the side."""
 _CHANGE_PX = 96
@@ -89,6 +91,8 @@ def complete_ground(
     axes = head_axes(points, cells)
     visible, behind, skin = _find_neck(classes, covered, axes)
     body = _continue_body(classes, covered, visible, behind & ~skin, axes)
+    if not (body & (classes == HAIR) & (axes.height < 0)).any():  # beside the neck
+        body = _close_collar(body, covered, behind, axes)
     person = ((classes == FACE) | visible) & ~covered  # no donors; bare shoulders are
     removed = torch.maximum(hole, _enlarge(cv2.dilate(person.astype(np.float32), np.ones((3, 3))), size, hole).ceil())
     layer = (_enlarge(body.astype(np.float32), size, hole) > 0.5).float()
@@ -249,6 +253,15 @@ def _continue_body(
         closed = hair | neck | cloth  # between hair and neck there is more hair
         hair = np.logical_or.accumulate(closed, 1) & np.logical_or.accumulate(closed[:, ::-1], 1)[:, ::-1]
     return np.where(covered, (axes.height < top) | cloth | (hair & (axes.height < 0.1)), body | neck)
+
+
+def _close_collar(
+    body: Bool[np.ndarray, "j j"], covered: Bool[np.ndarray, "j j"], behind: Bool[np.ndarray, "j j"], axes: HeadAxes
+) -> Bool[np.ndarray, "j j"]:
+    """The body with the gaps between neck and collar that the head hides."""
+    width = max(1, round(_COLLAR / float(np.abs(np.diff(axes.height, axis=0)).max())))
+    closed = cv2.morphologyEx((body | behind).astype(np.uint8), cv2.MORPH_CLOSE, np.ones((1, width), np.uint8)) > 0
+    return body | closed & covered & ~behind
 
 
 def _raise(mask: Bool[np.ndarray, "j j"], cells: int) -> Bool[np.ndarray, "j j"]:

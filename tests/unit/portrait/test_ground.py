@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+from torch.nn import functional
 
 from reenact.portrait.exemplar import complete
 from reenact.portrait.ground import complete_ground
@@ -51,6 +52,24 @@ def test_layers_do_not_mix() -> None:
     assert (result - rgb).abs()[..., 160:, :].max() < 0.1
 
 
+def test_no_edge_shows_where_the_hole_begins() -> None:
+    """Noise without a match elsewhere: what is copied takes the colours of the rim."""
+    coarse = torch.rand(1, 3, 7, 7, generator=torch.Generator().manual_seed(0))
+    rgb = functional.interpolate(coarse, size=(256, 256), mode="bicubic").clamp(0, 1)
+    rgb = (rgb + 0.1 * torch.randn(rgb.shape, generator=torch.Generator().manual_seed(1))).clamp(0, 1)
+    hole, outer, inner = (disc(256, radius) for radius in (0.5, 0.56, 0.44))
+    result = complete(torch.where(hole > 0, 0.0, rgb), hole, torch.zeros_like(hole))
+    within, beyond = (grown_mean(result, ring) for ring in (hole - inner, outer - hole))
+    along = ((hole - disc(256, 0.48)) > 0).expand(-1, 3, -1, -1)
+    assert (within - beyond).abs()[along].mean() < 0.1
+
+
+def grown_mean(picture: torch.Tensor, ring: torch.Tensor) -> torch.Tensor:
+    """Mean of a ring's pixels within 6 pixels of each place."""
+    total, share = (functional.avg_pool2d(each, 13, 1, 6) for each in (picture * ring, ring))
+    return total / share.clamp(min=1e-6)
+
+
 @pytest.mark.parametrize("radius", [0.95, 1.5])
 def test_a_hole_with_few_or_no_surroundings_does_not_fail(radius: float) -> None:
     rgb, hole = stripes(256), disc(256, radius)
@@ -94,6 +113,16 @@ def test_the_neck_continues_behind_the_chin(mesh: torch.Tensor) -> None:  # noqa
     assert (behind / behind.sum() - torch.tensor(colours[SKIN]) / 2.2).abs().max() < 0.03
     assert ground.body[..., 240:, :].min() == 1
     assert ground.body[..., 100, :].max() == 0
+
+
+def test_the_gap_between_neck_and_collar_is_body(mesh: torch.Tensor) -> None:  # noqa: F811
+    rgb, _, classes = draw(256, radius=0.36)
+    classes[:, 76:, 56:72], classes[:, 76:112, 40:48], classes[:, 76:112, 80:88] = SKIN, CLOTHES, CLOTHES
+    classes[:, 100:] = CLOTHES
+    classes[(disc(128, 0.36)[0] > 0)] = HAIR
+    ground = complete_ground(rgb, find_head_matte(rgb, classes, mesh), classes, mesh)
+    assert ground.hole[0, 0, 160, 104] == 1
+    assert ground.body[0, 0, 160, 104] == 1
 
 
 def test_long_hair_stays_on_the_body(mesh: torch.Tensor) -> None:  # noqa: F811
