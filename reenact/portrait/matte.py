@@ -37,6 +37,10 @@ _HATS = (0.5, 0.9)
 """Height from which clothes belong to the head (hats, hair taken for cloth), and half their width in face heights."""
 _LOBES = 0.3
 """Height of the lobes: below them a face ends at its oval."""
+_TEMPLES = (0.5, 0.8, 0.04)
+"""Heights between which background may show in the notch above an ear, and how far it may reach into the face."""
+_NOTCH = 2.0
+"""Added to the width of the band there, cells."""
 _CROWN = 0.75
 """Height from which skin far outside the oval is a bald crown."""
 _JAW = 0.2
@@ -208,7 +212,8 @@ def _band(
 ) -> tuple[Float[np.ndarray, "s s"], Float[np.ndarray, "s s"]]:
     """The guessed share and its weight.
 
-    The band is wide beside hair, narrow beside skin. Against neck and clothes the guess counts more than the colours.
+    The band is wide beside hair and above the ears, narrow beside other skin. Against neck and clothes the guess counts
+    more than the colours.
     """
     cell = side / len(head)
     large = lambda values: cv2.resize(values.astype(np.float32), (side, side), interpolation=cv2.INTER_CUBIC)  # noqa: E731
@@ -219,10 +224,12 @@ def _band(
     solid = soft > 0.5
     axes = head_axes(points, side)
     distance = _signed_distance(solid) / cell
-    distance = np.maximum(distance, axes.face * tall_px(points, side) / cell)  # the mesh is finer than the cells
+    temples = (axes.height > _TEMPLES[0]) & (axes.height < _TEMPLES[1]) & (axes.face < _TEMPLES[2])
+    by_mesh = np.maximum(distance, axes.face * tall_px(points, side) / cell)  # the mesh is finer than the cells
+    distance = np.where(temples, distance, by_mesh)
     hair = np.clip(large(near_hair), 0, 1)
     against_body = np.clip(large(near_body), 0, 1)
-    outer, inner = 1.2 + 2.3 * hair * (1 - against_body), 1.0 + 1.0 * hair
+    outer, inner = 1.2 + 2.3 * hair * (1 - against_body), 1.0 + np.maximum(hair, _NOTCH * temples)
     unknown = (distance > -outer) & (distance < inner)
     guess = np.clip(0.5 + distance / 1.2, 0, 1)
     weight = np.where(unknown, _GUESSED * (0.25 + 40 * against_body), _KNOWN)
