@@ -18,7 +18,7 @@ from reenact.space.video_tab import VideoTab
 from reenact.space.widgets import settings
 from reenact.space.widgets.answers import errors_as_messages, notes, result_folder, result_name
 from reenact.space.widgets.caches import Previews, Recent, Sessions, content_of, small_picture
-from reenact.space.widgets.clip_part import EASED, FRAMES, KEYFRAMES, shown_clip
+from reenact.space.widgets.clip_part import EASED, FRAMES, KEYFRAMES, reopened_clip, shown_clip
 from reenact.space.widgets.editor_layout import Editor, panel_updates, slider_updates
 from reenact.space.widgets.events import DRAWING, FILES, LAST_ONE, MOVING, QUICK, save_in_browser
 from reenact.space.widgets.keyframe_part import with_face
@@ -235,6 +235,8 @@ class ControlsTab:
         shown: dict[str, Any] = {"outputs": editor.shown_source, "show_progress_on": editor.source.picture}
         opened = restored.then(self._problems.kept(self.reopen), editor.inputs, js=ONLY_RESTORED, **shown, **DRAWING)
         opened.failure(self._refused, None, editor.source.problem, show_progress="hidden", **QUICK)
+        clip = editor.edit.clip
+        opened = opened.then(reopened_clip, clip.file, [clip.video, clip.gif], show_progress="hidden", **QUICK)
         return editor.source.faces.look(opened.then, editor.source.picture, keep=True)
 
     def _connect_source(self, editor: Editor) -> None:

@@ -24,13 +24,15 @@ _CSS = """
 .gradio-container { width: 100%; max-width: 1280px !important; margin: 0 auto !important; overflow: clip !important; }
 .gradio-container .main.app { padding-inline: clamp(12px, 3vw, 32px) !important; }
 .faces .grid-wrap { padding-top: 40px; min-height: 0; }
-input[role="listbox"] { text-overflow: ellipsis; margin-right: 20px; }
+input[role="combobox"] { text-overflow: ellipsis; margin-right: 20px !important; }
+.prose :not(pre) > code { white-space: normal !important; overflow-wrap: anywhere; }
 .page-note { display: none; }
 .figures th { white-space: nowrap; }
 .figures td { word-break: normal !important; overflow-wrap: normal !important; }
 .driving-clip video { max-height: 258px; object-fit: contain; }
 @media (max-width: 480px) {
   .tab-container button { padding-inline: 5px !important; font-size: var(--text-sm) !important; }
+  .image-container button[aria-label="Fullscreen"] { display: none; }
 }
 """
 

@@ -25,7 +25,7 @@ from reenact.space.widgets.answers import (
     result_folder,
     result_name,
 )
-from reenact.space.widgets.clip_part import shown_clip
+from reenact.space.widgets.clip_part import reopened_clip, shown_clip
 from reenact.space.widgets.driving_part import DrivingPart, crop_of, options_of
 from reenact.space.widgets.events import QUICK, allow_download, save_in_browser
 from reenact.space.widgets.faces_part import SEVERAL, Assigned, FacesPart, drivers_of, no_drivers, several_drivers
@@ -355,7 +355,7 @@ class VideoTab:
                         side_by_side = gr.Checkbox(
                             value=False, label="Side by side", info="Show driving clip, source and result."
                         )
-                        paste_back = inputs.paste_choice()
+                    paste_back = inputs.paste_choice()
                     with gr.Row():
                         begin = gr.Textbox("", label="Driver from", placeholder="0:01.5", max_lines=1, min_width=120)
                         end = gr.Textbox("", label="Driver to", placeholder="its end", max_lines=1, min_width=120)
@@ -389,6 +389,7 @@ class VideoTab:
         own: dict[str, Component] = {"path": driving, "face": driving_faces.number}
         own |= {"driver": motion_part.driver, "template": motion_part.file}
         driving_faces.look(assigned.connect(source_faces, own).then, driving, keep=True)
+        self._result = file, [preview, picture]
         self._faces = ((source_faces, source), (driving_faces, driving))
         source_face, driving_face = source_faces.number, driving_faces.number
         options = [motion, smoothing, on_missing_face, side_by_side, paste_back, source_face, driving_face]
@@ -431,10 +432,12 @@ class VideoTab:
         # a source clip would come back unseen, behind the choice of a picture
         kept = [each for each in sent if each is not source_clip]
         linked = Linked("reenact_video", self.reenact_video, sent, {"source": "portrait.jpg", "driving": "clip.mp4"})
-        return Remembered("video", [*kept, file, preview, text], linked)
+        return Remembered("video", [*kept, file, text], linked)
 
     def reopen_after(self, restored: Dependency) -> Dependency:
-        """Show the faces of what a refresh has restored."""
+        """Show the faces of what a refresh has restored, and its result."""
+        file, players = self._result
+        restored = restored.then(reopened_clip, file, players, show_progress="hidden", **QUICK)
         for part, file in self._faces:
             restored = part.look(restored.then, file, keep=True)
         return restored

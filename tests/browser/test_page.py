@@ -45,6 +45,12 @@ def wait_for_result(part: Any) -> None:
     )
 
 
+def wait_until_kept(part: Any, name: str, file: str) -> None:
+    """The browser keeps values a moment after it shows them; a refresh in between loses them."""
+    kept = "([name, file]) => (sessionStorage.getItem('reenact ' + name) || '').includes(file)"
+    part.page.wait_for_function(kept, arg=[name, file], timeout=120_000)
+
+
 def download(part: Any, name: str, folder: pathlib.Path) -> pathlib.Path:
     button = part.get_by_role("button", name=name)
     with part.page.expect_download() as caught:
@@ -168,6 +174,7 @@ def test_refresh_keeps_tab_inputs_and_result(tab: Any, address: str, material: p
     part.get_by_role("button", name="Reenact", exact=True).click()
     wait_for_result(part)
     text = notes(part).input_value()
+    wait_until_kept(part, "image", "source-reenacted.png")
     tab.reload()
     part = tab.get_by_role("tabpanel").filter(visible=True)
     tab.wait_for_function("([box, text]) => box.value === text", arg=[notes(part).element_handle(), text])
@@ -185,6 +192,7 @@ def test_comparison_of_a_clip_survives_a_refresh(tab: Any, material: pathlib.Pat
         part.get_by_label(system).uncheck()
     part.get_by_role("button", name="Compare", exact=True).click()
     wait_for_result(part)
+    wait_until_kept(part, "compare", "source-compared.mp4")
     tab.reload()
     part = tab.get_by_role("tabpanel").filter(visible=True)
     part.get_by_role("cell", name="best fidelity and identity").wait_for()

@@ -82,6 +82,11 @@ def _show_table(motion: str) -> list[gr.Column]:
     return [gr.Column(visible=motion == KEYFRAMES), gr.Column(visible=motion in (EASED, TURNTABLE))]
 
 
+def reopened_clip(path: str | None) -> list[Any]:
+    """Updates for the player and the picture of a GIF or WebP, after a refresh has restored the file."""
+    return [gr.skip(), gr.skip()] if path is None else shown_clip(path, "")[:2]
+
+
 def shown_clip(path: str, text: str) -> list[Any]:
     """Updates for the player, the picture of a GIF or WebP, the download and the notes."""
     is_gif = path.endswith((".gif", ".webp"))

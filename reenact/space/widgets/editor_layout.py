@@ -193,7 +193,7 @@ class Editor:
     def kept(self) -> list[Component]:
         """What a refresh keeps: the inputs, how they are saved, and the clip."""
         clip = self.edit.clip
-        return [*self.inputs, self.edit.saved_mode, clip.motion, clip.seconds, clip.kind, self.source.clip]
+        return [*self.inputs, self.edit.saved_mode, clip.motion, clip.seconds, clip.kind, self.source.clip, clip.file]
 
     @property
     def panels(self) -> list[BlockContext]:

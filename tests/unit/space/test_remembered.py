@@ -10,6 +10,7 @@ import pytest
 from reenact.space import examples
 from reenact.space.models import Models
 from reenact.space.page import build_page
+from reenact.space.widgets.clip_part import reopened_clip
 from reenact.space.widgets.remembered import Remembered
 
 
@@ -61,6 +62,13 @@ def test_what_the_page_did_not_write_is_ignored(kept: Remembered, text: str) -> 
     assert kept.restored(text) == [gr.skip()] * 8
 
 
+@pytest.mark.parametrize(("path", "shown"), [("a.mp4", [True, False]), ("a.gif", [False, True]), (None, [None, None])])
+def test_restored_clips_are_played_and_gif_is_shown(path: str | None, shown: list[bool | None]) -> None:
+    updates = reopened_clip(path)
+    assert [each.get("visible") for each in updates] == shown
+    assert all(each.get("value") == (path if each.get("visible") else None) for each in updates)
+
+
 def test_every_tab_has_a_name_for_the_address_and_keeps_its_inputs_and_results() -> None:
     page = build_page(Models(lambda system: pytest.fail("building loads nothing")))
     tabs = [each for each in page.blocks.values() if isinstance(each, gr.Tab)]
@@ -68,7 +76,9 @@ def test_every_tab_has_a_name_for_the_address_and_keeps_its_inputs_and_results()
     layouts = [
         each.value for each in page.blocks.values() if isinstance(each, gr.JSON) and isinstance(each.value, list)
     ]
-    for layout, result in zip(layouts, ("Before and after", "Result", "", "Side by side"), strict=True):
+    for layout, result in zip(
+        layouts, ("Before and after", "Download the result", "Download the clip", "Side by side"), strict=True
+    ):
         assert "Image Source picture" in layout
         assert any(name.endswith(result) for name in layout)
     assert all("Textbox Notes" in layout for layout in layouts[:2])
