@@ -91,7 +91,7 @@ def read_config(path: pathlib.Path, model: str | None = None) -> dict[str, Any]:
         raise CheckpointError(f"{path.parent} has no {CONFIG_NAME}; the weights cannot be used without it.")
     try:
         config: Any = json.loads(path.read_text(encoding="utf-8"))
-    except (json.JSONDecodeError, UnicodeDecodeError) as error:
+    except (ValueError, RecursionError) as error:
         raise CheckpointError(f"{path} is not valid JSON ({one_line(error)}); download it again.") from error
     except OSError as error:
         raise CheckpointError(f"{path} cannot be read: {one_line(error)}.") from error

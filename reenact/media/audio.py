@@ -16,7 +16,7 @@ from av.stream import Disposition
 from reenact.errors import UnsupportedInputError
 from reenact.media.clip import open_clip
 from reenact.media.decode import AudioPacket
-from reenact.media.probe import existing_file, open_container, start_time_s, unknown_format
+from reenact.media.probe import audio_streams, existing_file, open_container, start_time_s, unknown_format
 
 _COPIED_CODECS = {
     ".mp4": {"aac", "mp3", "mp3float", "ac3", "eac3", "alac", "opus", "libopus", "flac"},
@@ -61,7 +61,7 @@ class AudioTrack:
         self._packets: Iterator[AudioPacket] = iter(())
         self._ahead: AudioPacket | None = None
         self._encoder: _Encoder | None = None
-        if not self._input.streams.audio:
+        if not audio_streams(self._input):
             return
         source = main_audio(self._input)
         self._time_base = source.time_base or Fraction(1, source.rate)
@@ -125,7 +125,7 @@ class AudioTrack:
 
 def main_audio(container: av.container.InputContainer) -> AudioStream:
     """The stream that a player plays: the default one, else the first."""
-    streams = container.streams.audio
+    streams = audio_streams(container)
     return next((stream for stream in streams if stream.disposition & Disposition.default), streams[0])
 
 

@@ -17,6 +17,7 @@ from reenact.media.animation import AnimatedPicture
 from reenact.media.decode import Decoded, decode
 from reenact.media.probe import (
     BROKEN_PICTURE_ERRORS,
+    audio_streams,
     container_kind,
     existing_file,
     is_animated,
@@ -106,7 +107,7 @@ class ContainerClip:
         self._stream = stream
         self.size = stream.width, stream.height
         self.pixel_aspect = stream.sample_aspect_ratio
-        self.has_audio = bool(self._container.streams.audio)
+        self.has_audio = bool(audio_streams(self._container))
 
     def measure(self) -> Timing:
         """See `Clip`."""
@@ -131,7 +132,9 @@ def main_video(container: av.container.InputContainer) -> VideoStream | None:
 
     def rank(stream: VideoStream) -> tuple[bool, bool, int, int]:
         is_default = bool(stream.disposition & Disposition.default)
-        return stream.frames != 1, is_default, stream.width * stream.height, -stream.index
+        # a stream of an unknown codec has no size
+        area = getattr(stream, "width", 0) * getattr(stream, "height", 0)
+        return stream.frames != 1, is_default, area, -stream.index
 
     return max(streams, key=rank, default=None)
 

@@ -12,6 +12,7 @@ from typing import Literal
 import av
 import av.container
 import av.stream
+from av.audio.stream import AudioStream
 from PIL import Image, UnidentifiedImageError
 from pillow_heif import register_heif_opener
 
@@ -118,6 +119,11 @@ def open_container(path: Path) -> av.container.InputContainer:
     )
 
 
+def audio_streams(container: av.container.InputContainer) -> list[AudioStream]:
+    """The sound tracks whose codec is known; others cannot be copied either."""
+    return [stream for stream in container.streams.audio if getattr(stream, "codec_context", None) is not None]
+
+
 def start_time_s(stream: av.stream.Stream) -> Fraction:
     """Time of the stream's first picture or sample on the clock that all streams of the file share."""
     return Fraction(0) if stream.start_time is None else stream.start_time * (stream.time_base or Fraction(0))
@@ -148,7 +154,7 @@ def pixel_size(path: Path) -> tuple[int, int]:
     try:
         with open_container(path) as container:
             video = next(iter(container.streams.video), None)
-            return (0, 0) if video is None else (video.width, video.height)
+            return getattr(video, "width", 0), getattr(video, "height", 0)  # none of an unknown codec either
     except av.FFmpegError:
         return 0, 0
 

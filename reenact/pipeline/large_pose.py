@@ -94,8 +94,7 @@ def _faces(
 ) -> Iterator[tuple[float, FaceGeometry | None]]:
     frames = PickedFrames(pathlib.Path(clip), Fraction(_LOOKS_PER_S))
     if frames.duration_s * _LOOKS_PER_S > _MOST_LOOKS:
-        rate = Fraction(_MOST_LOOKS / frames.duration_s).limit_denominator(10_000)
-        frames = PickedFrames(pathlib.Path(clip), rate)
+        frames = PickedFrames(pathlib.Path(clip), Fraction(_MOST_LOOKS, math.ceil(frames.duration_s)))
     following = VideoTracker(tracker, float(frames.fps), smoothing=False, face=face, min_score=min_face_score)
     for picked in frames:
         yield float(picked.slot / frames.fps), following.update(picked.rgb)

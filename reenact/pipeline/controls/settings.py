@@ -6,7 +6,7 @@ import math
 from collections.abc import Mapping
 from typing import Any, Literal, cast
 
-from reenact.errors import ConfigError
+from reenact.errors import ConfigError, one_line
 from reenact.facs import FACS_MAXIMUM, unit_name
 
 FORMAT_VERSION = 1
@@ -212,8 +212,8 @@ def read_object(text: str, *, kind: str, version: int, what: str) -> dict[str, A
     """
     try:
         read: Any = json.loads(text)
-    except (json.JSONDecodeError, RecursionError) as error:
-        raise ConfigError(f"this is not JSON ({error}); save the settings again.") from error
+    except (ValueError, RecursionError) as error:  # a number of thousands of digits is a ValueError, too
+        raise ConfigError(f"this is not JSON ({one_line(error)}); save the settings again.") from error
     if not isinstance(read, dict) or cast(dict[str, Any], read).get("kind") != kind:
         raise ConfigError(f'this is not {what} ("kind" has to be "{kind}"); give another file.')
     fields = cast(dict[str, Any], read)

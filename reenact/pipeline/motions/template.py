@@ -13,6 +13,7 @@ hold "kind", "format_version", "fps", "width", "height", "frames" and "name" as 
 
 import dataclasses
 import lzma
+import math
 import pathlib
 import re
 from collections.abc import Mapping
@@ -278,6 +279,8 @@ def _packed(rows: Float[Tensor, "n m"]) -> dict[str, Tensor]:
 
 def _unpacked(packed: UInt8[Tensor, "b"], step: Float[Tensor, "1"], count: int) -> Float[Tensor, "n m"]:
     """The rows of `_packed`."""
+    if not 0 < float(step) < math.inf:
+        raise _WrongError("its numbers have no scale")
     size = 4 * count * NUMBERS
     try:
         unpacker = lzma.LZMADecompressor(lzma.FORMAT_XZ, memlimit=_MOST_MEMORY)

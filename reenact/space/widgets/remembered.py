@@ -128,7 +128,7 @@ def _read(text: str, labels: list[str]) -> list[Any] | None:
         return None
     try:
         values: Any = json.loads(text)
-    except (json.JSONDecodeError, RecursionError):
+    except (ValueError, RecursionError):
         return None
     if not isinstance(values, list) or len(cast(list[Any], values)) != 1 + len(labels):
         return None
