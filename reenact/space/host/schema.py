@@ -37,7 +37,19 @@ _OBJECTS: dict[str, dict[str, Any]] = {
     },
     "drivers": {
         "type": "object",
-        "additionalProperties": {"anyOf": [{"type": "string"}, {"type": "object"}]},
+        "additionalProperties": {
+            "anyOf": [
+                {"type": "string"},
+                {
+                    "type": "object",
+                    "properties": {
+                        "path": {"type": "string"},
+                        "driver": {"type": "string"},
+                        "face": {"type": "integer"},
+                    },
+                },
+            ]
+        },
     },
     "frames": {
         "type": "object",
@@ -62,6 +74,25 @@ _OBJECTS: dict[str, dict[str, Any]] = {
     },
 }
 """Parameters that are JSON objects."""
+_FIGURES = {
+    "type": "object",
+    "properties": {
+        "file": {"type": "string"},
+        "frames": {"type": "integer"},
+        "systems": {
+            "type": "array",
+            "items": {
+                "type": "object",
+                "properties": {
+                    **{name: {"type": "string"} for name in ("system", "title", "use")},
+                    **dict.fromkeys(("pose_error_deg", "identity", "seconds_per_frame"), _NUMBER),
+                    "lost": {"type": "integer"},
+                },
+            },
+        },
+    },
+}
+"""The JSON object that `/compare` returns."""
 _FILE = {
     "type": "object",
     "properties": {
@@ -87,6 +118,10 @@ def describe(page: gr.Blocks) -> None:
         for name, endpoint in info["named_endpoints"].items():
             for parameter in endpoint["parameters"]:
                 _describe(parameter, texts.get(name, {}).get(parameter["parameter_name"], ""))
+            for returned in endpoint["returns"]:
+                if returned["component"] == "Json":
+                    returned["type"] = _FIGURES
+                    returned["python_type"]["type"] = client_utils.json_schema_to_python_type(_FIGURES)
         return info
 
     texts = dict[str, dict[str, str]]()

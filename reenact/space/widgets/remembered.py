@@ -4,6 +4,7 @@ The browser keeps the values until its window is closed; files stay on the serve
 come back from the browser, so files are taken only from the folders of uploads, results and examples.
 """
 
+import contextlib
 import json
 import pathlib
 from collections.abc import Sequence
@@ -152,8 +153,12 @@ def _restored(component: Component, value: Any) -> Any:
 def known_file(path: object) -> bool:
     """Whether a path that comes from a browser is that of an upload, a result or an example that still exists."""
     folders = [pathlib.Path(get_upload_folder()).resolve(), examples.FOLDER.resolve()]
-    file = pathlib.Path(path).resolve() if isinstance(path, str) else None
-    return file is not None and file.is_file() and any(file.is_relative_to(folder) for folder in folders)
+    if not isinstance(path, str):
+        return False
+    with contextlib.suppress(OSError, ValueError):  # no path at all: too long, or with a null character
+        file = pathlib.Path(path).resolve()
+        return file.is_file() and any(file.is_relative_to(folder) for folder in folders)
+    return False
 
 
 def _known_files(value: Any) -> list[str]:

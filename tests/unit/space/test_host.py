@@ -87,7 +87,7 @@ def test_pixels_of_every_file_are_limited(tmp_path: pathlib.Path, monkeypatch: p
     visit = Visit(max_megapixels=1.0)
     with pytest.raises(gr.Error, match="1200 × 1000 pixels; this page takes up to 1 million"):
         visit.run("absolute", {"1": [str(tmp_path / "large.png"), 0]}, is_run=False)
-    assert visit.run(str(tmp_path / "text.json"), str(tmp_path), "large.png") == "drawn"
+    assert visit.run(str(tmp_path / "text.json"), str(tmp_path), "large.png", "a" * 9999, "a\0b") == "drawn"
     assert Visit(max_megapixels=2.0).run(str(tmp_path / "large.png")) == "drawn"
 
 
