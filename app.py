@@ -40,7 +40,13 @@ def main(arguments: Sequence[str] | None = None) -> None:
         from_environment = filter(None, re.split(r"[,\s]+", os.environ.get("REENACT_WEIGHTS", "")))
         weights = read_weights([*from_environment, *options.weights])
         restore = _restoration(options.restore, options.require_weights)
-        models = Models(weights=weights, require=options.require_weights, restore=restore, offered=host.systems)
+        models = Models(
+            weights=weights,
+            require=options.require_weights,
+            restore=restore,
+            offered=host.systems,
+            origin=host.origin(),
+        )
         if options.require_weights:
             models.load_weights()
         runs = Runs()

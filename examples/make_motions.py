@@ -26,7 +26,10 @@ from reenact.media.frame import Frame
 from reenact.pipeline.animate import Animator
 from reenact.pipeline.engine import load_engine
 from reenact.pipeline.source import prepare_source
+from reenact.provenance.origin import Origin
 from reenact.types import FaceGeometry
+
+DRAWN = Origin(text="Drawn by a program", source_type="algorithmicMedia")
 
 HERE = pathlib.Path(__file__).resolve().parent
 SIDE_PX = 256
@@ -165,7 +168,7 @@ def write_clip(path: pathlib.Path, frames: list[Frame], fps: Fraction) -> None:
         fps: frame rate.
     """
     height, width = frames[0].shape[:2]
-    with VideoWriter(path, width=width, height=height, fps=fps, overwrite=True, comment="Drawn by a program") as writer:
+    with VideoWriter(path, width=width, height=height, fps=fps, overwrite=True, origin=DRAWN) as writer:
         for frame in frames:
             writer.write(frame)
 

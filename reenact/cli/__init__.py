@@ -1,4 +1,4 @@
-"""The command line: ``reenact image``, ``video``, ``edit``, ``compare``, ``sample``, ``motion``, ``track``, and more.
+"""The command line: ``reenact image``, ``video``, ``edit``, ``compare``, ``sample``, ``track``, ``verify``, and more.
 
 Exit codes: 0; 2 for an error, with one line on stderr; 129, 130 and 143 after SIGHUP, Ctrl-C and SIGTERM.
 What is slow to import is imported after the arguments have been checked.
@@ -26,6 +26,7 @@ from reenact.cli.motion import Motion
 from reenact.cli.output import HINTS
 from reenact.cli.sample import Sample
 from reenact.cli.track import Track
+from reenact.cli.verify import Verify
 from reenact.cli.video import Video
 from reenact.errors import ConfigError, ReenactError, with_hint
 
@@ -35,7 +36,7 @@ _FAILED = 2
 _REQUIRED = re.compile(r"(-\w \S+, )?--[\w-]+( \S+)?|[A-Z]+")
 """A line of tyro's list of missing arguments that names one: "-o PATH, --out PATH" or "SOURCE"."""
 
-AnyCommand = Image | Video | Edit | Compare | Sample | Motion | Track | Download | Push | Publish | WriteCard
+AnyCommand = Image | Video | Edit | Compare | Sample | Motion | Track | Verify | Download | Push | Publish | WriteCard
 _COMMANDS: dict[str, type[AnyCommand]] = {
     "image": Image,
     "video": Video,
@@ -44,6 +45,7 @@ _COMMANDS: dict[str, type[AnyCommand]] = {
     "sample": Sample,
     "motion": Motion,
     "track": Track,
+    "verify": Verify,
     "download": Download,
     "push": Push,
     "publish": Publish,

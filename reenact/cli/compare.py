@@ -38,6 +38,7 @@ class Compare(TrackerOptions, SourceAndOutput):
         from reenact.systems.catalog import find_system
 
         super().check()
+        self.check_marking()
         for system in self.systems:
             find_system(system)
         driving = find_motion(self.driving)
@@ -71,6 +72,7 @@ class Compare(TrackerOptions, SourceAndOutput):
                 tracker=self.tracker,
                 device=self.device,
                 overwrite=self.overwrite,
+                origin=self.origin(),
                 progress=bar.show,
             )
         if self.json is not None:

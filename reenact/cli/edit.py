@@ -261,6 +261,7 @@ class Edit(Redrawing):
                 self.out,
                 fps=None if self.fps is None else Fraction(self.fps),
                 overwrite=self.overwrite,
+                origin=self.origin(),
                 progress=bar.show,
                 **self._session_options(),
             )
@@ -268,10 +269,11 @@ class Edit(Redrawing):
 
     def _draw(self, session: "EditSession", edit: FaceEdit) -> tuple[str, tuple[str, ...]]:
         from reenact.media import write_image
-        from reenact.pipeline.results import COMMENT
+        from reenact.pipeline.results import origin_of
 
         result = session.render(edit, background=self.background)
-        write_image(self.out, result.rgb, alpha=result.alpha, overwrite=self.overwrite, comment=COMMENT)
+        origin = origin_of(result, self.origin())
+        write_image(self.out, result.rgb, alpha=result.alpha, overwrite=self.overwrite, origin=origin)
         return picture_line(self.out, result), result.warnings
 
     def _film(self, session: "EditSession", edit: FaceEdit, seconds: float) -> tuple[str, tuple[str, ...]]:
@@ -280,6 +282,7 @@ class Edit(Redrawing):
             "fps": _FPS if self.fps is None else self.fps,
             "background": self.background,
             "overwrite": self.overwrite,
+            "origin": self.origin(),
         }
         with Bar() as bar:
             if self.keyframes is not None:

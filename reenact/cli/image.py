@@ -32,7 +32,7 @@ class Image(Driven):
         self.check()
         from reenact.media import write_image
         from reenact.pipeline.image import reenact_image
-        from reenact.pipeline.results import COMMENT
+        from reenact.pipeline.results import origin_of
 
         restorer = self.restorer(lambda: 1)
         result = reenact_image(
@@ -52,5 +52,6 @@ class Image(Driven):
             restore=restorer,
             upscale=self.upscale,
         )
-        write_image(self.out, result.rgb, alpha=result.alpha, overwrite=self.overwrite, comment=COMMENT)
+        origin = origin_of(result, self.origin())
+        write_image(self.out, result.rgb, alpha=result.alpha, overwrite=self.overwrite, origin=origin)
         report(picture_line(self.out, result), result.warnings)

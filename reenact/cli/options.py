@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 from tyro.conf import Positional, arg
 
+from reenact.cli.marking import Marking
 from reenact.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class SourceAndOutput:
+class SourceAndOutput(Marking):
     """The two files of every command that redraws a face."""
 
     source: Annotated[Positional[pathlib.Path], arg(metavar="SOURCE")]
@@ -85,6 +86,7 @@ class Redrawing(TrackerOptions, SourceAndOutput):
         from reenact.systems.catalog import find_system
 
         super().check()
+        self.check_marking()
         if self.max_crop < 64:
             raise ConfigError(f"--max-crop is {self.max_crop}; give a side in pixels, 64 or more.")
         if self.system not in (None, "auto"):

@@ -6,11 +6,12 @@ from typing import Annotated
 
 from tyro.conf import arg
 
+from reenact.cli.marking import Marking
 from reenact.cli.output import report
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class Sample:
+class Sample(Marking):
     """Draw people who do not exist. The small generator's are blurred; see the card of latent_directions."""
 
     out: Annotated[pathlib.Path, arg(aliases=["-o"])]
@@ -34,6 +35,7 @@ class Sample:
         from reenact.media.output import IMAGE_SUFFIXES, check_output
 
         check_output(self.out, overwrite=self.overwrite, suffixes=IMAGE_SUFFIXES)
+        self.check_marking()
         from reenact.pipeline.sample import sample_people
 
         people = sample_people(
@@ -43,5 +45,6 @@ class Sample:
             checkpoint=self.checkpoint,
             device=self.device,
         )
-        write_image(self.out, people, overwrite=self.overwrite, comment="Synthetic: drawn by the program reenact")
+        origin = self.origin(text="Synthetic: drawn by the program reenact")
+        write_image(self.out, people, overwrite=self.overwrite, origin=origin)
         report(f"{self.out}: {people.shape[1]} x {people.shape[0]} pixels", ())

@@ -158,6 +158,7 @@ class Video(Driven):
                 longest_px=self.size,
                 restore=restorer,
                 upscale=self.upscale,
+                origin=self.origin(),
                 progress=bar.show,
             )
         report(clip_line(result), result.warnings)

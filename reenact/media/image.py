@@ -25,6 +25,7 @@ from reenact.media.probe import (
     unknown_format,
 )
 from reenact.media.tiff import decode_raw_ycbcr, is_raw_ycbcr
+from reenact.provenance.origin import Origin
 
 _QUALITY = 95
 _IMAGE_DESCRIPTION = 0x010E  # Exif tag
@@ -81,7 +82,7 @@ def write_image(
     *,
     alpha: UInt8[np.ndarray, "height width"] | None = None,
     overwrite: bool = False,
-    comment: str | None = None,
+    origin: Origin | None = None,
     quality: int | None = None,
 ) -> None:
     """Write a picture; the file appears complete or not at all.
@@ -91,26 +92,33 @@ def write_image(
         rgb: Colours, not multiplied by alpha.
         alpha: Written where the format can hold it; a JPEG is written without.
         overwrite: Whether an existing file may be replaced.
-        comment: Text about the picture's origin: PNG `Description`, else Exif `ImageDescription`.
+        origin: Metadata and marks about where the picture comes from.
         quality: 1 to 100, of JPEG and WebP; `_QUALITY` if None.
 
     Raises:
         OutputError: The file exists, the folder is missing or cannot be written to, or the disk is full.
+        ConfigError: The origin's certificate cannot sign.
     """
     path = Path(path)
     check_output(path, overwrite=overwrite, suffixes=IMAGE_SUFFIXES)
     suffix = path.suffix.lower()
+    if origin is not None:
+        rgb, alpha = origin.mark(rgb, alpha)
     image = Image.fromarray(np.ascontiguousarray(rgb))
     if alpha is not None and suffix in (".png", ".webp"):
         image.putalpha(Image.fromarray(np.ascontiguousarray(alpha)))
     encoded = io.BytesIO()
     if suffix == ".png":
-        image.save(encoded, "PNG", pnginfo=_png_text(comment))
+        image.save(encoded, "PNG", pnginfo=_png_text(origin))
     elif suffix == ".webp":
         # exact: colours under full transparency are kept
-        image.save(encoded, "WEBP", quality=quality or _QUALITY, exact=True, exif=_exif_text(comment))
+        image.save(encoded, "WEBP", quality=quality or _QUALITY, exact=True, **_texts(origin))
     else:
-        image.save(encoded, "JPEG", quality=quality or _QUALITY, subsampling=0, exif=_exif_text(comment))
+        image.save(encoded, "JPEG", quality=quality or _QUALITY, subsampling=0, **_texts(origin))
+    if origin is not None and origin.signer is not None:
+        signed = io.BytesIO()
+        origin.signer.sign(encoded, signed, suffix, source_type=origin.source_type)
+        encoded = signed
     with replacing(path, overwrite=overwrite) as partial:
         partial.write_bytes(encoded.getbuffer())
 
@@ -205,20 +213,22 @@ def _grey_to_u8(grey: np.ndarray) -> UInt8[np.ndarray, "height width"]:
     return np.round(scaled.clip(0, 1) * 255).astype(np.uint8)
 
 
-def _png_text(comment: str | None) -> PngInfo | None:
-    if comment is None:
+def _png_text(origin: Origin | None) -> PngInfo | None:
+    if origin is None:
         return None
     text = PngInfo()
-    if comment.isascii():
-        text.add_text("Description", comment)
+    if origin.text.isascii():
+        text.add_text("Description", origin.text)
     else:
-        text.add_itxt("Description", comment)
+        text.add_itxt("Description", origin.text)
+    text.add_itxt("XML:com.adobe.xmp", origin.xmp.decode())
     return text
 
 
-def _exif_text(comment: str | None) -> bytes:
-    if comment is None:
-        return b""
+def _texts(origin: Origin | None) -> dict[str, bytes]:
+    """Exif and XMP for Pillow's other encoders."""
+    if origin is None:
+        return {}
     exif = Image.Exif()
-    exif[_IMAGE_DESCRIPTION] = comment
-    return exif.tobytes()
+    exif[_IMAGE_DESCRIPTION] = origin.text
+    return {"exif": exif.tobytes(), "xmp": origin.xmp}

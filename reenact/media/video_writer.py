@@ -14,6 +14,9 @@ from reenact.media.frame import Frame
 from reenact.media.gif import GifTrack
 from reenact.media.h264 import YuvTrack
 from reenact.media.output import VIDEO_SUFFIXES, PartialFile, check_output, write_error
+from reenact.provenance.manifest import MIME_TYPES
+from reenact.provenance.metadata import SOURCE_TYPES, add_metadata
+from reenact.provenance.origin import Origin
 
 _MUXERS = {".mp4": "mp4", ".mov": "mov", ".mkv": "matroska", ".webm": "webm", ".gif": "gif", ".webp": "webp"}
 _CODECS = {".webm": "libvpx-vp9", ".webp": "libwebp_anim"}
@@ -37,7 +40,7 @@ class VideoWriter:
         audio_from: str | Path | None = None,
         audio_start_s: Fraction = Fraction(0),
         overwrite: bool = False,
-        comment: str | None = None,
+        origin: Origin | None = None,
         quality: int | None = None,
     ) -> None:
         """Check the path; nothing is created before the block is entered.
@@ -51,7 +54,7 @@ class VideoWriter:
                 Packets are copied if the container can hold their codec, else encoded as AAC.
             audio_start_s: Time in that file's pictures at which the sound begins.
             overwrite: Whether an existing file may be replaced.
-            comment: Text about the clip's origin for the container's metadata (not in GIF and WebP).
+            origin: Metadata and marks about where the clip comes from.
             quality: 0 to 100; 85, without visible loss, if None. GIF has one quality.
 
         Raises:
@@ -67,7 +70,7 @@ class VideoWriter:
         self._audio_from = None if audio_from is None else Path(audio_from)
         self._audio_start_s = audio_start_s
         self._overwrite = overwrite
-        self._comment = comment
+        self._origin = origin
         self._file: PartialFile | None = None
         self._container: av.container.OutputContainer | None = None
         self._audio: AudioTrack | None = None
@@ -106,6 +109,8 @@ class VideoWriter:
             raise ShapeError(f"Frame of {width} x {height} for a video of {self._size[0]} x {self._size[1]} pixels.")
         if self._container is None:
             raise OutputError(f"{self.path} is not open for writing; use the writer in a `with` block.")
+        if self._origin is not None:
+            frame, _ = self._origin.mark(frame)
         try:
             self._track.write(frame, self.frame_count)
             self.frame_count += 1
@@ -120,6 +125,7 @@ class VideoWriter:
 
         Raises:
             OutputError: No frame was written, or the file cannot be completed; it has been removed.
+            ConfigError: The origin's certificate cannot sign; likewise.
         """
         if self._container is None or self._file is None:
             return
@@ -131,6 +137,7 @@ class VideoWriter:
                 self._audio.finish(self.frame_count / self._fps)
                 self._audio.close()
             self._container.close()
+            self._add_origin(self._file)
             self._file.commit()
         except (av.FFmpegError, OSError) as error:
             self.abort()
@@ -153,14 +160,30 @@ class VideoWriter:
             with contextlib.suppress(av.FFmpegError, OSError):
                 container.close()
 
+    def _add_origin(self, file: PartialFile) -> None:
+        """Add what the container cannot take while it is written, and sign the whole."""
+        if self._origin is None:
+            return
+        suffix = self.path.suffix.lower()
+        add_metadata(file.partial, suffix, text=self._origin.text, source_type=self._origin.source_type)
+        if self._origin.signer is not None and suffix in MIME_TYPES:
+            signed = PartialFile(self.path, overwrite=True)
+            try:
+                with file.partial.open("rb") as source, signed.partial.open("w+b") as out:
+                    self._origin.signer.sign(source, out, suffix, source_type=self._origin.source_type)
+                signed.partial.replace(file.partial)
+            finally:
+                signed.discard()
+
     def _open(self, partial: Path) -> None:
         suffix = self.path.suffix.lower()
         options = {"movflags": "+faststart"} if suffix in (".mp4", ".mov") else {}
         options |= {"loop": "0"} if suffix == ".webp" else {}  # without end, as in GIF
         try:
             self._container = av.open(f"file:{partial.absolute()}", mode="w", format=_MUXERS[suffix], options=options)
-            if self._comment is not None and suffix not in _SILENT:
-                self._container.metadata["comment"] = self._comment
+            if self._origin is not None and suffix not in _SILENT:
+                self._container.metadata["comment"] = self._origin.text
+                self._container.metadata["description"] = SOURCE_TYPES + self._origin.source_type
             width, height = self._size
             if suffix == ".gif":
                 self._track = GifTrack(self._container, width=width, height=height, fps=self._fps)

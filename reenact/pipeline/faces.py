@@ -23,6 +23,7 @@ from reenact.pipeline.progress import Progress, no_progress
 from reenact.pipeline.results import ImageResult, VideoResult
 from reenact.pipeline.source import PictureLike, open_picture
 from reenact.pipeline.video import reenact_video
+from reenact.provenance.origin import SYNTHETIC, Origin
 from reenact.systems.catalog import DEFAULT_SYSTEM
 
 _MOST_LOOKS = 50
@@ -109,6 +110,7 @@ def reenact_faces_video(
     driving_faces: Mapping[int, int] | None = None,
     quality: int | None = None,
     longest_px: int | None = None,
+    origin: Origin = SYNTHETIC,
     progress: Progress = no_progress,
     **options: Any,
 ) -> VideoResult:
@@ -125,6 +127,7 @@ def reenact_faces_video(
         driving_faces: numbers of the faces in the clips, by the same number; the largest if missing.
         quality: of the result; passes before the last lose nothing visible.
         longest_px: results with a longer side are scaled down to this.
+        origin: metadata and marks of the file; metadata alone by default.
         progress: called after every batch of each pass.
         **options: of `reenact_video`, but for the faces, `paste_back` and `side_by_side`; the results are whole
             pictures.
@@ -167,6 +170,7 @@ def reenact_faces_video(
                 driving_face=(driving_faces or {}).get(number),
                 quality=quality if is_last else 100,
                 longest_px=longest_px if is_last else None,
+                origin=origin if is_last else SYNTHETIC,
                 progress=_part_of(progress, index, len(drivers)),
                 **chosen,
             )

@@ -10,9 +10,7 @@ import torch
 from jaxtyping import Float, UInt8
 
 from reenact.media.frame import Frame
-
-COMMENT = "Synthetic: a face reenacted by the program reenact"
-"""Written into the metadata of results."""
+from reenact.provenance.origin import Origin
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -87,6 +85,11 @@ class SideBySide:
             return picture
         shrinks = picture.shape[0] > self._height
         return cv2.resize(picture, (width, self._height), interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_CUBIC)
+
+
+def origin_of(result: ImageResult, origin: Origin) -> Origin | None:
+    """What the file of a result says of its origin: nothing if the result is its source, pixel for pixel."""
+    return None if np.array_equal(result.rgb, result.source) else origin
 
 
 def fitted(picture: Frame, longest_px: int | None) -> UInt8[np.ndarray, "_ _ 3"]:

@@ -31,8 +31,9 @@ from reenact.pipeline.motions.playing import open_driving
 from reenact.pipeline.motions.template import MotionTemplate
 from reenact.pipeline.options import WHOLE_MOTION, DrivingOptions
 from reenact.pipeline.progress import Progress, ShouldStop, never, no_progress, stop_checker
-from reenact.pipeline.results import COMMENT, SideBySide, VideoResult, fitted, frame_ranges, size_of
+from reenact.pipeline.results import SideBySide, VideoResult, fitted, frame_ranges, size_of
 from reenact.pipeline.source import PictureLike, enlarged, open_picture
+from reenact.provenance.origin import SYNTHETIC, Origin
 from reenact.systems.base import MotionMode
 from reenact.systems.catalog import DEFAULT_SYSTEM
 
@@ -77,6 +78,7 @@ def reenact_video(
     longest_px: int | None = None,
     restore: Restore | None = None,
     upscale: int = 1,
+    origin: Origin = SYNTHETIC,
     progress: Progress = no_progress,
     should_stop: ShouldStop = never,
 ) -> VideoResult:
@@ -120,6 +122,7 @@ def reenact_video(
         longest_px: results with a longer side are scaled down to this; the source's size if None.
         restore: applied to the faces that were drawn, such as `load_restorer()`.
         upscale: 2 enlarges a source picture, for small ones; 1 keeps its size.
+        origin: metadata and marks of the file; metadata alone by default.
         progress: called after every batch.
         should_stop: called before every frame; True ends the work with `StoppedError`, and no file is left behind.
 
@@ -202,6 +205,7 @@ def reenact_video(
             overwrite=overwrite,
             quality=quality,
             longest_px=longest_px,
+            origin=origin,
             progress=progress,
             warnings=moving + (() if prepared is None else prepared.warnings),
         )
@@ -263,6 +267,7 @@ def _write(
     overwrite: bool,
     quality: int | None,
     longest_px: int | None,
+    origin: Origin,
     progress: Progress,
     warnings: tuple[str, ...],
 ) -> VideoResult:
@@ -290,7 +295,7 @@ def _write(
         audio_from=sound_from,
         audio_start_s=trim.begin_s if trim is not None and sound_from == driving.path else Fraction(0),
         overwrite=overwrite,
-        comment=COMMENT,
+        origin=origin,
         quality=quality,
     )
     missing: list[int] = []

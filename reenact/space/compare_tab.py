@@ -133,6 +133,7 @@ class CompareTab:
                 driving_face=inputs.chosen_face(driving_face),
                 progress=report,
                 should_stop=should_stop,
+                origin=self._models.origin,
             )
         done = f"Done in {clock.seconds():.1f} s: {result.width} × {result.height} pixels."
         weights = [line for each in result.figures for line in self._models.notes(each.system)]

@@ -236,7 +236,7 @@ class ControlsApi:
 
             report = self._videos.reporter(clock, progress, self._videos.check_clip(clip, "source"))
             out = folder / result_name(clip, f".{kind.lower()}", done="edited")
-            watched: dict[str, Any] = {"progress": report, "should_stop": stop}
+            watched: dict[str, Any] = {"progress": report, "should_stop": stop, "origin": self._models.origin}
             result = edit_clip(clip, edit, out, engines=self._models.engine, **framing, **watched)
         return str(result.path), self._clip_notes(clock, result, names)
 
@@ -248,7 +248,7 @@ class ControlsApi:
             result = session.render(make_edit(session), background=given.full_background())
             seconds = clock.seconds()
             out = folder / result_name(given.source, ".png", done="edited")
-            size = write_result(out, result)
+            size = write_result(out, result, origin=self._models.origin)
         first = [f"Done in {seconds:.1f} s: {size}.", *self._models.notes(result.system)]
         return str(out), notes(first, result.warnings, given.names)
 
@@ -283,7 +283,7 @@ class ControlsApi:
             name = result_name(given.source, f".{kind.lower()}", done="edited" if motion == EASED else motion)
             session = self._sessions.open(given)
             options: dict[str, Any] = {"progress": clock.reporter(progress), "should_stop": stop, **checked}
-            options |= {"out": folder / name, "background": given.full_background()}
+            options |= {"out": folder / name, "background": given.full_background(), "origin": self._models.origin}
             if keyframes is not None:
                 options["fps"] = round(checked.get("fps", 25))
                 result = session.play(keyframes, **options)

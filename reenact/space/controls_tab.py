@@ -48,7 +48,7 @@ class ControlsTab:
         self._sessions = sessions or Sessions(models)
         self._models, self._runs, self._videos, self._problems = models, runs, videos, Problems()
         self._api = ControlsApi(models, runs, videos, self._sessions)
-        self._previews = Previews()
+        self._previews = Previews(models.origin)
         self._backgrounds: Recent[Picture] = Recent()
 
     def forget(self, request: gr.Request | None) -> None:

@@ -196,8 +196,10 @@ class ImageTab:
             seconds = clock.seconds()
             progress(0.9, desc="Writing")
             out = folder / result_name(source, f".{kind}")
-            size = write_result(out, result, quality=chosen_quality(quality), longest_px=longest)
-            pairs = write_pairs(out, result, longest_px=longest)
+            size = write_result(
+                out, result, origin=self._models.origin, quality=chosen_quality(quality), longest_px=longest
+            )
+            pairs = write_pairs(out, result, origin=self._models.origin, longest_px=longest)
         first = [f"Done in {seconds:.1f} s: {size}.", chosen.reason, *self._models.notes(result.system)]
         return str(out), pairs, notes(first, result.warnings, names)
 

@@ -10,6 +10,7 @@ from collections.abc import Callable, Collection, Iterable, Mapping
 from typing import TYPE_CHECKING
 
 from reenact.errors import ConfigError, MissingDependencyError, ReenactError
+from reenact.provenance.origin import SYNTHETIC, Origin
 from reenact.systems.catalog import CATALOG, find_system, installed_systems, system_for
 from reenact.weights import WeightsInfo
 
@@ -85,6 +86,7 @@ class Models:
         require: bool = False,
         restore: pathlib.Path | None = None,
         offered: Collection[str] | None = None,
+        origin: Origin = SYNTHETIC,
     ) -> None:
         """Nothing is loaded yet.
 
@@ -95,8 +97,10 @@ class Models:
                 used, and `notes` says so.
             restore: weights of the network that restores faces; None if the page does not offer it.
             offered: systems that the page offers; all with weights if None.
+            origin: what result files say of where they come from.
         """
         self._load = load or _load_engine
+        self.origin = origin
         self._weights, self._require = dict(weights or {}), require
         self._slots = {system: _Slot() for system in CATALOG}
         self._offered = CATALOG if offered is None else offered

@@ -201,6 +201,7 @@ class VideoTab:
                 "sound": None if sound == "automatic" else sound,
                 "trim": trim,
                 **restored,
+                "origin": self._models.origin,
                 "progress": self.reporter(clock, progress, rate or declared, passes=len(chosen_drivers)),
                 "should_stop": should_stop,
             }

@@ -44,7 +44,7 @@ def test_image_takes_the_driving_pose_and_keeps_the_rest(
     material: pathlib.Path, tmp_path: pathlib.Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     out = tmp_path / "out.png"
-    assert run("image", material / "source.png", material / "driving.png", "-o", out) == 0
+    assert run("image", material / "source.png", material / "driving.png", "-o", out, "--no-watermark") == 0
     assert capsys.readouterr().out == f"{out}: 512 x 512 pixels\n"
     source, result = read_image(material / "source.png").rgb, read_image(out).rgb
     # far from the face, bit for bit
@@ -111,6 +111,7 @@ def test_of_several_faces_the_largest_or_the_one_asked_for(
     two = np.concatenate([cv2.resize(astronaut, (410, 410), interpolation=cv2.INTER_AREA)[:400], astronaut[:400]], 1)
     write_image(tmp_path / "two.png", two)
     arguments = ["image", tmp_path / "two.png", material / "driving.png", "-o", tmp_path / "out.png", "--overwrite"]
+    arguments += ["--no-watermark"]
     assert run(*arguments) == 0
     note = capsys.readouterr().err
     assert "two.png: 2 faces found; the largest was taken" in note

@@ -27,10 +27,11 @@ from reenact.pipeline.looks import moving_note, no_face_in
 from reenact.pipeline.motions.library import SUFFIX, find_motion
 from reenact.pipeline.motions.playing import open_driving
 from reenact.pipeline.progress import Progress, ShouldStop, never, no_progress, stop_checker
-from reenact.pipeline.results import COMMENT, fitted, size_of
+from reenact.pipeline.results import fitted, size_of
 from reenact.pipeline.shots import Driver
 from reenact.pipeline.source import PictureLike, open_picture
 from reenact.pipeline.video import in_batches, missing_warnings
+from reenact.provenance.origin import SYNTHETIC, Origin
 from reenact.systems.catalog import CATALOG, installed_systems
 
 _SOURCE, _DRIVER = "Source", "Driver"
@@ -79,6 +80,7 @@ def compare(
     tracker: TrackerKind = "own",
     device: str = "auto",
     overwrite: bool = False,
+    origin: Origin = SYNTHETIC,
     progress: Progress = no_progress,
     should_stop: ShouldStop = never,
 ) -> Comparison:
@@ -97,6 +99,7 @@ def compare(
         tracker: "own", "fan" or "mediapipe"; it finds the driver and reads the results.
         device: "auto", "cpu", "cuda", "cuda:N" or "mps".
         overwrite: whether an existing file may be replaced.
+        origin: metadata and marks of the file; metadata alone by default.
         progress: called after every batch.
         should_stop: called before every frame; True ends the work with `StoppedError`, and no file is left behind.
 
@@ -122,7 +125,7 @@ def compare(
         contenders.append(Contender(engine, prepared, engines[0].tracker, paste_back=paste_back))
     judge = engines[0]
     notes = moving_note(picture, name) + tuple(note for each in contenders for note in each.warnings)
-    shared: dict[str, Any] = {"overwrite": overwrite}
+    shared: dict[str, Any] = {"overwrite": overwrite, "origin": origin}
     if moving:
         with contextlib.closing(open_driving(driving)) as drive:
             following = Following(
@@ -157,6 +160,7 @@ def _write_picture(
     finding: tuple[int | None, float],
     *,
     overwrite: bool,
+    origin: Origin,
 ) -> dict[str, Any]:
     """Draw and write a picture; fields of `Comparison`."""
     picture, name = open_picture(driving, "driving")
@@ -165,7 +169,7 @@ def _write_picture(
     results = [each.draw(driver)[0] for each in contenders]
     sheet = _layout(contenders, with_driver=True)
     whole = sheet([picture.rgb, contenders[0].animator.still, *results])
-    write_image(out, whole, overwrite=overwrite, comment=COMMENT)
+    write_image(out, whole, overwrite=overwrite, origin=origin)
     width, height = sheet.size
     return {
         "width": width,
@@ -177,7 +181,13 @@ def _write_picture(
 
 
 def _write_clip(
-    out: pathlib.Path, drive: Driving, contenders: Sequence[Contender], *, overwrite: bool, progress: Progress
+    out: pathlib.Path,
+    drive: Driving,
+    contenders: Sequence[Contender],
+    *,
+    overwrite: bool,
+    origin: Origin,
+    progress: Progress,
 ) -> dict[str, Any]:
     """Draw and write a clip; fields of `Comparison`."""
     info, has_pictures = drive.info, isinstance(drive, DrivingClip)
@@ -190,7 +200,7 @@ def _write_clip(
         fps=info.fps,
         audio_from=drive.path if info.has_audio else None,
         overwrite=overwrite,
-        comment=COMMENT,
+        origin=origin,
     )
     missing: list[int] = []
     done, still = 0, contenders[0].animator.still

@@ -25,7 +25,8 @@ from reenact.pipeline.controls.rules import resolve
 from reenact.pipeline.controls.settings import FaceEdit
 from reenact.pipeline.engine import Engine, load_engine
 from reenact.pipeline.progress import Progress, ShouldStop, never, no_progress, stop_checker
-from reenact.pipeline.results import COMMENT, VideoResult
+from reenact.pipeline.results import VideoResult
+from reenact.provenance.origin import SYNTHETIC, Origin
 from reenact.systems.catalog import cannot_pose
 
 _FRONTAL = FaceReading(action_units=torch.zeros(len(ACTION_UNITS), 2), yaw_deg=0.0, pitch_deg=0.0, roll_deg=0.0)
@@ -46,6 +47,7 @@ def edit_clip(
     fps: Fraction | None = None,
     restore: Restore | None = None,
     overwrite: bool = False,
+    origin: Origin = SYNTHETIC,
     progress: Progress = no_progress,
     should_stop: ShouldStop = never,
 ) -> VideoResult:
@@ -65,6 +67,7 @@ def edit_clip(
         fps: frames a second; the clip's own if None.
         restore: applied to the faces that are drawn, such as `load_restorer()`.
         overwrite: whether an existing file may be replaced.
+        origin: metadata and marks of the file; metadata alone by default.
         progress: called after every frame.
         should_stop: called before every frame; True ends the work with `StoppedError`, and no file is left behind.
 
@@ -89,7 +92,7 @@ def edit_clip(
             fps=info.fps,
             audio_from=clip.path if info.has_audio else None,
             overwrite=overwrite,
-            comment=COMMENT,
+            origin=origin,
         )
         with writer:
             for index, each in enumerate(clip.frames()):

@@ -25,8 +25,9 @@ from reenact.pipeline.controls.rules import is_same, resolve, transfer, with_yaw
 from reenact.pipeline.controls.settings import FaceEdit, checked_angle
 from reenact.pipeline.engine import Engine, load_engine
 from reenact.pipeline.progress import Progress, ShouldStop, never, no_progress, stop_checker
-from reenact.pipeline.results import COMMENT, ImageResult, VideoResult, size_of
+from reenact.pipeline.results import ImageResult, VideoResult, size_of
 from reenact.pipeline.source import PictureLike, enlarged, open_picture
+from reenact.provenance.origin import SYNTHETIC, Origin
 from reenact.systems.catalog import cannot_pose
 
 _FAR_SIDE_DEG = 50.0
@@ -110,6 +111,7 @@ class EditSession:
         fps: int = 25,
         background: Background = None,
         overwrite: bool = False,
+        origin: Origin = SYNTHETIC,
         progress: Progress = no_progress,
         should_stop: ShouldStop = never,
     ) -> VideoResult:
@@ -122,6 +124,7 @@ class EditSession:
             fps: frames a second, 1 to 120.
             background: what to put behind the person; a clip cannot be transparent.
             overwrite: whether an existing file may be replaced.
+            origin: metadata and marks of the file; metadata alone by default.
             progress: called after every frame.
             should_stop: called before every frame; True ends the work with `StoppedError`, and no file is left behind.
 
@@ -132,7 +135,14 @@ class EditSession:
         target = resolve(edit, self.reading)
         targets = [between(self.reading, target, share) for share in eased(count)]
         return self._write(
-            out, targets, background, fps=fps, overwrite=overwrite, progress=progress, should_stop=should_stop
+            out,
+            targets,
+            background,
+            fps=fps,
+            overwrite=overwrite,
+            origin=origin,
+            progress=progress,
+            should_stop=should_stop,
         )
 
     def play(
@@ -143,6 +153,7 @@ class EditSession:
         fps: int = 25,
         background: Background = None,
         overwrite: bool = False,
+        origin: Origin = SYNTHETIC,
         progress: Progress = no_progress,
         should_stop: ShouldStop = never,
     ) -> VideoResult:
@@ -153,7 +164,14 @@ class EditSession:
         count = check_clip(out, seconds=keyframes.seconds, fps=fps, background=background, overwrite=overwrite)
         targets = [face_between(keyframes.at(index / fps), self.reading) for index in range(count + 1)]
         return self._write(
-            out, targets, background, fps=fps, overwrite=overwrite, progress=progress, should_stop=should_stop
+            out,
+            targets,
+            background,
+            fps=fps,
+            overwrite=overwrite,
+            origin=origin,
+            progress=progress,
+            should_stop=should_stop,
         )
 
     def turntable(
@@ -167,6 +185,7 @@ class EditSession:
         edit: FaceEdit | None = None,
         background: Background = None,
         overwrite: bool = False,
+        origin: Origin = SYNTHETIC,
         progress: Progress = no_progress,
         should_stop: ShouldStop = never,
     ) -> VideoResult:
@@ -182,7 +201,14 @@ class EditSession:
         yaws_deg = [first_deg + (last_deg - first_deg) * index / (count - 1) for index in range(count)]
         targets = [with_yaw(held, yaw_deg, self.reading) for yaw_deg in yaws_deg]
         return self._write(
-            out, targets, background, fps=fps, overwrite=overwrite, progress=progress, should_stop=should_stop
+            out,
+            targets,
+            background,
+            fps=fps,
+            overwrite=overwrite,
+            origin=origin,
+            progress=progress,
+            should_stop=should_stop,
         )
 
     def _write(
@@ -193,6 +219,7 @@ class EditSession:
         *,
         fps: int,
         overwrite: bool,
+        origin: Origin,
         progress: Progress,
         should_stop: ShouldStop,
     ) -> VideoResult:
@@ -201,7 +228,7 @@ class EditSession:
         cutout = None if background is None else face.cutout()
         behind = None if cutout is None else cutout.background(background)
         check, path, (width, height) = stop_checker(should_stop), pathlib.Path(out), size_of(self.still)
-        writer = VideoWriter(path, width=width, height=height, fps=Fraction(fps), overwrite=overwrite, comment=COMMENT)
+        writer = VideoWriter(path, width=width, height=height, fps=Fraction(fps), overwrite=overwrite, origin=origin)
         with writer:
             for index, target in enumerate(targets):
                 check()

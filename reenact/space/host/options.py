@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from reenact.errors import ConfigError
+from reenact.provenance.origin import Origin, signer_of
 from reenact.systems.catalog import find_system, system_for
 
 
@@ -71,6 +72,16 @@ class HostOptions:
     grace_seconds: float = _option(
         30.0, _positive, "SECONDS", "how long runs may go on after SIGTERM before they are stopped; 30 if not set"
     )
+    no_watermark: bool = _option(
+        False, bool, "", "leave out the invisible watermark of results; their pixels are then exactly those drawn"
+    )
+    label: str | None = _option(
+        None, str, "TEXT", "text in the lower right corner of results, such as AI-generated; none if not set"
+    )
+    c2pa_certificate: str | None = _option(
+        None, str, "FILE", "sign a C2PA manifest into results: certificate chain (PEM); needs the extra c2pa"
+    )
+    c2pa_key: str | None = _option(None, str, "FILE", "private key (PEM) for --c2pa-certificate")
     api_keys: tuple[str, ...] = ()
     """Programs have to send one of them; any program may call the page if empty. Only from the environment."""
     logins: tuple[tuple[str, str], ...] = ()
@@ -79,6 +90,20 @@ class HostOptions:
     def __post_init__(self) -> None:
         if self.mcp and self.logins:
             raise ConfigError("MCP clients cannot log in; use API keys in place of a login, or leave MCP out.")
+        if (self.c2pa_certificate is None) != (self.c2pa_key is None):
+            raise ConfigError("A C2PA certificate and its key belong together; give both.")
+
+    def origin(self) -> Origin:
+        """What result files say of where they come from.
+
+        Raises:
+            ConfigError: the certificate cannot sign.
+            MissingDependencyError: the library that signs is missing.
+        """
+        signer = signer_of(self.c2pa_certificate, self.c2pa_key)
+        if signer is not None:
+            signer.check()
+        return Origin(watermark=not self.no_watermark, label=self.label, signer=signer)
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:

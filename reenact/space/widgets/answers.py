@@ -17,6 +17,7 @@ from reenact.errors import Hint, ReenactError, StoppedError, with_hint
 
 if TYPE_CHECKING:
     from reenact.pipeline.results import ImageResult
+    from reenact.provenance.origin import Origin
 
 SOURCE_FACE, DRIVING_FACE = "Face in the source", "Face in the driver"
 MISSING_FACE = "Frames without a face"
@@ -100,15 +101,20 @@ def is_result(path: str) -> bool:
 
 
 def write_result(
-    path: pathlib.Path, result: "ImageResult", *, quality: int | None = None, longest_px: int | None = None
+    path: pathlib.Path,
+    result: "ImageResult",
+    *,
+    origin: "Origin",
+    quality: int | None = None,
+    longest_px: int | None = None,
 ) -> str:
-    """Write a result, marked as synthetic; returns its size in words: "512 × 512 pixels"."""
+    """Write a result, marked as synthetic unless it is its source; returns its size in words: "512 × 512 pixels"."""
     from reenact.media import write_image
-    from reenact.pipeline.results import COMMENT, fitted
+    from reenact.pipeline.results import fitted, origin_of
 
     rgb, alpha = fitted(result.rgb, longest_px), result.alpha
     if alpha is not None:
         alpha = fitted(alpha[..., None].repeat(3, axis=2), longest_px)[..., 0]
-    write_image(path, rgb, alpha=alpha, comment=COMMENT, quality=quality)
+    write_image(path, rgb, alpha=alpha, origin=origin_of(result, origin), quality=quality)
     height, width = rgb.shape[:2]
     return f"{width} × {height} pixels"

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 import gradio as gr
 
+from reenact.provenance.origin import SYNTHETIC, Origin
 from reenact.space.models import Models
 from reenact.space.widgets.answers import result_folder
 from reenact.space.widgets.runs import visitor_of
@@ -128,13 +129,15 @@ class _Shown:
 class Previews:
     """Preview files. A dragged slider makes ten a second; the newest of each visitor are kept."""
 
-    def __init__(self, *, kept: int = 6, visitors: int = 64) -> None:
+    def __init__(self, origin: Origin = SYNTHETIC, *, kept: int = 6, visitors: int = 64) -> None:
         """Nothing is written yet.
 
         Args:
+            origin: what the files say of where they come from; they are not signed.
             kept: previews of one visitor. The browser may still be loading the last but one.
             visitors: visitors whose previews are kept.
         """
+        self._origin = dataclasses.replace(origin, signer=None)
         self._kept, self._visitors = kept, visitors
         self._shown: collections.OrderedDict[str, _Shown] = collections.OrderedDict()
         self._lock = threading.Lock()
@@ -146,6 +149,7 @@ class Previews:
             Paths of both files.
         """
         from reenact.media import write_image
+        from reenact.pipeline.results import origin_of
 
         with self._lock:
             shown, source = self._of(visitor_of(request)), zlib.crc32(result.source.tobytes())
@@ -155,7 +159,7 @@ class Previews:
                 write_image(before, result.source)
                 shown.source, shown.before = source, str(before)
             after = shown.folder / f"{shown.count}-preview.png"
-            write_image(after, result.rgb, alpha=result.alpha)
+            write_image(after, result.rgb, alpha=result.alpha, origin=origin_of(result, self._origin))
             shown.after.append(after)
             while len(shown.after) > self._kept:
                 shown.after.popleft().unlink(missing_ok=True)

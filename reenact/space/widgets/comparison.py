@@ -11,6 +11,7 @@ from reenact.space.widgets.events import QUICK
 
 if TYPE_CHECKING:
     from reenact.pipeline.results import ImageResult
+    from reenact.provenance.origin import Origin
 
 FACE, WHOLE = "face", "whole"
 _BEFORE, _FACE_BEFORE, _FACE_AFTER = "source.png", "face-source.png", "face-result.png"
@@ -42,10 +43,10 @@ class Comparison:
         self.shown.input(show_pair, [file, self.shown], self.slider, show_progress="hidden", **QUICK)
 
 
-def write_pairs(out: pathlib.Path, result: "ImageResult", *, longest_px: int | None = None) -> Pairs:
+def write_pairs(out: pathlib.Path, result: "ImageResult", *, origin: "Origin", longest_px: int | None = None) -> Pairs:
     """Write source and face beside a result that was written to `out` with this longest side."""
     from reenact.media import write_image
-    from reenact.pipeline.results import fitted
+    from reenact.pipeline.results import fitted, origin_of
 
     folder = out.parent
     write_image(folder / _BEFORE, fitted(result.source, longest_px))
@@ -54,8 +55,8 @@ def write_pairs(out: pathlib.Path, result: "ImageResult", *, longest_px: int | N
         return Pairs(face=whole, whole=whole)
     left, top, side = result.face_px
     rows, columns = slice(max(top, 0), top + side), slice(max(left, 0), left + side)
-    for name, picture in ((_FACE_BEFORE, result.source), (_FACE_AFTER, result.rgb)):
-        write_image(folder / name, picture[rows, columns])
+    write_image(folder / _FACE_BEFORE, result.source[rows, columns])
+    write_image(folder / _FACE_AFTER, result.rgb[rows, columns], origin=origin_of(result, origin))
     return Pairs(face=(str(folder / _FACE_BEFORE), str(folder / _FACE_AFTER)), whole=whole)
 
 

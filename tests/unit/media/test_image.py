@@ -16,6 +16,7 @@ from PIL import Image, ImageCms
 
 from reenact.errors import OutputError, UnsupportedInputError
 from reenact.media import kind_of, read_image, write_image
+from reenact.provenance.origin import Origin
 
 
 @pytest.fixture
@@ -191,7 +192,7 @@ def test_alpha_and_comment_survive(tmp_path: Path, gradient: np.ndarray, suffix:
     alpha = np.zeros((40, 60), np.uint8)
     alpha[:, 30:] = 255
     path = tmp_path / f"a{suffix}"
-    write_image(path, gradient, alpha=alpha, comment="made by a test")
+    write_image(path, gradient, alpha=alpha, origin=Origin(text="made by a test"))
     picture = read_image(path)
     assert picture.alpha is not None and np.array_equal(picture.alpha, alpha)
     assert np.abs(picture.rgb.astype(int) - gradient).mean() < 6
@@ -206,7 +207,7 @@ def test_alpha_and_comment_survive(tmp_path: Path, gradient: np.ndarray, suffix:
 
 def test_jpeg_drops_alpha_and_keeps_the_comment(tmp_path: Path, gradient: np.ndarray):
     path = tmp_path / "a.jpg"
-    write_image(path, gradient, alpha=np.zeros((40, 60), np.uint8), comment="made by a test")
+    write_image(path, gradient, alpha=np.zeros((40, 60), np.uint8), origin=Origin(text="made by a test"))
     with Image.open(path) as image:
         assert image.getexif()[0x010E] == "made by a test" and image.mode == "RGB"
 

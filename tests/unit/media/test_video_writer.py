@@ -16,6 +16,7 @@ import pytest
 
 from reenact.errors import OutputError, ShapeError, UnsupportedInputError
 from reenact.media import VideoReader, VideoWriter
+from reenact.provenance.origin import Origin
 
 NTSC = Fraction(30000, 1001)
 
@@ -40,7 +41,7 @@ def test_every_frame_comes_back_at_the_exact_rate(tmp_path: Path, clips, suffix:
 
 
 def test_the_stream_plays_everywhere(tmp_path: Path, clips):
-    path = write(tmp_path / "a.mp4", clips, comment="made by a test – not a recording")
+    path = write(tmp_path / "a.mp4", clips, origin=Origin(text="made by a test – not a recording"))
     content = path.read_bytes()
     assert content.find(b"moov") < content.find(b"mdat"), "the index comes first, so that a page can start at once"
     with av.open(str(path)) as container:

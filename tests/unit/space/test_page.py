@@ -14,6 +14,7 @@ import pytest
 
 import app
 from reenact.errors import CheckpointError
+from reenact.provenance.origin import Origin
 from reenact.space import examples
 from reenact.space.head import with_own_tags
 from reenact.space.host.options import HostOptions
@@ -153,7 +154,7 @@ def test_options_of_the_host_have_variables_and_the_command_line_wins(
 ) -> None:
     app.main([])
     expected = {"weights": {}, "require": False, "restore": None, "offered": None, "host": HostOptions()}
-    assert started == expected | {"stopped": True}
+    assert started == expected | {"stopped": True, "origin": Origin(watermark=True)}
     for name, value in {
         "WEIGHTS": "correspondence=anna/faces@v1, facegan=anna/edits",
         "MAX_SECONDS": "30",
@@ -163,16 +164,21 @@ def test_options_of_the_host_have_variables_and_the_command_line_wins(
         "SYSTEMS": "correspondence facegan",
         "API_KEYS": "one two",
         "LOGIN": "anna:secret:er",
+        "NO_WATERMARK": "1",
+        "LABEL": "AI-generated",
     }.items():
         monkeypatch.setenv(f"REENACT_{name}", value)
     app.main(["--weights", "correspondence=anna/other", "--queue", "7", "--behind-proxy"])
     assert started["weights"] == {"correspondence": "anna/other", "facegan": "anna/edits"}
     systems = ("correspondence", "facegan")
     assert started["offered"] == systems
+    assert started["origin"] == Origin(label="AI-generated")
     assert started["host"] == HostOptions(
         max_seconds=30.0,
         queue=7,
         metrics=True,
+        no_watermark=True,
+        label="AI-generated",
         behind_proxy=True,
         systems=systems,
         api_keys=("one", "two"),
