@@ -17,7 +17,7 @@ and their model cards describe the training data.
 
 **Not intended.** Showing real people saying or doing what they did not, without their consent; presenting a result as
 a recording; passing an identity check. Say that a result is synthetic when you show it. Result files carry this remark
-in their metadata.
+in their metadata, and where the host wants it an invisible watermark; the tab *Verify* finds both.
 
 **Privacy.** Nothing is kept. Uploads and results lie in a temporary folder so that you can view and download them, and
 are deleted within the hour. Your browser remembers your settings until its window is closed. No history, no

@@ -7,12 +7,15 @@ import gradio as gr
 from reenact.space import embedding
 from reenact.space.about import ABOUT, CONSENT, INTRODUCTION
 from reenact.space.compare_tab import CompareTab
+from reenact.space.consent import CSS as CONSENT_CSS
+from reenact.space.consent import FREE, ask_consent
 from reenact.space.controls_tab import ControlsTab
 from reenact.space.head import TITLE, head
 from reenact.space.host.options import HostOptions
 from reenact.space.host.schema import describe
 from reenact.space.image_tab import ImageTab
 from reenact.space.models import EDITING, LARGE_POSE, Models
+from reenact.space.verify_tab import VerifyTab
 from reenact.space.video_tab import VideoTab
 from reenact.space.widgets.editor_layout import CSS as EDITOR_CSS
 from reenact.space.widgets.events import QUICK
@@ -62,6 +65,8 @@ def build_page(models: Models, options: HostOptions | None = None, *, runs: Runs
         fill_width=True,
     ) as page:
         gr.Markdown(INTRODUCTION, elem_classes="page-intro")
+        if options.consent:
+            ask_consent(page)
         kept: list[Remembered] = []
         with gr.Tabs(elem_classes="page-tabs") as tabs:
             with gr.Tab("Image", id="image") as image:
@@ -74,7 +79,9 @@ def build_page(models: Models, options: HostOptions | None = None, *, runs: Runs
                     kept.append(editor.build())
             with gr.Tab("Compare", id="compare") as opened["compare"]:
                 kept.append(compared.build())
-            with gr.Tab("About", id="about") as about:
+            with gr.Tab("Verify", id="verify", elem_classes=FREE) as opened["verify"]:
+                kept.append(VerifyTab().build())
+            with gr.Tab("About", id="about", elem_classes=FREE) as about:
                 gr.Markdown(ABOUT)
                 weights = gr.Markdown()
             opened["about"] = about
@@ -98,4 +105,4 @@ def look() -> dict[str, Any]:
     """Arguments of ``launch`` for theme, style sheet and head; nothing is loaded from other hosts."""
     fonts = ("ui-sans-serif", "system-ui", "sans-serif")
     theme = gr.themes.Soft(font=fonts, font_mono=("ui-monospace", "Consolas", "monospace"))
-    return {"theme": theme, "css": _CSS + EDITOR_CSS, "head": head()}
+    return {"theme": theme, "css": _CSS + EDITOR_CSS + CONSENT_CSS, "head": head()}

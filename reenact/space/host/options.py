@@ -78,6 +78,9 @@ class HostOptions:
     label: str | None = _option(
         None, str, "TEXT", "text in the lower right corner of results, such as AI-generated; none if not set"
     )
+    consent: bool = _option(
+        False, bool, "", "ask visitors to confirm, before their first run, that the people they show agreed to it"
+    )
     c2pa_certificate: str | None = _option(
         None, str, "FILE", "sign a C2PA manifest into results: certificate chain (PEM); needs the extra c2pa"
     )

@@ -71,9 +71,9 @@ def test_large_poses_and_the_editor_are_offered_where_their_weights_are_installe
     page = build()
     systems = [each for each in page.blocks.values() if isinstance(each, gr.Dropdown) and each.label == "System"]
     public = {each.api_name for each in page.fns.values() if each.api_visibility == "public" and each.api_name}
-    assert labels(page, gr.Tab) == ["Image", "Video", *["Editor"] * installed, "Compare", "About"]
+    assert labels(page, gr.Tab) == ["Image", "Video", *["Editor"] * installed, "Compare", "Verify", "About"]
     assert ["dual_generator" in dict(each.choices).values() for each in systems[:2]] == [installed, installed]
-    assert public == {"reenact_image", "reenact_video", "record_motion", "compare", "stop"} | (
+    assert public == {"reenact_image", "reenact_video", "record_motion", "compare", "stop", "verify"} | (
         {"edit", "edit_clip", "turntable", "keyframes"} if installed else set()
     )
 

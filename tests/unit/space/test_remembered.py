@@ -72,10 +72,11 @@ def test_restored_clips_are_played_and_gif_is_shown(path: str | None, shown: lis
 def test_every_tab_has_a_name_for_the_address_and_keeps_its_inputs_and_results() -> None:
     page = build_page(Models(lambda system: pytest.fail("building loads nothing")))
     tabs = [each for each in page.blocks.values() if isinstance(each, gr.Tab)]
-    assert [tab.id for tab in tabs] == ["image", "video", "editor", "compare", "about"]
+    assert [tab.id for tab in tabs] == ["image", "video", "editor", "compare", "verify", "about"]
     layouts = [
         each.value for each in page.blocks.values() if isinstance(each, gr.JSON) and isinstance(each.value, list)
     ]
+    assert layouts.pop() == ["File File to verify", "Markdown Findings"]
     for layout, result in zip(
         layouts, ("Before and after", "Download the result", "Download the clip", "Side by side"), strict=True
     ):
