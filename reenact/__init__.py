@@ -46,7 +46,11 @@ if TYPE_CHECKING:
     from reenact.pipeline.results import ImageResult as ImageResult
     from reenact.pipeline.results import VideoResult as VideoResult
     from reenact.pipeline.sample import sample_people as sample_people
+    from reenact.pipeline.verify import Findings as Findings
+    from reenact.pipeline.verify import verify as verify
     from reenact.pipeline.video import reenact_video as reenact_video
+    from reenact.provenance.manifest import Signer as Signer
+    from reenact.provenance.origin import Origin as Origin
     from reenact.restore.gfpgan import load_restorer as load_restorer
     from reenact.types import CropSpec as CropSpec
     from reenact.types import FaceGeometry as FaceGeometry
@@ -78,7 +82,10 @@ _NAMES = {
     "reenact.pipeline.options": ("DrivingOptions",),
     "reenact.pipeline.results": ("ImageResult", "VideoResult"),
     "reenact.pipeline.sample": ("sample_people",),
+    "reenact.pipeline.verify": ("Findings", "verify"),
     "reenact.pipeline.video": ("reenact_video",),
+    "reenact.provenance.manifest": ("Signer",),
+    "reenact.provenance.origin": ("Origin",),
     "reenact.restore.gfpgan": ("load_restorer",),
     "reenact.types": ("CropSpec", "FaceGeometry", "FaceImage"),
 }

@@ -92,7 +92,22 @@ _FIGURES = {
         },
     },
 }
-"""The JSON object that `/compare` returns."""
+_NULLABLE = {"anyOf": [{"type": "string"}, {"type": "null"}]}
+_FINDINGS = {
+    "type": "object",
+    "properties": {
+        "file": {"type": "string"},
+        "verdict": {"type": "string"},
+        "metadata": {"type": "object", "properties": {"text": _NULLABLE, "digital_source_type": _NULLABLE}},
+        "watermark": {
+            "type": "object",
+            "properties": {"found": {"type": "boolean"}, "score": _NUMBER, "false_alarm_rate": _NUMBER},
+        },
+        "c2pa": {"type": "object", "properties": {"state": {"type": "string"}, "claimed_by": _NULLABLE}},
+    },
+}
+_RETURNED = {"/compare": _FIGURES, "/verify": _FINDINGS}
+"""JSON objects that endpoints return."""
 _FILE = {
     "type": "object",
     "properties": {
@@ -120,8 +135,8 @@ def describe(page: gr.Blocks) -> None:
                 _describe(parameter, texts.get(name, {}).get(parameter["parameter_name"], ""))
             for returned in endpoint["returns"]:
                 if returned["component"] == "Json":
-                    returned["type"] = _FIGURES
-                    returned["python_type"]["type"] = client_utils.json_schema_to_python_type(_FIGURES)
+                    returned["type"] = _RETURNED[name]
+                    returned["python_type"]["type"] = client_utils.json_schema_to_python_type(_RETURNED[name])
         return info
 
     texts = dict[str, dict[str, str]]()
