@@ -128,11 +128,11 @@ def compose(
         moved = warp(torch.cat([ground, source], 1), bend).chunk(2, dim=1)
         ground, own = (torch.where(bent, new, old) for new, old in zip(moved, (ground, source), strict=True))
         redrawn = redrawn | bent
-    left, body = (layer.expand(count, -1, -1, -1) for layer in (portrait.head[:, 3:], portrait.body))
+    left = portrait.head[:, 3:].expand(count, -1, -1, -1)
     if bend is not None:
-        left, body = (warp(each, bend) for each in (left, body))
+        left = warp(left, bend)
     left = (left / _PART).clamp(max=1) * (1 - head.matte)
-    ground = torch.lerp(own, ground, torch.maximum(far * (1 - body), left))
+    ground = torch.lerp(own, ground, torch.maximum(far, left))
     if neck is not None:
         neck = resize(neck, side)
         ground = torch.lerp(ground, warp(portrait.ground.expand(count, -1, -1, -1), neck[:, :2]), neck[:, 2:])

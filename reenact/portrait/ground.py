@@ -36,6 +36,10 @@ _WIDER = 0.008
 """Added to it where the matte is that of the guided filter, whose edge is narrower."""
 _NECK_TOP = 0.3
 """Height (of `head_axes`) to which the neck reaches behind the head."""
+_FLARE = 0.12
+"""How much wider than below the chin the neck is behind it, on each side."""
+_RIM = 0.01
+"""Width of the visible neck below the chin whose colours the hidden one takes over, share of the side."""
 _THROAT = 0.2
 """Half the width of the throat, and the height of what is looked at of it."""
 _SHOULDER = (-0.15, 0.35)
@@ -97,7 +101,7 @@ def complete_ground(
     removed = torch.maximum(hole, _enlarge(cv2.dilate(person.astype(np.float32), np.ones((3, 3))), size, hole).ceil())
     layer = (_enlarge(body.astype(np.float32), size, hole) > 0.5).float()
     filled = complete(rgb, removed, layer) if by_exemplar else fill_layers(rgb, removed > 0, layer)
-    column = _soften(behind & skin, size, hole)
+    column = _soften((behind | visible) & skin, size, hole)
     colours = _neck_colours(rgb, hole, visible, axes)
     filled = filled + column * (colours - filled)
     return Ground(
@@ -203,7 +207,8 @@ def _find_neck(
     seen = seen & (pieces == middle.argmax())  # not the arms
     left, right = _neck_sides(seen, axes)
     middle, half = (left + right) / 2, max((right - left) / 2, 0.05)
-    top = _NECK_TOP - 0.25 * np.abs((axes.across - middle) / half).clip(0, 1) ** 3
+    left, right = left - _FLARE, right + _FLARE
+    top = _NECK_TOP - 0.25 * np.abs((axes.across - middle) / (half + _FLARE)).clip(0, 1) ** 3
     seen = seen & (np.abs(axes.across - middle) < half + 0.1)
     behind = covered & (axes.height < top) & (axes.across > left) & (axes.across < right)
     # what lies right below the chin tells whether the neck is bare; collars stand beside it
@@ -291,7 +296,7 @@ def _shoulder(away: Float[np.ndarray, "p"], height: Float[np.ndarray, "p"]) -> t
 def _neck_colours(
     rgb: Float[Tensor, "1 3 n n"], hole: Float[Tensor, "1 1 n n"], visible: Bool[np.ndarray, "j j"], axes: HeadAxes
 ) -> Float[Tensor, "1 3 n n"]:
-    """The skin of the neck continued, darker behind the chin."""
+    """The skin of the neck continued: darker behind the chin, and without an edge where the hole begins."""
     size = rgb.shape[-1]
     inner = cv2.erode(visible.astype(np.uint8), np.ones((3, 3), np.uint8))
     if inner.sum() < 10:
@@ -302,4 +307,7 @@ def _neck_colours(
         return rgb
     height = _enlarge(axes.height, size, hole)
     depth = ((height + 0.1) / 0.3).clamp(0, 1)
-    return fill_hole(rgb, 1 - known) * (1 - _SHADE * depth * depth * (3 - 2 * depth))
+    colours = fill_hole(rgb, 1 - known) * (1 - _SHADE * depth * depth * (3 - 2 * depth))
+    rim = grow(hole, max(1, round(_RIM * size))) * (1 - hole)
+    rim = rim * (_enlarge(visible.astype(np.float32), size, hole) > 0.5)
+    return colours + fill_hole(rgb - colours, 1 - rim)  # nothing to add without a rim

@@ -111,6 +111,8 @@ def test_the_neck_continues_behind_the_chin(mesh: torch.Tensor) -> None:  # noqa
     assert ground.hole[0, 0, 168, 128] == 1
     assert ground.body[0, 0, 168, 128] > 0.9
     assert (behind / behind.sum() - torch.tensor(colours[SKIN]) / 2.2).abs().max() < 0.03
+    end = int(ground.hole[0, 0, :, 128].nonzero().max())
+    assert (ground.rgb[0, :, end + 1, 128] - ground.rgb[0, :, end, 128]).abs().max() < 0.03
     assert ground.body[..., 240:, :].min() == 1
     assert ground.body[..., 100, :].max() == 0
 
