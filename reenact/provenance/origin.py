@@ -6,6 +6,7 @@ import pathlib
 import numpy as np
 from jaxtyping import UInt8
 
+from reenact.errors import ConfigError
 from reenact.provenance.label import add_label
 from reenact.provenance.manifest import Signer
 from reenact.provenance.metadata import xmp_packet
@@ -23,9 +24,13 @@ class Origin:
     watermark: bool = False
     """Whether an invisible mark is added; it changes every pixel a little."""
     label: str | None = None
-    """Text that is shown in the lower right corner."""
+    """Text that is shown in the lower right corner; in ASCII, which is what the font has."""
     signer: Signer | None = None
     """Signs a C2PA manifest; not in MKV and WebM, which cannot hold one."""
+
+    def __post_init__(self) -> None:
+        if self.label is not None and not (self.label.isascii() and self.label.isprintable()):
+            raise ConfigError(f"The label is {self.label!r}; write it in plain letters without accents (ASCII).")
 
     @property
     def xmp(self) -> bytes:

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from reenact.errors import ConfigError
 from reenact.media import VideoWriter, read_image, write_image
 from reenact.pipeline.results import ImageResult, origin_of
 from reenact.pipeline.verify import verify
@@ -80,3 +81,5 @@ def test_label_covers_the_corner_alone_and_stays_inside_small_pictures(portrait:
     assert rows.min() > 470 and columns.min() > 370
     assert alpha is not None and alpha[-1, -1] == 255 and alpha[0, 0] == 0
     assert Origin(label="made by a machine, not by a camera").mark(portrait[:30, :40])[0].shape == (30, 40, 3)
+    with pytest.raises(ConfigError, match="plain letters"):
+        Origin(label="généré")
