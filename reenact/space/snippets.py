@@ -85,6 +85,7 @@ def _javascript(call: Call) -> str:
         f"const client = await Client.connect({json.dumps(call.server + '/')}{headers});\n"
         f"const {{ data }} = await client.predict({json.dumps('/' + call.endpoint)}, {{\n{arguments}}});\n"
         "console.log(data[0].url, data.at(-1));\n"
+        "client.close();\n"
     )
 
 

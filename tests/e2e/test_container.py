@@ -7,6 +7,7 @@ import re
 import shlex
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -57,7 +58,8 @@ def test_container_serves_until_sigterm_and_leaves_no_partial_file(tmp_path: pat
     before = {path: path.stat().st_mtime_ns for path in root.rglob("*")}
     cache = tmp_path / "tmp" / "reenact"
     environment = dict(word.split("=", 1) for name, rest in steps() if name == "ENV" for word in shlex.split(rest))
-    port = 7869
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
     environment |= {"GRADIO_SERVER_PORT": str(port), "GRADIO_TEMP_DIR": str(cache), "HOME": str(tmp_path / "tmp")}
     environment |= {"PATH": os.environ["PATH"], "REENACT_GRACE_SECONDS": "1", "REENACT_JSON_LOG": "1"}
     (tmp_path / "tmp").mkdir()
