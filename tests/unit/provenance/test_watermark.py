@@ -28,7 +28,7 @@ def test_mark_survives_jpeg_at_three_quarters_of_the_size_and_is_not_seen(portra
         change = marked.astype(float) - picture
         assert 10 * np.log10(255**2 / (change**2).mean()) > 40
         assert watermark_score([as_jpeg(cv2.resize(marked, (225, 192), interpolation=cv2.INTER_AREA))]) > CERTAIN
-        assert abs(watermark_score([picture])) < FOUND - 1
+        assert abs(watermark_score([picture])) < FOUND
 
 
 def test_scores_of_unmarked_pictures_are_standard_normal() -> None:
@@ -38,7 +38,7 @@ def test_scores_of_unmarked_pictures_are_standard_normal() -> None:
         for _ in range(400)
     ]
     assert abs(np.mean(scores)) < 0.2 and 0.8 < np.std(scores) < 1.2 and max(scores) < FOUND
-    assert false_alarm_rate(FOUND) == pytest.approx(3.4e-6, rel=0.01)
+    assert false_alarm_rate(FOUND) == pytest.approx(3.2e-5, rel=0.02)
 
 
 def test_colours_that_are_not_seen_stay(portraits: list[np.ndarray]) -> None:
