@@ -142,7 +142,7 @@ class Driven(Redrawing):
     keep: tuple[Literal["eyes", "lips"], ...] = ()
     """Parts that stay the source's own."""
     strength: float = 1.0
-    """Factor of the motion, 0 to 2: 0 is the source as it is, 2 twice the motion."""
+    """Factor of the motion, 0 to 2: 0 is the source as it is, without marks; 2 is twice the motion."""
     neutralise: bool = False
     """Relative motion from a neutral face: the source's own expression is removed."""
     body: Literal["follows", "stays"] = "follows"

@@ -1,6 +1,7 @@
 """One source driven by one face: from driving geometry to result pictures."""
 
 import dataclasses
+import itertools
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -61,6 +62,8 @@ class Animator:
         self._change, self._paste_back = change, paste_back
         self._body_stays = options is not None and options.body == "stays"
         self._options = None if options is None or options.changes_nothing else options
+        self.moves = change is not None or options is None or not options.moves_nothing
+        """Whether anything is drawn; otherwise results are the source, pixel for pixel."""
         self._device = next(system.parameters()).device
         self.neutral = neutral
         if neutral is not None:
@@ -92,6 +95,8 @@ class Animator:
             driving: in the same pixels as `neutral`.
             driver: of `show`, for the same frames; without it the painter guesses teeth and tongue.
         """
+        if not self.moves:
+            return itertools.repeat(self.still, len(driving))
         return self.finish(self.draw_driven(self.drive(driving), driver))
 
     def show(self, frame: Frame, geometry: FaceGeometry) -> DrivingFaces:

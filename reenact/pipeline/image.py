@@ -128,7 +128,7 @@ def reenact_image(
         alpha=alpha,
         source=animator.still,
         warnings=moving + prepared.warnings + warnings,
-        system=engine.system.system,
+        system=engine.system.system if animator.moves else None,
         face_px=prepared.face_square() if paste_back and not side_by_side else None,
     )
 

@@ -54,6 +54,11 @@ class DrivingOptions:
         return "all" in self.regions or "pose" in self.regions
 
     @property
+    def moves_nothing(self) -> bool:
+        """Whether the source stays as it is."""
+        return self.strength == 0 and not self.neutralise
+
+    @property
     def changes_nothing(self) -> bool:
         """Whether the whole motion is transferred as it is."""
         whole = "all" in self.regions or {"expression", "pose"} <= set(self.regions)

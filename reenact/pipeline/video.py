@@ -295,7 +295,7 @@ def _write(
         audio_from=sound_from,
         audio_start_s=trim.begin_s if trim is not None and sound_from == driving.path else Fraction(0),
         overwrite=overwrite,
-        origin=origin,
+        origin=origin if animator.moves or side_by_side else None,
         quality=quality,
     )
     missing: list[int] = []
@@ -330,7 +330,7 @@ def _write(
             *(() if clip is None else clip.notes()),
             *rate_note(out, info.fps, writer.written_fps),
         ),
-        system=animator.system.system,
+        system=animator.system.system if animator.moves else None,
     )
 
 

@@ -13,9 +13,11 @@ from reenact.media import VideoReader, VideoWriter
 from reenact.media.frame import Frame
 from reenact.pipeline.engine import Engine
 from reenact.pipeline.image import reenact_image
+from reenact.pipeline.options import DrivingOptions
 from reenact.pipeline.paste import PasteBack
 from reenact.pipeline.results import VideoResult
 from reenact.pipeline.video import reenact_video
+from reenact.provenance.origin import Origin
 from tests.unit.pipeline.conftest import make_frame
 
 Clip = Callable[[Sequence[tuple[int, int, int] | None]], pathlib.Path]
@@ -125,6 +127,18 @@ def test_progress_ends_with_all_frames(engine: Engine, clip: Clip) -> None:
         (16, 20, "frames"),
         (20, 20, "frames"),
     ]
+
+
+def test_without_strength_the_clip_is_the_source_without_marks(engine: Engine, clip: Clip) -> None:
+    driving, marked = clip([(160, 120, 80), (190, 120, 80)]), Origin(watermark=True, label="AI")
+    result = run(engine, driving, options=DrivingOptions(strength=0.0), origin=marked)
+    plain = driving.with_name("plain.mp4")
+    with VideoWriter(plain, width=320, height=240, fps=Fraction(25)) as writer:
+        for _ in range(2):
+            writer.write(make_frame(STILL))
+    with VideoReader(result.path) as drawn, VideoReader(plain) as wanted:
+        assert all(np.array_equal(*pair) for pair in zip(drawn, wanted, strict=True))
+    assert engine.system.batches == [] and result.system is None
 
 
 def test_side_by_side_and_crop_only(engine: Engine, clip: Clip) -> None:
