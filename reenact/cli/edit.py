@@ -274,7 +274,7 @@ class Edit(Redrawing):
         result = session.render(edit, background=self.background)
         origin = origin_of(result, self.origin())
         write_image(self.out, result.rgb, alpha=result.alpha, overwrite=self.overwrite, origin=origin)
-        return picture_line(self.out, result), result.warnings
+        return picture_line(self.out, result), result.warnings + (() if origin else self.unmarked_note())
 
     def _film(self, session: "EditSession", edit: FaceEdit, seconds: float) -> tuple[str, tuple[str, ...]]:
         options: dict[str, Any] = {

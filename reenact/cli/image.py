@@ -54,4 +54,4 @@ class Image(Driven):
         )
         origin = origin_of(result, self.origin())
         write_image(self.out, result.rgb, alpha=result.alpha, overwrite=self.overwrite, origin=origin)
-        report(picture_line(self.out, result), result.warnings)
+        report(picture_line(self.out, result), result.warnings + (() if origin else self.unmarked_note()))

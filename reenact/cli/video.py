@@ -161,7 +161,8 @@ class Video(Driven):
                 origin=self.origin(),
                 progress=bar.show,
             )
-        report(clip_line(result), result.warnings)
+        is_source = result.system is None and not self.side_by_side
+        report(clip_line(result), result.warnings + (self.unmarked_note() if is_source else ()))
 
     def _count_frames(self) -> int:
         from reenact.pipeline.motions.playing import count_frames

@@ -12,6 +12,9 @@ from reenact.provenance.manifest import Signer
 from reenact.provenance.metadata import xmp_packet
 from reenact.provenance.watermark import add_watermark
 
+_LONGEST_LABEL = 60
+"""Characters; in a picture of 512 pixels they are about 14 pixels high."""
+
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Origin:
@@ -24,12 +27,19 @@ class Origin:
     watermark: bool = False
     """Whether an invisible mark is added; it changes every pixel a little."""
     label: str | None = None
-    """Text that is shown in the lower right corner; in ASCII, which is what the font has."""
+    """Text that is shown in the lower right corner; up to 60 characters of ASCII, which is what the font has."""
     signer: Signer | None = None
     """Signs a C2PA manifest; not in MKV and WebM, which cannot hold one."""
 
     def __post_init__(self) -> None:
-        if self.label is not None and not (self.label.isascii() and self.label.isprintable()):
+        if self.label is None:
+            return
+        if not 0 < len(self.label.strip()) <= len(self.label) <= _LONGEST_LABEL:
+            raise ConfigError(
+                f"The label has {len(self.label.strip())} characters; write 1 to {_LONGEST_LABEL}, so that it can be "
+                "read, or leave the label out."
+            )
+        if not (self.label.isascii() and self.label.isprintable()):
             raise ConfigError(f"The label is {self.label!r}; write it in plain letters without accents (ASCII).")
 
     @property

@@ -83,3 +83,6 @@ def test_label_covers_the_corner_alone_and_stays_inside_small_pictures(portrait:
     assert Origin(label="made by a machine, not by a camera").mark(portrait[:30, :40])[0].shape == (30, 40, 3)
     with pytest.raises(ConfigError, match="plain letters"):
         Origin(label="généré")
+    for text in ("", "  ", "AI " * 200):
+        with pytest.raises(ConfigError, match=r"The label has \d+ characters; write 1 to 60"):
+            Origin(label=text)
