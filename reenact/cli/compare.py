@@ -45,9 +45,10 @@ class Compare(TrackerOptions, SourceAndOutput):
         is_template = driving.suffix.lower() == SUFFIX
         is_clip = not is_template and kind_of(driving) == "video"
         suffixes = VIDEO_SUFFIXES if is_clip or is_template else IMAGE_SUFFIXES
-        check_output(self.out, overwrite=self.overwrite, suffixes=suffixes)
+        inputs = {"source": self.source, "driver": driving}
+        check_output(self.out, overwrite=self.overwrite, suffixes=suffixes, inputs=inputs)
         if self.json is not None and str(self.json) != "-":
-            check_output(self.json, overwrite=self.overwrite, suffixes=(".json",))
+            check_output(self.json, overwrite=self.overwrite, suffixes=(".json",), inputs=inputs)
         read_image(self.source)
         if is_clip:
             VideoReader(driving).close()

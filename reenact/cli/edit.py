@@ -81,7 +81,14 @@ class Edit(Redrawing):
         self._check_transparency(clip=is_clip or seconds is not None)
         suffixes = VIDEO_SUFFIXES if is_clip or seconds is not None else IMAGE_SUFFIXES
         hint = Hint.CLIP if self.out.suffix.lower() in VIDEO_SUFFIXES else None
-        check_output(self.out, overwrite=self.overwrite, suffixes=suffixes, hint=hint)
+        inputs = {
+            "source": self.source,
+            "background": self.background,
+            "picture of --copy": self.copy,
+            "key-frame file": self.keyframes,
+            "settings file": self.load_settings,
+        }
+        check_output(self.out, overwrite=self.overwrite, suffixes=suffixes, hint=hint, inputs=inputs)
         if self.save is not None:
             check_output(self.save, overwrite=self.overwrite, suffixes=(".json",))
         if is_clip and self.background is not None:

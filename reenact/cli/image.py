@@ -22,7 +22,8 @@ class Image(Driven):
         super().check()
         self.options()
         self.crop()
-        check_output(self.out, overwrite=self.overwrite, suffixes=IMAGE_SUFFIXES)
+        inputs = {"source": self.source, "driver": self.driving, "neutral picture": self.neutral}
+        check_output(self.out, overwrite=self.overwrite, suffixes=IMAGE_SUFFIXES, inputs=inputs)
         for path in (self.source, self.driving, self.neutral):
             if path is not None:
                 read_image(path)

@@ -39,7 +39,7 @@ class Motion(TrackerOptions):
             return
         if self.clip is None or self.out is None:
             raise ConfigError("reenact motion needs CLIP and --out FILE.safetensors, or --list.")
-        check_output(self.out, overwrite=self.overwrite, suffixes=(SUFFIX,))
+        check_output(self.out, overwrite=self.overwrite, suffixes=(SUFFIX,), inputs={"clip": self.clip})
         VideoReader(self.clip).close()
 
     def run(self) -> None:

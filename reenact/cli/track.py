@@ -28,7 +28,7 @@ class Track(TrackerOptions):
 
         super().check()
         if (out := self._out()) is not None:
-            check_output(out, overwrite=self.overwrite, suffixes=(".json",))
+            check_output(out, overwrite=self.overwrite, suffixes=(".json",), inputs={"file": self.file})
         kind_of(self.file)
 
     def run(self) -> None:

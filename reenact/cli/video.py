@@ -52,7 +52,7 @@ class Video(Driven):
         """Refuse settings, an output, a picture or a clip that cannot work."""
         from reenact.media import VideoReader, kind_of, read_image
         from reenact.media.output import VIDEO_SUFFIXES, check_output
-        from reenact.pipeline.motions.library import SUFFIX, find_motion
+        from reenact.pipeline.motions.library import SUFFIX, find_motion, motion_text
 
         super().check()
         self.units()
@@ -68,7 +68,9 @@ class Video(Driven):
             raise ConfigError(f"--quality is {self.quality}; give a number from 0 to 100.")
         if self.size is not None and self.size < 16:
             raise ConfigError(f"--size is {self.size}; give a length in pixels, 16 or more.")
-        check_output(self.out, overwrite=self.overwrite, suffixes=VIDEO_SUFFIXES)
+        driving = find_motion(self.driving)
+        inputs = {"source": self.source, "driver": driving}
+        check_output(self.out, overwrite=self.overwrite, suffixes=VIDEO_SUFFIXES, inputs=inputs)
         if self.absolute and self.relative:
             raise ConfigError("--absolute and --relative exclude each other; give one of them.")
         if kind_of(self.source) == "video":
@@ -78,12 +80,13 @@ class Video(Driven):
             raise ConfigError(f"{option} is for source clips; {self.source} is a picture.")
         else:
             read_image(self.source)
-        driving = find_motion(self.driving)
         if driving.suffix.lower() != SUFFIX:
             VideoReader(driving).close()
         elif self.side_by_side or not self.smoothing:
             option = "--side-by-side" if self.side_by_side else "--no-smoothing"
-            raise ConfigError(f"{driving} is a motion template, tracked before, without pictures; leave {option} out.")
+            raise ConfigError(
+                f"{motion_text(driving)} is a motion template, tracked before, without pictures; leave {option} out."
+            )
 
     def rate(self) -> Fraction | None:
         """The rate of the result; 29.97 is 30000/1001.

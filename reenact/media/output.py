@@ -7,7 +7,7 @@ import contextlib
 import errno
 import os
 import secrets
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from safetensors import SafetensorError
@@ -21,7 +21,14 @@ _NO_SPACE = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 _PARTIAL = ".partial"
 
 
-def check_output(path: str | Path, *, overwrite: bool, suffixes: Sequence[str], hint: Hint | None = None) -> None:
+def check_output(
+    path: str | Path,
+    *,
+    overwrite: bool,
+    suffixes: Sequence[str],
+    hint: Hint | None = None,
+    inputs: Mapping[str, str | Path | None] | None = None,
+) -> None:
     """Refuse an output path that cannot be written, before any work is done.
 
     Args:
@@ -29,11 +36,16 @@ def check_output(path: str | Path, *, overwrite: bool, suffixes: Sequence[str], 
         overwrite: allow an existing file to be replaced.
         suffixes: accepted suffixes in lower case, with the dot.
         hint: of the error for another suffix.
+        inputs: files that are read, which may not be replaced, by what they are: "source".
 
     Raises:
-        OutputError: another suffix, an existing file or folder, or a folder that is missing or cannot be written to.
+        OutputError: one of the inputs, another suffix, an existing file or folder, or a folder that is missing or
+            cannot be written to.
     """
     path = Path(path)
+    for what, read in (inputs or {}).items():
+        if read is not None and path.exists() and Path(read).exists() and path.samefile(read):
+            raise OutputError(f"{path}: the output is the {what}, which would be lost; choose another name.")
     if path.is_dir():
         raise OutputError(f"{path} is a folder; give a file name ending in {' or '.join(suffixes)}.")
     if not path.suffix:

@@ -14,6 +14,11 @@ def library_names() -> list[str]:
     return sorted(path.stem for path in LIBRARY.glob(f"*{SUFFIX}"))
 
 
+def motion_text(path: pathlib.Path) -> str:
+    """How messages name a driver: "motion nod" for a template of the library, else the path."""
+    return f"motion {path.stem}" if path.parent == LIBRARY else str(path)
+
+
 def find_motion(name: str | pathlib.Path) -> pathlib.Path:
     """The file of a driver: that of a template of the library, by its name, or the given one.
 

@@ -12,7 +12,7 @@ from reenact.media import Trim
 from reenact.media.frame import Frame
 from reenact.media.video_reader import VideoInfo
 from reenact.pipeline.driving import Driving, DrivingClip, Following, TrackedFrame, missing_face
-from reenact.pipeline.motions.library import LIBRARY, SUFFIX, find_motion, library_names
+from reenact.pipeline.motions.library import LIBRARY, SUFFIX, find_motion, library_names, motion_text
 from reenact.pipeline.motions.template import MotionTemplate, read_template
 from reenact.pipeline.neutral import choose_reference
 from reenact.pipeline.shots import Driver, ShotReader
@@ -47,7 +47,7 @@ def open_driving(
         return DrivingTemplate(driving, pathlib.Path(driving.name), fps=fps, trim=trim)
     path = find_motion(driving)
     if path.suffix.lower() == SUFFIX:
-        return DrivingTemplate(read_template(path), path, fps=fps, trim=trim)
+        return DrivingTemplate(read_template(path), pathlib.Path(motion_text(path)), fps=fps, trim=trim)
     return DrivingClip(path, fps=fps, trim=trim)
 
 

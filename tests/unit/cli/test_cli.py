@@ -3,6 +3,7 @@
 import pathlib
 import subprocess
 import sys
+from fractions import Fraction
 
 import pytest
 from PIL import Image
@@ -10,7 +11,9 @@ from PIL import Image
 import reenact
 from reenact import cli
 from reenact.cli.video import Video
-from reenact.errors import Hint, OutputError, ReenactError
+from reenact.errors import ConfigError, Hint, OutputError, ReenactError
+from reenact.media import Trim
+from reenact.pipeline.motions.playing import open_driving
 
 REPOSITORY = pathlib.Path(__file__).resolve().parents[3]
 
@@ -134,9 +137,10 @@ def test_framed_message_as_one_line(box: str) -> None:
 def test_what_cannot_work_is_refused_before_torch_is_imported(tmp_path: pathlib.Path) -> None:
     picture = tmp_path / "a.png"
     Image.new("RGB", (8, 8)).save(picture)
-    out = tmp_path / "out.png"
+    out, taken = tmp_path / "out.png", tmp_path / "taken.png"
+    taken.touch()
     refusals = {
-        f"image {picture} {picture} -o {picture}": "exists already; choose another name or allow overwriting",
+        f"image {picture} {picture} -o {taken}": "exists already; choose another name or allow overwriting",
         f"image {picture} missing.png -o {out}": "There is no file missing.png",
         f"image {picture} {picture} -o out.tiff": "use one of .png",
         f"image {picture} {picture} -o {out} --system nobody": "There is no system 'nobody'",
@@ -165,3 +169,38 @@ def test_what_cannot_work_is_refused_before_torch_is_imported(tmp_path: pathlib.
     for line, text in zip(done.stderr.splitlines(), refusals.values(), strict=True):
         assert text in line
     assert done.stdout == f"{[2] * len(refusals)} []\n"
+
+
+def test_an_output_that_is_an_input_is_refused(tmp_path: pathlib.Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Through symbolic links, too; --overwrite would replace the only copy."""
+    picture, other = tmp_path / "a.png", tmp_path / "b.png"
+    for path in (picture, other):
+        Image.new("RGB", (8, 8)).save(path)
+    for name in ("link.png", "link.mp4", "link.safetensors"):
+        (tmp_path / name).symlink_to(picture)
+    refusals = {
+        f"image {picture} {other} -o {picture}": "a.png: the output is the source, which would be lost",
+        f"image {picture} {other} -o {tmp_path}/link.png": "link.png: the output is the source",
+        f"image {other} {picture} -o {picture}": "the output is the driver",
+        f"image {other} {other} --relative --neutral {picture} -o {picture}": "the output is the neutral picture",
+        f"video {other} {picture} -o {tmp_path}/link.mp4": "the output is the driver",
+        f"edit {picture} -o {picture}": "the output is the source",
+        f"edit {other} --background {picture} -o {picture}": "the output is the background",
+        f"motion {picture} -o {tmp_path}/link.safetensors": "the output is the clip",
+        f"compare {other} {picture} -o {picture}": "the output is the driver",
+    }
+    before = picture.read_bytes()
+    for words, text in refusals.items():
+        assert cli.main([*words.split(), "--overwrite"]) == 2
+        assert text in capsys.readouterr().err
+    assert picture.read_bytes() == before
+
+
+def test_a_motion_of_the_library_is_named_as_it_was_typed(
+    tmp_path: pathlib.Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    Image.new("RGB", (8, 8)).save(tmp_path / "a.png")
+    assert cli.main(["video", f"{tmp_path}/a.png", "nod", "-o", f"{tmp_path}/a.mp4", "--no-smoothing"]) == 2
+    assert capsys.readouterr().err.startswith("reenact: motion nod is a motion template")
+    with pytest.raises(ConfigError, match=r"^motion nod lasts \d"):
+        open_driving("nod", trim=Trim(begin_s=Fraction(100)))
