@@ -285,9 +285,11 @@ class ControlsApi:
             options: dict[str, Any] = {"progress": clock.reporter(progress), "should_stop": stop, **checked}
             options |= {"out": folder / name, "background": given.full_background(), "origin": self._models.origin}
             if keyframes is not None:
+                self._videos.check_length(keyframes.seconds)
                 options["fps"] = round(checked.get("fps", 25))
                 result = session.play(keyframes, **options)
             else:
+                self._videos.check_length(checked["seconds"])
                 film = session.turntable if motion == TURNTABLE else session.animate
                 result = film(edit=make_edit(session), **options)
         return str(result.path), self._clip_notes(clock, result, given.names)

@@ -221,7 +221,7 @@ class ControlsTab:
 
     def build(self) -> Remembered:
         """Create and connect the components; inside a `gr.Tab`. Returns what a refresh keeps."""
-        self._editor = editor = Editor(self._models)
+        self._editor = editor = Editor(self._models, max_seconds=self._videos.max_seconds)
         self._connect_source(editor)
         self._connect_sliders(editor)
         self._connect_files(editor)

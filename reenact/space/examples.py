@@ -9,6 +9,8 @@ _SOURCES = ("male_30", "male_28", "female_89", "male_52", "astronaut", "female_2
 """Portraits in the order of the page."""
 _MOTIONS = ("talk", "surprise", "smile", "nod", "shake", "wink")
 """Motions likewise. The first pair looks most like a filmed face."""
+LONGEST_S = 2.6
+"""Length of the longest driving clip."""
 
 
 def portraits() -> list[str]:

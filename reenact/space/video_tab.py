@@ -2,7 +2,7 @@
 
 import inspect
 import pathlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from fractions import Fraction
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -47,6 +47,7 @@ from reenact.space.widgets.system_choice import (
 )
 
 if TYPE_CHECKING:
+    from reenact.media import VideoInfo
     from reenact.pipeline.engine import Engine
 
 _QUEUE: dict[str, Any] = {"concurrency_id": "video", "concurrency_limit": 1}
@@ -63,8 +64,8 @@ class VideoTab:
     """The handlers of ``/reenact_video`` and ``/stop``, and their components."""
 
     def __init__(self, models: Models, runs: Runs, *, max_seconds: float | None = None) -> None:
-        """Nothing is loaded yet; `max_seconds` limits driving clips."""
-        self._models, self._runs, self._max_seconds = models, runs, max_seconds
+        """Nothing is loaded yet; `max_seconds` limits clips, given and drawn."""
+        self._models, self._runs, self.max_seconds = models, runs, max_seconds
         self._problems = Problems()
 
     def reenact_video(
@@ -176,10 +177,11 @@ class VideoTab:
             from reenact.pipeline.motions.playing import count_frames
             from reenact.pipeline.video import reenact_video
 
-            rates = [self.check_clip(path) for path, _ in chosen_drivers.values()]
+            trim = Trim.read(begin, end, names=("The begin", "The end"))
+            rates = [self.check_driver(path, trim) for path, _ in chosen_drivers.values()]
             declared = rates[0] if source_clip is None else self.check_clip(source_clip, "source")
             rate, longest = chosen_rate(fps), chosen_size(longest_px)
-            trim = Trim.read(begin, end, names=("The begin", "The end"))
+            trim, cut = self.cut_motions([path for path, _ in chosen_drivers.values()], trim)
             count = sum(count_frames(path, fps=rate, trim=trim) for path, _ in chosen_drivers.values())
             restored = restoring(self._models, upscale, restore, restore_strength, faces=count)
             clock = Clock()
@@ -218,7 +220,7 @@ class VideoTab:
             f"Done in {clock.seconds():.1f} s: {result.frame_count} frames at {float(result.fps):.4g} a second, "
             f"{result.width} × {result.height} pixels."
         )
-        first = [done, chosen.reason, *self._models.notes(result.system)]
+        first = [done, chosen.reason, *self._models.notes(result.system), cut]
         played = None if kind in SILENT else str(result.path)
         return str(result.path), played, notes(first, result.warnings, names)
 
@@ -302,14 +304,51 @@ class VideoTab:
         Returns:
             Frames a second.
         """
-        from reenact.pipeline.motions.playing import open_driving
-
-        # source and driving may be one file, and then both have one path: here this file alone is meant
-        with errors_as_messages({path: f"the {role} file"}), open_driving(path) as opened:
-            info = opened.info
-        if self._max_seconds is not None and info.duration_s > self._max_seconds + _TOLERANCE_S:
+        info = _described(path, role)
+        if self._exceeds(info.duration_s):
             raise self._too_long(f"The {role} clip lasts {info.duration_s:.1f} s")
         return info.fps
+
+    def check_driver(self, path: str, trim: Trim | None) -> Fraction:
+        """The same for the part of a driver that is used; motions are not refused, see `cut_motions`."""
+        info = _described(path, "driving", trim)
+        if not path.lower().endswith(SUFFIX) and self._exceeds(info.duration_s):
+            what = f"The driving clip lasts {info.duration_s:.1f} s" if trim is None else "The part is too long"
+            advice = "Choose a shorter part with “Driver from” and “Driver to” (begin and end for programs)."
+            raise self._too_long(what, advice)
+        return info.fps
+
+    def cut_motions(self, drivers: Sequence[str], trim: Trim | None) -> tuple[Trim | None, str]:
+        """Cut motions to the host's limit.
+
+        Args:
+            drivers: paths of clips, each within the limit, and of motions.
+            trim: the part that is used.
+
+        Returns:
+            The part within the limit; a note if it is shorter.
+        """
+        motions = [path for path in drivers if path.lower().endswith(SUFFIX)]
+        if not any(self._exceeds(_described(path, "driving", trim).duration_s) for path in motions):
+            return trim, ""
+        begin_s = Fraction(0) if trim is None else trim.begin_s
+        cut = Trim(begin_s=begin_s, end_s=begin_s + Fraction(self.max_seconds or 0))
+        return cut, f"Note: The motion was cut to {self.max_seconds:g} s, the longest clip of this page."
+
+    def check_length(self, seconds: float | int) -> None:
+        """Refuse to draw a clip that is longer than the host's limit.
+
+        Raises:
+            gr.Error: it is.
+        """
+        if self._exceeds(seconds, tolerance_s=0.0):
+            raise message(
+                f"The clip is set to {seconds:g} s; this page makes clips of up to {self.max_seconds:g} s. "
+                "Make it shorter."
+            )
+
+    def _exceeds(self, seconds: float | int, *, tolerance_s: float = _TOLERANCE_S) -> bool:
+        return self.max_seconds is not None and seconds > self.max_seconds + tolerance_s
 
     def reporter(
         self, clock: Clock, progress: gr.Progress, fps: Fraction, *, passes: int = 1
@@ -318,14 +357,14 @@ class VideoTab:
         report = clock.reporter(progress)
 
         def show(done: int, total: int, stage: str) -> None:
-            if self._max_seconds is not None and done / fps > passes * (self._max_seconds + 2 * _TOLERANCE_S):
+            if self.max_seconds is not None and done / fps > passes * (self.max_seconds + 2 * _TOLERANCE_S):
                 raise self._too_long("The driving clip is longer than it declares")
             report(done, total, stage)
 
         return show
 
-    def _too_long(self, what: str) -> gr.Error:
-        return message(f"{what}; this page takes clips of up to {self._max_seconds:g} s. Give a shorter one.")
+    def _too_long(self, what: str, advice: str = "Give a shorter one.") -> gr.Error:
+        return message(f"{what}; this page takes clips of up to {self.max_seconds:g} s. {advice}")
 
     def build(self) -> Remembered:
         """Create and connect the components; inside a `gr.Tab`. Returns what a refresh keeps."""
@@ -340,8 +379,9 @@ class VideoTab:
                 source_faces = FacesPart(self._models, SOURCE_FACE, hint=SEVERAL)
                 driving_faces, assigned = FacesPart(self._models, DRIVING_FACE), Assigned()
                 motion_part = MotionPart()
-                if self._max_seconds is not None:
-                    gr.Markdown(f"Driving clips may last up to {self._max_seconds:g} seconds.")
+                if self.max_seconds is not None:
+                    unit = "second" if self.max_seconds == 1 else "seconds"
+                    gr.Markdown(f"Clips may last up to {self.max_seconds:g} {unit}; longer motions are cut.")
                 system = system_choice(self._models)
                 with gr.Row():
                     run = gr.Button("Reenact the clip", variant="primary", size="lg", scale=3)
@@ -370,6 +410,8 @@ class VideoTab:
                 output = OutputPart(CLIPS)
                 portrait = inputs.example_portraits(source)
                 others: dict[Component, str] = {motion_part.driver: CLIP}
+                if self._exceeds(examples.LONGEST_S):
+                    others[end] = f"{self.max_seconds:g}"
                 example = inputs.example_drivers("video", examples.driving_clips(), source, driving, others=others)
             with gr.Column(scale=4):
                 preview = gr.Video(label="Result", interactive=False, autoplay=True, loop=True, buttons=[], height=400)
@@ -442,6 +484,15 @@ class VideoTab:
         for part, file in self._faces:
             restored = part.look(restored.then, file, keep=True)
         return restored
+
+
+def _described(path: str, role: str, trim: Trim | None = None) -> "VideoInfo":
+    """Length and rate of the part of a driver or source clip that is used."""
+    from reenact.pipeline.motions.playing import open_driving
+
+    # source and driving may be one file, and then both have one path: here this file alone is meant
+    with errors_as_messages({path: f"the {role} file"}), open_driving(path, trim=trim) as opened:
+        return opened.info
 
 
 def _picture() -> str:

@@ -66,7 +66,7 @@ def test_visitor_sees_what_it_is_and_what_to_do(tab: Any) -> None:
     part = panel(tab, "Image")
     part.get_by_role("button", name="Reenact", exact=True).click()
     tab.get_by_text("There is no source picture yet").wait_for()
-    assert panel(tab, "Video").get_by_text("Driving clips may last up to 60 seconds.").is_visible()
+    assert panel(tab, "Video").get_by_text("Clips may last up to 60 seconds; longer motions are cut.").is_visible()
     about = panel(tab, "About")
     about.get_by_text("Privacy.").wait_for()
     about.get_by_text(re.compile("Correspondence: (not loaded yet|embedded, sha256)")).wait_for()

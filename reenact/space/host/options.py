@@ -50,7 +50,10 @@ class HostOptions:
     """
 
     max_seconds: float | None = _option(
-        None, _positive, "SECONDS", "longest driving clip that the page takes; any length if not set"
+        None,
+        _positive,
+        "SECONDS",
+        "longest clip that the page takes and makes; longer motions are cut; any length if not set",
     )
     max_megapixels: float | None = _option(
         None, _positive, "NUMBER", "largest picture, and largest frame of a clip, in millions of pixels"

@@ -12,6 +12,7 @@ from reenact.space.widgets.keyframe_part import KeyFramePart
 from reenact.space.widgets.problems import clear_first
 
 MP4, GIF = "MP4", "GIF"
+_LONGEST_S = 6.0
 EASED, TURNTABLE, KEYFRAMES, FRAMES = "animation", "turntable", "keyframes", "frames"
 
 _MOTIONS = [
@@ -25,14 +26,16 @@ _MOTIONS = [
 class ClipPart:
     """Components in an accordion."""
 
-    def __init__(self) -> None:
+    def __init__(self, max_seconds: float | None) -> None:
+        """Create them; `max_seconds` limits the length, None to what the tab offers."""
+        longest = min(_LONGEST_S, max_seconds or _LONGEST_S)
         with gr.Accordion("Clip", open=False):
             self.motion = gr.Radio(_MOTIONS, value=EASED, label="Motion of the clip")
             with gr.Column(visible=False) as panel:
                 self.keyframes = KeyFramePart()
             with gr.Row():
                 with gr.Column(min_width=160, scale=2) as length:
-                    self.seconds = gr.Slider(0.5, 6, value=2, step=0.5, label="Seconds")
+                    self.seconds = gr.Slider(*(min(0.5, longest), longest, min(2, longest)), step=0.5, label="Seconds")
                 self.kind = gr.Radio([MP4, GIF], value=MP4, label="Format", min_width=120, scale=1)
             self.motion.change(_show_table, self.motion, [panel, length], show_progress="hidden", **QUICK)
             with gr.Row():

@@ -116,7 +116,7 @@ class PreviewColumn:
 class SliderColumn:
     """Presets, sliders, background, clips and options."""
 
-    def __init__(self) -> None:
+    def __init__(self, max_seconds: float | None) -> None:
         with gr.Row(elem_classes="editor-presets"):
             self.presets = {name: gr.Button(name.capitalize(), size="sm", min_width=72) for name in PRESETS}
         with gr.Row(elem_classes="editor-views"):
@@ -139,7 +139,7 @@ class SliderColumn:
             self.background = gr.Radio(_BACKGROUNDS, value=KEEP, show_label=False, label="Background")
             with gr.Column(visible=False) as self.background_panel:
                 self.background_picture = picture_input("Background picture")
-        self.clip = ClipPart()
+        self.clip = ClipPart(max_seconds)
         with gr.Accordion("Options", open=False):
             self.paste_back = paste_choice()
             self.system = editing_choice()
@@ -162,8 +162,8 @@ class SliderColumn:
 class Editor:
     """All components of the tab, in three columns; created inside a `gr.Tab`."""
 
-    def __init__(self, models: Models) -> None:
-        """Create the components; `models` give the tracker."""
+    def __init__(self, models: Models, *, max_seconds: float | None = None) -> None:
+        """Create the components; `models` give the tracker, `max_seconds` limits clips."""
         with gr.Row(equal_height=False, elem_classes="editor-row"):
             with gr.Column(scale=3, min_width=280, elem_classes="editor-left"):
                 self.source = SourceColumn(models)
@@ -172,7 +172,7 @@ class Editor:
             with gr.Column(scale=4, min_width=320, visible=False, elem_classes="editor-middle") as self.middle:
                 self.preview = PreviewColumn()
             with gr.Column(scale=5, min_width=320, visible=False, elem_classes="editor-right") as self.right:
-                self.edit = SliderColumn()
+                self.edit = SliderColumn(max_seconds)
 
     @property
     def inputs(self) -> list[Component]:
