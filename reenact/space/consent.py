@@ -6,8 +6,15 @@ from reenact.space.widgets.events import QUICK
 
 FREE = "without-consent"
 """Class of tabs that are open before the tick."""
-CSS = ".page-tabs .tabitem[inert] { opacity: 0.4; }"
-_LABEL = "The people in my pictures agreed to this use, or they are me, and I will say that results are synthetic."
+CSS = """
+.page-tabs .tabitem[inert] { opacity: 0.4; }
+.page-consent { border: 1px solid var(--color-accent) !important; }
+.page-consent input { width: 20px; height: 20px; flex: none; border: 2px solid var(--body-text-color) !important; }
+"""
+_LABEL = (
+    "Tick this to begin: the people in my pictures agreed to this use, or they are me, "
+    "and I will say that results are synthetic."
+)
 _ASK = """() => {
   let kept = null;
   try { kept = localStorage.getItem("reenact consent"); } catch {}
