@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 from tyro.conf import Positional, arg
 
-from reenact.cli.options import SourceAndOutput, TrackerOptions
+from reenact.cli.options import SourceAndOutput, TrackerOptions, check_face_number
 from reenact.cli.output import Bar, json_file, notes
 
 if TYPE_CHECKING:
@@ -39,6 +39,7 @@ class Compare(TrackerOptions, SourceAndOutput):
 
         super().check()
         self.check_marking()
+        check_face_number("--driving-face", self.driving_face)
         for system in self.systems:
             find_system(system)
         driving = find_motion(self.driving)

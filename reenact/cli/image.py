@@ -5,6 +5,7 @@ import pathlib
 
 from reenact.cli.options import Driven
 from reenact.cli.output import picture_line, report
+from reenact.errors import ConfigError
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -12,7 +13,7 @@ class Image(Driven):
     """Redraw a face with the pose and expression of another picture."""
 
     neutral: pathlib.Path | None = None
-    """With --relative: a picture of the driver with a neutral face."""
+    """With --relative or --neutralise: a picture of the driver with a neutral face."""
 
     def check(self) -> None:
         """Refuse settings, an output or pictures that cannot work."""
@@ -20,8 +21,8 @@ class Image(Driven):
         from reenact.media.output import IMAGE_SUFFIXES, check_output
 
         super().check()
-        self.options()
-        self.crop()
+        if self.neutral is not None and not (self.relative or self.neutralise):
+            raise ConfigError("--neutral works only with --relative or --neutralise; add one of them or leave it out.")
         inputs = {"source": self.source, "driver": self.driving, "neutral picture": self.neutral}
         check_output(self.out, overwrite=self.overwrite, suffixes=IMAGE_SUFFIXES, inputs=inputs)
         for path in (self.source, self.driving, self.neutral):

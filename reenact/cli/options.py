@@ -31,6 +31,16 @@ class SourceAndOutput(Marking):
     """Output file; its suffix chooses the format."""
 
 
+def check_face_number(option: str, number: int | None) -> None:
+    """Refuse a number below 1.
+
+    Raises:
+        ConfigError: the option and its range.
+    """
+    if number is not None and number < 1:
+        raise ConfigError(f"{option} is {number}; faces are numbered from 1, the largest first.")
+
+
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class TrackerOptions:
     """How faces are found."""
@@ -52,6 +62,7 @@ class TrackerOptions:
         Raises:
             ConfigError: the option and its range.
         """
+        check_face_number("--face", self.face)
         if not 0 <= self.min_face_score <= 1:
             raise ConfigError(f"--min-face-score is {self.min_face_score:g}; give a score from 0 to 1.")
 
@@ -157,6 +168,22 @@ class Driven(Redrawing):
     """Which of several faces in the driving picture or clip, counted from the largest, 1."""
     tune_steps: int = 0
     """Optimise the generator for the source picture in so many steps, such as 30; --system latent_directions only."""
+
+    def check(self) -> None:
+        """Refuse settings that cannot work.
+
+        Raises:
+            ConfigError: the option and its range.
+        """
+        from reenact.systems.catalog import DEFAULT_SYSTEM, cannot_tune, find_system
+
+        super().check()
+        check_face_number("--driving-face", self.driving_face)
+        self.options()
+        self.crop()
+        system = self.system or DEFAULT_SYSTEM
+        if self.tune_steps and self.checkpoint is None and not find_system(system).can_tune:
+            raise cannot_tune(system)
 
     def load(self, system: str | None) -> "Engine":
         """See `Redrawing.load`."""

@@ -53,15 +53,16 @@ class Video(Driven):
         from reenact.media import VideoReader, kind_of, read_image
         from reenact.media.output import VIDEO_SUFFIXES, check_output
         from reenact.pipeline.motions.library import SUFFIX, find_motion, motion_text
+        from reenact.systems.catalog import DEFAULT_SYSTEM, find_system, without_units
 
         super().check()
-        self.units()
+        system = self.system or DEFAULT_SYSTEM
+        if self.units() and self.checkpoint is None and not find_system(system).moves_units:
+            raise without_units(system)
         if self.neutral_frame is not None and self.neutral_frame < 0:
             raise ConfigError(f"--neutral-frame is {self.neutral_frame}; frames are numbered from 0.")
         self.rate()
-        self.options()
-        self.crop()
-        self.trim()
+        trim = self.trim()
         if not 0 <= self.smoothing_strength <= 10:
             raise ConfigError(f"--smoothing-strength is {self.smoothing_strength:g}; give a factor from 0 to 10.")
         if self.quality is not None and not 0 <= self.quality <= 100:
@@ -81,11 +82,20 @@ class Video(Driven):
         else:
             read_image(self.source)
         if driving.suffix.lower() != SUFFIX:
-            VideoReader(driving).close()
-        elif self.side_by_side or not self.smoothing:
-            option = "--side-by-side" if self.side_by_side else "--no-smoothing"
+            VideoReader(driving, trim=trim).close()
+        elif refused := [
+            option
+            for option, given in {
+                "--side-by-side": self.side_by_side,
+                "--no-smoothing": not self.smoothing,
+                "--driving-face": self.driving_face is not None,
+                "--sound driving": self.sound == "driving",
+            }.items()
+            if given
+        ]:
             raise ConfigError(
-                f"{motion_text(driving)} is a motion template, tracked before, without pictures; leave {option} out."
+                f"{motion_text(driving)} is a motion template, tracked before, without pictures or sound; "
+                f"leave {' and '.join(refused)} out."
             )
 
     def rate(self) -> Fraction | None:
@@ -130,6 +140,7 @@ class Video(Driven):
     def run(self) -> None:
         """Write the clip."""
         self.check()
+        self._check_frames()
         from reenact.pipeline.video import reenact_video
 
         restorer = self.restorer(self._count_frames)
@@ -166,6 +177,18 @@ class Video(Driven):
             )
         is_source = result.system is None and not self.side_by_side
         report(clip_line(result), result.warnings + (self.unmarked_note() if is_source else ()))
+
+    def _check_frames(self) -> None:
+        """Refuse times and frames that a motion template does not have, before anything is loaded."""
+        from reenact.media import VideoReader, kind_of
+        from reenact.pipeline.motions.playing import open_driving
+
+        fps = self.rate()
+        if fps is None and kind_of(self.source) == "video":
+            with VideoReader(self.source) as reader:
+                fps = reader.info.fps
+        with open_driving(self.driving, fps=fps, trim=self.trim()) as driving:
+            driving.check_neutral(self.neutral_frame)
 
     def _count_frames(self) -> int:
         from reenact.pipeline.motions.playing import count_frames

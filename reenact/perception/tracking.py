@@ -43,6 +43,8 @@ USABLE_YAW_DEG = 85
 """Faces are found reliably up to about this yaw."""
 _FAR_YAW_DEG = 60.0
 """Beyond this yaw, a face with a low score is reported as turned too far."""
+_HARDLY_A_FACE = 0.05
+"""Below this score, the yaw says nothing: there is no face."""
 _ROLLS_DEG = (0, -45, 45, -90, 90, 180)
 _CERTAIN, _FAIRLY_CERTAIN, _LYING_CERTAIN, _UPRIGHT_CERTAIN = 0.8, 0.6, 0.9, 0.93
 """Scores after two passes: most upright faces reach 0.94, upright readings of upside-down faces seldom 0.9, background
@@ -381,9 +383,9 @@ def no_face_text(best_score: float, min_score: float) -> str:
 
 
 def far_turn_text(geometry: FaceGeometry, min_score: float) -> str | None:
-    """That a face is turned too far to be seen well; None if it is not for that."""
+    """That a face is turned too far to be seen well; None if it is not for that, or hardly a face."""
     yaw_deg = float(torch.rad2deg(head_angles_rad(geometry.rotation)[0, 1]))
-    if abs(yaw_deg) < _FAR_YAW_DEG:
+    if abs(yaw_deg) < _FAR_YAW_DEG or float(geometry.score[0]) < _HARDLY_A_FACE:
         return None
     nearest = int(np.copysign(USABLE_YAW_DEG, yaw_deg))
     return (

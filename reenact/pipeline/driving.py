@@ -82,6 +82,15 @@ class Driving(abc.ABC):
         """Free the files."""
 
     @abc.abstractmethod
+    def check_neutral(self, number: int | None) -> None:
+        """Refuse a neutral frame that is known to be missing, before anything slow.
+
+        Raises:
+            ConfigError: there is no such frame.
+            NoFaceFoundError: it has no face.
+        """
+
+    @abc.abstractmethod
     def start(self, following: Following) -> None:
         """Expect a face, and find the neutral frame if one was chosen.
 
@@ -140,6 +149,9 @@ class DrivingClip(Driving):
         """See `Driving`."""
         self._reader.close()
         self._ahead.close()
+
+    def check_neutral(self, number: int | None) -> None:
+        """See `Driving`; the frames of a clip are known only when they have been read."""
 
     def start(self, following: Following) -> None:
         """See `Driving`."""

@@ -91,13 +91,15 @@ def load_engine(
         MissingDependencyError: the tracker's library is not installed.
     """
     where = select_device(device)
+    if not 0 <= tune_steps <= _MOST_TUNE_STEPS:
+        raise ConfigError(f"{tune_steps} tuning steps were asked for; give a number from 0 to {_MOST_TUNE_STEPS}.")
+    if tune_steps and checkpoint is None and not find_system(system or DEFAULT_SYSTEM).can_tune:
+        raise cannot_tune(system or DEFAULT_SYSTEM)
     loaded = load(checkpoint if checkpoint is not None else system or DEFAULT_SYSTEM, device=where)
     if system is not None and loaded.system != system:
         raise ConfigError(
             f"{checkpoint} holds the system {loaded.system!r}, but {system!r} was asked for; give only one of the two."
         )
-    if not 0 <= tune_steps <= _MOST_TUNE_STEPS:
-        raise ConfigError(f"{tune_steps} tuning steps were asked for; give a number from 0 to {_MOST_TUNE_STEPS}.")
     if tune_steps and not find_system(loaded.system).can_tune:
         raise cannot_tune(loaded.system)
     return Engine(

@@ -45,6 +45,8 @@ class DrivingOptions:
         _check("choice for the body", (self.body,), Literal["follows", "stays"])
         if not self.regions:
             raise ConfigError("No region is driven; choose all, expression, pose, eyes or lips.")
+        if set(self.regions) <= set(self.keep):
+            raise ConfigError(f"{' and '.join(self.keep)} cannot be driven and kept; leave one of the two choices out.")
         if not 0 <= self.strength <= MOST_STRENGTH:
             raise ConfigError(f"The strength is {self.strength:g}; give a factor from 0 to {MOST_STRENGTH:g}.")
 

@@ -160,6 +160,7 @@ def reenact_video(
         check_choice("mode", mode, MotionMode)
         mode = "relative" if options.neutralise else mode
         drive = files.enter_context(open_driving(driving, fps=fps, trim=trim))
+        drive.check_neutral(neutral_frame)
         sound_from = choose_sound(sound, drive, clip)
         engine = system if isinstance(system, Engine) else load_engine(system, tracker=tracker, device=device)
         check()

@@ -40,6 +40,8 @@ class CatalogEntry:
 
     can_tune: bool = False
     """Whether it can be optimised for one source."""
+    moves_units: bool = False
+    """Whether its motion consists of Action Units, to which more can be added."""
 
     def load_class(self) -> "type[Reenactor[Any, Any, Any]]":
         """Import its class."""
@@ -64,6 +66,7 @@ _ENTRIES = (
         roles=("edit",),
         tags=("face-reenactment", "face-editing", "action-units"),
         can_pose=True,
+        moves_units=True,
     ),
     CatalogEntry(
         id="dual_generator",
@@ -121,6 +124,12 @@ def cannot_pose(system: str) -> ConfigError:
     return ConfigError(
         f"The system {system!r} cannot set Action Units or head angles; edit with {' or '.join(POSING_SYSTEMS)}."
     )
+
+
+def without_units(system: str) -> ConfigError:
+    """The error for a system whose motion has no Action Units."""
+    able = " or ".join(entry.id for entry in _ENTRIES if entry.moves_units)
+    return ConfigError(f"The motion of the system {system!r} has no Action Units to change; choose the system {able}.")
 
 
 def cannot_tune(system: str) -> ConfigError:

@@ -109,6 +109,7 @@ def compare(
     out, moving, check = pathlib.Path(out), is_moving(driving), stop_checker(should_stop)
     check_output(out, overwrite=overwrite, suffixes=VIDEO_SUFFIXES if moving else IMAGE_SUFFIXES)
     chosen = systems or installed_systems()
+    chosen = [each for place, each in enumerate(chosen) if each not in chosen[:place]]
     if not chosen:
         raise ConfigError("No system has weights here; install or clone the project again.")
     picture, name = open_picture(source, "source")

@@ -7,27 +7,15 @@ from typing import Any
 
 import torch
 
-from reenact.errors import ConfigError
 from reenact.facs import ACTION_UNITS, FACS_MAXIMUM, split_unit
 from reenact.pipeline.controls.settings import FaceEdit
 from reenact.pipeline.options import DrivingOptions
 from reenact.systems.base import Reenactor
+from reenact.systems.catalog import without_units
 from reenact.systems.facegan.motion import FaceMotion
 from reenact.systems.facegan.reenactor import FaceganIdentity, FaceganReenactor
 
 MotionChange = Callable[[FaceMotion], FaceMotion]
-
-
-def check_edits_motion(system: Reenactor[Any, Any, Any]) -> None:
-    """Refuse a system whose motion does not consist of Action Units.
-
-    Raises:
-        ConfigError: the system is one of those.
-    """
-    if not isinstance(system, FaceganReenactor):
-        raise ConfigError(
-            f"The motion of the system {system.system!r} has no Action Units to change; choose the system facegan."
-        )
 
 
 def unit_change(
@@ -40,9 +28,9 @@ def unit_change(
     Raises:
         ConfigError: units to add, but the system's motion has none.
     """
-    if action_units:
-        check_edits_motion(system)
     takes_units = isinstance(system, FaceganReenactor)
+    if action_units and not takes_units:
+        raise without_units(system.system)
     if not action_units and not (takes_units and options.neutralise):
         return None, options
     change = functools.partial(motion_change, action_units=action_units or {}, neutralise=options.neutralise)

@@ -108,7 +108,7 @@ class DrivingTemplate(Driving):
             raise ConfigError(f"{self.path} is a motion template with one face; a driving face cannot be chosen.")
         template, self._following = self._template, following
         number = following.neutral_frame
-        chosen = None if number is None else self._face(self._checked(number))
+        chosen = None if number is None else self._neutral_face(number)
 
         def find_reference(first: int) -> FaceGeometry | None:
             shot = self._shot(first)
@@ -161,18 +161,20 @@ class DrivingTemplate(Driving):
         """Index of the shot that a frame is in."""
         return max(int(torch.searchsorted(self._template.shots, own, right=True)) - 1, 0)
 
-    def _face(self, own: int) -> FaceGeometry:
-        row = self._row(own)
-        if row is None:
-            raise NoFaceFoundError(f"{self.path} has no face in frame {own}; choose another neutral frame.")
-        return self._template.faces[slice(row, row + 1)]
+    def check_neutral(self, number: int | None) -> None:
+        """See `Driving`."""
+        if number is not None:
+            self._neutral_face(number)
 
-    def _checked(self, number: int) -> int:
+    def _neutral_face(self, number: int) -> FaceGeometry:
         if number >= len(self._own):
             raise ConfigError(
                 f"Neutral frame {number} was asked for, but {self.path} ends with frame {len(self._own) - 1}."
             )
-        return self._own[number]
+        row = self._row(self._own[number])
+        if row is None:
+            raise NoFaceFoundError(f"{self.path} has no face in frame {number}; choose another neutral frame.")
+        return self._template.faces[slice(row, row + 1)]
 
     def notes(self) -> tuple[str, ...]:
         """See `Driving`."""

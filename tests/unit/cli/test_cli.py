@@ -145,6 +145,13 @@ def test_what_cannot_work_is_refused_before_torch_is_imported(tmp_path: pathlib.
         f"image {picture} {picture} -o out.tiff": "use one of .png",
         f"image {picture} {picture} -o {out} --system nobody": "There is no system 'nobody'",
         f"image {picture} {picture} -o {out} --min-face-score 7": "a score from 0 to 1",
+        f"image {picture} {picture} -o {out} --face 0": "--face is 0; faces are numbered from 1",
+        f"video {picture} nod -o out.mp4 --driving-face -1": "--driving-face is -1; faces are numbered from 1",
+        f"image {picture} {picture} -o {out} --neutral {picture}": "--neutral works only with --relative or",
+        f"image {picture} {picture} -o {out} --region lips --keep lips": "lips cannot be driven and kept",
+        f"image {picture} {picture} -o {out} --tune-steps 30": "'correspondence' cannot be tuned to a source",
+        f"video {picture} nod -o out.mp4 --au 12=1": "'correspondence' has no Action Units to change",
+        f"video {picture} nod -o out.mp4 --sound driving": "without pictures or sound; leave --sound driving out",
         f"video {picture} {picture} -o out.mp4": "is a picture (PNG); a clip is needed",
         f"video {picture} {picture} -o out.mp4 --au 99=1": "There is no Action Unit '99'",
         f"edit {picture} -o {out} --au 99=1": "There is no Action Unit '99'",
@@ -202,5 +209,8 @@ def test_a_motion_of_the_library_is_named_as_it_was_typed(
     Image.new("RGB", (8, 8)).save(tmp_path / "a.png")
     assert cli.main(["video", f"{tmp_path}/a.png", "nod", "-o", f"{tmp_path}/a.mp4", "--no-smoothing"]) == 2
     assert capsys.readouterr().err.startswith("reenact: motion nod is a motion template")
+    for words, text in {"--neutral-frame 999": "Neutral frame 999 was", "--from 99": "motion nod lasts"}.items():
+        assert cli.main(["video", f"{tmp_path}/a.png", "nod", "-o", f"{tmp_path}/a.mp4", *words.split()]) == 2
+        assert text in capsys.readouterr().err
     with pytest.raises(ConfigError, match=r"^motion nod lasts \d"):
         open_driving("nod", trim=Trim(begin_s=Fraction(100)))

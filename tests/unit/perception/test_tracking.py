@@ -190,6 +190,13 @@ def test_a_face_turned_too_far_is_told_the_nearest_usable_angle(
             tracker.track(picture())
 
 
+def test_what_is_hardly_a_face_has_no_angle(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(globals(), "HEAD_YAW", 1.5)
+    for found in (0.9, 0.3):
+        with pytest.raises(NoFaceFoundError, match=r"^No face found"):
+            tracker_of(known_mesh((128, 128), 110), score=0.01, found=found).track(picture())
+
+
 def test_an_uncertain_tracker_is_no_face() -> None:
     with pytest.raises(NoFaceFoundError, match=r"best score 0.\d\d, need 0.50.*not covered"):
         tracker_of(known_mesh((120, 120), 100), score=0.3).track(picture())

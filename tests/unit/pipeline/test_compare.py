@@ -40,7 +40,7 @@ def engines(engine: Engine) -> list[Engine]:
 def test_systems_stand_side_by_side_with_their_figures(engines: list[Engine], tmp_path: pathlib.Path) -> None:
     write_image(tmp_path / "driving.png", make_frame((180, 120, 60)))
     out = tmp_path / "out.png"
-    result = compare(SOURCE, tmp_path / "driving.png", out, systems=engines)
+    result = compare(SOURCE, tmp_path / "driving.png", out, systems=[*engines, engines[0]])  # named twice, drawn once
     picture = read_image(out).rgb
     assert (result.width, result.height) == picture.shape[1::-1] == (768, 572)
     assert [each.system.encoded for each in engines] == [1, 1]  # type: ignore[attr-defined]

@@ -133,4 +133,6 @@ def test_bad_options_are_refused() -> None:
     refused("'nose' is no region; choose all, expression, pose, eyes or lips", regions=("nose",))
     refused("'pose' is no part to keep; choose eyes or lips", keep=("pose",))
     refused("No region is driven", regions=())
+    refused("lips cannot be driven and kept", regions=("lips",), keep=("lips",))
+    refused("lips and eyes cannot be driven and kept", regions=("eyes", "lips"), keep=("lips", "eyes"))
     refused("The strength is 3; give a factor from 0 to 2", strength=3.0)
