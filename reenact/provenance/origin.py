@@ -13,7 +13,7 @@ from reenact.provenance.metadata import xmp_packet
 from reenact.provenance.watermark import add_watermark
 
 _LONGEST_LABEL = 60
-"""Characters; in a picture of 512 pixels they are about 14 pixels high."""
+"""Characters; their font size is then 8 in a picture of 256 pixels, 16 in one of 512."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
