@@ -160,7 +160,7 @@ class CompareTab:
                     stop = gr.Button("Stop", variant="stop", size="lg", scale=1, min_width=80)
                 portrait = inputs.example_portraits(source)
                 others: dict[Component, str] = {kind: PICTURE}
-                example = inputs.example_drivers("image", examples.driving_pictures(), source, driving, others=others)
+                example = inputs.example_drivers(examples.driving_pictures(), source, driving, others=others)
             with gr.Column(scale=5):
                 picture = gr.Image(label="Side by side", interactive=False, format="png", buttons=["fullscreen"])
                 player = gr.Video(

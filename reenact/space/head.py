@@ -18,7 +18,10 @@ _NAMES = """<script>
     for (const item of document.querySelectorAll(".gallery-item:not([aria-label])")) {
       const shown = item.querySelector("img, video");
       const file = shown && decodeURIComponent((shown.currentSrc || shown.src).split("/").pop().split("#")[0]);
-      if (file && labels[file]) item.setAttribute("aria-label", labels[file]);
+      if (!file || !labels[file]) continue;
+      item.setAttribute("aria-label", labels[file]);
+      item.title = labels[file];
+      if (labels[file].startsWith("Motion: ")) item.dataset.motion = labels[file].slice("Motion: ".length);
     }
     for (const image of document.querySelectorAll("img:not([aria-label])")) {
       const label = image.closest(".block")?.querySelector("[data-testid='block-label']")?.textContent.trim();

@@ -220,7 +220,7 @@ class ImageTab:
                 restore = RestorePart(self._models)
                 output = OutputPart(PICTURES)
                 portrait = inputs.example_portraits(source)
-                example = inputs.example_drivers("image", examples.driving_pictures(), source, driving)
+                example = inputs.example_drivers(examples.driving_pictures(), source, driving)
             with gr.Column(scale=4):
                 comparison = Comparison()
                 text = inputs.notes_box()

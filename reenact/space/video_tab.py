@@ -412,7 +412,7 @@ class VideoTab:
                 others: dict[Component, str] = {motion_part.driver: CLIP}
                 if self._exceeds(examples.LONGEST_S):
                     others[end] = f"{self.max_seconds:g}"
-                example = inputs.example_drivers("video", examples.driving_clips(), source, driving, others=others)
+                example = inputs.example_drivers(examples.driving_clips(), source, driving, others=others)
             with gr.Column(scale=4):
                 preview = gr.Video(label="Result", interactive=False, autoplay=True, loop=True, buttons=[], height=400)
                 picture = gr.Image(

@@ -120,18 +120,16 @@ def example_portraits(source: Component) -> Dependency:
 
 
 def example_drivers(
-    kind: str,
     drivers: list[str],
     source: Component,
     driving: Component,
     *,
     others: Mapping[Component, str] | None = None,
 ) -> Callable[..., Dependency]:
-    """Drivers to click; clips play while the pointer is on them.
+    """Drivers to click, shown by their pictures.
 
     Args:
-        kind: "image" or "video".
-        drivers: paths of the files.
+        drivers: paths of the pictures or clips, in the order of `examples.driving_pictures`.
         source: gets a portrait if it has none.
         driving: gets the driver.
         others: further components, and the value that each of them gets.
@@ -141,8 +139,9 @@ def example_drivers(
     """
     sources, others = examples.portraits(), others or {}
     shown = gr.Dataset(
-        components=[kind],
-        samples=[[path] for path in drivers],
+        # of a clip the browser would show its first frame, which has the same neutral face in all of them
+        components=["image"],
+        samples=[[path] for path in examples.driving_pictures()],
         type="index",
         label="Example motions: click one, and the face moves",
         headers=["Driver"],

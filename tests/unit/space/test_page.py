@@ -127,6 +127,14 @@ def test_examples_are_the_projects_own() -> None:
     assert {*examples.labels().values()} >= {"Motion: talk", "Portrait: woman of 89", "Portrait: astronaut"}
 
 
+def test_example_motions_are_told_apart_by_their_pictures(page: gr.Blocks) -> None:
+    shown = [each for each in page.blocks.values() if isinstance(each, gr.Dataset) and "motions" in each.label]
+    assert [[pathlib.Path(path).suffix for (path,) in each.raw_samples] for each in shown] == [[".jpg"] * 6] * 3
+    # the picture that is clicked loads the clip in its place
+    pictures, clips = examples.driving_pictures(), examples.driving_clips()
+    assert [pathlib.Path(path).stem for path in pictures] == [pathlib.Path(path).stem for path in clips]
+
+
 def test_shared_links_show_the_projects_own_tags() -> None:
     tags = with_own_tags('<html><head><meta property="og:title" content="Gradio" /><meta name="twitter:card" /></head>')
     assert "Gradio" not in tags and "twitter" not in tags
