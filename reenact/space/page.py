@@ -29,6 +29,9 @@ _CSS = """
 .faces .grid-wrap { padding-top: 40px; min-height: 0; }
 input[role="combobox"] { text-overflow: ellipsis; margin-right: 20px !important; }
 .prose :not(pre) > code { white-space: normal !important; overflow-wrap: anywhere; }
+.gallery-item[data-motion]::after { content: attr(data-motion); display: block; font-size: var(--text-sm); }
+/* a failed run keeps the last result, all of it: gradio would cover its picture alone */
+[data-testid="status-tracker"]:has(> .error) { display: none !important; }
 .page-note { display: none; }
 .figures th { white-space: nowrap; }
 .figures td { word-break: normal !important; overflow-wrap: normal !important; }

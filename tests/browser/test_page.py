@@ -119,6 +119,8 @@ def test_example_runs_when_clicked_and_wrong_files_get_messages(
         give(part, "Source picture", path, shown=path == wall)
         part.get_by_role("button", name="Reenact", exact=True).click()
         tab.get_by_text(re.compile(f"The source picture{said}")).first.wait_for()
+        # the last result stays, as its download does
+        assert not part.locator("[data-testid='status-tracker'] > .error").first.is_visible()
 
 
 @pytest.mark.usefixtures("all_weights")
