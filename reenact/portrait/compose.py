@@ -11,6 +11,7 @@ from typing import NamedTuple
 import torch
 from jaxtyping import Float
 from torch import Tensor
+from torch.nn import functional
 
 from reenact.ops.warp import resize, warp
 from reenact.portrait.head import HeadFlow
@@ -27,6 +28,8 @@ _NECK = 0.2
 """Distance from the head over which a body that stays ceases to follow it, share of the side."""
 _BORDER = 0.08
 """Distance from the border over which the body's motion sets in, share of the side."""
+_TEAR = 0.05
+"""Difference of neighbouring displacements, half-sides, that no surface makes."""
 _SEEN = 1 / 512
 """A smaller share of the head changes no 8-bit value."""
 
@@ -61,7 +64,28 @@ def warp_head(
     """
     layer = portrait.head.expand(len(displacement), -1, -1, -1)
     moved = warp(layer, resize(displacement, layer.shape[-1]), "bicubic").clamp(0, 1)
-    return HeadLayer(rgb=moved[:, :3], matte=torch.maximum(moved[:, 3:], resize(inside, layer.shape[-1])))
+    matte = torch.maximum(moved[:, 3:], resize(inside, layer.shape[-1]))
+    return _mend_tears(HeadLayer(rgb=moved[:, :3], matte=matte), displacement)
+
+
+def _mend_tears(head: HeadLayer, displacement: Float[Tensor, "f 2 i i"]) -> HeadLayer:
+    """The head with a smooth outline where its displacement jumps, which shows the steps of a coarse map.
+
+    It jumps where a turned face hides what lies behind its rim.
+    """
+    side, coarse = head.rgb.shape[-1], displacement.shape[-1]
+    steps = [(displacement.diff(dim=dim).abs().amax(1, keepdim=True) > _TEAR).to(head.rgb.dtype) for dim in (2, 3)]
+    torn = torch.maximum(functional.pad(steps[0], (0, 0, 0, 1)), functional.pad(steps[1], (0, 1)))
+    if side == coarse or not bool(torn.any()):
+        return head
+    reach = round(side / coarse)
+    blur = lambda values: functional.avg_pool2d(values, 2 * reach + 1, 1, reach, count_include_pad=False)  # noqa: E731
+    where = resize(functional.avg_pool2d(functional.max_pool2d(torn, 5, 1, 2), 3, 1, 1), side)
+    share = blur(blur(head.matte))
+    smooth = ((share - 0.5) * 2 + 0.5).clamp(0, 1)
+    rgb = blur(blur(head.rgb * head.matte)) / share.clamp(min=1e-3)
+    inner = -functional.max_pool2d(-head.matte, 2 * reach + 1, 1, reach)
+    return HeadLayer(rgb=torch.lerp(head.rgb, rgb, where * (1 - inner)), matte=torch.lerp(head.matte, smooth, where))
 
 
 def carry_body(portrait: Portrait, displacement: Float[Tensor, "f 2 i i"], flow: HeadFlow) -> Float[Tensor, "f 2 i i"]:

@@ -36,8 +36,8 @@ _WIDER = 0.008
 """Added to it where the matte is that of the guided filter, whose edge is narrower."""
 _NECK_TOP = 0.3
 """Height (of `head_axes`) to which the neck reaches behind the head."""
-_FLARE = 0.12
-"""How much wider than below the chin the neck is behind it, on each side."""
+_FLARE = (0.12, 0.0, 0.8)
+"""Under hair beside the neck (below the second height, up to the third distance) the neck is wider behind the chin."""
 _RIM = 0.01
 """Width of the visible neck below the chin whose colours the hidden one takes over, share of the side."""
 _THROAT = 0.2
@@ -207,8 +207,10 @@ def _find_neck(
     seen = seen & (pieces == middle.argmax())  # not the arms
     left, right = _neck_sides(seen, axes)
     middle, half = (left + right) / 2, max((right - left) / 2, 0.05)
-    left, right = left - _FLARE, right + _FLARE
-    top = _NECK_TOP - 0.25 * np.abs((axes.across - middle) / (half + _FLARE)).clip(0, 1) ** 3
+    hair = axes.across[(classes == HAIR) & (axes.height < _FLARE[1]) & (np.abs(axes.across) < _FLARE[2])] - middle
+    left, right = left - _FLARE[0] * (hair < 0).any(), right + _FLARE[0] * (hair > 0).any()
+    wide = np.where(axes.across < middle, middle - left, right - middle)
+    top = _NECK_TOP - 0.25 * np.abs((axes.across - middle) / wide).clip(0, 1) ** 3
     seen = seen & (np.abs(axes.across - middle) < half + 0.1)
     behind = covered & (axes.height < top) & (axes.across > left) & (axes.across < right)
     # what lies right below the chin tells whether the neck is bare; collars stand beside it

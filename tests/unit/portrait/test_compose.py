@@ -54,6 +54,16 @@ def test_pixels_that_stand_still_are_the_sources() -> None:
     assert frames.rgb[0, :, HEAD, 20:30].max() == 0
 
 
+def test_where_a_coarse_displacement_jumps_the_outline_has_no_steps() -> None:
+    source, coarse = portrait().resized(256), torch.arange(32)
+    displacement = torch.zeros(1, 2, 32, 32)
+    displacement[:, 0] = 4.0 * (coarse[None] > coarse[:, None])  # beyond the diagonal: what lies beside the head
+    head = warp_head(source, displacement, torch.zeros(1, 1, 32, 32))
+    ends = (head.matte[0, 0, 100:140] > 0.5).sum(1).diff()
+    assert ends.max() <= 3
+    assert ends.float().mean() > 0.8
+
+
 def test_all_layers_are_resized_together() -> None:
     small = portrait().resized(16)
     assert small.rgb.shape == small.ground.shape == (1, 3, 16, 16)
