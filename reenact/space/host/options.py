@@ -38,6 +38,10 @@ def _systems(text: str) -> tuple[str, ...]:
     return named
 
 
+_TAKES: dict[Callable[[str], Any], str] = {_positive: "a number above 0", _count: "a whole number above 0"}
+"""What an option takes, for its error."""
+
+
 def _words(text: str) -> list[str]:
     return [word for word in re.split(r"[,\s]+", text) if word]
 
@@ -113,32 +117,46 @@ class HostOptions:
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
-    """Add the options to a command line; their defaults come from the environment."""
-    for field in dataclasses.fields(HostOptions):
-        if not field.metadata:
-            continue
-        given = os.environ.get(_variable(field.name), "")
-        shared: dict[str, Any] = {"help": field.metadata["help"]}
-        if field.metadata["read"] is bool:
-            shared |= {"action": "store_true", "default": given not in ("", "0")}
-        else:
-            shared |= {"metavar": field.metadata["metavar"], "default": given or field.default}
-            shared |= {"type": field.metadata["read"]}
-        parser.add_argument(f"--{field.name.replace('_', '-')}", **shared)
+    """Add the options to a command line; `host_options` reads them."""
+    for field in filter(lambda field: field.metadata, dataclasses.fields(HostOptions)):
+        is_bool = field.metadata["read"] is bool
+        shared: dict[str, Any] = {"action": "store_true"} if is_bool else {"metavar": field.metadata["metavar"]}
+        parser.add_argument(_option_name(field.name), help=field.metadata["help"], **shared)
 
 
 def host_options(arguments: argparse.Namespace, environment: Mapping[str, str] = os.environ) -> HostOptions:
-    """What a command line says, and the secrets of the environment.
+    """What a command line says, or else the environment; the secrets come from the environment alone.
 
     Raises:
-        ConfigError: options that contradict each other, or a login without a password.
+        ConfigError: a value that an option does not take, options that contradict each other, or a login without a
+            password.
     """
-    named = {field.name: getattr(arguments, field.name) for field in dataclasses.fields(HostOptions) if field.metadata}
+    fields = [field for field in dataclasses.fields(HostOptions) if field.metadata]
+    named = {field.name: _value(field, getattr(arguments, field.name), environment) for field in fields}
     keys = tuple(_words(environment.get("REENACT_API_KEYS", "")))
     pairs = [word.partition(":") for word in _words(environment.get("REENACT_LOGIN", ""))]
     if not all(name and password for name, _, password in pairs):
         raise ConfigError("REENACT_LOGIN holds a login without a name or password; write NAME:PASSWORD.")
     return HostOptions(**named, api_keys=keys, logins=tuple((name, password) for name, _, password in pairs))
+
+
+def _value(field: dataclasses.Field[Any], given: Any, environment: Mapping[str, str]) -> Any:
+    """The value of an option; `given` is what the command line says, None or False if nothing."""
+    name, read = _variable(field.name), field.metadata["read"]
+    variable = environment.get(name, "")
+    if read is bool:
+        return given or variable not in ("", "0")
+    if given is None and not variable:
+        return field.default
+    name, text = (name, variable) if given is None else (_option_name(field.name), given)
+    try:
+        return read(text)
+    except ValueError as error:
+        raise ConfigError(f"{name} takes {_TAKES[read]}, got {text!r}.") from error
+
+
+def _option_name(name: str) -> str:
+    return f"--{name.replace('_', '-')}"
 
 
 def _variable(name: str) -> str:

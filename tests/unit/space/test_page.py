@@ -1,5 +1,6 @@
 """The page as it is built, without serving it, and the options of the host."""
 
+import argparse
 import os
 import pathlib
 import signal
@@ -13,13 +14,13 @@ import gradio as gr
 import pytest
 
 import app
-from reenact.errors import CheckpointError
+from reenact.errors import CheckpointError, ConfigError
 from reenact.media import Trim
 from reenact.pipeline.motions.library import LIBRARY, SUFFIX
 from reenact.provenance.origin import Origin
 from reenact.space import examples
 from reenact.space.head import with_own_tags
-from reenact.space.host.options import HostOptions
+from reenact.space.host.options import HostOptions, add_options, host_options
 from reenact.space.models import Models
 from reenact.space.page import build_page
 from reenact.space.service import Service
@@ -226,8 +227,8 @@ def test_options_of_the_host_have_variables_and_the_command_line_wins(
     [
         (["--weights", "anna/faces"], "Error: Weights are set to 'anna/faces'; write SYSTEM="),
         (["--weights", "facegan=anna/a", "--require-weights"], "Error: No repository anna/a on the Hub"),
-        (["--max-seconds", "0"], "argument --max-seconds: invalid"),
-        (["--runs-per-hour", "0"], "argument --runs-per-hour: invalid"),
+        (["--max-seconds", "-5"], "Error: --max-seconds takes a number above 0, got '-5'."),
+        (["--runs-per-hour", "1.5"], "Error: --runs-per-hour takes a whole number above 0, got '1.5'."),
         (["--systems", "facegan"], "Error: The systems are set to facegan; correspondence is always needed"),
     ],
 )
@@ -238,3 +239,11 @@ def test_page_that_cannot_be_served_as_the_host_wants_ends_with_one_line(
         app.main(arguments)
     assert ended.value.code == 2
     assert said in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("name", ["MAX_SECONDS", "MAX_MEGAPIXELS", "MAX_MEGABYTES", "RUNS_PER_HOUR", "QUEUE"])
+def test_variables_with_a_wrong_number_are_named(name: str) -> None:
+    parser = argparse.ArgumentParser()
+    add_options(parser)
+    with pytest.raises(ConfigError, match=f"^REENACT_{name} takes a .*number above 0, got 'abc'"):
+        host_options(parser.parse_args([]), {f"REENACT_{name}": "abc"})
