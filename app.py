@@ -14,6 +14,8 @@ from collections.abc import Sequence
 
 # Before gradio is imported: the page reports its use to nobody.
 os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")
+if not (_PORT := os.environ.get("GRADIO_SERVER_PORT", "7860")).isdecimal():
+    raise SystemExit(f"Error: GRADIO_SERVER_PORT takes a whole number, got {_PORT!r}.")
 
 from reenact.errors import ReenactError
 from reenact.space.host.logs import start_log
@@ -26,8 +28,10 @@ from reenact.space.widgets.runs import Runs
 
 _EPILOG = """Each option has an environment variable, for hosts without a command line such as a Space:
 REENACT_MAX_SECONDS for --max-seconds, and so on; REENACT_MCP=1 for --mcp. REENACT_WEIGHTS takes several, separated by
-commas or spaces. Only the environment holds secrets: REENACT_API_KEYS the keys of programs, REENACT_LOGIN the logins of
-visitors (NAME:PASSWORD), HF_TOKEN for private repositories. See docs/hosting.md."""
+commas or spaces. GRADIO_SERVER_NAME is the address that is served (127.0.0.1; 0.0.0.0 for all of the machine),
+GRADIO_SERVER_PORT where the search for a free port begins (7860). Only the environment holds secrets: REENACT_API_KEYS
+the keys of programs, REENACT_LOGIN the logins of visitors (NAME:PASSWORD), HF_TOKEN for private repositories.
+See docs/hosting.md."""
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
