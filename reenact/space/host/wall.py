@@ -4,9 +4,11 @@ Gradio fetches files from addresses that a request gives, relays other addresses
 use, such as one that converts recordings. Here a file comes from an upload alone.
 """
 
+import inspect
 import json
 import logging
 import pathlib
+import reprlib
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
@@ -33,20 +35,49 @@ def explain_bad_requests(page: gr.Blocks) -> None:
     """Let requests that gradio cannot read get a message in place of a traceback."""
     read = page.preprocess_data
 
-    async def explained(*args: Any, **options: Any) -> Any:
+    async def explained(block_fn: Any, inputs: list[Any], *args: Any, **options: Any) -> Any:
         try:
-            return await read(*args, **options)
-        except gr.Error:
-            raise
+            return await read(block_fn, inputs, *args, **options)
+        except gr.Error as error:
+            if not error.print_exception:  # the page's own
+                raise
+            raise message(_unfit(block_fn, inputs) or error.message) from error
         except InvalidPathError as error:
             raise message(
                 "A file of the request was not uploaded to this page, or is gone; upload it again."
             ) from error
         except Exception as error:
             _LOG.info("A request did not fit its endpoint: %s", type(error).__name__)
-            raise message("The request does not fit the endpoint; /openapi.json describes its parameters.") from error
+            raise message(
+                _unfit(block_fn, inputs)
+                or "The request does not fit the endpoint; /openapi.json describes its parameters."
+            ) from error
 
     page.preprocess_data = explained
+
+
+def _unfit(endpoint: Any, inputs: list[Any]) -> str:
+    """What is wrong with the first value that its component does not take, by the parameter's name; "" if none is."""
+    names = list(inspect.signature(endpoint.fn).parameters) if endpoint.api_visibility == "public" else []
+    names += [str(component.label) for component in endpoint.inputs[len(names) :]]
+    for name, component, value in zip(names, endpoint.inputs, inputs, strict=False):
+        try:
+            if component.data_model is None:
+                component.preprocess(value)
+            elif value is not None:
+                component.data_model.model_validate(value)
+        except Exception:  # noqa: BLE001 - components raise whatever their code happens to
+            return f"The parameter {name} cannot be {reprlib.repr(value)}; {_taken(component)}."
+    return ""
+
+
+def _taken(component: Any) -> str:
+    """What a component takes."""
+    if choices := getattr(component, "choices", None):
+        return f"it takes {', '.join(repr(value) for _, value in choices)}"
+    if isinstance(component, gr.Slider):
+        return f"it takes {component.minimum:g} to {component.maximum:g}"
+    return "it takes a number" if isinstance(component, gr.Number) else "/openapi.json says what it takes"
 
 
 class Wall:

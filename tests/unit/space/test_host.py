@@ -203,13 +203,35 @@ def ask(address: str, endpoint: str, body: dict[str, Any], **headers: str) -> st
         ({"path": "/etc/passwd"}, "was not uploaded to this page"),
         ({"path": "/etc/passwd", "is_stream": True}, "was not uploaded to this page"),
         ({"path": "file:///etc/passwd"}, "was not uploaded to this page"),
-        ({"path": ["/etc/passwd"]}, "does not fit the endpoint"),
+        ({"path": ["/etc/passwd"]}, "The parameter source cannot be "),
     ],
 )
 def test_only_uploads_are_read(address: str, file: dict[str, Any], said: str) -> None:
     meta = {"meta": {"_type": "gradio.FileData"}}
     answer = ask(address, "edit", {"source": file | meta}, x_api_key="key")
     assert "event: error" in answer and said in answer
+
+
+@pytest.mark.parametrize(
+    ("endpoint", "values", "said"),
+    [
+        ("reenact_video", {"driver": "nodd"}, "The parameter driver cannot be 'nodd'; it takes 'clip', 'nod', "),
+        ("reenact_video", {"smoothing": "much"}, "The parameter smoothing cannot be 'much'; it takes 0 to 4."),
+        (
+            *("reenact_image", {"source": None, "driving": None, "source_face": [1]}),
+            "The parameter source_face cannot be [1]; it takes a number.",
+        ),
+        (
+            "compare",
+            {"source": None, "systems": ["x"]},
+            "The parameter systems cannot be ['x']; it takes 'correspondence'",
+        ),
+        ("edit", {"source": 5}, "The parameter source cannot be 5; /openapi.json says what it takes."),
+    ],
+)
+def test_parameters_with_wrong_values_are_named(address: str, endpoint: str, values: dict[str, Any], said: str) -> None:
+    answer = ask(address, endpoint, values, x_api_key="key")
+    assert said in json.loads(answer.partition("data: ")[2])["error"]
 
 
 def test_programs_without_the_key_are_refused_and_with_it_are_answered(address: str) -> None:
