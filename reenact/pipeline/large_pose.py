@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from fractions import Fraction
 
 from reenact.errors import NoFaceFoundError
+from reenact.media import Trim
 from reenact.media.picked_frames import PickedFrames
 from reenact.perception.tracking import Tracker
 from reenact.perception.video import VideoTracker
@@ -62,25 +63,27 @@ def far_turn_in_clip(
     tracker: Tracker,
     face: int | None = None,
     min_face_score: float = 0.5,
+    trim: Trim | None = None,
     should_stop: ShouldStop = never,
 ) -> FarTurn | None:
-    """The first far turn of the face in a clip, among frames spread evenly over the whole clip.
+    """The first far turn of the face in a clip, among frames spread evenly over it.
 
     Args:
         clip: name of the file; that of a motion template is read, not tracked.
         tracker: finds the face.
-        face: number of the face in the first frame with one, 1 is the largest; the largest if None.
+        face: number of the face in the first frame of the part with one, 1 is the largest; the largest if None.
         min_face_score: certainty, 0 to 1, from which on a detection counts as a face.
+        trim: part of the clip that counts; all of it if None.
         should_stop: called before every tracked frame; True ends the work with `StoppedError`.
 
     Raises:
         UnsupportedInputError: the file cannot be read.
     """
-    check = stop_checker(should_stop)
+    check, trim = stop_checker(should_stop), trim or Trim()
     if pathlib.Path(clip).suffix.lower() == SUFFIX:
-        tracked = _recorded(clip)
+        tracked = _recorded(clip, trim)
     else:
-        tracked = _faces(clip, tracker, face=face, min_face_score=min_face_score)
+        tracked = _faces(clip, tracker, face=face, min_face_score=min_face_score, trim=trim)
     for time_s, found in tracked:
         check()
         turn = None if found is None else _far_turn(found, time_s)
@@ -90,21 +93,24 @@ def far_turn_in_clip(
 
 
 def _faces(
-    clip: str | pathlib.Path, tracker: Tracker, *, face: int | None, min_face_score: float
+    clip: str | pathlib.Path, tracker: Tracker, *, face: int | None, min_face_score: float, trim: Trim
 ) -> Iterator[tuple[float, FaceGeometry | None]]:
-    frames = PickedFrames(pathlib.Path(clip), Fraction(_LOOKS_PER_S))
+    max_s = None if trim.end_s is None else float(trim.end_s)
+    frames = PickedFrames(pathlib.Path(clip), Fraction(_LOOKS_PER_S), max_s=max_s)
     if frames.duration_s * _LOOKS_PER_S > _MOST_LOOKS:
-        frames = PickedFrames(pathlib.Path(clip), Fraction(_MOST_LOOKS, math.ceil(frames.duration_s)))
+        frames = PickedFrames(pathlib.Path(clip), Fraction(_MOST_LOOKS, math.ceil(frames.duration_s)), max_s=max_s)
     following = VideoTracker(tracker, float(frames.fps), smoothing=False, face=face, min_score=min_face_score)
     for picked in frames:
-        yield float(picked.slot / frames.fps), following.update(picked.rgb)
+        time_s = float(picked.slot / frames.fps)
+        yield time_s, following.update(picked.rgb) if time_s >= trim.begin_s else None
 
 
-def _recorded(motion: str | pathlib.Path) -> Iterator[tuple[float, FaceGeometry]]:
+def _recorded(motion: str | pathlib.Path, trim: Trim) -> Iterator[tuple[float, FaceGeometry]]:
     """The faces of a motion template."""
     template = read_template(motion)
     for row, frame in enumerate(template.frames.tolist()):
-        yield float(frame / template.fps), template.faces[slice(row, row + 1)]
+        if trim.begin_s <= frame / template.fps and (trim.end_s is None or frame / template.fps < trim.end_s):
+            yield float(frame / template.fps), template.faces[slice(row, row + 1)]
 
 
 def _far_turn(found: FaceGeometry, at_s: float | None) -> FarTurn | None:

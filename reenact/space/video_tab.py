@@ -1,5 +1,6 @@
 """Video tab: a portrait driven by a clip."""
 
+import dataclasses
 import inspect
 import pathlib
 from collections.abc import Callable, Sequence
@@ -169,7 +170,7 @@ class VideoTab:
         else:
             names = {path: f"the driver of face {number}" for number, (path, _) in chosen_drivers.items()}
         faces = [FaceIn(path=source, number=each, called="the source", is_clip=is_clip) for each in chosen_drivers]
-        faces += [FaceIn(path=path, number=n, called=names[path], is_clip=True) for path, n in chosen_drivers.values()]
+        drive = [FaceIn(path=path, number=n, called=names[path], is_clip=True) for path, n in chosen_drivers.values()]
         names[source] = f"the {what}"
         with self._runs.started(request) as should_stop, errors_as_messages(names), result_folder() as folder:
             progress(0, desc="Getting ready")
@@ -182,6 +183,7 @@ class VideoTab:
             declared = rates[0] if source_clip is None else self.check_clip(source_clip, "source")
             rate, longest = chosen_rate(fps), chosen_size(longest_px)
             trim, cut = self.cut_motions([path for path, _ in chosen_drivers.values()], trim)
+            faces += [dataclasses.replace(each, trim=trim) for each in drive]
             count = sum(count_frames(path, fps=rate, trim=trim) for path, _ in chosen_drivers.values())
             restored = restoring(self._models, upscale, restore, restore_strength, faces=count)
             clock = Clock()

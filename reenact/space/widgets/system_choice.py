@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Literal
 
 import gradio as gr
 
+from reenact.media.trim import Trim
 from reenact.space.models import DEFAULT, EDITING, LARGE_POSE, Models
 from reenact.space.widgets.inputs import chosen_face
 from reenact.systems.catalog import CATALOG, POSING_SYSTEMS, find_system
@@ -38,6 +39,8 @@ class FaceIn:
     called: str
     """What messages call the file."""
     is_clip: bool = False
+    trim: Trim | None = None
+    """Part of a clip that is used; all of it if None."""
 
 
 def system_choice(models: Models) -> gr.Dropdown:
@@ -103,7 +106,7 @@ def find_far_turn(models: Models, *faces: FaceIn, should_stop: Callable[[], bool
     for face in faces:
         path, number = pathlib.Path(face.path), chosen_face(face.number)
         if face.is_clip:
-            turn = far_turn_in_clip(path, tracker=tracker, face=number, should_stop=should_stop)
+            turn = far_turn_in_clip(path, tracker=tracker, face=number, trim=face.trim, should_stop=should_stop)
         else:
             turn = far_turn_in_picture(path, tracker=tracker, face=number)
         if turn is not None:

@@ -4,6 +4,7 @@ import dataclasses
 import math
 import pathlib
 from collections.abc import Callable
+from fractions import Fraction
 from typing import Any
 
 import numpy as np
@@ -11,6 +12,7 @@ import pytest
 import torch
 
 from reenact.errors import StoppedError, UnsupportedInputError
+from reenact.media import Trim
 from reenact.media.frame import Frame
 from reenact.pipeline.engine import Engine
 from reenact.pipeline.large_pose import far_turn_in_clip, far_turn_in_picture
@@ -63,6 +65,16 @@ def test_short_profile_late_in_a_clip_is_found(tracker: Any, clip: Callable[[Fac
     assert found.yaw_deg == pytest.approx(72, abs=3)
     assert found.at_s == pytest.approx(2.5, abs=0.13)
     assert tracker.looks <= 30  # some of the frames, and none after the one
+
+
+@pytest.mark.parametrize(("begin_s", "end_s", "is_found"), [(0, 2, False), (3, None, False), (2, 3, True)])
+def test_only_the_part_that_is_used_counts(
+    tracker: Any, clip: Callable[[Faces], pathlib.Path], begin_s: int, end_s: int | None, is_found: bool
+) -> None:
+    path = clip([FRONTAL] * 60 + [PROFILE] * 10 + [FRONTAL] * 30)
+    trim = Trim(begin_s=Fraction(begin_s), end_s=None if end_s is None else Fraction(end_s))
+    assert (far_turn_in_clip(path, tracker=tracker, trim=trim) is not None) == is_found
+    assert tracker.looks <= 10
 
 
 def test_frontal_clip_and_frames_without_a_face_have_none(tracker: Any, clip: Callable[[Faces], pathlib.Path]) -> None:
