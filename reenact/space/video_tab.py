@@ -413,7 +413,7 @@ class VideoTab:
                 portrait = inputs.example_portraits(source)
                 others: dict[Component, str] = {motion_part.driver: CLIP}
                 if self._exceeds(examples.LONGEST_S):
-                    others[end] = f"{self.max_seconds:g}"
+                    others |= {begin: "", end: f"{self.max_seconds:g}"}
                 example = inputs.example_drivers(examples.driving_clips(), source, driving, others=others)
             with gr.Column(scale=4):
                 preview = gr.Video(label="Result", interactive=False, autoplay=True, loop=True, buttons=[], height=400)
