@@ -312,7 +312,7 @@ def test_each_face_has_a_driver_of_its_own(
             "/reenact_video",
             ["source.png", None],
             {"driver": "nod", "side_by_side": True},
-            "^The motion nod is a motion",
+            "^Motion nod is a motion template",
         ),
         ("/reenact_video", ["source.png", "long.mp4"], {}, "lasts 31.0 s; this page takes clips of up to 30 s"),
         ("/edit", ["wall.png"], {"settings": {"12": 1}}, "^The source picture: No face found"),
