@@ -26,7 +26,7 @@ _MOTIONS = [
 class ClipPart:
     """Components in an accordion."""
 
-    def __init__(self, max_seconds: float | None) -> None:
+    def __init__(self, max_seconds: float | None = None) -> None:
         """Create them; `max_seconds` limits the length, None to what the tab offers."""
         longest = min(_LONGEST_S, max_seconds or _LONGEST_S)
         with gr.Accordion("Clip", open=False):

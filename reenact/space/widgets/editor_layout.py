@@ -116,7 +116,7 @@ class PreviewColumn:
 class SliderColumn:
     """Presets, sliders, background, clips and options."""
 
-    def __init__(self, max_seconds: float | None) -> None:
+    def __init__(self, max_seconds: float | None = None) -> None:
         with gr.Row(elem_classes="editor-presets"):
             self.presets = {name: gr.Button(name.capitalize(), size="sm", min_width=72) for name in PRESETS}
         with gr.Row(elem_classes="editor-views"):
