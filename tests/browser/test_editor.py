@@ -144,7 +144,7 @@ def test_background_is_taken_away_or_swapped(tab: Any, part: Any, wall: pathlib.
 
 def test_edit_becomes_a_clip(tab: Any, part: Any, tmp_path: pathlib.Path) -> None:
     redrawn(part, lambda: part.get_by_role("button", name="Smile").click())
-    part.get_by_role("button", name="Clip ▼").click()
+    part.get_by_role("button", name="Clip ▼", exact=True).click()
     part.get_by_label("Turntable: from one profile to the other").check()
     part.get_by_label("range slider for Seconds").fill("0.5")
     part.get_by_role("button", name="Make the clip").click()
@@ -186,7 +186,7 @@ def test_refresh_keeps_the_edit(tab: Any, part: Any) -> None:
 
 
 def test_key_frames_come_from_the_sliders_and_become_a_clip(tab: Any, part: Any, tmp_path: pathlib.Path) -> None:
-    part.get_by_role("button", name="Clip ▼").click()
+    part.get_by_role("button", name="Clip ▼", exact=True).click()
     part.get_by_label("Key frames", exact=True).check()
     part.get_by_label("Time of this face (s)").fill("0.2")
     redrawn(part, lambda: part.get_by_role("button", name="Smile", exact=True).click())
