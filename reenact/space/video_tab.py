@@ -37,6 +37,7 @@ from reenact.space.widgets.problems import Problems, clear_first
 from reenact.space.widgets.remembered import Remembered
 from reenact.space.widgets.restore_part import RestorePart, restoring
 from reenact.space.widgets.runs import Clock, Runs
+from reenact.space.widgets.source_kind import PICTURE, SOURCES, show_source, take_picture
 from reenact.space.widgets.system_choice import (
     AUTO,
     FaceIn,
@@ -54,8 +55,6 @@ if TYPE_CHECKING:
 _QUEUE: dict[str, Any] = {"concurrency_id": "video", "concurrency_limit": 1}
 _TOLERANCE_S = 0.2
 """Declared durations are rounded, and sound may last a little longer than pictures."""
-PICTURE = "picture"
-_SOURCES = [("Picture", PICTURE), ("Clip", CLIP)]
 _SOUNDS = [("Automatic", "automatic"), ("The driver's", "driving"), ("The source clip's", "source"), ("None", "none")]
 _EXTENSIONS = [("Stop", "stop"), ("Loop the shorter", "loop"), ("Back and forth", "bounce"), ("Hold its last", "hold")]
 _MISSING = [("Hold the last result", "hold"), ("Skip them", "skip"), ("Stop with an error", "stop")]
@@ -376,7 +375,7 @@ class VideoTab:
                     with gr.Column(min_width=160):
                         source = inputs.picture_input("Source picture")
                         source_clip = inputs.clip_input("Source clip", visible=False)
-                        source_kind = gr.Radio(_SOURCES, value=PICTURE, show_label=False, label="Kind of source")
+                        source_kind = gr.Radio(SOURCES, value=PICTURE, show_label=False, label="Kind of source")
                     driving = inputs.clip_input("Driving clip")
                 source_faces = FacesPart(self._models, SOURCE_FACE, hint=SEVERAL)
                 driving_faces, assigned = FacesPart(self._models, DRIVING_FACE), Assigned()
@@ -429,7 +428,7 @@ class VideoTab:
             driving_faces.look(given, driving)
         source_faces.look(source_clip.input, source_clip)
         source_clip.input(no_drivers, None, assigned.drivers, show_progress="hidden", **QUICK)
-        portrait.then(_picture, None, source_kind, show_progress="hidden", **QUICK)
+        portrait.then(take_picture, None, source_kind, show_progress="hidden", **QUICK)
         driving_faces.choose()
         own: dict[str, Component] = {"path": driving, "face": driving_faces.number}
         own |= {"driver": motion_part.driver, "template": motion_part.file}
@@ -442,7 +441,7 @@ class VideoTab:
         mode, driver = old_mode(), [motion_part.driver, motion_part.file]
         sent = [source, driving, *options, system, mode, *driver, *output.components, *part.inputs]
         sent += [source_clip, extend, sound, begin, end, *restore.inputs, tracker, assigned.drivers, part.body]
-        source_kind.change(_show_source, source_kind, [source, source_clip, motion], show_progress="hidden", **QUICK)
+        source_kind.change(show_source, source_kind, [source, source_clip, motion], show_progress="hidden", **QUICK)
         for trigger in (run.click, example):
             clear_first(trigger, text)
             ran = trigger(
@@ -495,15 +494,3 @@ def _described(path: str, role: str, trim: Trim | None = None) -> "VideoInfo":
     # source and driving may be one file, and then both have one path: here this file alone is meant
     with errors_as_messages({path: f"the {role} file"}), open_driving(path, trim=trim) as opened:
         return opened.info
-
-
-def _picture() -> str:
-    return PICTURE
-
-
-def _show_source(kind: str) -> tuple[gr.Image, gr.Video, gr.Radio]:
-    """Show the input of one kind; the other is emptied. Clips keep what they do, by relative motion."""
-    is_clip = kind == CLIP
-    picture = gr.Image(visible=False, value=None) if is_clip else gr.Image(visible=True)
-    clip = gr.Video(visible=True) if is_clip else gr.Video(visible=False, value=None)
-    return picture, clip, gr.Radio(value="relative" if is_clip else "absolute")
