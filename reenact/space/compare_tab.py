@@ -27,10 +27,9 @@ from reenact.space.widgets.linked import Linked
 from reenact.space.widgets.problems import Problems, clear_first
 from reenact.space.widgets.remembered import Remembered
 from reenact.space.widgets.runs import Clock, Runs
+from reenact.space.widgets.source_kind import PICTURE, SOURCES
 from reenact.systems.catalog import CATALOG
 
-PICTURE, CLIP = "picture", "clip"
-_KINDS = [("Picture", PICTURE), ("Clip", CLIP)]
 _QUEUE: dict[str, Any] = {"concurrency_id": "compare", "concurrency_limit": 1}
 
 
@@ -149,7 +148,7 @@ class CompareTab:
                     with gr.Column(min_width=160):
                         driving = inputs.picture_input("Driving picture")
                         clip = inputs.clip_input("Driving clip", visible=False)
-                        kind = gr.Radio(_KINDS, value=PICTURE, show_label=False, label="Kind of driver")
+                        kind = gr.Radio(SOURCES, value=PICTURE, show_label=False, label="Kind of driver")
                 source_faces = FacesPart(self._models, SOURCE_FACE)
                 driving_faces = FacesPart(self._models, DRIVING_FACE)
                 titles = [(CATALOG[name].title, name) for name in offered]
@@ -236,4 +235,4 @@ def _shown_again(path: str | None) -> list[Any]:
 
 
 def _show_driver(kind: str) -> list[Any]:
-    return [gr.update(visible=kind == PICTURE), gr.update(visible=kind == CLIP)]
+    return [gr.update(visible=kind == PICTURE), gr.update(visible=kind != PICTURE)]

@@ -1,4 +1,4 @@
-"""Picture or clip as the source of the Video tab."""
+"""Picture or clip: as the source of the Video tab, as the driver of the Compare tab."""
 
 import gradio as gr
 
