@@ -133,7 +133,8 @@ def _train_module(
             pairs = PairConfig(side=side, still_share=0.35)
             task = BackgroundTask(*splits, config, BackgroundTaskConfig(pairs=pairs))
         else:
-            task = FaceReenactorTask(*splits, config, ReenactorTaskConfig(pairs=PairConfig(side=side)))
+            weights = ReenactorTaskConfig(pairs=PairConfig(side=side), adversarial=0.0, feature_matching=0.0)
+            task = FaceReenactorTask(*splits, config, weights)
         return train_row(task, loop, folder, "facegan")
 
     keep_row(arguments.out, name, settings, train, lambda: data("val"))

@@ -127,7 +127,8 @@ def test_one_training_step(model: MorphableModel, inputs: tuple[Tensor, Tensor, 
         "target": torch.cat([driving_rgb, source_rgb]),
         "source_maps": draw_face(model, first, SIDE // 2).stacked,
         "target_maps": flow.target.stacked,
-        "mesh_displacement": flow.displacement,
+        "parts": flow.target.parts,
+        "displacement": flow.displacement,
         "visible": flow.visible,
         "own_colours": torch.cat([source_rgb, driving_rgb]),
         "head": flow.target.parts.new_ones(2, 1, SIDE, SIDE),
@@ -136,6 +137,7 @@ def test_one_training_step(model: MorphableModel, inputs: tuple[Tensor, Tensor, 
         "true_share": torch.cat([driving_rgb, source_rgb])[:, 1:2],
         "inside": flow.visible,
         "known": flow.visible.new_ones(2, 1, 1, 1),
+        "window": torch.zeros(2, dtype=torch.long),
     }
     losses = task.compute_losses(task.networks(*task.inputs(batch)), batch, None)
     torch.stack(list(losses.values())).sum().backward()

@@ -1,8 +1,4 @@
-"""Recipe: flow and colours of the correspondence system's head, by self-reenactment of clips.
-
-The head, and the body that follows it, are laid over the true frame's own background: what stands behind them is the
-portrait's task, not the networks'.
-"""
+"""Recipe: flow and colours of the correspondence system's head, by self-reenactment of clips (`recipes/layered.py`)."""
 
 import dataclasses
 from typing import Any
@@ -16,48 +12,34 @@ from reenact.errors import ConfigError
 from reenact.geometry.flow import draw_face
 from reenact.geometry.matching import match_identity, read_mesh_motion, split_identity
 from reenact.geometry.morphable import load_morphable
-from reenact.ops.fill import fill_hole
-from reenact.ops.warp import resize, warp
-from reenact.portrait.compose import border_fade
+from reenact.ops.warp import resize
 from reenact.systems.correspondence.config import PRESETS, CorrespondenceConfig
 from reenact.systems.correspondence.networks import CorrespondenceNetworks, DrawnFace, mix
 from train.data.faces import FaceData
 from train.data.own_labels import with_own_meshes
-from train.losses import reconstruction
-from train.losses.adversarial import HINGE, MultiScaleDiscriminator
-from train.losses.perceptual import EfficientNetFeatures, feature_distance
 from train.pairs.frames import PairConfig
 from train.pairs.heads import head_share, move_heads
+from train.recipes.layered import (
+    LayersConfig,
+    Look,
+    add_layers,
+    draw_window,
+    lay_head,
+    layer_losses,
+    measure_layers,
+    move_colours,
+)
 from train.recipes.task import Figures, PairTask, channels_last, find_preset
 from train.run.loop import Batch, LoopConfig, Losses
 from train.run.options import RecipeOptions
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class CorrespondenceTaskConfig:
+class CorrespondenceTaskConfig(LayersConfig):
     """Pairs and weights of the losses."""
 
     pairs: PairConfig = dataclasses.field(default_factory=PairConfig)
     """The networks accept any side that is a multiple of 16."""
-    detail_weight: float = 10.0
-    """Weight of mouth and eye openings and their rim, over the background."""
-    face_weight: float = 1.25
-    """Weight of the face, over the background."""
-    outline: float = 2.0
-    """Weight of the difference between the moved head's share of each pixel and the true one, read by the parser: hair
-    does not always follow the skull."""
-    perceptual: float = 1.0
-    """Weight of the distance in EfficientNet-Lite0's features; 0 needs no such network."""
-    adversarial: float = 0.05
-    """Weight of the hinge loss; 0 trains without a critic."""
-    feature_matching: float = 0.5
-    """Weight of the distance between the critic's features of result and target; only with `adversarial`."""
-    critic_width: int = 32
-    """Channels of the critic's first layer."""
-
-    def __post_init__(self) -> None:
-        if self.feature_matching and not self.adversarial:
-            raise ConfigError("feature_matching compares a critic's features; set adversarial above 0 as well")
 
 
 class PairModel(nn.Module):
@@ -75,7 +57,7 @@ class CorrespondenceTask(PairTask):
     """Pairs of frames of one clip, driven as at inference."""
 
     model = "correspondence"
-    input_names = ("source", "source_maps", "target_maps", "mesh_displacement", "visible")
+    input_names = ("source", "source_maps", "target_maps", "displacement", "visible")
     per_clip = 8
 
     def __init__(
@@ -90,9 +72,8 @@ class CorrespondenceTask(PairTask):
         super().__init__(train, val, config.pairs, own)
         self.network_config, self.config = network, config
         self.networks = PairModel(network)
-        if config.adversarial:
-            self.critic = MultiScaleDiscriminator(3, scales=1, width=config.critic_width, norm="instance")
-        self.features = EfficientNetFeatures().to(memory_format=torch.channels_last) if config.perceptual else None
+        self.look = Look(config)
+        self.critic = self.look.make_critic()
         self.morphable = load_morphable()
 
     def use_data(self, train: FaceData) -> None:
@@ -100,124 +81,54 @@ class CorrespondenceTask(PairTask):
         super().use_data(train)
 
     def sample_batch(self, rng: np.random.Generator, size: int, device: torch.device) -> Batch:
-        corner = torch.from_numpy(rng.integers(0, self.side // 2 + 1, 2))
-        return super().sample_batch(rng, size, device) | {"window": corner}
+        return super().sample_batch(rng, size, device) | draw_window(rng, self.side)
 
     @torch.no_grad()
     def prepare(self, batch: Batch) -> Batch:
         """Identity-matched target mesh, mesh flow and maps, as `CorrespondenceReenactor` makes them."""
         half, model = self.side // 2, self.morphable.to(batch["source"].device)
         target = matched_targets(model, batch["source_mesh"], batch["target_mesh"])
-        own, true = (head_share(batch[f"{name}_classes"]) for name in ("source", "target"))
-        flow = move_heads(model, batch["source_mesh"], own, target, half)
-        head = torch.maximum(true, resize(flow.target.parts.amax(1, keepdim=True), self.side))
-        known = own.amax((1, 2, 3), keepdim=True) > 0  # rows without a parsing
-        beyond = torch.where(known, 1 - (own > 0.9).float(), torch.zeros_like(own))
-        maps = {
-            "head": head,
-            "true_share": true,
-            "own_share": own,
-            "known": known.float(),
-            "inside": flow.inside,
-            "own_colours": fill_hole(batch["source"], beyond),
-            "source_maps": draw_face(model, batch["source_mesh"], half).stacked,
-            "target_maps": flow.target.stacked,
-            "mesh_displacement": flow.displacement,
-            "visible": flow.visible,
-        }
-        return channels_last(batch | maps)
+        flow = move_heads(model, batch["source_mesh"], head_share(batch["source_classes"]), target, half)
+        source_maps = draw_face(model, batch["source_mesh"], half).stacked
+        maps = {"source_maps": source_maps, "target_maps": flow.target.stacked}
+        return channels_last(add_layers(batch, flow) | maps)
 
     def compute_losses(self, outputs: DrawnFace, batch: Batch, critic: nn.Module | None) -> Losses:
-        target, source, config = batch["target"], batch["own_colours"], self.config
-        result = self.picture(outputs, batch)
-        difference = result - target
-        weight = self.weight_map(batch["target_maps"])
-        weight_full = functional.interpolate(weight, scale_factor=2, mode="nearest")
-        face = batch["target_maps"][:, 3:4] * batch["visible"]
-        residual = outputs.displacement - batch["mesh_displacement"]
-        small = outputs.matched.shape[-1]
-        match_error = (outputs.matched - resize(batch["mesh_displacement"], small)).abs().sum(1, keepdim=True)
-        losses = {
-            "l1": 5 * (weight_full * difference.abs()).mean(),
-            "scales": 4 * reconstruction.multi_scale_l1(difference),
-            "gradient": 2 * (weight_full[..., 1:, 1:] * reconstruction.gradient_l1(difference)).mean(),
-            "warped": reconstruction.warp_l1(source, target, outputs.displacement, weight),
-            "warped_coarse": 2 * reconstruction.coarse_warp_l1(source, target, outputs.displacement),
-            "colour": 1.5 * reconstruction.half_size_l1(outputs.colour, target, weight),
+        result, mesh_flow = self.picture(outputs, batch), batch["displacement"]
+        face = batch["parts"][:, :1] * batch["visible"]
+        residual, small = outputs.displacement - mesh_flow, outputs.matched.shape[-1]
+        match_error = (outputs.matched - resize(mesh_flow, small)).abs().sum(1, keepdim=True)
+        losses = layer_losses(self.config, batch, result, outputs.colour, outputs.displacement) | {
             "prior": 0.5 * (residual.abs().sum(1, keepdim=True) * face).mean(),
             "match": 0.5 * (match_error * resize(face, small)).mean(),
-            "smooth": 0.3 * reconstruction.smoothness(residual),
-            "outline": config.outline * outline_error(outputs, batch).mean(),
             "generated": 0.02 * (functional.avg_pool2d(outputs.generated, 2) * face).mean(),
         }
-        if self.features is not None:
-            distance = feature_distance(self.features.to(target.device), *self.windows(batch, result, target))
-            losses["perceptual"] = config.perceptual * distance.mean()
-        if critic is None:
-            return losses
-        fake, real = self.windows(batch, result, target)
-        return losses | HINGE.teach(
-            critic, fake, real, adversarial=config.adversarial, matching=config.feature_matching
-        )
+        return losses | self.look.compute(batch, result, batch["target"], critic)
 
     def picture(self, outputs: DrawnFace, batch: Batch) -> Tensor:
         """The drawn head and the body that follows it, on the true frame's background."""
-        colours, displacement = batch["own_colours"], resize(outputs.displacement, self.side)
-        drawn = mix(outputs, warp(colours, displacement))
-        body = warp(batch["source"], displacement * border_fade(displacement))
-        return torch.lerp(torch.lerp(batch["target"], body, batch["target_body"]), drawn, batch["head"])
-
-    def windows(self, batch: Batch, *pictures: Tensor) -> list[Tensor]:
-        """A quarter of each picture: features of the whole cost more than the networks. Each batch has another one."""
-        (top, left), half = batch["window"].tolist(), self.side // 2
-        cut = (each[..., top : top + half, left : left + half] for each in pictures)
-        return [each.contiguous(memory_format=torch.channels_last) for each in cut]
-
-    def weight_map(self, target_maps: Tensor) -> Tensor:
-        """(f, 1, h, w) with mean 1: openings of mouth and eyes with a rim, then the face, then the rest."""
-        near, face = reconstruction.with_rim(target_maps[:, 4:6]), target_maps[:, 3:6].amax(1, keepdim=True)
-        weight = 1 + (self.config.face_weight - 1) * face + (self.config.detail_weight - self.config.face_weight) * near
-        return weight / weight.mean((1, 2, 3), keepdim=True)
+        return lay_head(batch, mix(outputs, move_colours(batch, outputs.displacement)), outputs.displacement)
 
     def compute_critic_losses(self, outputs: DrawnFace, batch: Batch, critic: nn.Module) -> Losses:
-        return HINGE.train_critic(critic, *self.windows(batch, self.picture(outputs, batch), batch["target"]))
+        return self.look.train_critic(batch, self.picture(outputs, batch), batch["target"], critic)
 
     @torch.no_grad()
     def validate(self, networks: nn.Module, device: torch.device) -> dict[str, float]:
         """PSNR, L1 and feature distance of first frames driven by later ones, of the source and of the mesh warp."""
         figures = Figures()
         for batch in self.validation_batches(device):
-            drawn, target = networks(*self.inputs(batch)), batch["target"]
-            result = self.picture(drawn, batch)
-            person = torch.maximum(batch["head"], batch["target_body"])
-            pictures = {"": result, "_copy": batch["source"], "_mesh_warp": mesh_warp(batch)}
-            pictures = {name: torch.lerp(target, each, person) for name, each in pictures.items()}
-            figures.add_pictures(pictures, target)
-            figures.add("outline", outline_error(drawn, batch))
-            if self.features is not None:
-                for name, each in pictures.items():
-                    figures.add(f"features{name}", feature_distance(self.features.to(device), each, target))
+            drawn = networks(*self.inputs(batch))
+            pictures = {"": self.picture(drawn, batch), "_mesh_warp": move_colours(batch, batch["displacement"])}
+            measure_layers(self.look, figures, batch, pictures, drawn.displacement)
         return figures.means()
 
     def show(self, networks: nn.Module, one: Batch) -> list[Tensor]:
         """Source, target, mesh warp, result, share of generated colours."""
-        drawn = networks(*self.inputs(one))
-        return [one["source"], one["target"], mesh_warp(one), self.picture(drawn, one), drawn.generated]
+        drawn, moved = networks(*self.inputs(one)), move_colours(one, one["displacement"])
+        return [one["source"], one["target"], moved, self.picture(drawn, one), drawn.generated]
 
     def shipped(self, networks: nn.Module) -> nn.Module:
         return networks.net
-
-
-def outline_error(outputs: DrawnFace, batch: Batch) -> Tensor:
-    """(f,) mean difference between the share of the moved head and the true one; 0 for sources without a parsing."""
-    moved = warp(batch["own_share"], resize(outputs.displacement, batch["own_share"].shape[-1]))
-    share = torch.maximum(moved, resize(batch["inside"], moved.shape[-1]))
-    return ((share - batch["true_share"]).abs() * batch["known"]).mean((1, 2, 3))
-
-
-def mesh_warp(batch: Batch) -> Tensor:
-    """The source warped by the meshes' flow alone."""
-    return warp(batch["own_colours"], resize(batch["mesh_displacement"], batch["source"].shape[-1]))
 
 
 def matched_targets(model: Any, source: Tensor, driving: Tensor) -> Tensor:

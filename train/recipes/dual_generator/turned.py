@@ -1,7 +1,8 @@
 """Recipe: the embedded variant of the face generator, across any turn of the head (`train/pairs/turned.py`).
 
 Geometry moves the source, which does most of the work, so that little data and hours on a CPU suffice. The network
-learns what geometry cannot know: openings of mouth and eyes, seams, light, hair and neck. No critics.
+learns what geometry cannot know: openings of mouth and eyes, seams, light. Its head is judged on the true picture's own
+ground (`train.recipes.layered`): what stands behind it is the portrait's.
 """
 
 import dataclasses
@@ -17,18 +18,18 @@ from train.data.faces import FaceData
 from train.data.own_labels import with_own_meshes
 from train.evaluate.metrics import csim
 from train.losses import reconstruction
-from train.losses.perceptual import perceptual_loss, picture_features
 from train.pairs.turned import TurnedPairConfig, TurnedPairs, posed_of
 from train.readers import FaceReaders
 from train.recipes.dual_generator import PARTS
 from train.recipes.dual_generator.face import DrawnTarget, FaceModel, face_inputs, landmark_map
+from train.recipes.layered import Look, LookConfig, draw_window
 from train.recipes.task import Figures, RecipeTask, find_preset, picture_rows
 from train.run.loop import Batch, LoopConfig, Losses
 from train.run.options import RecipeOptions
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class TurnedTaskConfig:
+class TurnedTaskConfig(LookConfig):
     """Pairs, and weights of the losses, which are means over pixels."""
 
     pairs: TurnedPairConfig = dataclasses.field(default_factory=TurnedPairConfig)
@@ -37,8 +38,6 @@ class TurnedTaskConfig:
     """λ_at, of the difference to the target's picture (equation 8)."""
     drawn: float = 2.0
     """Weight of the same difference of what the network draws, where the moved source does not show the target."""
-    perceptual: float = 1.0
-    """Weight of features of the embedded identity encoder."""
     scales: float = 4.0
     """Weight of differences averaged over blocks of 4 to 16 pixels."""
     gradient: float = 3.0
@@ -66,14 +65,16 @@ class TurnedFaceTask(RecipeTask):
         self.morphable, self.readers = load_morphable(), FaceReaders()
         self.pairs = TurnedPairs(train, config.pairs, self.morphable, own)
         self.networks = FaceModel(network, restyle=False)
-        self.features = picture_features(None).to(memory_format=torch.channels_last)
+        self.look = Look(config)
+        self.critic = self.look.make_critic()
         self._validation: list[Batch] = []
 
     def use_data(self, train: FaceData) -> None:
         self.pairs = TurnedPairs(train, self.config.pairs, self.morphable)
 
     def sample_batch(self, rng: np.random.Generator, size: int, device: torch.device) -> Batch:
-        return self.prepare(self.pairs.sample(rng, size, device))
+        batch = self.prepare(self.pairs.sample(rng, size, device))
+        return batch | draw_window(rng, self.config.pairs.side)
 
     def prepare(self, batch: Batch) -> Batch:
         """Add the target's landmark map."""
@@ -84,21 +85,27 @@ class TurnedFaceTask(RecipeTask):
         return face_inputs(batch)
 
     def compute_losses(self, outputs: DrawnTarget, batch: Batch, critic: nn.Module | None) -> Losses:
-        config, target, known = self.config, batch["target"], batch["weight"]
+        config, target, known = self.config, batch["target"], batch["weight"] * batch["posed_head"]
         near = reconstruction.with_rim(batch["posed_parts"][:, 1:])
-        weight = known * (1 + (config.detail_weight - 1) * near)
-        difference = outputs.rgb - target
+        weight = 1 + (config.detail_weight - 1) * near
+        picture = self.picture(outputs, batch)
+        difference = picture - target
         hidden = known * (1 - batch["posed_shown"])
         assert outputs.colour is not None
         drawn = ((outputs.colour - target).abs() * hidden).mean((1, 2, 3)) / hidden.mean((1, 2, 3)).clamp(min=0.02)
-        perceptual = perceptual_loss(self.features.to(target.device), target + difference * known, target)
         return {
             "attribute": config.attribute * (weight * difference.abs()).mean(),
             "drawn": config.drawn * drawn.mean(),
-            "perceptual": config.perceptual * perceptual,
-            "scales": config.scales * reconstruction.multi_scale_l1(difference * known),
-            "gradient": config.gradient * (known[..., 1:, 1:] * reconstruction.gradient_l1(difference)).mean(),
-        }
+            "scales": config.scales * reconstruction.multi_scale_l1(difference),
+            "gradient": config.gradient * reconstruction.gradient_l1(difference).mean(),
+        } | self.look.compute(batch, picture, target, critic)
+
+    def picture(self, outputs: DrawnTarget, batch: Batch) -> Tensor:
+        """The drawn head on the target's own ground; where the target is made up it is mostly the target."""
+        return torch.lerp(batch["target"], outputs.rgb, batch["weight"] * batch["posed_head"])
+
+    def compute_critic_losses(self, outputs: DrawnTarget, batch: Batch, critic: nn.Module) -> Losses:
+        return self.look.train_critic(batch, self.picture(outputs, batch), batch["target"], critic)
 
     def validation_batches(self, device: torch.device) -> list[Batch]:
         """Pairs of validation people as in training, the same at each call."""
@@ -112,7 +119,10 @@ class TurnedFaceTask(RecipeTask):
 
     @torch.no_grad()
     def validate(self, networks: nn.Module, device: torch.device) -> dict[str, float]:
-        """PSNR, L1, AKD (pixels at 256) and CSIM to the target's picture; `_moved` are those of the moved source."""
+        """Figures of the head on the target's own ground: PSNR, L1, feature distance, AKD (pixels at 256), CSIM.
+
+        `_moved` are those of the moved source.
+        """
         figures, readers = Figures(), self.readers.to(device)
         for batch in self.validation_batches(device):
             target, wanted = batch["target"], landmarks68_of(batch["target_mesh"])
@@ -120,8 +130,9 @@ class TurnedFaceTask(RecipeTask):
             posed, who = posed_of(batch), readers.embed(target, identity)
             shown = torch.maximum(posed.shown, 1 - posed.mirrored_shown)
             moved = shown * posed.rgb + (1 - shown) * posed.mirrored
-            pictures = {"": networks(*self.inputs(batch)).rgb, "_moved": moved}
-            figures.add_pictures(pictures, target)
+            heads = {"": networks(*self.inputs(batch)).rgb, "_moved": moved}
+            pictures = {name: torch.lerp(target, head, batch["posed_head"]) for name, head in heads.items()}
+            self.look.measure(figures, pictures, target)
             for ending, rgb in (pictures | {"_real": target}).items():
                 figures.add(f"akd_px{ending}", readers.akd_px(rgb, tracker, wanted))
                 if ending != "_real":

@@ -9,11 +9,13 @@ import dataclasses
 import pathlib
 from typing import Any, NamedTuple
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
 from reenact.errors import ConfigError
 from reenact.geometry.morphable import Pose, load_morphable
+from reenact.portrait.head import HeadFlow
 from reenact.systems.facegan.conditions import target_maps
 from reenact.systems.facegan.config import PRESETS, FaceganConfig
 from reenact.systems.facegan.landmarks import motion_vector, normalise_landmarks, place_landmarks
@@ -21,7 +23,6 @@ from reenact.systems.facegan.networks import (
     DrawnFace,
     FaceganNetworks,
     MixedPicture,
-    TargetMaps,
     compose_face,
     mix,
 )
@@ -42,7 +43,8 @@ from train.recipes.facegan.background import (
     background_losses,
     widen,
 )
-from train.recipes.facegan.reenactor import FaceLosses, ReenactorTaskConfig
+from train.recipes.facegan.reenactor import ReenactorTaskConfig, face_losses
+from train.recipes.layered import add_layers, draw_window
 from train.recipes.task import Figures, PairTask, find_preset
 from train.run.loop import Batch, LoopConfig, Losses
 from train.run.options import RecipeOptions
@@ -72,14 +74,15 @@ class Rendering(NamedTuple):
     """l_t, normalised."""
     wanted: Tensor
     """l_d, normalised."""
-    maps: TargetMaps
+    flow: HeadFlow | None
+    """Of the head under l_t; None without `source_warp`."""
     drawn: DrawnFace
     face: Tensor
     """I_fr."""
     mixed: MixedPicture | None
     """None of layered networks."""
-    picture: Tensor
-    """I_r; of layered networks the head on the true frame's ground."""
+    picture: Tensor | None
+    """I_r; None of layered networks, whose head is laid over the true frame's ground."""
 
 
 class TwoCritics(nn.Module):
@@ -115,8 +118,6 @@ class EndToEnd(nn.Module):
         source_units: Tensor,
         target_units: Tensor,
         source_head: Tensor,
-        target: Tensor,
-        target_head: Tensor,
         hole: Tensor,
     ) -> Rendering:
         rig, nets, config = self.rigs[0].to(source.device), self.facegan, self.config
@@ -129,14 +130,14 @@ class EndToEnd(nn.Module):
             for units, of in ((target_units, pose), (source_units, face.pose))
         )
         delta = nets.transformer(own, motion, own_motion).float()
-        maps, drawn = self.draw(source, source_mesh, source_head, face, own + delta, pose)
+        flow, drawn = self.draw(source, source_mesh, source_head, face, own + delta, pose)
         head = compose_face(drawn, source)
         if nets.mixer is None:
-            mixed, picture = None, torch.lerp(target, head, target_head)
+            mixed, picture = None, None
         else:
             mixed = nets.mixer(head, drawn.foreground, source, hole)
             picture = mix(mixed, source * (1 - hole))
-        return Rendering(delta, own + delta, wanted, maps, drawn, head, mixed, picture)
+        return Rendering(delta, own + delta, wanted, flow, drawn, head, mixed, picture)
 
     def draw(
         self,
@@ -146,8 +147,8 @@ class EndToEnd(nn.Module):
         face: RiggedFace,
         landmarks: Tensor,
         pose: Pose,
-    ) -> tuple[TargetMaps, DrawnFace]:
-        """G_r's maps and output, from normalised landmarks and the head's pose."""
+    ) -> tuple[HeadFlow | None, DrawnFace]:
+        """G_r's flow and output, from normalised landmarks and the head's pose."""
         nets, side = self.facegan, source.shape[-1]
         placed = place_landmarks(landmarks, pose)
         flow = None
@@ -155,7 +156,7 @@ class EndToEnd(nn.Module):
             moved = self.rigs[0].move(face, placed.detach(), pose)
             flow = move_heads(self.rigs[0].model, source_mesh, source_head, moved, side // 2)
         maps = target_maps(placed, flow, side)
-        return maps, nets.reenactor(nets.reenactor.encode_source(source), source, maps)
+        return flow, nets.reenactor(nets.reenactor.encode_source(source), source, maps)
 
 
 class EndToEndTask(PairTask):
@@ -169,8 +170,6 @@ class EndToEndTask(PairTask):
         "source_units",
         "target_units",
         "source_head",
-        "target",
-        "target_head",
         "hole",
     )
     per_clip = 4
@@ -191,7 +190,11 @@ class EndToEndTask(PairTask):
             self.critic = TwoCritics(config.critic_width)
         self.readers, self.background = FaceReaders(), BackgroundTaskConfig()
         self.features = picture_features(vgg19).to(memory_format=torch.channels_last)
-        self.face_losses = FaceLosses(ReenactorTaskConfig(), self.features)
+        weights = ReenactorTaskConfig(adversarial=0.0, feature_matching=0.0)
+        self.face_losses = face_losses(network, weights, vgg19)
+
+    def sample_batch(self, rng: np.random.Generator, size: int, device: torch.device) -> Batch:
+        return super().sample_batch(rng, size, device) | draw_window(rng, self.side)
 
     def start_from(self, init: pathlib.Path | None) -> None:
         """Load all modules.
@@ -211,35 +214,42 @@ class EndToEndTask(PairTask):
         PARTS.fill(self.networks.facegan, modules, self.network_config, init)
 
     def prepare(self, batch: Batch) -> Batch:
-        """Add the target's head and the hole in the source's background."""
-        heads = {f"{name}_head": head_share(batch[f"{name}_classes"]) for name in ("source", "target")}
-        return batch | heads | {"hole": widen(foreground_of(batch["source_classes"]), self.background.rim)}
+        """Add the source's head and the hole in its background."""
+        return batch | {
+            "source_head": head_share(batch["source_classes"]),
+            "hole": widen(foreground_of(batch["source_classes"]), self.background.rim),
+        }
+
+    def picture(self, outputs: Rendering, batch: Batch) -> Tensor:
+        """I_r, or the head on the true frame's ground."""
+        if outputs.picture is not None:
+            return outputs.picture
+        return self.face_losses.picture(outputs.drawn, with_layers(outputs, batch))
 
     def compute_losses(self, outputs: Rendering, batch: Batch, critic: nn.Module | None) -> Losses:
         """Equations 1, 3, 8 and 11 together."""
         config, target = self.config, batch["target"]
-        maps = {name: value.detach() for name, value in outputs.maps._asdict().items() if value is not None}
         losses = {
             "landmarks": config.landmarks * landmark_loss(outputs.landmarks, outputs.wanted),
             "movement": config.landmarks * config.movement * movement_penalty(outputs.delta),
             "connectivity": config.landmarks * connectivity_loss(outputs.landmarks, outputs.wanted),
         }
-        of_face = self.face_losses.compute(outputs.drawn, batch | maps)
+        of_face = self.face_losses.compute(outputs.drawn, with_layers(outputs, batch), None)
         losses |= {f"face_{name}": value for name, value in of_face.items()}
-        if outputs.mixed is not None:
+        if outputs.mixed is not None and outputs.picture is not None:
             mixed = background_losses(outputs.mixed.mask, outputs.picture, target, self.background)
             losses |= {f"picture_{name}": value for name, value in mixed.items()}
-        distance = perceptual_loss(self.features.to(target.device), outputs.picture, target)
-        losses["picture_perceptual"] = self.background.perceptual * distance
+            distance = perceptual_loss(self.features.to(target.device), outputs.picture, target)
+            losses["picture_perceptual"] = self.background.perceptual * distance
         if critic is not None:
-            judged = critic(outputs.face * foreground_of(batch["target_classes"]), outputs.picture)
+            judged = critic(outputs.face * foreground_of(batch["target_classes"]), self.picture(outputs, batch))
             losses["adversarial"] = config.adversarial * LOG.generator(judged)
         return losses
 
     def compute_critic_losses(self, outputs: Rendering, batch: Batch, critic: nn.Module) -> Losses:
         foreground, target = foreground_of(batch["target_classes"]), batch["target"]
         faces = torch.cat([target, outputs.face.detach()]) * foreground.repeat(2, 1, 1, 1)
-        return LOG.judge(critic(faces, torch.cat([target, outputs.picture.detach()])))
+        return LOG.judge(critic(faces, torch.cat([target, self.picture(outputs, batch).detach()])))
 
     @torch.no_grad()
     def validate(self, networks: nn.Module, device: torch.device) -> dict[str, float]:
@@ -247,14 +257,14 @@ class EndToEndTask(PairTask):
         figures, readers = Figures(), self.readers.to(device)
         for batch in self.validation_batches(device):
             found = networks(*self.inputs(batch))
-            pictures = {"": found.picture, "_copy": batch["source"]}
+            pictures = {"": self.picture(found, batch), "_copy": batch["source"]}
             figures.add_pictures(pictures, batch["target"])
             crops, _ = readers.crops_of(batch["target_mesh"], self.side)
             wanted = readers.landmarks(batch["target"], crops)
             for ending, picture in pictures.items():
                 figures.add(f"akd_px{ending}", readers.akd_px(picture, crops, wanted))
             figures.add("landmark_error", (found.landmarks - found.wanted).norm(dim=-1).mean(1))
-            figures.add("background_change_255", background_change(found.picture, batch))
+            figures.add("background_change_255", background_change(pictures[""], batch))
         return figures.means()
 
     def show(self, networks: nn.Module, one: Batch) -> list[Tensor]:
@@ -262,13 +272,18 @@ class EndToEndTask(PairTask):
         found = networks(*self.inputs(one))
         faces = [found.face, found.face * found.drawn.foreground]
         masks = [] if found.mixed is None else [found.mixed.mask]
-        return [one["source"], one["target"], *faces, *masks, found.picture]
+        return [one["source"], one["target"], *faces, *masks, self.picture(found, one)]
 
     def shipped(self, networks: nn.Module) -> nn.Module:
         return networks.facegan
 
     def facts(self) -> dict[str, Any]:
-        return {"perceptual": self.features.name}
+        return {"perceptual": self.face_losses.features}
+
+
+def with_layers(outputs: Rendering, batch: Batch) -> Batch:
+    """`add_layers`, if G_r warps the source."""
+    return batch if outputs.flow is None else add_layers(batch, outputs.flow)
 
 
 LOOPS = {

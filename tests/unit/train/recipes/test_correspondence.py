@@ -11,6 +11,7 @@ from reenact.geometry.morphable import MorphableModel
 from tests.unit.train.recipes.tiny_tasks import PAIRS, SIDE, correspondence_task
 from train.data.faces import FaceData
 from train.recipes.correspondence.flow import CorrespondenceTaskConfig, matched_targets
+from train.recipes.layered import weight_map
 
 
 def test_a_batch_has_all_that_networks_and_losses_read(faces: FaceData) -> None:
@@ -18,12 +19,12 @@ def test_a_batch_has_all_that_networks_and_losses_read(faces: FaceData) -> None:
     task.sampler.config = dataclasses.replace(PAIRS, still_share=0.5)
     batch = task.sample_batch(np.random.default_rng(4), 8, torch.device("cpu"))
     assert batch["source"].shape == batch["target"].shape == (8, 3, SIDE, SIDE)
-    assert batch["mesh_displacement"].shape == (8, 2, SIDE // 2, SIDE // 2)
+    assert batch["displacement"].shape == (8, 2, SIDE // 2, SIDE // 2)
     assert batch["source"].max() <= 1
     same = (batch["source"] == batch["target"]).flatten(1).all(1)
     assert 0 < same.sum() < 8
-    assert batch["mesh_displacement"][same].abs().max() < 1e-3, "a picture paired with itself does not move"
-    weight = task.weight_map(batch["target_maps"])
+    assert batch["displacement"][same].abs().max() < 1e-3, "a picture paired with itself does not move"
+    weight = weight_map(task.config, batch["parts"])
     torch.testing.assert_close(weight.mean((1, 2, 3)), torch.ones(8))
 
 

@@ -74,6 +74,8 @@ LATENT = LatentDirectionsConfig(
     feature_widths=(4, 6),
     refined_side=8,
 )
+NO_LOOK: dict[str, Any] = {"perceptual": 0.0, "adversarial": 0.0, "feature_matching": 0.0}
+"""Neither features nor a critic."""
 FEW = ValidationConfig(per_clip=2, stills=2, drawn=8)
 PAPER_FORM = dataclasses.replace(DUAL_GENERATOR, source_features=False)
 
@@ -87,13 +89,14 @@ def shape_task(faces: FaceData, network: DualGeneratorConfig = DUAL_GENERATOR, *
 
 
 def turned_task(faces: FaceData, **change: Any) -> TurnedFaceTask:
-    config = TurnedTaskConfig(pairs=TurnedPairConfig(side=SIDE, pool=4), validation_pairs=2, **change)
+    config = TurnedTaskConfig(
+        pairs=TurnedPairConfig(side=SIDE, pool=4), validation_pairs=2, critic_width=4, **NO_LOOK | change
+    )
     return TurnedFaceTask(faces, faces, DUAL_GENERATOR, config)
 
 
 def correspondence_task(faces: FaceData, **change: Any) -> CorrespondenceTask:
-    weights = {"perceptual": 0.0, "adversarial": 0.0, "feature_matching": 0.0} | change
-    config = CorrespondenceTaskConfig(pairs=PAIRS, critic_width=4, **weights)
+    config = CorrespondenceTaskConfig(pairs=PAIRS, critic_width=4, **NO_LOOK | change)
     return CorrespondenceTask(faces, faces, CORRESPONDENCE, config)
 
 
@@ -102,7 +105,9 @@ def landmark_task(faces: FaceData, network: FaceganConfig = FACEGAN) -> Landmark
 
 
 def reenactor_task(faces: FaceData, network: FaceganConfig = FACEGAN, **change: Any) -> FaceReenactorTask:
-    return FaceReenactorTask(faces, faces, network, ReenactorTaskConfig(pairs=PAIRS, critic_width=4, **change))
+    return FaceReenactorTask(
+        faces, faces, network, ReenactorTaskConfig(pairs=PAIRS, critic_width=4, **NO_LOOK | change)
+    )
 
 
 def background_task(faces: FaceData, **change: Any) -> BackgroundTask:
