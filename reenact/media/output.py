@@ -5,6 +5,7 @@ Everything that the package and its training write goes through `replacing`, and
 
 import contextlib
 import errno
+import fcntl
 import os
 import secrets
 from collections.abc import Iterator, Mapping, Sequence
@@ -18,7 +19,8 @@ IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".webp")
 VIDEO_SUFFIXES = (".mp4", ".mov", ".mkv", ".webm", ".gif", ".webp")
 """Formats that can be written."""
 _NO_SPACE = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
-_PARTIAL = ".partial"
+PARTIAL = ".partial"
+"""Suffix of files that are being written."""
 
 
 def check_output(
@@ -59,17 +61,25 @@ def check_output(
     if not path.parent.is_dir():
         raise OutputError(f"Cannot write {path}: the folder {path.parent} does not exist; create it first.")
     # permission bits say little (root, read-only mounts): only an attempt tells
-    _create_partial(path).unlink()
+    PartialFile(path, overwrite=overwrite).discard()
 
 
 class PartialFile:
-    """An empty file beside `path` that takes its name on `commit` and disappears on `discard`."""
+    """An empty file beside `path` that takes its name on `commit` and disappears on `discard`.
+
+    It is locked until then. The lock ends with the process, however that ends, which tells `is_abandoned`.
+    """
 
     def __init__(self, path: Path, *, overwrite: bool) -> None:
         self._path = path
         self._overwrite = overwrite
-        self.partial = _create_partial(path)
+        self.partial = path.with_name(f".{path.name[:100]}.{secrets.token_hex(4)}{PARTIAL}")
         """Where to write."""
+        with disk_errors(path):
+            # not tempfile: its files are private to the user, results follow the umask
+            self._lock: int | None = os.open(self.partial, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666)
+        with contextlib.suppress(OSError):  # not every network folder has locks
+            fcntl.flock(self._lock, fcntl.LOCK_EX)
 
     def commit(self) -> None:
         """Rename the file, so that a kill or a power cut leaves the old file or the new one; removed on failure.
@@ -93,6 +103,21 @@ class PartialFile:
     def discard(self) -> None:
         """Remove the file if it still exists."""
         self.partial.unlink(missing_ok=True)
+        if self._lock is not None:
+            os.close(self._lock)
+            self._lock = None
+
+
+def is_abandoned(partial: Path) -> bool:
+    """Whether the process that wrote a partial file has ended; False where files cannot be locked."""
+    number = os.open(partial, os.O_WRONLY)
+    try:
+        fcntl.flock(number, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        return False
+    finally:
+        os.close(number)
+    return True
 
 
 @contextlib.contextmanager
@@ -132,7 +157,7 @@ def write_error(path: Path, error: OSError) -> OutputError:
 
 def remove_partials(folder: Path) -> None:
     """Remove the partial files that killed processes left in a folder which nobody else writes to."""
-    for path in folder.glob(f".*{_PARTIAL}"):
+    for path in folder.glob(f".*{PARTIAL}"):
         path.unlink(missing_ok=True)
 
 
@@ -145,14 +170,6 @@ def _os_error(error: BaseException | None) -> OSError | None:
             return OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
         error = error.__cause__ or error.__context__
     return None
-
-
-def _create_partial(path: Path) -> Path:
-    partial = path.with_name(f".{path.name[:100]}.{secrets.token_hex(4)}{_PARTIAL}")
-    with disk_errors(path):
-        # not tempfile: its files are private to the user, results follow the umask
-        os.close(os.open(partial, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666))
-    return partial
 
 
 def _sync(path: Path) -> None:

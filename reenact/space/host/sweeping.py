@@ -8,10 +8,13 @@ import time
 
 from gradio.utils import get_upload_folder
 
+from reenact.media.output import PARTIAL, is_abandoned
+
 AFTER_S = 2700.0
 """Age at which files are deleted: with `_EVERY_S`, within the hour."""
 _EVERY_S = 60.0
-_PARTIAL_AFTER_S = 120.0
+_PARTIAL_AFTER_S = 5.0
+"""A file of that age is locked by the run that writes it."""
 _LOG = logging.getLogger(__name__)
 
 
@@ -39,22 +42,24 @@ class Sweeper:
         self._ended.set()
 
     def sweep(self) -> None:
-        """Delete old files, partial ones that no run writes to any more, and folders that are empty."""
+        """Delete old files, partial ones of processes that have ended, and old folders that are empty."""
         now = time.time()
         folders = list[pathlib.Path]()
         for path in self._folder.rglob("*"):
             with contextlib.suppress(OSError):  # another process may be faster
                 if path.is_dir() and not path.is_symlink():
                     folders.append(path)
-                elif path not in self._kept and now - _touched(path) > self._limit(path):
+                elif path not in self._kept and self._is_done_with(path, now - _touched(path)):
                     path.unlink()
         for path in sorted(folders, reverse=True):
             with contextlib.suppress(OSError):  # it holds something
-                if now - _touched(path) > _PARTIAL_AFTER_S:
+                if now - _touched(path) > self._after_s:
                     path.rmdir()
 
-    def _limit(self, path: pathlib.Path) -> float:
-        return min(_PARTIAL_AFTER_S, self._after_s) if path.name.endswith(".partial") else self._after_s
+    def _is_done_with(self, path: pathlib.Path, age_s: float) -> bool:
+        if path.name.endswith(PARTIAL) and age_s > _PARTIAL_AFTER_S and is_abandoned(path):
+            return True
+        return age_s > self._after_s
 
     def _run(self) -> None:
         while True:

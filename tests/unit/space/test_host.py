@@ -17,6 +17,7 @@ from gradio.context import LocalContext
 
 from reenact.errors import ConfigError, StoppedError
 from reenact.media import write_image
+from reenact.media.output import PartialFile
 from reenact.space.host.gate import Gate
 from reenact.space.host.logs import JsonLog, PlainLog
 from reenact.space.host.metrics import Metrics
@@ -143,12 +144,23 @@ def test_old_files_are_swept_whoever_wrote_them(tmp_path: pathlib.Path, monkeypa
     for name in ("a/upload.png", "b/example.png", "results/c/.out.mp4.1234.partial", "results/d/new.mp4"):
         (tmp_path / name).parent.mkdir(parents=True)
         (tmp_path / name).touch()
-    ages = {"upload.png": 2800.0, "example.png": 9999.0, ".out.mp4.1234.partial": 130.0, "new.mp4": 130.0, "c": 130.0}
+    writing = PartialFile(tmp_path / "results/d/run.mp4", overwrite=False)
+    ages = {"upload.png": 2800.0, "example.png": 9999.0, ".out.mp4.1234.partial": 10.0, "new.mp4": 130.0, "c": 2800.0}
+    ages[writing.partial.name] = 1000.0  # a run may draw for long before its encoder writes
     now = tmp_path.stat().st_mtime
     monkeypatch.setattr("reenact.space.host.sweeping._touched", lambda path: now - ages.get(path.name, 0.0))
     Sweeper({str(tmp_path / "b" / "example.png")}).sweep()
     left = {str(path.relative_to(tmp_path)) for path in tmp_path.rglob("*")}
-    assert left == {"a", "b", "b/example.png", "results", "results/d", "results/d/new.mp4"}
+    assert left == {
+        "a",
+        "b",
+        "b/example.png",
+        "results",
+        "results/d",
+        "results/d/new.mp4",
+        f"results/d/{writing.partial.name}",
+    }
+    writing.discard()
 
 
 def test_systems_that_the_host_leaves_out_are_neither_shown_nor_loaded() -> None:
