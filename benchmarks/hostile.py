@@ -12,11 +12,8 @@ import dataclasses
 import io
 import json
 import multiprocessing
-import os
 import pathlib
 import resource
-import socket
-import subprocess
 import sys
 import tempfile
 import time
@@ -27,6 +24,7 @@ import httpx
 import tyro
 
 from benchmarks.hostile_files import Hostile, hostile_files
+from benchmarks.visitors import EXAMPLES, served
 from reenact import cli
 from reenact.cli.edit import read_settings, read_text
 from reenact.errors import ReenactError
@@ -36,7 +34,6 @@ from reenact.pipeline.controls.keyframes import KeyFrames
 from reenact.pipeline.motions.playing import open_driving
 from reenact.pipeline.motions.template import read_template
 
-EXAMPLES = pathlib.Path(__file__).resolve().parents[1] / "examples"
 PORTRAIT, DRIVING = EXAMPLES / "portraits" / "astronaut.jpg", EXAMPLES / "driving" / "actor-wink.jpg"
 Way = Literal["readers", "cli", "page"]
 
@@ -267,41 +264,17 @@ def _answered(work: Callable[[pathlib.Path], str], path: pathlib.Path) -> str:
 @contextlib.contextmanager
 def _worker_for(way: Way, attack: Attack, folder: pathlib.Path) -> Iterator[_Worker]:
     if way == "page":
-        with _page(folder / "cache") as address:
-            worker = _Worker(PageAttack(address, folder / "cache"), attack.memory_gb)
+        with served(folder / "cache") as page:
+            worker = _Worker(PageAttack(page.address, folder / "cache"), attack.memory_gb)
             yield worker
             worker.end()
+        print(f"page: {page.tracebacks()} tracebacks in the server's log")
         return
     worker = _Worker(through_readers if way == "readers" else through_cli, attack.memory_gb)
     try:
         yield worker
     finally:
         worker.end()
-
-
-@contextlib.contextmanager
-def _page(cache: pathlib.Path) -> Iterator[str]:
-    """Serve the page as a program of its own, inside a `with` block; yields its address."""
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
-    environment = os.environ | {"GRADIO_SERVER_PORT": str(port), "GRADIO_TEMP_DIR": str(cache)}
-    command = [sys.executable, str(EXAMPLES.parent / "app.py")]
-    log = cache.with_name("log")
-    with (
-        log.open("w") as output,
-        subprocess.Popen(command, env=environment, stdout=output, stderr=subprocess.STDOUT) as app,
-    ):
-        address = f"http://127.0.0.1:{port}/"
-        try:
-            while app.poll() is None:
-                with contextlib.suppress(httpx.HTTPError):
-                    if httpx.get(f"{address}readyz").status_code == 200:
-                        break
-                time.sleep(0.2)
-            yield address
-        finally:
-            app.terminate()
-    print(f"page: {log.read_text().count('Traceback')} tracebacks in the server's log")
 
 
 if __name__ == "__main__":
