@@ -29,6 +29,7 @@ _NAMES = """<script>
       const pair = [...image.closest(".block").querySelectorAll("[data-testid='imageslider-image']")];
       image.setAttribute("aria-label", pair.includes(image) ? ["Before", "After"][pair.indexOf(image)] : label);
     }
+    for (const empty of document.querySelectorAll("div.empty[aria-label]:not([role])")) empty.role = "img";
   };
   let waiting = false;
   const later = () => { waiting = false; name(); };

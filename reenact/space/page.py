@@ -36,11 +36,32 @@ input[role="combobox"] { text-overflow: ellipsis; margin-right: 20px !important;
 .figures th { white-space: nowrap; }
 .figures td { word-break: normal !important; overflow-wrap: normal !important; }
 .driving-clip video { max-height: 258px; object-fit: contain; }
+input[role="combobox"]:focus-visible, label:has(> input[type="radio"]:focus-visible),
+label:has(> input[type="checkbox"]:focus-visible) { outline: 2px solid var(--color-accent) !important; }
+.prose pre code { white-space: pre-wrap !important; }
+.prose .token.comment { color: var(--body-text-color-subdued) !important; }
+.prose .token.string { color: var(--body-text-color) !important; }
 @media (max-width: 480px) {
   .tab-container button { padding-inline: 5px !important; font-size: var(--text-sm) !important; }
   .image-container button[aria-label="Fullscreen"] { display: none; }
 }
 """
+
+_COLOURS = {
+    "color_accent": "*primary_600",
+    "body_text_color_subdued": "*neutral_600",
+    "block_info_text_color": "*neutral_600",
+    "input_placeholder_color": "*neutral_500",
+    "input_placeholder_color_dark": "*neutral_400",
+    "block_label_text_color": "*primary_700",
+    "block_title_text_color": "*primary_700",
+    "button_primary_background_fill": "*primary_600",
+    "button_primary_background_fill_hover": "*primary_700",
+    "button_primary_background_fill_hover_dark": "*primary_700",
+    "checkbox_label_background_fill_selected": "*primary_600",
+    "link_text_color": "*primary_700",
+}
+"""Of the theme, where its own have less contrast than WCAG AA asks of text."""
 
 
 def build_page(models: Models, options: HostOptions | None = None, *, runs: Runs | None = None) -> gr.Blocks:
@@ -107,5 +128,5 @@ def build_page(models: Models, options: HostOptions | None = None, *, runs: Runs
 def look() -> dict[str, Any]:
     """Arguments of ``launch`` for theme, style sheet and head; nothing is loaded from other hosts."""
     fonts = ("ui-sans-serif", "system-ui", "sans-serif")
-    theme = gr.themes.Soft(font=fonts, font_mono=("ui-monospace", "Consolas", "monospace"))
+    theme = gr.themes.Soft(font=fonts, font_mono=("ui-monospace", "Consolas", "monospace")).set(**_COLOURS)
     return {"theme": theme, "css": _CSS + EDITOR_CSS + CONSENT_CSS, "head": head()}

@@ -52,7 +52,7 @@ CSS = """
 """On a narrow screen the picture stays in sight while the sliders scroll, and the read-out comes last."""
 
 _HINT = """
-### Edit a face and rotate its head
+## Edit a face and rotate its head
 Give a photo of a face. The page reads its Action Units (muscle movements numbered by FACS) and the angles of its head.
 Then every one of them has a slider. The head can be rotated up to a profile on either side.
 """

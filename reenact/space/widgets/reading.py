@@ -10,7 +10,7 @@ from reenact.space.widgets.sliders import CONTROLS, GROUPS, Control
 
 _CSS = """
 .reading { display: grid; grid-template-columns: 1fr; gap: 2px 12px; font-size: var(--text-sm); }
-.reading h4 { margin: 6px 0 0; font-size: var(--text-sm); color: var(--body-text-color-subdued); }
+.reading h2 { margin: 6px 0 0; font-size: var(--text-sm); color: var(--body-text-color-subdued); }
 .reading .row { display: grid; grid-template-columns: minmax(0, 11em) 1fr 2em; gap: 8px; align-items: center; }
 .reading .name { white-space: nowrap; overflow: hidden; text-overflow: ellipsis; }
 .reading .value { text-align: right; font-variant-numeric: tabular-nums; }
@@ -49,7 +49,7 @@ def bars(values: Mapping[str, float]) -> str:
     """HTML of a bar for every unit, two for those with sides, and one for every angle; `values` of all sliders."""
     parts = list[str]()
     for group, controls in GROUPS.items():
-        parts.append(f"<h4>{html.escape(group)}</h4>")
+        parts.append(f"<h2>{html.escape(group)}</h2>")
         parts += [_row(control, values) for control in controls if not control.is_side]
     own = html.escape(json.dumps(dict(values)), quote=True)
     return f'<div class="reading" data-own="{own}">{"".join(parts)}</div>'
