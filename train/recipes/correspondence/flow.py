@@ -81,7 +81,8 @@ class CorrespondenceTask(PairTask):
         super().use_data(train)
 
     def sample_batch(self, rng: np.random.Generator, size: int, device: torch.device) -> Batch:
-        return super().sample_batch(rng, size, device) | draw_window(rng, self.side)
+        window = draw_window(rng, self.side)
+        return super().sample_batch(rng, size, device) | window
 
     @torch.no_grad()
     def prepare(self, batch: Batch) -> Batch:
