@@ -14,7 +14,7 @@ from reenact.errors import ConfigError, Hint, UnsupportedInputError
 from reenact.facs import unit_name
 from reenact.pipeline.controls.keyframes import KeyFrames
 from reenact.pipeline.controls.presets import PRESETS
-from reenact.pipeline.controls.settings import FaceEdit, check_timing, checked_angle
+from reenact.pipeline.controls.settings import FIELDS, FaceEdit, check_timing, checked_value, edit_of_values
 from reenact.systems.catalog import POSING_SYSTEMS, cannot_pose
 
 if TYPE_CHECKING:
@@ -38,6 +38,18 @@ class Edit(Redrawing):
     """Bend the head down, -45 to 45 degrees."""
     roll: float | None = None
     """Tilt the head to the person's right shoulder, -45 to 45 degrees."""
+    gaze_yaw: float | None = None
+    """Turn the eyes to the person's left, -30 to 30 degrees; --absolute 0 looks straight ahead."""
+    gaze_pitch: float | None = None
+    """Turn the eyes down, -20 to 20 degrees."""
+    right: float | None = None
+    """Move the head to the right of the picture, -20 to 20 per cent of the square around the face."""
+    down: float | None = None
+    """Move the head down, -20 to 20 per cent."""
+    zoom: float | None = None
+    """Enlarge the head, -20 to 20 per cent."""
+    pucker: float | None = None
+    """Purse the lips (up to 5) or widen them (down to -5)."""
     relative: bool = False
     """Add units and angles to the source's own (the default, unless a loaded file or preset is absolute)."""
     absolute: bool = False
@@ -142,14 +154,8 @@ class Edit(Redrawing):
                 raise ConfigError(f"No preset is called {self.preset!r}; they are {', '.join(PRESETS)}.")
             below = PRESETS[self.preset].over(below)
         mode = "absolute" if self.absolute else "relative" if self.relative or below.is_empty else below.mode
-        own = FaceEdit(
-            action_units=read_units(self.au),
-            yaw_deg=self.yaw,
-            pitch_deg=self.pitch,
-            roll_deg=self.roll,
-            mode=mode,
-        )
-        return own.over(below)
+        values = {name: getattr(self, name) for name in FIELDS}
+        return edit_of_values(read_units(self.au) | values, mode).over(below)
 
     def _edits_clip(self) -> bool:
         """Whether every frame of a source clip is edited."""
@@ -188,7 +194,7 @@ class Edit(Redrawing):
             raise ConfigError("--turntable sets the yaw itself; leave --yaw out, or give --from-yaw and --to-yaw.")
         for yaw_deg in ends.values():
             if yaw_deg is not None:
-                checked_angle("yaw", yaw_deg)
+                checked_value("yaw", yaw_deg)
         return self._checked_seconds("--turntable", self.turntable)
 
     def _keyframes_seconds(self, *, is_clip: bool) -> float:

@@ -64,6 +64,25 @@ def turn_on_neck(own: Pose, rotation: Float[Tensor, "f 3 3"]) -> Pose:
     )
 
 
+def place_head(pose: Pose, place: Float[Tensor, "f 3"]) -> Pose:
+    """The head shifted and scaled in its crop; the base of the skull is the middle of the scaling.
+
+    Args:
+        pose: in half-sides of the crop.
+        place: shift to the right and down, shares of the crop's side; and by how much larger, 0 for its own size.
+    """
+    shift, larger = place[:, :2] * 2, place[:, 2]
+    base = head_to_picture(pose, place.new_tensor([[SKULL_BASE]]))[:, 0]
+    moved = torch.cat([shift, torch.zeros_like(shift[:, :1])], 1) - larger[:, None] * base
+    return Pose(rotation=pose.rotation, scale=pose.scale * (1 + larger), translation_px=pose.translation_px + moved)
+
+
+def head_to_picture(pose: Pose, offset: Float[Tensor, "#f n 3"]) -> Float[Tensor, "f n 3"]:
+    """Offsets in head coordinates as offsets in the unit and the axes of a posed mesh."""
+    turned = offset @ pose.rotation.transpose(1, 2) * offset.new_tensor(_PIXEL_AXES)
+    return turned * pose.scale[:, None, None]
+
+
 def rotation_of_angles(angles_rad: Float[Tensor, "f 3"]) -> Float[Tensor, "f 3 3"]:
     """camera_from_head of pitch, yaw, roll: R_y(yaw) R_x(pitch) R_z(roll), the inverse of `head_angles_rad`."""
     (sp, sy, sr), (cp, cy, cr) = angles_rad.sin().unbind(1), angles_rad.cos().unbind(1)

@@ -63,6 +63,9 @@ _SIDE_BLEND = 0.08
 
 _BLINK = ACTION_UNITS.index(45)
 
+_PUCKER_NARROWS, _PUCKER_FORWARD = 0.3, 0.05
+"""Of full pursed lips: by how much narrower they are, and how far they come forward, eye distances."""
+
 
 class UnitMovements(nn.Module):
     """Moves landmarks in head axes by Action Units, each side of the face on its own."""
@@ -92,6 +95,14 @@ class UnitMovements(nn.Module):
     def share(self, units: Float[Tensor, "f 17 2"]) -> Float[Tensor, "f 17 2"]:
         """Share of the way at each intensity."""
         return units * (1 + self.early * (1 - units))
+
+
+def pucker_lips(model: MorphableModel) -> Float[Tensor, "68 3"]:
+    """Movement of the landmarks, head axes, from lips at rest to pursed lips. No Action Unit of the 17 does that."""
+    change, lips = torch.zeros(len(LANDMARKS_68), 3), list(_LIPS)
+    change[lips, 0] = -_PUCKER_NARROWS * model.mean[list(LANDMARKS_68)][lips, 0].cpu()
+    change[lips, 2] = _PUCKER_FORWARD
+    return change
 
 
 def blink_openness(intensity: Float[Tensor, "f s"]) -> Float[Tensor, "f s"]:

@@ -61,8 +61,9 @@ class ControlsApi:
             settings: What to change. Either values by name: FACS Action Units ("1", "2", "4", "5", "6", "7", "9", "10",
                 "12", "14", "15", "17", "20", "23", "25", "26", "45"; "L" or "R" after 2, 12, 14, 15 and 45 for the
                 person's left or right side) with intensities up to 5, and "yaw" with degrees up to 90, "pitch" and
-                "roll" up to 45, such as {"12": 3.5, "45L": 5, "yaw": 20}. Or the content of a settings file that the
-                page or ``reenact edit --save`` wrote. What is not named stays as in the source.
+                "roll" up to 45, "gaze_yaw" up to 30, "gaze_pitch" up to 20; "right", "down" and "zoom" with per cent up
+                to 20; "pucker" up to 5, such as {"12": 3.5, "45L": 5, "yaw": 20}. Or the content of a settings file
+                that the page or ``reenact edit --save`` wrote. What is not named stays as in the source.
             mode: "relative" adds values by name to what the source's face does, "absolute" replaces it. A settings file
                 holds its own mode.
             background: "keep" the source's own, "none" for a transparent one, or "picture" for the given picture.

@@ -69,12 +69,18 @@ class EncodedCrop:
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class PoseControls:
-    """Action Units and head angles of f frames: those of a source (f = 1), or those of a target."""
+    """What a face does in f frames: of a source (f = 1), or of a target. None: as in the source."""
 
     action_units: Float[Tensor, "f 17 2"]
     """In the order of `ACTION_UNITS`, 0 to 1, the person's left and right."""
     angles_rad: Float[Tensor, "f 3"]
     """Pitch, yaw, roll of the head; see `reenact.types.head_angles_rad`."""
+    gaze_rad: Float[Tensor, "f 2"] | None = None
+    """Turn of the eyes in the head to the person's left, and down."""
+    place: Float[Tensor, "f 3"] | None = None
+    """Of `reenact.geometry.placement.place_head`."""
+    pucker: Float[Tensor, "f"] | None = None
+    """Lips narrowed and pushed forward, -1 (widened) to 1, beside what the Action Units do."""
 
 
 class Reenactor(nn.Module, abc.ABC, Generic[Identity, Motion, Driven]):
@@ -209,7 +215,7 @@ class Reenactor(nn.Module, abc.ABC, Generic[Identity, Motion, Driven]):
     def pose(self, identity: Identity, controls: PoseControls) -> Driven:
         """The source with these Action Units and head angles instead of a driver's motion.
 
-        The head keeps its size and rotates about the base of its skull. The source's own controls give the source.
+        The head rotates about the base of its skull. The source's own controls give the source.
 
         Args:
             identity: the source's.

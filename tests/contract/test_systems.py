@@ -186,6 +186,33 @@ def test_own_controls_give_the_source_bit_for_bit_and_others_another_face(system
     assert_same(system.render(identity, too_strong), system.render(identity, full), tolerance=0)
 
 
+def test_gaze_place_and_lips_are_controls_of_their_own(system: AnyReenactor, source: Clip) -> None:
+    if not system.can_pose:
+        pytest.skip("this system takes its motion from a driver")
+    identity = system.encode_identity(*source)
+    own = system.read_controls(identity)
+    assert own.gaze_rad is not None
+    place = torch.zeros(4, 3)
+    place[1] = torch.tensor([0.05, -0.02, 0.1])
+    controls = PoseControls(
+        action_units=own.action_units.repeat(4, 1, 1),
+        angles_rad=own.angles_rad.repeat(4, 1),
+        gaze_rad=own.gaze_rad + torch.tensor([[0.0, 0.0], [0.0, 0.0], [0.3, 0.1], [0.0, 0.0]]),
+        place=place,
+        pucker=torch.tensor([0.0, 0.0, 0.0, 1.0]),
+    )
+    still, placed, looking, pursed = system.target_mesh(identity, system.pose(identity, controls))
+    torch.testing.assert_close(still, identity.mesh[0], atol=1e-5, rtol=0)
+    moved = placed - still
+    assert 0.05 < moved[:, 0].mean() < 0.15 and moved[:, 1].mean() < 0, "half-sides"
+    span = [(mesh[33] - mesh[263])[:2].norm() for mesh in (still, placed)]
+    torch.testing.assert_close(span[1] / span[0], torch.tensor(1.1), atol=1e-2, rtol=0)
+    turned = (looking - still).norm(dim=-1)
+    assert turned[468] > 0.001 and turned[:468].max() < 1e-4, "the irises alone"
+    mouth = [(mesh[61] - mesh[291])[:2].norm() for mesh in (still, pursed)]
+    assert mouth[1] < 0.9 * mouth[0] and (pursed - still)[33].norm() < 0.01
+
+
 def test_two_sources_at_once_are_refused(system: AnyReenactor, driving: Clip) -> None:
     with pytest.raises(ShapeError, match="one source frame"):
         system.encode_identity(*driving)

@@ -13,7 +13,7 @@ from reenact.pipeline.controls.background import Background
 from reenact.pipeline.controls.keyframes import Between
 from reenact.pipeline.controls.reading import FaceReading
 from reenact.pipeline.controls.rules import resolve
-from reenact.pipeline.controls.settings import check_timing
+from reenact.pipeline.controls.settings import FIELDS, check_timing
 
 
 def check_clip(out: str | pathlib.Path, *, seconds: float, fps: int, background: Background, overwrite: bool) -> int:
@@ -51,12 +51,5 @@ def between(own: FaceReading, target: FaceReading, share: float) -> FaceReading:
     if share <= 0 or share >= 1:
         return own if share <= 0 else target
 
-    def mixed(first: float, second: float) -> float:
-        return first + share * (second - first)
-
-    return FaceReading(
-        action_units=torch.lerp(own.action_units, target.action_units, share),
-        yaw_deg=mixed(own.yaw_deg, target.yaw_deg),
-        pitch_deg=mixed(own.pitch_deg, target.pitch_deg),
-        roll_deg=mixed(own.roll_deg, target.roll_deg),
-    )
+    values = {field: own.of(name) + share * (target.of(name) - own.of(name)) for name, field in FIELDS.items()}
+    return FaceReading(action_units=torch.lerp(own.action_units, target.action_units, share), **values)

@@ -5,9 +5,10 @@ import torch
 from reenact.errors import NoFaceFoundError, Note
 from reenact.facs import ACTION_UNITS, FACS_MAXIMUM, SIDED_UNITS
 from reenact.geometry.action_units import read_action_unit_sides
+from reenact.geometry.gaze import read_gaze_rad
 from reenact.geometry.morphable import load_morphable
 from reenact.perception.tracking import Tracker
-from reenact.pipeline.controls.settings import ANGLES, LARGEST_DEG, FaceEdit
+from reenact.pipeline.controls.settings import LARGEST, FaceEdit, edit_of_values
 from reenact.pipeline.source import PictureLike, open_picture, upright_driver
 from reenact.types import head_angles_rad
 
@@ -23,7 +24,7 @@ def copy_face(
     min_score: float = 0.5,
     pose: bool = False,
 ) -> tuple[FaceEdit, tuple[Note, ...]]:
-    """What a face in a photo does, as an absolute edit of all 17 Action Units.
+    """What a face in a photo does, as an absolute edit of all 17 Action Units and of the gaze.
 
     Args:
         picture: the photo.
@@ -47,18 +48,19 @@ def copy_face(
     _, geometry, notes = upright_driver(opened.rgb, report.geometry, name)
     with torch.inference_mode():
         sides = (read_action_unit_sides(geometry.blendshapes, geometry.mesh_px)[0] * FACS_MAXIMUM).round(decimals=2)
-        pitch, yaw, roll = (
-            head_angles_rad(load_morphable().fit(geometry.mesh_px.cpu()).pose.rotation)[0].rad2deg().tolist()
-        )
+        model, mesh = load_morphable(), geometry.mesh_px.cpu()
+        posed = model.fit(mesh).pose
+        pitch, yaw, roll = head_angles_rad(posed.rotation)[0].rad2deg().tolist()
+        gaze_yaw, gaze_pitch = read_gaze_rad(posed.invert(mesh), model.mean)[0].rad2deg().tolist()
     units: dict[str, float] = {}
     for number, (left, right) in zip(ACTION_UNITS, sides.double().tolist(), strict=True):
         named = (
             {f"{number}L": left, f"{number}R": right} if number in SIDED_UNITS else {str(number): (left + right) / 2}
         )
         units |= {unit: round(value, 2) for unit, value in named.items()}
-    angles: dict[str, float] = {}
-    if pose:
-        for angle, value in zip(ANGLES, (yaw, pitch, roll), strict=True):
-            angles[f"{angle}_deg"] = round(min(max(value, -LARGEST_DEG[angle]), LARGEST_DEG[angle]), 1)
-    edit = FaceEdit(mode="absolute", action_units=units, **angles)
+    angles = {"gaze_yaw": gaze_yaw, "gaze_pitch": gaze_pitch} | (
+        {"yaw": yaw, "pitch": pitch, "roll": roll} if pose else {}
+    )
+    angles = {name: round(min(max(value, -LARGEST[name]), LARGEST[name]), 1) for name, value in angles.items()}
+    edit = edit_of_values(units | angles, "absolute")
     return edit, (*(warning.about(name) for warning in report.warnings), *notes)

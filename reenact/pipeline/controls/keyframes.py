@@ -15,7 +15,15 @@ from collections.abc import Sequence
 from typing import Any, Literal, cast, get_args
 
 from reenact.errors import ConfigError
-from reenact.pipeline.controls.settings import ANGLES, LONGEST_S, EditMode, FaceEdit, is_number, read_object
+from reenact.pipeline.controls.settings import (
+    FIELDS,
+    LONGEST_S,
+    EditMode,
+    FaceEdit,
+    edit_of_values,
+    is_number,
+    read_object,
+)
 
 KIND, FORMAT_VERSION = "reenact-keyframes", 1
 MOST_FRAMES = 1000
@@ -161,7 +169,7 @@ def _seconds(text: str) -> float:
 
 
 def _written(edit: FaceEdit) -> str:
-    return " ".join(f"{name}={value:g}" for name, value in (dict(edit.action_units) | edit.angles_deg).items())
+    return " ".join(f"{name}={value:g}" for name, value in (dict(edit.action_units) | edit.values).items())
 
 
 def _read_values(text: str, mode: EditMode) -> FaceEdit:
@@ -170,24 +178,23 @@ def _read_values(text: str, mode: EditMode) -> FaceEdit:
     for part in text.replace(",", " ").replace(";", " ").split():
         name, _, value = part.partition("=")
         try:
-            values[name.removeprefix("AU") if name not in ANGLES else name] = float(value)
+            values[name.removeprefix("AU") if name not in FIELDS else name] = float(value)
         except ValueError:
             raise ConfigError(f"{part!r} is no value; write 12=3.5, 45L=5 or yaw=10.") from None
-    units = {name: value for name, value in values.items() if name not in ANGLES}
-    return FaceEdit(mode=mode, action_units=units, **{f"{angle}_deg": values.get(angle) for angle in ANGLES})
+    return edit_of_values(values, mode)
 
 
 def _described(frame: KeyFrame) -> dict[str, Any]:
-    angles = {f"{angle}_deg": value for angle, value in frame.edit.angles_deg.items()}
+    values = {FIELDS[name]: value for name, value in frame.edit.values.items()}
     units = {"action_units": dict(frame.edit.action_units)} if frame.edit.action_units else {}
-    return {"time_s": frame.time_s, "ease": frame.ease} | units | angles
+    return {"time_s": frame.time_s, "ease": frame.ease} | units | values
 
 
 def _read_frame(row: Any, mode: Any) -> KeyFrame:
     if not isinstance(row, dict):
         raise ConfigError(f'a key frame is {json.dumps(row)[:60]}; it has to be an object such as {{"time_s": 1}}.')
     fields = dict(cast(dict[str, Any], row))
-    if unknown := sorted(fields.keys() - {"time_s", "ease", "action_units", *(f"{angle}_deg" for angle in ANGLES)}):
+    if unknown := sorted(fields.keys() - {"time_s", "ease", "action_units", *FIELDS.values()}):
         raise ConfigError(f"unknown names {', '.join(unknown)} in a key frame.")
     time_s, ease = fields.pop("time_s", None), fields.pop("ease", "smooth")
     return _key_frame(time_s, FaceEdit.from_fields(fields | {"mode": mode}), ease)

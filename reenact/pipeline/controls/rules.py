@@ -17,7 +17,7 @@ from torch import Tensor
 
 from reenact.facs import ACTION_UNITS, FACS_MAXIMUM, split_unit
 from reenact.pipeline.controls.reading import FaceReading
-from reenact.pipeline.controls.settings import ANGLES, LARGEST_DEG, FaceEdit
+from reenact.pipeline.controls.settings import FIELDS, LARGEST, FaceEdit
 
 _SAME_UNIT, _SAME_ANGLE_DEG = 0.006, 0.06
 """Absolute values this near to the source's own count as the same: they are shown rounded to 0.01 and 0.1."""
@@ -33,14 +33,14 @@ def resolve(edit: FaceEdit, own: FaceReading) -> FaceReading:
         at = (ACTION_UNITS.index(number), slice(None) if side is None else side)
         units[at] = _apply_unit(edit, edit.action_units[name], own.action_units[at])
         named[at] = True
-    angles = {f"{angle}_deg": _apply_angle(edit, angle, own.of(angle)) for angle in ANGLES}
-    return FaceReading(action_units=_without_contradictions(units, named, own.action_units), **angles)
+    values = {field: _apply_value(edit, name, own.of(name)) for name, field in FIELDS.items()}
+    return FaceReading(action_units=_without_contradictions(units, named, own.action_units), **values)
 
 
 def is_same(first: FaceReading, second: FaceReading) -> bool:
     """Whether both have exactly the same values."""
     return torch.equal(first.action_units, second.action_units) and all(
-        first.of(angle) == second.of(angle) for angle in ANGLES
+        first.of(name) == second.of(name) for name in FIELDS
     )
 
 
@@ -61,8 +61,8 @@ def transfer(target: FaceReading, own: FaceReading, other: FaceReading) -> FaceR
         other: the reading of the system that will draw.
     """
     units = torch.where(target.action_units == own.action_units, other.action_units, target.action_units)
-    angles = {f"{angle}_deg": (other if target.of(angle) == own.of(angle) else target).of(angle) for angle in ANGLES}
-    return FaceReading(action_units=units, **angles)
+    values = {field: (other if target.of(name) == own.of(name) else target).of(name) for name, field in FIELDS.items()}
+    return FaceReading(action_units=units, **values)
 
 
 def _apply_unit(edit: FaceEdit, value: float, own: Tensor) -> Tensor:
@@ -72,13 +72,13 @@ def _apply_unit(edit: FaceEdit, value: float, own: Tensor) -> Tensor:
     return torch.where((own.mean() - value).abs() < _SAME_UNIT, own, torch.full_like(own, value))
 
 
-def _apply_angle(edit: FaceEdit, angle: str, own: float) -> float:
-    value = edit.angles_deg.get(angle)
+def _apply_value(edit: FaceEdit, name: str, own: float) -> float:
+    value = edit.values.get(name)
     if value is None:
         return own
     if edit.mode == "absolute":
         return own if abs(own - value) < _SAME_ANGLE_DEG else value
-    limit = max(LARGEST_DEG[angle], abs(own))
+    limit = max(LARGEST[name], abs(own))
     return min(max(own + value, -limit), limit)
 
 

@@ -22,7 +22,7 @@ from reenact.pipeline.controls.encoded import EncodedFace
 from reenact.pipeline.controls.keyframes import KeyFrames
 from reenact.pipeline.controls.reading import FaceReading
 from reenact.pipeline.controls.rules import is_same, resolve, transfer, with_yaw
-from reenact.pipeline.controls.settings import FaceEdit, checked_angle
+from reenact.pipeline.controls.settings import FaceEdit, checked_value
 from reenact.pipeline.engine import Engine, load_engine
 from reenact.pipeline.progress import Progress, ShouldStop, never, no_progress, stop_checker
 from reenact.pipeline.results import ImageResult, VideoResult, size_of
@@ -196,7 +196,7 @@ class EditSession:
         the errors are those of `animate`.
         """
         count = check_clip(out, seconds=seconds, fps=fps, background=background, overwrite=overwrite)
-        first_deg, last_deg = checked_angle("yaw", from_yaw_deg), checked_angle("yaw", to_yaw_deg)
+        first_deg, last_deg = checked_value("yaw", from_yaw_deg), checked_value("yaw", to_yaw_deg)
         held = resolve(edit or FaceEdit(), self.reading)
         yaws_deg = [first_deg + (last_deg - first_deg) * index / (count - 1) for index in range(count)]
         targets = [with_yaw(held, yaw_deg, self.reading) for yaw_deg in yaws_deg]

@@ -15,9 +15,18 @@ KIND = "reenact-edit"
 PAGE = "page"
 """Name in the JSON for what the page sets beside the edit."""
 
-LARGEST_DEG = {"yaw": 90.0, "pitch": 45.0, "roll": 45.0}
-"""Largest angle to either side."""
-ANGLES = tuple(LARGEST_DEG)
+LARGEST_DEG = {"yaw": 90.0, "pitch": 45.0, "roll": 45.0, "gaze_yaw": 30.0, "gaze_pitch": 20.0}
+"""Largest angle to either side: of the head, and of the eyes in it."""
+LARGEST = LARGEST_DEG | {"right": 20.0, "down": 20.0, "zoom": 20.0, "pucker": FACS_MAXIMUM}
+"""Largest value to either side, of everything but Action Units: degrees, per cent, and a strength as that of units."""
+ANGLES = ("yaw", "pitch", "roll")
+"""Of the head."""
+FIELDS = {
+    **{name: f"{name}_deg" for name in LARGEST_DEG},
+    **{name: f"{name}_percent" for name in ("right", "down", "zoom")},
+    "pucker": "pucker",
+}
+"""Names in `FaceEdit` and in files."""
 _LARGEST_IN_FILES_DEG = 90.0
 """Older settings files may hold this much pitch and roll."""
 
@@ -45,6 +54,18 @@ class FaceEdit:
     """Down, -45 to 45."""
     roll_deg: float | None = None
     """Towards the person's right shoulder, -45 to 45."""
+    gaze_yaw_deg: float | None = None
+    """Turn of the eyes in the head to the person's left, -30 to 30; absolute 0 looks straight ahead."""
+    gaze_pitch_deg: float | None = None
+    """Turn of the eyes in the head down, -20 to 20."""
+    right_percent: float | None = None
+    """Shift of the head to the right of the picture, per cent of the crop's side, -20 to 20; the same in both modes."""
+    down_percent: float | None = None
+    """Shift of the head downwards, -20 to 20."""
+    zoom_percent: float | None = None
+    """By how much larger the head is, -20 to 20."""
+    pucker: float | None = None
+    """Lips pursed (up to 5) or widened (down to -5)."""
     mode: EditMode = "relative"
     """See `EditMode`; holds for units and angles."""
 
@@ -53,8 +74,8 @@ class FaceEdit:
             raise ConfigError(f'"mode" has to be "relative" or "absolute", not {self.mode!r}.')
         units = {unit_name(name): self._checked_unit(name, value) for name, value in self.action_units.items()}
         object.__setattr__(self, "action_units", units)
-        for angle, value in self.angles_deg.items():
-            object.__setattr__(self, f"{angle}_deg", checked_angle(angle, value))
+        for name, value in self.values.items():
+            object.__setattr__(self, FIELDS[name], checked_value(name, value))
 
     def _checked_unit(self, name: str, value: float) -> float:
         lowest = 0.0 if self.mode == "absolute" else -FACS_MAXIMUM
@@ -66,15 +87,15 @@ class FaceEdit:
         return float(value)
 
     @property
-    def angles_deg(self) -> dict[str, float]:
-        """The named angles by name: "yaw", "pitch", "roll"."""
-        angles = {angle: getattr(self, f"{angle}_deg") for angle in ANGLES}
-        return {angle: value for angle, value in angles.items() if value is not None}
+    def values(self) -> dict[str, float]:
+        """What it names beside Action Units, by the names of `LARGEST`."""
+        values = {name: getattr(self, field) for name, field in FIELDS.items()}
+        return {name: value for name, value in values.items() if value is not None}
 
     @property
     def is_empty(self) -> bool:
         """Whether it names nothing."""
-        return not self.action_units and not self.angles_deg
+        return not self.action_units and not self.values
 
     def over(self, below: "FaceEdit") -> "FaceEdit":
         """This edit on top of another; values of this one win.
@@ -92,8 +113,7 @@ class FaceEdit:
         # a whole unit overrides the sides set below
         whole = {name for name in self.action_units if name.isdecimal()}
         kept = {name: value for name, value in below.action_units.items() if name.rstrip("LR") not in whole}
-        angles = {f"{angle}_deg": value for angle, value in (below.angles_deg | self.angles_deg).items()}
-        return FaceEdit(action_units=kept | dict(self.action_units), mode=self.mode, **angles)
+        return edit_of_values(kept | dict(self.action_units) | below.values | self.values, self.mode)
 
     def to_json(self, *, page: Mapping[str, object] | None = None) -> str:
         """The edit as text; `from_json` reads it back.
@@ -106,7 +126,8 @@ class FaceEdit:
             "kind": KIND,
             "mode": self.mode,
             "action_units": dict(self.action_units),
-            **{f"{angle}_deg": self.angles_deg.get(angle) for angle in ANGLES},
+            **{FIELDS[angle]: None for angle in ANGLES},
+            **{FIELDS[name]: value for name, value in self.values.items()},
         }
         fields |= {} if page is None else {PAGE: dict(page)}
         return json.dumps(fields, indent=2) + "\n"
@@ -152,20 +173,31 @@ def check_timing(seconds: float, fps: int) -> None:
         raise ConfigError(f"The clip is set to {fps} frames a second; it takes 1 to {_HIGHEST_FPS}.")
 
 
-def checked_angle(angle: str, value: object) -> float:
-    """The angle in degrees as a float.
+def edit_of_values(values: Mapping[str, float | None], mode: EditMode) -> FaceEdit:
+    """An edit of Action Units and of what `LARGEST` names, by name; None: not named."""
+    units = {name: value for name, value in values.items() if name not in FIELDS and value is not None}
+    return FaceEdit(
+        mode=mode, action_units=units, **{field: values[name] for name, field in FIELDS.items() if name in values}
+    )
+
+
+def checked_value(name: str, value: object) -> float:
+    """A value beside the Action Units as a float.
 
     Args:
-        angle: "yaw", "pitch" or "roll".
-        value: degrees.
+        name: of `LARGEST`.
+        value: what was given.
 
     Raises:
-        ConfigError: not a number, or beyond `LARGEST_DEG`.
+        ConfigError: not a number, or beyond `LARGEST`.
     """
-    largest = LARGEST_DEG[angle]
+    largest = LARGEST[name]
     if not is_number(value) or not abs(cast(float, value)) <= largest:
         nearest = f", the nearest is {math.copysign(largest, cast(float, value)):g}" if is_number(value) else ""
-        raise ConfigError(f"The {angle} is set to {value} degrees; it takes -{largest:g} to {largest:g}{nearest}.")
+        unit = " degrees" if name in LARGEST_DEG else "" if name == "pucker" else " per cent"
+        raise ConfigError(
+            f"The {name.replace('_', ' ')} is set to {value}{unit}; it takes -{largest:g} to {largest:g}{nearest}."
+        )
     return float(cast(float, value))
 
 
@@ -182,20 +214,20 @@ def _read_fields(fields: dict[str, Any]) -> dict[str, Any]:
     units = fields.get("action_units", {})
     if not isinstance(units, dict):
         raise ConfigError('"action_units" has to be an object such as {"12": 3.5}.')
-    angles = {f"{angle}_deg": fields.get(f"{angle}_deg") for angle in ANGLES}
-    named = cast(dict[str, Any], units) | {key: value for key, value in angles.items() if value is not None}
+    values = {field: fields.get(field) for field in FIELDS.values()}
+    named = cast(dict[str, Any], units) | {key: value for key, value in values.items() if value is not None}
     for key, value in named.items():
         if not is_number(value):
             raise ConfigError(f'"{key}" is {json.dumps(value)}; it has to be a number.')
     mode = fields.get("mode", "relative")
     if mode not in ("relative", "absolute"):
         raise ConfigError(f'"mode" has to be "relative" or "absolute", not {json.dumps(mode)}.')
-    for angle, largest in LARGEST_DEG.items():
-        value = angles[f"{angle}_deg"]
+    for angle in ANGLES:
+        value, largest = values[FIELDS[angle]], LARGEST[angle]
         if value is not None:
             reachable = abs(value) <= _LARGEST_IN_FILES_DEG
-            angles[f"{angle}_deg"] = float(min(max(value, -largest), largest) if reachable else value)
-    return {"action_units": {key: float(units[key]) for key in units}, "mode": mode, **angles}
+            values[FIELDS[angle]] = float(min(max(value, -largest), largest) if reachable else value)
+    return {"action_units": {key: float(units[key]) for key in units}, "mode": mode, **values}
 
 
 def read_object(text: str, *, kind: str, version: int, what: str) -> dict[str, Any]:

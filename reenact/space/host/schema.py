@@ -22,7 +22,7 @@ _NUMBER: dict[str, Any] = {"type": "number"}
 _MODES = {"enum": ["relative", "absolute"], "type": "string"}
 _FACE: dict[str, Any] = {
     "action_units": {"type": "object", "additionalProperties": _NUMBER},
-    **{f"{angle}_deg": _NUMBER for angle in settings.ANGLES},
+    **dict.fromkeys(settings.FIELDS.values(), _NUMBER),
 }
 _OBJECTS: dict[str, dict[str, Any]] = {
     "settings": {

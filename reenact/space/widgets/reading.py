@@ -39,6 +39,10 @@ document.addEventListener("click", (event) => {
 """
 
 
+_ONLY_SET = ("right", "down", "zoom", "pucker")
+"""Not read from a face: 0 in every source."""
+
+
 def reading_bars(slider_id: str) -> gr.HTML:
     """Empty; `bars` gives its value. The ids of the sliders begin with `slider_id`."""
     script = _RESET.replace("SLIDER_ID", slider_id)
@@ -46,11 +50,12 @@ def reading_bars(slider_id: str) -> gr.HTML:
 
 
 def bars(values: Mapping[str, float]) -> str:
-    """HTML of a bar for every unit, two for those with sides, and one for every angle; `values` of all sliders."""
+    """HTML of a bar for every unit, two for those with sides, and for every angle; `values` of all sliders."""
     parts = list[str]()
     for group, controls in GROUPS.items():
         parts.append(f"<h2>{html.escape(group)}</h2>")
-        parts += [_row(control, values) for control in controls if not control.is_side]
+        shown = [control for control in controls if not control.is_side and control.name not in _ONLY_SET]
+        parts += [_row(control, values) for control in shown]
     own = html.escape(json.dumps(dict(values)), quote=True)
     return f'<div class="reading" data-own="{own}">{"".join(parts)}</div>'
 

@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, cast
 
 from reenact.errors import ConfigError
-from reenact.pipeline.controls.settings import ANGLES, PAGE, EditMode, FaceEdit
+from reenact.pipeline.controls.settings import PAGE, EditMode, FaceEdit, edit_of_values
 from reenact.space.widgets.answers import message
 from reenact.space.widgets.inputs import chosen_face, given_file
 from reenact.space.widgets.sliders import CONTROLS, Values, is_visible, sided_units
@@ -106,7 +106,7 @@ def edit_of(values: Mapping[str, float], own: Mapping[str, float], *, apart: boo
         for name, control in CONTROLS.items()
         if name in names and control.differ(values[name], own[name])
     }
-    return _edit(changed, "relative" if relative else "absolute")
+    return edit_of_values(changed, "relative" if relative else "absolute")
 
 
 def named_edit(settings: Any, *, mode: EditMode) -> FaceEdit:
@@ -125,7 +125,7 @@ def named_edit(settings: Any, *, mode: EditMode) -> FaceEdit:
     fields = cast(dict[str, Any], settings)
     if "kind" in fields:
         return FaceEdit.from_json(json.dumps(fields))
-    return _edit({name: read_number(name, value) for name, value in fields.items() if value is not None}, mode)
+    return edit_of_values({name: read_number(name, value) for name, value in fields.items() if value is not None}, mode)
 
 
 def read_settings(file: str) -> tuple[FaceEdit, dict[str, Any]]:
@@ -167,10 +167,7 @@ def applied(edit: FaceEdit, reading: "FaceReading") -> tuple[Values, bool]:
             whole = CONTROLS[control.whole]
             values[whole.name] = whole.rounded(sum(values[side] for side in whole.sides) / 2)
         names.add(name)
-    for angle in ANGLES:
-        value = getattr(edit, f"{angle}_deg")
-        if value is not None:
-            values[angle] = _slider_value(angle, value, edit, reading)
+    values |= {name: _slider_value(name, value, edit, reading) for name, value in edit.values.items()}
     return values, any(CONTROLS[name].is_side for name in names)
 
 
@@ -206,12 +203,6 @@ def _shows_sides(values: Mapping[str, float], own: Mapping[str, float], whole: s
     mean = control.rounded(sum(values[side] for side in control.sides) / 2)
     moved = any(CONTROLS[side].differ(values[side], own[side]) for side in control.sides)
     return moved and control.differ(values[whole], own[whole]) and not control.differ(values[whole], mean)
-
-
-def _edit(values: Mapping[str, float], mode: EditMode) -> FaceEdit:
-    """An edit of values by name."""
-    units = {name: value for name, value in values.items() if name not in ANGLES}
-    return FaceEdit(mode=mode, action_units=units, **{f"{angle}_deg": values.get(angle) for angle in ANGLES})
 
 
 def _slider_value(name: str, value: float, edit: FaceEdit, reading: "FaceReading") -> float:

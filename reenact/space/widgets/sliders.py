@@ -4,7 +4,7 @@ import dataclasses
 from collections.abc import Iterator
 
 from reenact.facs import FACS_MAXIMUM, SIDED_UNITS
-from reenact.pipeline.controls.settings import LARGEST_DEG
+from reenact.pipeline.controls.settings import LARGEST
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -12,7 +12,7 @@ class Control:
     """One slider."""
 
     name: str
-    """Of `reenact.FaceEdit`: "12", "12L", or an angle."""
+    """Of `reenact.FaceEdit`: "12", "12L", or a name in `LARGEST`, such as "yaw"."""
     label: str
     lowest: float
     highest: float
@@ -62,6 +62,12 @@ _DIRECTIONS = {
     "yaw": "Degrees towards the person's left",
     "pitch": "Degrees down",
     "roll": "Degrees towards the person's right shoulder",
+    "gaze_yaw": "Degrees towards the person's left",
+    "gaze_pitch": "Degrees down",
+    "right": "Per cent of the face's square",
+    "down": "Per cent of the face's square",
+    "zoom": "Per cent",
+    "pucker": "Pursed, or widened below 0",
 }
 
 
@@ -71,9 +77,9 @@ def angle_info(name: str, limit_deg: float | None = None) -> str:
     return f"{_DIRECTIONS[name]}.{limit}"
 
 
-def _angle(name: str, label: str) -> Control:
-    largest = LARGEST_DEG[name]
-    return Control(name=name, label=label, lowest=-largest, highest=largest, step=1.0, info=angle_info(name))
+def _value(name: str, label: str, step: float = 1.0) -> Control:
+    largest = LARGEST[name]
+    return Control(name=name, label=label, lowest=-largest, highest=largest, step=step, info=angle_info(name))
 
 
 GROUPS: dict[str, tuple[Control, ...]] = {
@@ -87,6 +93,8 @@ GROUPS: dict[str, tuple[Control, ...]] = {
         *_unit(6, "Cheeks up", "cheek raiser"),
         *_unit(7, "Eyes narrowed", "lid tightener"),
         *_unit(45, "Eyes closed", "blink"),
+        _value("gaze_yaw", "Look aside (gaze)"),
+        _value("gaze_pitch", "Look down (gaze)"),
     ),
     "Nose": _unit(9, "Nose wrinkled", "nose wrinkler"),
     "Mouth": (
@@ -99,11 +107,15 @@ GROUPS: dict[str, tuple[Control, ...]] = {
         *_unit(23, "Lips tight", "lip tightener"),
         *_unit(25, "Lips apart", "lips part"),
         *_unit(26, "Mouth open", "jaw drop"),
+        _value("pucker", "Pout (lips pursed)", 0.1),
     ),
     "Head": (
-        _angle("yaw", "Turn (yaw)"),
-        _angle("pitch", "Nod (pitch)"),
-        _angle("roll", "Tilt (roll)"),
+        _value("yaw", "Turn (yaw)"),
+        _value("pitch", "Nod (pitch)"),
+        _value("roll", "Tilt (roll)"),
+        _value("right", "Move right"),
+        _value("down", "Move down"),
+        _value("zoom", "Larger (zoom)"),
     ),
 }
 """Sliders by part of the face, in the order of the page."""

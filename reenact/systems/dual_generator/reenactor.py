@@ -10,11 +10,12 @@ from torch import Tensor
 
 from reenact.geometry.action_units import read_action_unit_sides
 from reenact.geometry.flow import draw_face
+from reenact.geometry.gaze import read_gaze_rad, turn_eyes
 from reenact.geometry.landmarks import landmarks68_of
 from reenact.geometry.matching import MatchedIdentity, MeshMotion, match_shape, read_mesh_motion, split_identity
 from reenact.geometry.morphable import MorphableModel, load_morphable
-from reenact.geometry.placement import SKULL_BASE, rotation_of_angles, to_half_sides, turn_on_neck
-from reenact.geometry.unit_movements import UnitMovements
+from reenact.geometry.placement import SKULL_BASE, place_head, rotation_of_angles, to_half_sides, turn_on_neck
+from reenact.geometry.unit_movements import UnitMovements, pucker_lips
 from reenact.ops.warp import resize
 from reenact.portrait.compose import HeadLayer, Rendered, carry_body, compose, warp_head
 from reenact.portrait.head import move_head
@@ -72,6 +73,7 @@ class DualGeneratorReenactor(Reenactor[DualGeneratorIdentity, HeadMotion, Driven
     config_class = DualGeneratorConfig
     needs = frozenset({"parsing", "embedding"})
     can_pose = True
+    _pucker: Tensor
 
     def __init__(self, config: DualGeneratorConfig, morphable: MorphableModel | None = None) -> None:
         """Untrained networks of `config`; the embedded morphable model if None."""
@@ -82,6 +84,7 @@ class DualGeneratorReenactor(Reenactor[DualGeneratorIdentity, HeadMotion, Driven
         self.morphable = load_morphable() if morphable is None else morphable
         self.anchored = AnchoredShape(self.morphable)
         self.units = UnitMovements(self.morphable)
+        self.register_buffer("_pucker", pucker_lips(self.morphable), persistent=False)
         self._on_cpu = (copy.deepcopy(self.morphable),)  # heads move on the CPU; the tuple keeps it from `.to(device)`
 
     def _encode_identity(self, image: FaceImage, geometry: FaceGeometry) -> DualGeneratorIdentity:
@@ -118,7 +121,8 @@ class DualGeneratorReenactor(Reenactor[DualGeneratorIdentity, HeadMotion, Driven
         return DrivenHead(mesh=matched.pose.apply(shape))
 
     def read_controls(self, identity: DualGeneratorIdentity) -> PoseControls:
-        return PoseControls(action_units=identity.action_units, angles_rad=identity.angles_rad)
+        gaze_rad = self._gaze(identity)
+        return PoseControls(action_units=identity.action_units, angles_rad=identity.angles_rad, gaze_rad=gaze_rad)
 
     def pose(self, identity: DualGeneratorIdentity, controls: PoseControls) -> DrivenHead:
         own, frames = identity.matched.pose, len(controls.angles_rad)
@@ -126,8 +130,18 @@ class DualGeneratorReenactor(Reenactor[DualGeneratorIdentity, HeadMotion, Driven
         landmarks = self.units.move(
             landmarks68_of(shape), identity.action_units.expand(frames, -1, -1), controls.action_units.clamp(0, 1)
         )
+        if controls.pucker is not None:
+            landmarks = landmarks + controls.pucker[:, None, None] * self._pucker
         shape = self.anchored.carry(shape, landmarks)
-        return DrivenHead(mesh=turn_on_neck(own, rotation_of_angles(controls.angles_rad)).apply(shape))
+        pose = turn_on_neck(own, rotation_of_angles(controls.angles_rad))
+        pose = pose if controls.place is None else place_head(pose, controls.place)
+        mesh = pose.apply(shape)
+        if controls.gaze_rad is not None:
+            mesh = turn_eyes(mesh, pose, self._gaze(identity), controls.gaze_rad)
+        return DrivenHead(mesh=mesh)
+
+    def _gaze(self, identity: DualGeneratorIdentity) -> Float[Tensor, "1 2"]:
+        return read_gaze_rad(identity.matched.pose.invert(identity.mesh), self.morphable.mean)
 
     def target_mesh(self, identity: DualGeneratorIdentity, driven: DrivenHead) -> Float[Tensor, "f 478 3"]:
         return driven.mesh

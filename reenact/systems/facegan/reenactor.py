@@ -7,9 +7,11 @@ from jaxtyping import Float
 from torch import Tensor
 from torch.nn import functional
 
+from reenact.geometry.gaze import read_gaze_rad, turn_eyes
 from reenact.geometry.landmarks import LANDMARKS_68
 from reenact.geometry.morphable import MorphableModel, Pose, load_morphable
-from reenact.geometry.placement import rotation_of_angles, to_half_sides, turn_on_neck
+from reenact.geometry.placement import head_to_picture, place_head, rotation_of_angles, to_half_sides, turn_on_neck
+from reenact.geometry.unit_movements import pucker_lips
 from reenact.ops.warp import resize
 from reenact.portrait.compose import Rendered, carry_body, compose, warp_head
 from reenact.portrait.head import move_head
@@ -61,6 +63,8 @@ class DrivenFace:
     """l_t, in half-sides of the source crop."""
     pose: Pose
     """Half-sides."""
+    gaze_rad: Float[Tensor, "f 2"] | None = None
+    """As in `PoseControls`."""
 
 
 class FaceganReenactor(Reenactor[FaceganIdentity, FaceMotion, DrivenFace]):
@@ -70,6 +74,7 @@ class FaceganReenactor(Reenactor[FaceganIdentity, FaceMotion, DrivenFace]):
     config_class = FaceganConfig
     needs = frozenset({"parsing"})
     can_pose = True
+    _pucker: Tensor
 
     def __init__(self, config: FaceganConfig, morphable: MorphableModel | None = None) -> None:
         """Untrained networks of `config`; the embedded morphable model if None."""
@@ -78,6 +83,7 @@ class FaceganReenactor(Reenactor[FaceganIdentity, FaceMotion, DrivenFace]):
         self.crop = config.crop
         self.networks: FaceganNetworks = FaceganNetworks(config)
         self.rig = LandmarkRig(load_morphable() if morphable is None else morphable)
+        self.register_buffer("_pucker", pucker_lips(self.rig.model), persistent=False)
 
     def _encode_identity(self, image: FaceImage, geometry: FaceGeometry) -> FaceganIdentity:
         rgb = resize(image.rgb, self.crop.network_px).clamp(0, 1)
@@ -102,11 +108,17 @@ class FaceganReenactor(Reenactor[FaceganIdentity, FaceMotion, DrivenFace]):
         return self.transform(identity, carry_motion(identity.motion, motion, neutral, mode))
 
     def read_controls(self, identity: FaceganIdentity) -> PoseControls:
-        return PoseControls(action_units=identity.motion.action_units, angles_rad=identity.motion.angles_rad)
+        own = identity.motion
+        return PoseControls(action_units=own.action_units, angles_rad=own.angles_rad, gaze_rad=self._gaze(identity))
 
     def pose(self, identity: FaceganIdentity, controls: PoseControls) -> DrivenFace:
         pose = turn_on_neck(identity.motion.pose, rotation_of_angles(controls.angles_rad))
-        return self.transform(identity, FaceMotion(action_units=controls.action_units.clamp(0, 1), pose=pose))
+        pose = pose if controls.place is None else place_head(pose, controls.place)
+        driven = self.transform(identity, FaceMotion(action_units=controls.action_units.clamp(0, 1), pose=pose))
+        landmarks = driven.landmarks
+        if controls.pucker is not None:
+            landmarks = landmarks + head_to_picture(pose, controls.pucker[:, None, None] * self._pucker)[..., :2]
+        return dataclasses.replace(driven, landmarks=landmarks, gaze_rad=controls.gaze_rad)
 
     def transform(self, identity: FaceganIdentity, motion: FaceMotion) -> DrivenFace:
         """L_T: the source's landmarks with another motion (half-sides of the source crop).
@@ -136,7 +148,11 @@ class FaceganReenactor(Reenactor[FaceganIdentity, FaceMotion, DrivenFace]):
         return self.networks.transformer(identity.landmarks.expand(count, -1, -1), target, start).float()
 
     def target_mesh(self, identity: FaceganIdentity, driven: DrivenFace) -> Float[Tensor, "f 478 3"]:
-        return self.rig.move(identity.rigged, driven.landmarks, driven.pose)
+        mesh = self.rig.move(identity.rigged, driven.landmarks, driven.pose)
+        return mesh if driven.gaze_rad is None else turn_eyes(mesh, driven.pose, self._gaze(identity), driven.gaze_rad)
+
+    def _gaze(self, identity: FaceganIdentity) -> Float[Tensor, "1 2"]:
+        return read_gaze_rad(identity.rigged.shape, self.rig.model.mean)
 
     def render(self, identity: FaceganIdentity, driven: DrivenFace) -> Rendered:
         portrait, side, networks = identity.portrait, self.crop.network_px, self.networks

@@ -15,7 +15,7 @@ from reenact.errors import ConfigError
 from reenact.facs import ACTION_UNITS, SIDED_UNITS
 from reenact.pipeline.controls.presets import PRESETS
 from reenact.pipeline.controls.rules import is_same, resolve, transfer
-from reenact.pipeline.controls.settings import LARGEST_DEG
+from reenact.pipeline.controls.settings import FIELDS, LARGEST
 
 REPOSITORY = pathlib.Path(__file__).resolve().parents[3]
 NAMES = [str(unit) for unit in ACTION_UNITS] + [f"{unit}{side}" for unit in SIDED_UNITS for side in "LR"]
@@ -36,8 +36,8 @@ def edits(draw: st.DrawFn) -> FaceEdit:
     mode = draw(st.sampled_from(["relative", "absolute"]))
     values = st.floats(0 if mode == "absolute" else -5, 5)
     units = draw(st.dictionaries(st.sampled_from(NAMES), values))
-    angles = {f"{name}_deg": draw(st.none() | st.floats(-most, most)) for name, most in LARGEST_DEG.items()}
-    return FaceEdit(action_units=units, mode=mode, **angles)
+    values = {FIELDS[name]: draw(st.none() | st.floats(-most, most)) for name, most in LARGEST.items()}
+    return FaceEdit(action_units=units, mode=mode, **values)
 
 
 @hypothesis.given(edits())
@@ -50,7 +50,7 @@ def test_saved_and_loaded_it_is_the_same_edit(edit: FaceEdit) -> None:
 def test_whatever_is_asked_the_face_stays_within_range(edit: FaceEdit) -> None:
     target = resolve(edit, reading(au12=2.0, au45L=5.0, au26=3.0, au25=1.0))
     assert target.action_units.min() >= 0 and target.action_units.max() <= 5
-    assert all(abs(target.of(angle)) <= largest for angle, largest in LARGEST_DEG.items())
+    assert all(abs(target.of(name)) <= largest for name, largest in LARGEST.items())
 
 
 @pytest.mark.parametrize(
@@ -66,6 +66,9 @@ def test_whatever_is_asked_the_face_stays_within_range(edit: FaceEdit) -> None:
         ({"yaw_deg": 91.0}, "The yaw is set to 91.0 degrees; it takes -90 to 90, the nearest is 90"),
         ({"pitch_deg": -46.0}, "The pitch is set to -46.0 degrees; it takes -45 to 45, the nearest is -45"),
         ({"roll_deg": float("-inf")}, "The roll"),
+        ({"gaze_yaw_deg": 31.0}, "The gaze yaw is set to 31.0 degrees; it takes -30 to 30, the nearest is 30"),
+        ({"right_percent": -21.0}, "The right is set to -21.0 per cent; it takes -20 to 20"),
+        ({"pucker": 6.0}, "The pucker is set to 6.0; it takes -5 to 5"),
     ],
 )
 def test_what_there_is_not_is_refused_with_what_there_is(settings: dict, text: str) -> None:

@@ -16,7 +16,7 @@ from reenact.facs import ACTION_UNITS, SIDED_UNITS
 from reenact.pipeline.controls.presets import PRESETS
 from reenact.pipeline.controls.reading import FaceReading
 from reenact.pipeline.controls.rules import is_same, resolve
-from reenact.pipeline.controls.settings import LARGEST_DEG, FaceEdit
+from reenact.pipeline.controls.settings import LARGEST, FaceEdit
 from reenact.space.widgets import settings
 from reenact.space.widgets.settings import applied, edit_of, named_edit, values_of
 from reenact.space.widgets.sliders import CONTROLS, VIEWS, is_visible
@@ -31,7 +31,7 @@ def reading() -> FaceReading:
 
 def test_every_unit_and_angle_has_its_slider() -> None:
     units = {str(unit) for unit in ACTION_UNITS} | {f"{unit}{side}" for unit in SIDED_UNITS for side in "LR"}
-    assert set(CONTROLS) == units | set(LARGEST_DEG)
+    assert set(CONTROLS) == units | set(LARGEST)
     assert all(abs(angle) <= CONTROLS[name].highest for view in VIEWS.values() for name, angle in view.items())
     assert len({control.label for control in CONTROLS.values()}) == len(CONTROLS)
     assert CONTROLS["12"].label == "AU12 Smile (lip corner puller)"
@@ -66,10 +66,10 @@ def test_only_a_moved_slider_is_in_the_edit(name: str, share: float, apart: bool
     control, own = CONTROLS[name], values_of(reading)
     value = control.rounded(control.lowest + share * (control.highest - control.lowest))
     edit = edit_of(own | {name: value}, own, apart=apart, relative=relative)
-    named = dict(edit.action_units) | {angle: getattr(edit, f"{angle}_deg") for angle in LARGEST_DEG}
+    named = dict(edit.action_units) | edit.values
     moved = is_visible(control, apart=apart) and value != own[name]
     expected = {name: pytest.approx(value - own[name] * relative)} if moved else {}
-    assert {key: each for key, each in named.items() if each is not None} == expected
+    assert named == expected
     assert edit.mode == ("relative" if relative else "absolute")
 
 
