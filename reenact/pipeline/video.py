@@ -281,10 +281,12 @@ def _write(
         keep=None if layout is None else layout.scale_first,
         stop_without_face=on_missing_face == "stop",
     )
+    files = contextlib.ExitStack()
     if clip is None:
         batches, expected = _draw_picture(animator, tracked), info.frame_count
     else:
-        batches = _draw_clip(animator, clip, pair_frames(tracked, clip, extend))
+        pairs = files.enter_context(contextlib.closing(pair_frames(tracked, clip, extend)))
+        batches = _draw_clip(animator, clip, pairs)
         expected = (min if extend == "stop" else max)(info.frame_count, clip.info.frame_count)
     shape = size_of(still) if layout is None else layout.size
     width, height = size_of(fitted(np.zeros((shape[1], shape[0], 3), np.uint8), longest_px))
@@ -301,7 +303,7 @@ def _write(
     )
     missing: list[int] = []
     done, last = 0, still
-    with writer:
+    with files, writer:
         for batch in batches:
             for each in batch:
                 done += 1

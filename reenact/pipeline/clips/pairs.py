@@ -2,9 +2,11 @@
 
 import itertools
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import Generic, Literal, TypeVar
 
+from reenact.pipeline.clips.ahead import read_ahead
 from reenact.pipeline.clips.replay import Replay
 from reenact.pipeline.clips.source import SourceClip, SourceFrame
 from reenact.pipeline.driving import TrackedFrame
@@ -19,19 +21,23 @@ Item = TypeVar("Item")
 
 def pair_frames(
     driving: Iterator[TrackedFrame], source: SourceClip, extend: Extend
-) -> Iterator[tuple[TrackedFrame, SourceFrame]]:
+) -> Generator[tuple[TrackedFrame, SourceFrame], None, None]:
     """Driving and source frames, both at the source's rate.
 
     Args:
         driving: all frames of the driver.
         source: the clip, started.
         extend: what happens when one ends first.
+
+    Both are read ahead, each in a thread of its own: close this generator before the files.
     """
-    if extend == "stop":
-        yield from zip(driving, source.frames(), strict=False)
-        return
-    with tempfile.TemporaryFile() as file:
-        yield from _extended(driving, source, extend, Replay(file))
+    with ThreadPoolExecutor(1) as thread:
+        driving = read_ahead(driving, thread)
+        if extend == "stop":
+            yield from zip(driving, source.frames(), strict=False)
+            return
+        with tempfile.TemporaryFile() as file:
+            yield from _extended(driving, source, extend, Replay(file))
 
 
 def _extended(

@@ -24,6 +24,7 @@ from reenact.perception.crop import LARGEST_PX, SMALLEST_PX, cut_face, face_squa
 from reenact.perception.crop_box import CropBox
 from reenact.perception.tracking import FaceTracker
 from reenact.perception.video import VideoTracker
+from reenact.pipeline.clips.ahead import read_ahead
 from reenact.pipeline.driving import damage_warnings
 from reenact.pipeline.engine import Engine
 from reenact.pipeline.looks import expect_face
@@ -125,11 +126,7 @@ class SourceClip:
         Args:
             backwards: from the last to the first; only after they have been read forwards.
         """
-        frames = self._frames(backwards)
-        waiting = self._ahead.submit(next, frames, None)
-        while (frame := waiting.result()) is not None:
-            waiting = self._ahead.submit(next, frames, None)
-            yield frame
+        return read_ahead(self._frames(backwards), self._ahead)
 
     def _frames(self, backwards: bool) -> Iterator[SourceFrame]:
         engine = self._engine

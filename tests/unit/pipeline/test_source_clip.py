@@ -1,6 +1,7 @@
 """A clip as the source."""
 
 import pathlib
+import threading
 from collections.abc import Callable, Sequence
 from fractions import Fraction
 
@@ -8,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 
-from reenact.errors import ConfigError, NoFaceFoundError
+from reenact.errors import ConfigError, NoFaceFoundError, StoppedError
 from reenact.media import VideoReader, VideoWriter, read_image
 from reenact.media.frame import Frame
 from reenact.pipeline.animate import Animator
@@ -213,3 +214,21 @@ def test_layers_of_a_clip(real: Engine) -> None:
     assert float((last.shape - first.shape)[off_face].norm(dim=1).median()) < 0.05  # the same head, turned
     # the wall behind the actor is even: nothing of the dark hair is left on it
     assert float(portraits[-1].ground[0, :, 20:60].amin()) > 0.5
+
+
+def test_a_stopped_run_leaves_no_thread_behind(
+    engine: Engine, clip: Clip, source: Clip, tmp_path: pathlib.Path
+) -> None:
+    """The driver is read ahead: its file must not be closed under the thread that reads it."""
+    looks = iter(range(1000))
+    before = set(threading.enumerate())
+    with pytest.raises(StoppedError):
+        reenact_video(
+            source([STILL] * 24),
+            clip([STILL] * 12),
+            tmp_path / "out.mp4",
+            system=engine,
+            should_stop=lambda: next(looks) > 12,
+        )
+    assert set(threading.enumerate()) <= before
+    assert not list(tmp_path.glob("out*"))
