@@ -2,10 +2,16 @@
 
 import dataclasses
 import pathlib
+from typing import TYPE_CHECKING
 
 from reenact.cli.options import Driven
 from reenact.cli.output import picture_line, report
 from reenact.errors import ConfigError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from reenact.pipeline.engine import Engine
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -29,8 +35,13 @@ class Image(Driven):
             if path is not None:
                 read_image(path)
 
-    def run(self) -> None:
-        """Write the picture."""
+    @property
+    def usual_suffix(self) -> str:
+        """See `Driven`."""
+        return ".png"
+
+    def redraw(self, load: "Callable[[str | None], Engine]") -> None:
+        """See `Driven.redraw`."""
         self.check()
         from reenact.media import write_image
         from reenact.pipeline.image import reenact_image
@@ -40,7 +51,7 @@ class Image(Driven):
         result = reenact_image(
             self.source,
             self.driving,
-            system=self.load(self.system),
+            system=load(self.system),
             mode="relative" if self.relative else "absolute",
             neutral=self.neutral,
             options=self.options(),

@@ -28,7 +28,7 @@ class SourceAndOutput(Marking):
     source: Annotated[Positional[pathlib.Path], arg(metavar="SOURCE")]
     """Picture of the face to redraw; `video` and `edit` take a clip, too."""
     out: Annotated[pathlib.Path, arg(aliases=["-o"])]
-    """Output file; its suffix chooses the format."""
+    """Output file; its suffix chooses the format. For `image` and `video` also a folder: SOURCE--DRIVER in it."""
 
 
 def check_face_number(option: str, number: int | None) -> None:
@@ -145,7 +145,8 @@ class Driven(Redrawing):
     """What `image` and `video` have in common."""
 
     driving: Annotated[Positional[pathlib.Path], arg(metavar="DRIVING")]
-    """Picture or clip that gives pose and expression; for a clip, also a motion template or the name of one."""
+    """Picture or clip that gives pose and expression; for a clip, also a motion template or the name of one. SOURCE and
+    DRIVING may be folders: a result for every source with every driver, in the folder --out."""
     relative: bool = False
     """Add the driver's change since its neutral face to the source's own pose and expression."""
     region: tuple[Literal["all", "expression", "pose", "eyes", "lips"], ...] = ("all",)
@@ -184,6 +185,30 @@ class Driven(Redrawing):
         system = self.system or DEFAULT_SYSTEM
         if self.tune_steps and self.checkpoint is None and not find_system(system).can_tune:
             raise cannot_tune(system)
+
+    def run(self) -> None:
+        """Write the result, or those of folders."""
+        from reenact.cli.batch import expand, run_all
+
+        runs = expand(self.source, self.driving, self.out, self.usual_suffix)
+        if len(runs) == 1:
+            source, driving, out = runs[0]
+            dataclasses.replace(self, source=source, driving=driving, out=out).redraw(self.load)
+            return
+        run_all([dataclasses.replace(self, source=one, driving=other, out=out) for one, other, out in runs])
+
+    @property
+    def usual_suffix(self) -> str:
+        """Of results in an output folder."""
+        raise NotImplementedError
+
+    def redraw(self, load: "Callable[[str | None], Engine]") -> None:
+        """Write one result.
+
+        Args:
+            load: of this command, or of one with the same options.
+        """
+        raise NotImplementedError
 
     def load(self, system: str | None) -> "Engine":
         """See `Redrawing.load`."""

@@ -11,7 +11,10 @@ from reenact.cli.output import Bar, clip_line, report
 from reenact.errors import ConfigError
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from reenact.media.trim import Trim
+    from reenact.pipeline.engine import Engine
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -137,8 +140,13 @@ class Video(Driven):
 
         return dict(FaceEdit(action_units=read_units(self.au)).action_units)
 
-    def run(self) -> None:
-        """Write the clip."""
+    @property
+    def usual_suffix(self) -> str:
+        """See `Driven`."""
+        return ".mp4"
+
+    def redraw(self, load: "Callable[[str | None], Engine]") -> None:
+        """See `Driven.redraw`."""
         self.check()
         self._check_frames()
         from reenact.pipeline.video import reenact_video
@@ -149,7 +157,7 @@ class Video(Driven):
                 self.source,
                 self.driving,
                 self.out,
-                system=self.load(self.system),
+                system=load(self.system),
                 mode="relative" if self.relative else "absolute" if self.absolute else None,
                 extend=self.extend,
                 sound=self.sound,

@@ -3,6 +3,7 @@
 import json
 import os
 import pathlib
+import shutil
 import signal
 import subprocess
 import sys
@@ -249,3 +250,39 @@ def test_interrupted_video_leaves_nothing(
     assert err.splitlines()[-1].endswith("reenact: Stopped; nothing was written.")
     assert "Traceback" not in err
     assert [path.name for path in tmp_path.iterdir()] == ["long.mp4"]
+
+
+def test_folders_give_a_result_for_every_source_with_every_driver(
+    material: pathlib.Path, tmp_path: pathlib.Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """One that fails does not stop the others; run again, what is there is left as it is."""
+    sources, out = tmp_path / "sources", tmp_path / "out"
+    sources.mkdir()
+    out.mkdir()
+    for name in ("anna.png", "bert.png"):
+        shutil.copy(material / "source.png", sources / name)
+    (sources / "notes.txt").write_text("no picture")
+    assert run("image", sources, material / "driving.png", "-o", out) == 2
+    printed = capsys.readouterr()
+    assert sorted(path.name for path in out.iterdir()) == ["anna--driving.png", "bert--driving.png"]
+    lines = printed.err.splitlines()
+    assert len(lines) == 2 and "notes--driving.png" in lines[0] and "1 of 3 results were not made" in lines[1]
+    before = {path: path.stat().st_mtime_ns for path in out.iterdir()}
+    (sources / "notes.txt").unlink()
+    assert run("image", sources, material / "driving.png", "-o", out) == 0
+    assert capsys.readouterr().out.count("exists already, left as it is") == 2
+    assert {path: path.stat().st_mtime_ns for path in out.iterdir()} == before
+    assert run("image", sources / "anna.png", material / "driving.png", "-o", out, "--overwrite") == 0
+
+
+def test_folders_need_a_folder_for_their_results(tmp_path: pathlib.Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run("video", tmp_path, "nod", "-o", tmp_path / "out.mp4") == 2
+    assert "out.mp4 is no folder; for a folder of sources or drivers" in capsys.readouterr().err
+    (tmp_path / "out").mkdir()
+    (tmp_path / "sources").mkdir()
+    assert run("video", tmp_path / "sources", "nod", "-o", tmp_path / "out") == 2
+    assert "sources has no files" in capsys.readouterr().err
+    for name in ("a.png", "a.jpg"):
+        (tmp_path / "sources" / name).touch()
+    assert run("video", tmp_path / "sources", "nod", "-o", tmp_path / "out") == 2
+    assert "Several results would be called a--nod.mp4" in capsys.readouterr().err
