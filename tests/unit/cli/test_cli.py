@@ -1,6 +1,7 @@
 """What the command line makes of its arguments and of errors; no weights are needed."""
 
 import pathlib
+import re
 import subprocess
 import sys
 from fractions import Fraction
@@ -214,3 +215,13 @@ def test_a_motion_of_the_library_is_named_as_it_was_typed(
         assert text in capsys.readouterr().err
     with pytest.raises(ConfigError, match=r"^motion nod lasts \d"):
         open_driving("nod", trim=Trim(begin_s=Fraction(100)))
+
+
+def test_the_options_that_the_docs_give_for_those_of_others_exist() -> None:
+    """Of every table in docs/coming-from.md, the columns after the first are about this program."""
+    text = (REPOSITORY / "docs" / "coming-from.md").read_text(encoding="utf-8")
+    options = {option for name in ("image", "video", "edit") for option in cli._options(name)}
+    rows = [re.split(r"(?<!\\)\|", line, maxsplit=2)[2] for line in text.splitlines() if line.startswith("|")]
+    named = {each.replace("--no-", "--") for row in rows for each in re.findall(r"--[a-z][a-z-]+", row)}
+    assert len(named) > 30
+    assert named <= options, named - options
