@@ -3,16 +3,41 @@
 import functools
 import pathlib
 import sys
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Protocol
 
 from reenact.cli.output import HINTS
 from reenact.errors import ConfigError, OutputError, ReenactError, with_hint
 
 if TYPE_CHECKING:
-    from reenact.cli.options import Driven
+    from reenact.pipeline.engine import Engine
 
 Files = tuple[pathlib.Path, pathlib.Path, pathlib.Path]
 """Source, driver and output."""
+
+Load = Callable[[str | None], "Engine"]
+
+
+class Redraws(Protocol):
+    """A command that writes one file: `reenact.cli.options.Driven`."""
+
+    @property
+    def out(self) -> pathlib.Path:
+        """Its output."""
+        ...
+
+    @property
+    def overwrite(self) -> bool:
+        """Whether that may be replaced."""
+        ...
+
+    def load(self, system: str | None) -> "Engine":
+        """Load networks."""
+        ...
+
+    def redraw(self, load: Load) -> None:
+        """Write the output."""
+        ...
 
 
 def expand(source: pathlib.Path, driving: pathlib.Path, out: pathlib.Path, suffix: str) -> list[Files]:
@@ -36,7 +61,7 @@ def expand(source: pathlib.Path, driving: pathlib.Path, out: pathlib.Path, suffi
     return runs
 
 
-def run_all(commands: "list[Driven]") -> None:
+def run_all(commands: Sequence[Redraws]) -> None:
     """Run one command after the other with the same networks; one that fails does not stop the others.
 
     Results that exist are left as they are, so that a batch goes on where it was stopped.
