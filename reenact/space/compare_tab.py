@@ -141,8 +141,8 @@ class CompareTab:
     def build(self) -> Remembered:
         """Create and connect the components; inside a `gr.Tab`. Returns what a refresh keeps."""
         offered = [name for name in CATALOG if self._models.offers(name)]
-        with gr.Row(equal_height=False):
-            with gr.Column(scale=4):
+        with gr.Row(equal_height=False, elem_classes="work"):
+            with gr.Column(scale=4, elem_classes="given"):
                 with gr.Row():
                     source = inputs.picture_input("Source picture")
                     with gr.Column(min_width=160):
@@ -154,13 +154,13 @@ class CompareTab:
                 titles = [(CATALOG[name].title, name) for name in offered]
                 systems = gr.CheckboxGroup(titles, value=offered, label="Systems")
                 paste_back = gr.Checkbox(value=False, label="Whole picture", info="Otherwise the face's square.")
-                with gr.Row():
+                with gr.Row(elem_classes="run"):
                     run = gr.Button("Compare", variant="primary", size="lg", scale=3)
                     stop = gr.Button("Stop", variant="stop", size="lg", scale=1, min_width=80)
                 portrait = inputs.example_portraits(source)
                 others: dict[Component, str] = {kind: PICTURE}
                 example = inputs.example_drivers(examples.driving_pictures(), source, driving, others=others)
-            with gr.Column(scale=5):
+            with gr.Column(scale=5, elem_classes="made"):
                 picture = gr.Image(label="Side by side", interactive=False, format="png", buttons=["fullscreen"])
                 player = gr.Video(
                     label="Side by side", interactive=False, autoplay=True, loop=True, buttons=[], visible=False

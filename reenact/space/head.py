@@ -23,6 +23,17 @@ _NAMES = """<script>
       item.title = labels[file];
       if (labels[file].startsWith("Motion: ")) item.dataset.motion = labels[file].slice("Motion: ".length);
     }
+    for (const clip of document.querySelectorAll(".gallery-item video:not([data-rests])")) {
+      // gradio plays it under the pointer; at rest it shows its middle: all begin with the same neutral face
+      clip.dataset.rests = "";
+      clip.loop = true;
+      const rest = () => { clip.pause(); clip.currentTime = clip.duration / 2; };
+      const item = clip.closest(".gallery-item");
+      if (clip.readyState) rest(); else clip.addEventListener("loadedmetadata", rest, { once: true });
+      item.addEventListener("mouseleave", rest);
+      item.addEventListener("focus", () => clip.play());
+      item.addEventListener("blur", rest);
+    }
     for (const image of document.querySelectorAll("img:not([aria-label])")) {
       const label = image.closest(".block")?.querySelector("[data-testid='block-label']")?.textContent.trim();
       if (!label || image.alt || image.closest(".gallery-item")) continue;

@@ -205,14 +205,14 @@ class ImageTab:
 
     def build(self) -> Remembered:
         """Create and connect the components; inside a `gr.Tab`. Returns what a refresh keeps."""
-        with gr.Row(equal_height=False):
-            with gr.Column(scale=5):
+        with gr.Row(equal_height=False, elem_classes="work"):
+            with gr.Column(scale=5, elem_classes="given"):
                 with gr.Row():
                     source, driving = inputs.picture_input("Source picture"), inputs.picture_input("Driving picture")
                 source_faces = FacesPart(self._models, SOURCE_FACE, hint=SEVERAL)
                 driving_faces, assigned = FacesPart(self._models, DRIVING_FACE), Assigned()
                 system = system_choice(self._models)
-                run = gr.Button("Reenact", variant="primary", size="lg")
+                run = gr.Button("Reenact", variant="primary", size="lg", elem_classes="run")
                 with gr.Accordion("Options", open=False):
                     motion, paste_back = inputs.motion_choice(), inputs.paste_choice()
                     tracker = tracker_choice(self._models)
@@ -221,7 +221,7 @@ class ImageTab:
                 output = OutputPart(PICTURES)
                 portrait = inputs.example_portraits(source)
                 example = inputs.example_drivers(examples.driving_pictures(), source, driving)
-            with gr.Column(scale=4):
+            with gr.Column(scale=4, elem_classes="made"):
                 comparison = Comparison()
                 text = inputs.notes_box()
                 file = gr.DownloadButton("Download the result", interactive=False)

@@ -32,7 +32,8 @@ input[role="combobox"] { text-overflow: ellipsis; margin-right: 20px !important;
 .gallery-item[data-motion]::after { content: attr(data-motion); display: block; font-size: var(--text-sm); }
 /* a failed run keeps the last result, all of it: gradio would cover its picture alone */
 [data-testid="status-tracker"]:has(> .error) { display: none !important; }
-.page-note { display: none; }
+.given .gallery-item .gallery { width: 72px !important; height: 72px !important; }
+.page-note, footer .divider { display: none; }
 .figures th { white-space: nowrap; }
 .figures td { word-break: normal !important; overflow-wrap: normal !important; }
 .driving-clip video { max-height: 258px; object-fit: contain; }
@@ -41,6 +42,14 @@ label:has(> input[type="checkbox"]:focus-visible) { outline: 2px solid var(--col
 .prose pre code { white-space: pre-wrap !important; }
 .prose .token.comment { color: var(--body-text-color-subdued) !important; }
 .prose .token.string { color: var(--body-text-color) !important; }
+@media (max-width: 700px) {
+  /* on a phone the result comes right after the button, before the options */
+  .work > .given { display: contents; }
+  .work > .given > * { width: 100%; }
+  .work > .made { order: 1; }
+  .work > .given > .run ~ * { order: 2; }
+  .work > .made > .block:has(.empty) { height: 180px !important; }
+}
 @media (max-width: 480px) {
   .tab-container button { padding-inline: 5px !important; font-size: var(--text-sm) !important; }
   .image-container button[aria-label="Fullscreen"] { display: none; }
@@ -48,6 +57,7 @@ label:has(> input[type="checkbox"]:focus-visible) { outline: 2px solid var(--col
 """
 
 _COLOURS = {
+    "body_background_fill": "*neutral_100",
     "color_accent": "*primary_600",
     "body_text_color_subdued": "*neutral_600",
     "block_info_text_color": "*neutral_600",

@@ -369,8 +369,8 @@ class VideoTab:
 
     def build(self) -> Remembered:
         """Create and connect the components; inside a `gr.Tab`. Returns what a refresh keeps."""
-        with gr.Row(equal_height=False):
-            with gr.Column(scale=5):
+        with gr.Row(equal_height=False, elem_classes="work"):
+            with gr.Column(scale=5, elem_classes="given"):
                 with gr.Row():
                     with gr.Column(min_width=160):
                         source = inputs.picture_input("Source picture")
@@ -384,7 +384,7 @@ class VideoTab:
                     unit = "second" if self.max_seconds == 1 else "seconds"
                     gr.Markdown(f"Clips may last up to {self.max_seconds:g} {unit}; longer motions are cut.")
                 system = system_choice(self._models)
-                with gr.Row():
+                with gr.Row(elem_classes="run"):
                     run = gr.Button("Reenact the clip", variant="primary", size="lg", scale=3)
                     stop = gr.Button("Stop", variant="stop", size="lg", scale=1, min_width=80)
                 with gr.Accordion("Options", open=False):
@@ -414,7 +414,7 @@ class VideoTab:
                 if self._exceeds(examples.LONGEST_S):
                     others |= {begin: "", end: f"{self.max_seconds:g}"}
                 example = inputs.example_drivers(examples.driving_clips(), source, driving, others=others)
-            with gr.Column(scale=4):
+            with gr.Column(scale=4, elem_classes="made"):
                 preview = gr.Video(label="Result", interactive=False, autoplay=True, loop=True, buttons=[], height=400)
                 picture = gr.Image(
                     label="Result", interactive=False, buttons=[], height=400, visible=False, format="gif"

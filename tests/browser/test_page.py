@@ -251,3 +251,28 @@ def test_another_page_shows_single_tabs(tab: Any, address: str) -> None:
         done = frame.get_by_role("tabpanel").filter(visible=True).get_by_label("Notes")
         sync_api.expect(done).to_have_value(re.compile("^Done in"), timeout=PATIENCE_MS)
         host.shutdown()
+
+
+def test_example_clips_play_under_the_pointer_and_rest_at_their_middle(tab: Any) -> None:
+    """Their first frames show the same neutral face; at rest they have to be told apart."""
+    part = panel(tab, "Video")
+    smile = part.get_by_role("button", name="Motion: smile")
+    clip = smile.locator("video")
+    tab.wait_for_function("clip => clip.paused && clip.currentTime > 0.3 * clip.duration", arg=clip.element_handle())
+    smile.hover()
+    tab.wait_for_function("clip => !clip.paused", arg=clip.element_handle())
+    part.get_by_text("Example motions").hover()
+    tab.wait_for_function(
+        "clip => clip.paused && Math.abs(clip.currentTime - clip.duration / 2) < 0.1", arg=clip.element_handle()
+    )
+
+
+def test_on_a_phone_the_result_comes_right_after_the_button(tab: Any) -> None:
+    tab.set_viewport_size({"width": 390, "height": 800})
+    for name, label in (("Image", "Reenact"), ("Video", "Reenact the clip"), ("Compare", "Compare")):
+        part = panel(tab, name)
+        run = part.get_by_role("button", name=label, exact=True)
+        parts = (run, part.get_by_role("button", name="Download the result"), part.get_by_text("Example portraits"))
+        places = [each.bounding_box() for each in parts]
+        assert [each["y"] for each in places] == sorted(each["y"] for each in places), name
+        assert places[1]["y"] - places[0]["y"] < 800, "within one screen"

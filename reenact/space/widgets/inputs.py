@@ -126,7 +126,7 @@ def example_drivers(
     *,
     others: Mapping[Component, str] | None = None,
 ) -> Callable[..., Dependency]:
-    """Drivers to click, shown by their pictures.
+    """Drivers to click: pictures, or clips that play under the pointer (`reenact.space.head`).
 
     Args:
         drivers: paths of the pictures or clips, in the order of `examples.driving_pictures`.
@@ -139,9 +139,8 @@ def example_drivers(
     """
     sources, others = examples.portraits(), others or {}
     shown = gr.Dataset(
-        # of a clip the browser would show its first frame, which has the same neutral face in all of them
-        components=["image"],
-        samples=[[path] for path in examples.driving_pictures()],
+        components=["video" if drivers[:1] == examples.driving_clips()[:1] else "image"],
+        samples=[[path] for path in drivers],
         type="index",
         label="Example motions: click one, and the face moves",
         headers=["Driver"],
