@@ -8,7 +8,7 @@ from PIL import Image, ImageDraw, ImageFont
 
 _SHARE = 28
 """The letters are as high as the picture's shorter side divided by this."""
-_SMALLEST_PX = 9
+_SMALLEST_PX = 9.0
 _SHADE = 0.55
 """How much of the picture the box behind the letters hides."""
 _LEADING = 5
@@ -38,7 +38,7 @@ def _letters(text: str, height: int, width: int) -> UInt8[np.ndarray, "rows colu
     size = max(min(height, width) / _SHARE, _SMALLEST_PX)
     text = _wrapped(text, size, 0.9 * width - size)
     left, top, right, bottom = _box(text, size)
-    size *= min(1.0, 0.9 * width / max(right - left + size, 1), 0.9 * height / max(bottom - top + size, 1))
+    size *= min(1.0, 0.9 * width / max(right - left + size, 1), 0.6 * height / max(bottom - top + size, 1))
     size = max(size, 1.0)
     left, top, right, bottom = _box(text, size)
     margin = size / 2
