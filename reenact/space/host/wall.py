@@ -54,6 +54,20 @@ def explain_bad_requests(page: gr.Blocks) -> None:
             ) from error
 
     page.preprocess_data = explained
+    _explain_full_queue(page)
+
+
+def _explain_full_queue(page: gr.Blocks) -> None:
+    """Let visitors and programs that find the queue full read what to do; gradio says numbers."""
+    push = page._queue.push
+
+    async def pushed(*args: Any, **options: Any) -> Any:
+        success, text, state = await push(*args, **options)
+        if state == "queue_full":
+            text = f"The queue is full: {page._queue.max_size} wait already. Try again in a minute."
+        return success, text, state
+
+    page._queue.push = pushed  # type: ignore[method-assign]
 
 
 def _unfit(endpoint: Any, inputs: list[Any]) -> str:

@@ -1,5 +1,6 @@
 """What a host can limit, and what of the server is reached from outside."""
 
+import asyncio
 import json
 import logging
 import pathlib
@@ -23,6 +24,7 @@ from reenact.space.host.logs import JsonLog, PlainLog
 from reenact.space.host.metrics import Metrics
 from reenact.space.host.options import HostOptions
 from reenact.space.host.sweeping import Sweeper
+from reenact.space.host.wall import explain_bad_requests
 from reenact.space.host.zero_gpu import on_zero_gpu
 from reenact.space.models import Models
 from reenact.space.widgets.problems import Problems
@@ -283,3 +285,15 @@ def test_metrics_and_readiness_of_the_served_page(address: str) -> None:
     assert httpx.get(f"{address}readyz").text == "The networks are being loaded.\n"
     ask(address, "reenact_video", {}, x_api_key="key")
     assert 'reenact_runs_total{run="reenact_video",ended="refused"}' in httpx.get(f"{address}metrics").text
+
+
+def test_a_full_queue_says_so_in_words() -> None:
+    with gr.Blocks() as page:
+        gr.Button("Run").click(lambda: None)
+    page.queue(max_size=1)
+    page._queue.event_queue_per_concurrency_id["waiting"] = SimpleNamespace(queue=[None])
+    explain_bad_requests(page)
+    body = SimpleNamespace(fn_index=0)
+    success, text, state = asyncio.run(page._queue.push(body=body, request=SimpleNamespace(), username=None))
+    assert (success, state) == (False, "queue_full")
+    assert text == "The queue is full: 1 wait already. Try again in a minute."
