@@ -27,10 +27,11 @@ class Hint(enum.Enum):
 
 
 class ReenactError(Exception):
-    """Base of all errors that the package raises on purpose."""
+    """Base of all errors that the package raises on purpose; the text has one line, without its middle if it is long."""
 
     def __init__(self, text: str, *, hint: Hint | None = None) -> None:
-        super().__init__(text)
+        text = text.replace("\r", " ").replace("\n", " ")
+        super().__init__(text if len(text) <= 1000 else f"{text[:500]} … {text[-400:]}")
         self.hint = hint
 
     def about(self, name: object) -> "ReenactError":

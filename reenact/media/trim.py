@@ -57,7 +57,7 @@ class Trim:
 def _seconds(text: str, name: str) -> Fraction:
     parts, total = text.strip().removesuffix("s").split(":"), Fraction(0)
     for part in parts:
-        if not re.fullmatch(r"\d+(\.\d+)?", part.strip()) or len(parts) > 3:
+        if not re.fullmatch(r"\d{1,9}(\.\d{1,9})?", part.strip()) or len(parts) > 3:
             raise ConfigError(f"{name} is {text!r}; give seconds, such as 62.5, or a time, such as 1:02.5.")
         total = total * 60 + Fraction(part.strip())
     return total

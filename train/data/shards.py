@@ -53,7 +53,7 @@ class Sample:
         """
         try:
             facts = json.loads(self.files["json"])
-        except (KeyError, ValueError) as error:
+        except (KeyError, ValueError, RecursionError) as error:
             raise UnsupportedInputError(
                 f"sample {self.key} has no readable .json; download its shard again or run train.prepare again"
             ) from error
@@ -243,7 +243,7 @@ def parse_index(content: bytes, where: str) -> Index:
     """
     try:
         found = json.loads(content)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise UnsupportedInputError(
             f"{where} is not JSON ({error}); download it again or run train.prepare again"
         ) from error

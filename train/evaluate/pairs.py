@@ -176,7 +176,7 @@ def _read(path: pathlib.Path) -> dict[str, Any]:
         content = json.loads(path.read_text())
     except OSError as error:
         raise UnsupportedInputError(f"The pairs file {path} cannot be read ({error.strerror}).") from error
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise UnsupportedInputError(f"{path} is not a pairs file: it is not JSON ({error}).") from error
     if not isinstance(content, dict) or content.get("kind") != KIND:
         raise UnsupportedInputError(f"{path} is not a pairs file; use the pairs.json that an evaluation wrote.")

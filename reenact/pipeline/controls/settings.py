@@ -3,6 +3,7 @@
 import dataclasses
 import json
 import math
+import sys
 from collections.abc import Mapping
 from typing import Any, Literal, cast
 
@@ -203,7 +204,7 @@ def checked_value(name: str, value: object) -> float:
 
 def is_number(value: object) -> bool:
     """Whether a value is a finite number, not a truth value."""
-    return isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
+    return isinstance(value, (int, float)) and not isinstance(value, bool) and abs(value) <= sys.float_info.max
 
 
 def _read_fields(fields: dict[str, Any]) -> dict[str, Any]:

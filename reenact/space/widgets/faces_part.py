@@ -1,6 +1,8 @@
 """Faces to click: shown where a picture or clip holds several."""
 
 import pathlib
+import re
+import reprlib
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -135,9 +137,10 @@ def drivers_of(drivers: Mapping[str, Any] | None) -> dict[int, Driver]:
         drivers: of `Assigned`, as the browser sends it; programs may send a file, or the name of a motion, for each.
 
     Raises:
-        gr.Error: there is no motion of this name.
+        gr.Error: there is no motion of this name, or no such face.
     """
-    given = {int(number): _driver(value) for number, value in (drivers or {}).items() if number.isdecimal()}
+    known = ((number, value) for number, value in (drivers or {}).items() if re.fullmatch("[0-9]{1,4}", number))
+    given = {int(number): _driver(value) for number, value in known}
     return {number: driver for number, driver in sorted(given.items()) if driver is not None}
 
 
@@ -152,10 +155,14 @@ def _driver(value: Any) -> Driver | None:
     if kind in library_names():
         return str(LIBRARY / f"{kind}{SUFFIX}"), 0
     if kind not in (CLIP, FILE):
-        raise message(f"There is no motion {kind!r}; the motions are {', '.join(library_names())}.")
+        raise message(f"There is no motion {reprlib.repr(kind)}; the motions are {', '.join(library_names())}.")
     path = given.get("template") if kind == FILE else path
     path = path.get("path") if isinstance(path, dict) else path
     face = given.get("face") if kind == CLIP else 0
+    if face is not None and not (isinstance(face, (int, float)) and face in range(10_000)):
+        raise message(
+            f"The face of a driver is set to {reprlib.repr(face)}; it takes a whole number, 0 for the largest."
+        )
     return (str(path), int(face or 0)) if known_file(path) else None
 
 

@@ -1,5 +1,6 @@
 """Format, quality and size of results."""
 
+import math
 from fractions import Fraction
 
 import gradio as gr
@@ -66,7 +67,7 @@ def chosen_size(longest_px: float | int) -> int | None:
     Raises:
         ConfigError: too small.
     """
-    if longest_px and longest_px < 16:
+    if longest_px and not 16 <= longest_px < math.inf:
         raise ConfigError(
             f"The longest side is set to {longest_px:g} pixels; it takes 16 or more, or 0 for the source's."
         )

@@ -8,6 +8,7 @@ import dataclasses
 import json
 import math
 import pathlib
+import sys
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, cast
 
@@ -219,7 +220,8 @@ def read_number(name: str, value: object) -> float:
     Raises:
         ConfigError: no number.
     """
-    if isinstance(value, bool) or not isinstance(value, (int, float)):
+    is_huge = isinstance(value, int) and abs(value) > sys.float_info.max
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or is_huge:
         raise ConfigError(f"{name} is set to {value!r}; it takes a number, such as 3.5.")
     return float(value)
 
