@@ -27,7 +27,7 @@ class Hint(enum.Enum):
 
 
 class ReenactError(Exception):
-    """Base of all errors that the package raises on purpose; the text has one line, without its middle if it is long."""
+    """Base of all errors that the package raises on purpose; the text has one line, and long ones lack their middle."""
 
     def __init__(self, text: str, *, hint: Hint | None = None) -> None:
         text = text.replace("\r", " ").replace("\n", " ")

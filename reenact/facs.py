@@ -11,7 +11,7 @@ SIDED_UNITS = (2, 12, 14, 15, 45)
 FACS_MAXIMUM = 5.0
 """Intensity E of FACS, the strongest; 1 inside the program."""
 
-_UNIT_NAME = re.compile(r"(?:AU)?0*(\d+)([LR]?)", re.IGNORECASE)
+_UNIT_NAME = re.compile(r"(?:AU)?0*(\d{1,4})([LR]?)", re.IGNORECASE)
 
 
 def split_unit(name: str) -> tuple[int, int | None]:

@@ -7,15 +7,16 @@ from typing import TYPE_CHECKING, Annotated
 
 from tyro.conf import Positional, arg
 
-from reenact.cli.options import SourceAndOutput, TrackerOptions, check_face_number
+from reenact.cli.options import Part, SourceAndOutput, TrackerOptions, check_face_number
 from reenact.cli.output import Bar, json_file, notes
+from reenact.errors import ConfigError
 
 if TYPE_CHECKING:
     from reenact.pipeline.compare.figures import SystemFigures
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class Compare(TrackerOptions, SourceAndOutput):
+class Compare(Part, TrackerOptions, SourceAndOutput):
     """Draw the same source and driver by several systems, side by side, and measure the results."""
 
     driving: Annotated[Positional[pathlib.Path], arg(metavar="DRIVING")]
@@ -39,6 +40,7 @@ class Compare(TrackerOptions, SourceAndOutput):
 
         super().check()
         self.check_marking()
+        trim = self.trim()
         check_face_number("--driving-face", self.driving_face)
         for system in self.systems:
             find_system(system)
@@ -50,9 +52,11 @@ class Compare(TrackerOptions, SourceAndOutput):
         check_output(self.out, overwrite=self.overwrite, suffixes=suffixes, inputs=inputs)
         if self.json is not None and str(self.json) != "-":
             check_output(self.json, overwrite=self.overwrite, suffixes=(".json",), inputs=inputs)
+        if trim is not None and not (is_clip or is_template):
+            raise ConfigError("--from and --to are times in a clip; leave them out, or give a clip as the driver.")
         read_image(self.source)
         if is_clip:
-            VideoReader(driving).close()
+            VideoReader(driving, trim=trim).close()
         elif not is_template:
             read_image(driving)
 
@@ -73,6 +77,7 @@ class Compare(TrackerOptions, SourceAndOutput):
                 min_face_score=self.min_face_score,
                 tracker=self.tracker,
                 device=self.device,
+                trim=self.trim(),
                 overwrite=self.overwrite,
                 origin=self.origin(),
                 progress=bar.show,

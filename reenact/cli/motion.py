@@ -6,13 +6,13 @@ from typing import Annotated
 
 from tyro.conf import Positional, arg
 
-from reenact.cli.options import TrackerOptions
+from reenact.cli.options import Part, TrackerOptions
 from reenact.cli.output import Bar, report
 from reenact.errors import ConfigError
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class Motion(TrackerOptions):
+class Motion(Part, TrackerOptions):
     """Write the motion of a clip, without its pictures, as a template that drives like the clip; or list those here."""
 
     clip: Annotated[Positional[pathlib.Path | None], arg(metavar="CLIP")] = None
@@ -34,13 +34,13 @@ class Motion(TrackerOptions):
 
         super().check()
         if self.list:
-            if self.clip is not None or self.out is not None:
-                raise ConfigError("--list only lists templates; leave the clip and --out out, or leave --list out.")
+            if (self.clip, self.out, self.begin, self.end) != (None,) * 4:
+                raise ConfigError("--list only lists templates; leave everything else out, or leave --list out.")
             return
         if self.clip is None or self.out is None:
             raise ConfigError("reenact motion needs CLIP and --out FILE.safetensors, or --list.")
         check_output(self.out, overwrite=self.overwrite, suffixes=(SUFFIX,), inputs={"clip": self.clip})
-        VideoReader(self.clip).close()
+        VideoReader(self.clip, trim=self.trim()).close()
 
     def run(self) -> None:
         """Write the template, or list those of the library."""
@@ -61,6 +61,7 @@ class Motion(TrackerOptions):
                 smoothing=self.smoothing,
                 face=self.face,
                 min_face_score=self.min_face_score,
+                trim=self.trim(),
                 progress=bar.show,
             )
         write_template(template, self.out, small=self.small, overwrite=self.overwrite)

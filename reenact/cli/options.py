@@ -15,6 +15,7 @@ from reenact.errors import ConfigError
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from reenact.media.trim import Trim
     from reenact.perception.crop_box import CropBox
     from reenact.pipeline.engine import Engine
     from reenact.pipeline.options import DrivingOptions
@@ -39,6 +40,26 @@ def check_face_number(option: str, number: int | None) -> None:
     """
     if number is not None and number < 1:
         raise ConfigError(f"{option} is {number}; faces are numbered from 1, the largest first.")
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Part:
+    """The part of a driver that is used."""
+
+    begin: Annotated[str | None, arg(name="from")] = None
+    """Time in the driver at which it begins: seconds, or 1:02.5."""
+    end: Annotated[str | None, arg(name="to")] = None
+    """Time in the driver at which it ends."""
+
+    def trim(self) -> "Trim | None":
+        """The part of the driver that is used; None for all of it.
+
+        Raises:
+            ConfigError: not times, or an empty part.
+        """
+        from reenact.media.trim import Trim
+
+        return Trim.read(self.begin, self.end, names=("--from", "--to"))
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

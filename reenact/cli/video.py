@@ -2,23 +2,22 @@
 
 import dataclasses
 from fractions import Fraction
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import Literal
 
-from tyro.conf import UseAppendAction, arg
+from tyro.conf import UseAppendAction
 
-from reenact.cli.options import Driven
+from reenact.cli.options import Driven, Part
 from reenact.cli.output import Bar, clip_line, report
 from reenact.errors import ConfigError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from reenact.media.trim import Trim
     from reenact.pipeline.engine import Engine
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class Video(Driven):
+class Video(Part, Driven):
     """Redraw a face, in a picture or a clip, with the motion of a clip; sound is kept."""
 
     absolute: bool = False
@@ -42,10 +41,6 @@ class Video(Driven):
     fps: str | None = None
     """Frames a second of the result, such as 25, 29.97 or 30000/1001. Default: the rate of the source clip, or of the
     driving clip for a picture."""
-    begin: Annotated[str | None, arg(name="from")] = None
-    """Time in the driver at which it begins: seconds, or 1:02.5."""
-    end: Annotated[str | None, arg(name="to")] = None
-    """Time in the driver at which it ends."""
     quality: int | None = None
     """0 to 100. Default: 85, without visible loss."""
     size: int | None = None
@@ -118,16 +113,6 @@ class Video(Driven):
         if not 1 <= given <= 240:
             raise ConfigError(f"--fps is {self.fps}; give frames a second from 1 to 240, such as 25 or 29.97.")
         return choose_rate(None, Fraction(0), given, None)
-
-    def trim(self) -> "Trim | None":
-        """The part of the driver that is used.
-
-        Raises:
-            ConfigError: not a time, or an empty part.
-        """
-        from reenact.media.trim import Trim
-
-        return Trim.read(self.begin, self.end, names=("--from", "--to"))
 
     def units(self) -> dict[str, float]:
         """The Action Units to add.

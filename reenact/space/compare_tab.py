@@ -7,10 +7,10 @@ import gradio as gr
 from gradio.components import Component
 from gradio.events import Dependency
 
+from reenact.media.trim import Trim
 from reenact.pipeline.compare.figures import SystemFigures
 from reenact.space import examples
 from reenact.space.models import Models
-from reenact.space.video_tab import VideoTab
 from reenact.space.widgets import inputs
 from reenact.space.widgets.answers import (
     DRIVING_FACE,
@@ -21,6 +21,7 @@ from reenact.space.widgets.answers import (
     result_folder,
     result_name,
 )
+from reenact.space.widgets.clip_limits import ClipLimits
 from reenact.space.widgets.events import QUICK, allow_download
 from reenact.space.widgets.faces_part import FacesPart
 from reenact.space.widgets.linked import Linked
@@ -36,9 +37,9 @@ _QUEUE: dict[str, Any] = {"concurrency_id": "compare", "concurrency_limit": 1}
 class CompareTab:
     """The handler of ``/compare``, and its components."""
 
-    def __init__(self, models: Models, runs: Runs, videos: VideoTab) -> None:
-        """Nothing is loaded yet; `videos` knows which clips are too long."""
-        self._models, self._runs, self._videos, self._problems = models, runs, videos, Problems()
+    def __init__(self, models: Models, runs: Runs, limits: ClipLimits) -> None:
+        """Nothing is loaded yet; `limits` say which clips are too long."""
+        self._models, self._runs, self._limits, self._problems = models, runs, limits, Problems()
 
     def compare(
         self,
@@ -49,6 +50,8 @@ class CompareTab:
         paste_back: bool = False,
         source_face: int = 0,
         driving_face: int = 0,
+        begin: str = "",
+        end: str = "",
         progress: gr.Progress = gr.Progress(),  # noqa: B008 - gradio finds it by its default
         request: gr.Request | None = None,
     ) -> tuple[str, dict[str, Any], str]:
@@ -62,6 +65,8 @@ class CompareTab:
             paste_back: Whether to show the whole source picture; otherwise the square around the face.
             source_face: Which of several faces of the source; 1 is the largest, 0 takes the largest.
             driving_face: Which of several faces of the driver; 1 is the largest, 0 takes the largest.
+            begin: Time in `driving_clip` at which it begins: seconds, or a time such as 1:02.5; "" is its beginning.
+            end: Time in it at which it ends, written as `begin`; "" is its end.
             progress: Shown while it runs.
             request: Tells visitors apart, so that `/stop` stops only their own runs.
 
@@ -70,7 +75,7 @@ class CompareTab:
             "pose_error_deg" (angle to the driver's head), "identity" (similarity to the source, at most 1),
             "seconds_per_frame", "lost" (measured frames in which no face was found)}]}, in the file's order; notes.
         """
-        options = (systems, paste_back, source_face, driving_face)
+        options = (systems, paste_back, source_face, driving_face, begin, end)
         file, figures, text = self._compared(source, driving, driving_clip, *options, progress, request)
         return file, figures, text
 
@@ -83,6 +88,8 @@ class CompareTab:
         paste_back: bool,
         source_face: int,
         driving_face: int,
+        begin: str,
+        end: str,
         kind: str,
         progress: gr.Progress = gr.Progress(),  # noqa: B008
         request: gr.Request | None = None,
@@ -91,7 +98,7 @@ class CompareTab:
         if not systems:
             raise message("No system is chosen: choose one or several.")
         drivers = (driving, None) if kind == PICTURE else (None, inputs.given_file(driving_clip, "driving clip"))
-        options = (systems, paste_back, source_face, driving_face)
+        options = (systems, paste_back, source_face, driving_face, *(("", "") if kind == PICTURE else (begin, end)))
         file, figures, text = self._compared(source, *drivers, *options, progress, request)
         return [*_shown(file), table(figures), file, text]
 
@@ -104,6 +111,8 @@ class CompareTab:
         paste_back: bool,
         source_face: int,
         driving_face: int,
+        begin: str,
+        end: str,
         progress: gr.Progress,
         request: gr.Request | None,
     ) -> tuple[str, dict[str, Any], str]:
@@ -118,8 +127,9 @@ class CompareTab:
 
             clock = Clock()
             report = clock.reporter(progress)
+            trim = Trim.read(begin, end, names=("The begin", "The end"))
             if moving:
-                report = self._videos.reporter(clock, progress, self._videos.check_clip(driver))
+                report = self._limits.reporter(clock, progress, self._limits.check_driver(driver, trim))
             progress(0, desc="Loading the networks")
             chosen = systems or [name for name in CATALOG if self._models.offers(name)]
             result = compare(
@@ -130,6 +140,7 @@ class CompareTab:
                 paste_back=paste_back,
                 face=inputs.chosen_face(source_face),
                 driving_face=inputs.chosen_face(driving_face),
+                trim=trim,
                 progress=report,
                 should_stop=should_stop,
                 origin=self._models.origin,
@@ -148,6 +159,7 @@ class CompareTab:
                     with gr.Column(min_width=160):
                         driving = inputs.picture_input("Driving picture")
                         clip = inputs.clip_input("Driving clip", visible=False)
+                        begin, end = part = inputs.part_of_driver(visible=False)
                         kind = gr.Radio(SOURCES, value=PICTURE, show_label=False, label="Kind of driver")
                 source_faces = FacesPart(self._models, SOURCE_FACE)
                 driving_faces = FacesPart(self._models, DRIVING_FACE)
@@ -168,7 +180,7 @@ class CompareTab:
                 figures = gr.Markdown(label="Figures", elem_classes="figures")
                 text = inputs.notes_box()
                 file = gr.DownloadButton("Download the result", interactive=False)
-        kind.change(_show_driver, kind, [driving, clip], show_progress="hidden", **QUICK)
+        kind.change(_show_driver, kind, [driving, clip, *part], show_progress="hidden", **QUICK)
         for given in (source.input, portrait.then, example):
             source_faces.look(given, source)
         driving_faces.look(driving.input, driving)
@@ -177,7 +189,7 @@ class CompareTab:
         source_faces.choose()
         driving_faces.choose()
         self._faces = ((source_faces, source), (driving_faces, driving))
-        sent = [source, driving, clip, systems, paste_back, source_faces.number, driving_faces.number]
+        sent = [source, driving, clip, systems, paste_back, source_faces.number, driving_faces.number, begin, end]
         self._results = file, picture, player
         runs: list[Any] = []
         for trigger in (run.click, example):
@@ -235,4 +247,4 @@ def _shown_again(path: str | None) -> list[Any]:
 
 
 def _show_driver(kind: str) -> list[Any]:
-    return [gr.update(visible=kind == PICTURE), gr.update(visible=kind != PICTURE)]
+    return [gr.update(visible=kind == PICTURE), *[gr.update(visible=kind != PICTURE)] * 3]

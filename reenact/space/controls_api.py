@@ -10,9 +10,9 @@ from gradio.components import Component
 from reenact.pipeline.controls.keyframes import KeyFrames
 from reenact.pipeline.controls.settings import FaceEdit
 from reenact.space.models import Models
-from reenact.space.video_tab import VideoTab
 from reenact.space.widgets.answers import errors_as_messages, notes, result_folder, result_name, write_result
 from reenact.space.widgets.caches import Sessions
+from reenact.space.widgets.clip_limits import ClipLimits
 from reenact.space.widgets.clip_part import EASED, KEYFRAMES, MP4, TURNTABLE
 from reenact.space.widgets.editor_layout import Editor
 from reenact.space.widgets.events import PROGRAMS
@@ -40,8 +40,8 @@ _TIMING = {
 class ControlsApi:
     """The endpoints, and the files of the tab."""
 
-    def __init__(self, models: Models, runs: Runs, videos: VideoTab, sessions: Sessions) -> None:
-        self._models, self._runs, self._videos, self._sessions = models, runs, videos, sessions
+    def __init__(self, models: Models, runs: Runs, limits: ClipLimits, sessions: Sessions) -> None:
+        self._models, self._runs, self._limits, self._sessions = models, runs, limits, sessions
 
     def edit(
         self,
@@ -235,7 +235,7 @@ class ControlsApi:
             progress(0, desc="Getting ready")
             from reenact.pipeline.controls.clip_edit import edit_clip
 
-            report = self._videos.reporter(clock, progress, self._videos.check_clip(clip, "source"))
+            report = self._limits.reporter(clock, progress, self._limits.check_clip(clip, "source"))
             out = folder / result_name(clip, f".{kind.lower()}", done="edited")
             watched: dict[str, Any] = {"progress": report, "should_stop": stop, "origin": self._models.origin}
             result = edit_clip(clip, edit, out, engines=self._models.engine, **framing, **watched)
@@ -286,11 +286,11 @@ class ControlsApi:
             options: dict[str, Any] = {"progress": clock.reporter(progress), "should_stop": stop, **checked}
             options |= {"out": folder / name, "background": given.full_background(), "origin": self._models.origin}
             if keyframes is not None:
-                self._videos.check_length(keyframes.seconds)
+                self._limits.check_length(keyframes.seconds)
                 options["fps"] = round(checked.get("fps", 25))
                 result = session.play(keyframes, **options)
             else:
-                self._videos.check_length(checked["seconds"])
+                self._limits.check_length(checked["seconds"])
                 film = session.turntable if motion == TURNTABLE else session.animate
                 result = film(edit=make_edit(session), **options)
         return str(result.path), self._clip_notes(clock, result, given.names)

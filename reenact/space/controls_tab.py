@@ -14,10 +14,10 @@ from reenact.pipeline.controls.presets import PRESETS
 from reenact.pipeline.controls.settings import FaceEdit
 from reenact.space.controls_api import ControlsApi
 from reenact.space.models import EDITING, Models
-from reenact.space.video_tab import VideoTab
 from reenact.space.widgets import settings
 from reenact.space.widgets.answers import errors_as_messages, notes, result_folder, result_name
 from reenact.space.widgets.caches import Previews, Recent, Sessions, content_of, small_picture
+from reenact.space.widgets.clip_limits import ClipLimits
 from reenact.space.widgets.clip_part import EASED, FRAMES, KEYFRAMES, reopened_clip, shown_clip
 from reenact.space.widgets.editor_layout import Editor, panel_updates, slider_updates
 from reenact.space.widgets.events import DRAWING, FILES, LAST_ONE, MOVING, QUICK, save_in_browser
@@ -43,11 +43,11 @@ _SHOWN_SOURCE = 6 + 2 * len(list(sided_units()))
 class ControlsTab:
     """The handlers behind the sliders and buttons."""
 
-    def __init__(self, models: Models, runs: Runs, videos: VideoTab, *, sessions: Sessions | None = None) -> None:
-        """Nothing is open yet; `videos` knows which clips are too long."""
+    def __init__(self, models: Models, runs: Runs, limits: ClipLimits, *, sessions: Sessions | None = None) -> None:
+        """Nothing is open yet; `limits` say which clips are too long."""
         self._sessions = sessions or Sessions(models)
-        self._models, self._runs, self._videos, self._problems = models, runs, videos, Problems()
-        self._api = ControlsApi(models, runs, videos, self._sessions)
+        self._models, self._runs, self._limits, self._problems = models, runs, limits, Problems()
+        self._api = ControlsApi(models, runs, limits, self._sessions)
         self._previews = Previews(models.origin)
         self._backgrounds: Recent[Picture] = Recent()
 
@@ -63,7 +63,7 @@ class ControlsTab:
             from reenact.media import write_image
             from reenact.pipeline.faces import find_frame
 
-            self._videos.check_clip(clip, "source")
+            self._limits.check_clip(clip, "source")
             out = folder / result_name(clip, ".png", done="frame")
             write_image(out, find_frame(clip, tracker=self._models.engine(EDITING).tracker))
         return [str(out), FRAMES]
@@ -221,7 +221,7 @@ class ControlsTab:
 
     def build(self) -> Remembered:
         """Create and connect the components; inside a `gr.Tab`. Returns what a refresh keeps."""
-        self._editor = editor = Editor(self._models, max_seconds=self._videos.max_seconds)
+        self._editor = editor = Editor(self._models, max_seconds=self._limits.max_seconds)
         self._connect_source(editor)
         self._connect_sliders(editor)
         self._connect_files(editor)

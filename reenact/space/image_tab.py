@@ -60,7 +60,7 @@ class ImageTab:
     def reenact_image(
         self,
         source: str | None,
-        driving: str | None,
+        driving: str | None = None,
         motion: Literal["absolute", "relative"] = "absolute",
         paste_back: bool = True,
         source_face: int = 0,
@@ -88,7 +88,7 @@ class ImageTab:
 
         Args:
             source: Picture of the face to redraw.
-            driving: Picture whose pose and expression are copied.
+            driving: Picture whose pose and expression are copied; not needed with `drivers`.
             motion: "absolute" copies pose and expression; "relative" adds the difference from the driver's neutral
                 face to the source's own.
             paste_back: Whether to return the whole source picture; otherwise only the square around the face.

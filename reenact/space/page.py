@@ -17,6 +17,7 @@ from reenact.space.image_tab import ImageTab
 from reenact.space.models import EDITING, LARGE_POSE, Models
 from reenact.space.verify_tab import VerifyTab
 from reenact.space.video_tab import VideoTab
+from reenact.space.widgets.clip_limits import ClipLimits
 from reenact.space.widgets.editor_layout import CSS as EDITOR_CSS
 from reenact.space.widgets.events import QUICK
 from reenact.space.widgets.remembered import Remembered, name_in_address, restore
@@ -83,9 +84,10 @@ def build_page(models: Models, options: HostOptions | None = None, *, runs: Runs
         runs: of visitors, which a stop of the server ends.
     """
     options, runs = options or HostOptions(), runs or Runs()
-    images, videos = ImageTab(models), VideoTab(models, runs, max_seconds=options.max_seconds)
-    compared = CompareTab(models, runs, videos)
-    editor = ControlsTab(models, runs, videos) if models.offers(EDITING) and models.offers(LARGE_POSE) else None
+    limits = ClipLimits(options.max_seconds)
+    images, videos = ImageTab(models), VideoTab(models, runs, limits)
+    compared = CompareTab(models, runs, limits)
+    editor = ControlsTab(models, runs, limits) if models.offers(EDITING) and models.offers(LARGE_POSE) else None
 
     def leave(request: gr.Request) -> None:
         """Stop the runs of a visitor who closed the page, and delete the previews."""

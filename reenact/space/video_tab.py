@@ -3,8 +3,6 @@
 import dataclasses
 import inspect
 import pathlib
-from collections.abc import Callable, Sequence
-from fractions import Fraction
 from typing import TYPE_CHECKING, Any, Literal
 
 import gradio as gr
@@ -21,11 +19,11 @@ from reenact.space.widgets.answers import (
     MISSING_FACE,
     SOURCE_FACE,
     errors_as_messages,
-    message,
     notes,
     result_folder,
     result_name,
 )
+from reenact.space.widgets.clip_limits import ClipLimits
 from reenact.space.widgets.clip_part import reopened_clip, shown_clip
 from reenact.space.widgets.driving_part import DrivingPart, crop_of, options_of
 from reenact.space.widgets.events import QUICK, allow_download, save_in_browser
@@ -49,12 +47,9 @@ from reenact.space.widgets.system_choice import (
 )
 
 if TYPE_CHECKING:
-    from reenact.media import VideoInfo
     from reenact.pipeline.engine import Engine
 
 _QUEUE: dict[str, Any] = {"concurrency_id": "video", "concurrency_limit": 1}
-_TOLERANCE_S = 0.2
-"""Declared durations are rounded, and sound may last a little longer than pictures."""
 _SOUNDS = [("Automatic", "automatic"), ("The driver's", "driving"), ("The source clip's", "source"), ("None", "none")]
 _EXTENSIONS = [("Stop", "stop"), ("Loop the shorter", "loop"), ("Back and forth", "bounce"), ("Hold its last", "hold")]
 _MISSING = [("Hold the last result", "hold"), ("Skip them", "skip"), ("Stop with an error", "stop")]
@@ -63,9 +58,9 @@ _MISSING = [("Hold the last result", "hold"), ("Skip them", "skip"), ("Stop with
 class VideoTab:
     """The handlers of ``/reenact_video`` and ``/stop``, and their components."""
 
-    def __init__(self, models: Models, runs: Runs, *, max_seconds: float | None = None) -> None:
-        """Nothing is loaded yet; `max_seconds` limits clips, given and drawn."""
-        self._models, self._runs, self.max_seconds = models, runs, max_seconds
+    def __init__(self, models: Models, runs: Runs, limits: ClipLimits | None = None) -> None:
+        """Nothing is loaded yet; clips may have any length without `limits`."""
+        self._models, self._runs, self._limits = models, runs, limits or ClipLimits()
         self._problems = Problems()
 
     def reenact_video(
@@ -178,10 +173,10 @@ class VideoTab:
             from reenact.pipeline.video import reenact_video
 
             trim = Trim.read(begin, end, names=("The begin", "The end"))
-            rates = [self.check_driver(path, trim) for path, _ in chosen_drivers.values()]
-            declared = rates[0] if source_clip is None else self.check_clip(source_clip, "source")
+            rates = [self._limits.check_driver(path, trim) for path, _ in chosen_drivers.values()]
+            declared = rates[0] if source_clip is None else self._limits.check_clip(source_clip, "source")
             rate, longest = chosen_rate(fps), chosen_size(longest_px)
-            trim, cut = self.cut_motions([path for path, _ in chosen_drivers.values()], trim)
+            trim, cut = self._limits.cut_motions([path for path, _ in chosen_drivers.values()], trim)
             faces += [dataclasses.replace(each, trim=trim) for each in drive]
             count = sum(count_frames(path, fps=rate, trim=trim) for path, _ in chosen_drivers.values())
             restored = restoring(self._models, upscale, restore, restore_strength, faces=count)
@@ -205,7 +200,7 @@ class VideoTab:
                 "trim": trim,
                 **restored,
                 "origin": self._models.origin,
-                "progress": self.reporter(clock, progress, rate or declared, passes=len(chosen_drivers)),
+                "progress": self._limits.reporter(clock, progress, rate or declared, passes=len(chosen_drivers)),
                 "should_stop": should_stop,
             }
             out = folder / result_name(source, f".{kind}")
@@ -251,6 +246,8 @@ class VideoTab:
         driving: str | None,
         smoothing: float | int = 1.0,
         driving_face: int = 0,
+        begin: str = "",
+        end: str = "",
         progress: gr.Progress = gr.Progress(),  # noqa: B008 - gradio finds it by its default
         request: gr.Request | None = None,
     ) -> tuple[str, str]:
@@ -260,6 +257,8 @@ class VideoTab:
             driving: Clip whose motion is saved.
             smoothing: How much the tracker's jitter is filtered; 0 not at all, 1 as usual.
             driving_face: Which of several faces in the clip's first frame with a face; 1 is the largest, 0 takes it.
+            begin: Time in the clip at which the motion begins: seconds, or a time such as 1:02.5; "" is its beginning.
+            end: Time in the clip at which it ends, written as `begin`; "" is its end.
             progress: Shown while it runs.
             request: Tells visitors apart, so that `/stop` stops only their own runs.
 
@@ -272,7 +271,8 @@ class VideoTab:
             from reenact.pipeline.motions.record import record_motion
             from reenact.pipeline.motions.template import write_template
 
-            fps = self.check_clip(driving)
+            trim = Trim.read(begin, end, names=("The begin", "The end"))
+            fps = self._limits.check_driver(driving, trim)
             progress(0, desc="Reading the clip")
             clock = Clock()
             found, warnings = record_motion(
@@ -280,7 +280,8 @@ class VideoTab:
                 engine=self._models.engine(DEFAULT),
                 smoothing=float(smoothing),
                 face=inputs.chosen_face(driving_face),
-                progress=self.reporter(clock, progress, fps),
+                trim=trim,
+                progress=self._limits.reporter(clock, progress, fps),
                 should_stop=should_stop,
             )
             out = folder / result_name(driving, SUFFIX, done="motion")
@@ -299,74 +300,6 @@ class VideoTab:
         """
         return self._runs.stop(request)
 
-    def check_clip(self, path: str, role: str = "driving") -> Fraction:
-        """Refuse what cannot be read, and what is longer than the host's limit.
-
-        Returns:
-            Frames a second.
-        """
-        info = _described(path, role)
-        if self._exceeds(info.duration_s):
-            raise self._too_long(f"The {role} clip lasts {info.duration_s:.1f} s")
-        return info.fps
-
-    def check_driver(self, path: str, trim: Trim | None) -> Fraction:
-        """The same for the part of a driver that is used; motions are not refused, see `cut_motions`."""
-        info = _described(path, "driving", trim)
-        if not path.lower().endswith(SUFFIX) and self._exceeds(info.duration_s):
-            what = f"The driving clip lasts {info.duration_s:.1f} s" if trim is None else "The part is too long"
-            advice = "Choose a shorter part with “Driver from” and “Driver to” (begin and end for programs)."
-            raise self._too_long(what, advice)
-        return info.fps
-
-    def cut_motions(self, drivers: Sequence[str], trim: Trim | None) -> tuple[Trim | None, str]:
-        """Cut motions to the host's limit.
-
-        Args:
-            drivers: paths of clips, each within the limit, and of motions.
-            trim: the part that is used.
-
-        Returns:
-            The part within the limit; a note if it is shorter.
-        """
-        motions = [path for path in drivers if path.lower().endswith(SUFFIX)]
-        if not any(self._exceeds(_described(path, "driving", trim).duration_s) for path in motions):
-            return trim, ""
-        begin_s = Fraction(0) if trim is None else trim.begin_s
-        cut = Trim(begin_s=begin_s, end_s=begin_s + Fraction(self.max_seconds or 0))
-        return cut, f"Note: The motion was cut to {self.max_seconds:g} s, the longest clip of this page."
-
-    def check_length(self, seconds: float | int) -> None:
-        """Refuse to draw a clip that is longer than the host's limit.
-
-        Raises:
-            gr.Error: it is.
-        """
-        if self._exceeds(seconds, tolerance_s=0.0):
-            raise message(
-                f"The clip is set to {seconds:g} s; this page makes clips of up to {self.max_seconds:g} s. "
-                "Make it shorter."
-            )
-
-    def _exceeds(self, seconds: float | int, *, tolerance_s: float = _TOLERANCE_S) -> bool:
-        return self.max_seconds is not None and seconds > self.max_seconds + tolerance_s
-
-    def reporter(
-        self, clock: Clock, progress: gr.Progress, fps: Fraction, *, passes: int = 1
-    ) -> Callable[[int, int, str], None]:
-        """Progress on the page; ends clips that turn out to be longer than they declare."""
-        report = clock.reporter(progress)
-
-        def show(done: int, total: int, stage: str) -> None:
-            if self.max_seconds is not None and done / fps > passes * (self.max_seconds + 2 * _TOLERANCE_S):
-                raise self._too_long("The driving clip is longer than it declares")
-            report(done, total, stage)
-
-        return show
-
-    def _too_long(self, what: str, advice: str = "Give a shorter one.") -> gr.Error:
-        return message(f"{what}; this page takes clips of up to {self.max_seconds:g} s. {advice}")
-
     def build(self) -> Remembered:
         """Create and connect the components; inside a `gr.Tab`. Returns what a refresh keeps."""
         with gr.Row(equal_height=False, elem_classes="work"):
@@ -380,9 +313,10 @@ class VideoTab:
                 source_faces = FacesPart(self._models, SOURCE_FACE, hint=SEVERAL)
                 driving_faces, assigned = FacesPart(self._models, DRIVING_FACE), Assigned()
                 motion_part = MotionPart()
-                if self.max_seconds is not None:
-                    unit = "second" if self.max_seconds == 1 else "seconds"
-                    gr.Markdown(f"Clips may last up to {self.max_seconds:g} {unit}; longer motions are cut.")
+                longest_s = self._limits.max_seconds
+                if longest_s is not None:
+                    unit = "second" if longest_s == 1 else "seconds"
+                    gr.Markdown(f"Clips may last up to {longest_s:g} {unit}; longer motions are cut.")
                 system = system_choice(self._models)
                 with gr.Row(elem_classes="run"):
                     run = gr.Button("Reenact the clip", variant="primary", size="lg", scale=3)
@@ -399,8 +333,7 @@ class VideoTab:
                         )
                     paste_back = inputs.paste_choice()
                     with gr.Row():
-                        begin = gr.Textbox("", label="Driver from", placeholder="0:01.5", max_lines=1, min_width=120)
-                        end = gr.Textbox("", label="Driver to", placeholder="its end", max_lines=1, min_width=120)
+                        begin, end = inputs.part_of_driver()
                         sound = gr.Dropdown(_SOUNDS, value="automatic", label="Sound", min_width=160)
                     extend = gr.Radio(_EXTENSIONS, value="stop", label="If source clip and driver differ in length")
                     tracker = tracker_choice(self._models)
@@ -411,8 +344,8 @@ class VideoTab:
                 output = OutputPart(CLIPS)
                 portrait = inputs.example_portraits(source)
                 others: dict[Component, str] = {motion_part.driver: CLIP}
-                if self._exceeds(examples.LONGEST_S):
-                    others |= {begin: "", end: f"{self.max_seconds:g}"}
+                if longest_s is not None and longest_s < examples.LONGEST_S:
+                    others |= {begin: "", end: f"{longest_s:g}"}
                 example = inputs.example_drivers(examples.driving_clips(), source, driving, others=others)
             with gr.Column(scale=4, elem_classes="made"):
                 preview = gr.Video(label="Result", interactive=False, autoplay=True, loop=True, buttons=[], height=400)
@@ -458,7 +391,7 @@ class VideoTab:
         clear_first(save.click, text)
         recorded = save.click(
             self._problems.kept(self.record_motion),
-            [driving, smoothing, driving_face],
+            [driving, smoothing, driving_face, begin, end],
             [saved, text],
             api_name="save_motion",
             api_visibility="private",
@@ -471,7 +404,7 @@ class VideoTab:
         stop.click(self.stop, outputs=text, cancels=runs, queue=False, api_name="stop")
         call = gr.Button("Reenact", visible=False)
         call.click(self.reenact_video, sent, [file, preview, text], api_name="reenact_video", **_QUEUE)
-        recording: list[Any] = [driving, smoothing, driving_face]
+        recording: list[Any] = [driving, smoothing, driving_face, begin, end]
         call.click(self.record_motion, recording, [saved, text], api_name="record_motion", **_QUEUE)
         # a source clip would come back unseen, behind the choice of a picture
         kept = [each for each in sent if each is not source_clip]
@@ -485,12 +418,3 @@ class VideoTab:
         for part, file in self._faces:
             restored = part.look(restored.then, file, keep=True)
         return restored
-
-
-def _described(path: str, role: str, trim: Trim | None = None) -> "VideoInfo":
-    """Length and rate of the part of a driver or source clip that is used."""
-    from reenact.pipeline.motions.playing import open_driving
-
-    # source and driving may be one file, and then both have one path: here this file alone is meant
-    with errors_as_messages({path: f"the {role} file"}), open_driving(path, trim=trim) as opened:
-        return opened.info

@@ -103,10 +103,12 @@ def test_systems_are_compared_on_a_picture_and_on_a_clip(client: Any, source: An
     assert all(each["pose_error_deg"] < 8 and each["identity"] > 0.5 for each in figures["systems"])
     assert "Weights of Dual Generator" in text
     options = {"driving_clip": clip, "systems": systems[:1], "paste_back": True}
-    file, figures, _ = client.predict(source, None, **options, api_name="/compare")
+    file, figures, _ = client.predict(source, **options, begin="0.2", api_name="/compare")
     with VideoReader(file) as reader:
-        assert (reader.info.width, reader.info.height, sum(1 for _ in reader)) == (3 * 512, 512 + 30, 12)
-    assert figures["frames"] == 12
+        assert (reader.info.width, reader.info.height, sum(1 for _ in reader)) == (3 * 512, 512 + 30, 7)
+    assert figures["frames"] == 7
+    with pytest.raises(AppError, match="The driver is a picture, which has no parts"):
+        client.predict(source, driving, end="1", api_name="/compare")
 
 
 def test_crop_alone_is_a_square_of_the_network_size_or_more(client: Any, source: Any, driving: Any) -> None:
@@ -135,6 +137,10 @@ def test_a_motion_is_saved_and_drives_without_its_clip(client: Any, source: Any,
     motion, text = client.predict(clip, api_name="/record_motion")
     assert pathlib.Path(motion).name == "driving-motion.safetensors"
     assert text == f"Saved 12 frames in {pathlib.Path(motion).stat().st_size / 1000:.0f} kB, without pictures."
+    _, text = client.predict(clip, begin="0.08", end="0.28", api_name="/record_motion")
+    assert text.startswith("Saved 5 frames")
+    with pytest.raises(AppError, match="The driving file lasts 0.5 s; the part from 9 s is empty"):
+        client.predict(clip, begin="9", api_name="/record_motion")
     options = {"driver": "file", "template": given(pathlib.Path(motion)), "mode": "standard"}
     file, _, text = client.predict(source, None, **options, api_name="/reenact_video")
     with VideoReader(file) as reader:
@@ -283,7 +289,7 @@ def test_each_face_has_a_driver_of_its_own(
     two = given(tmp_path / "two.png")
     faces = [(slice(60, 180), slice(left, left + 110)) for left in (170, 682)]
     own = {"2": source, "1": {"path": driving, "face": 1}}
-    file, _, _ = client.predict(two, None, drivers=own, system="correspondence", api_name="/reenact_image")
+    file, _, _ = client.predict(two, drivers=own, system="correspondence", api_name="/reenact_image")
     change = np.abs(read_image(file).rgb.astype(int) - np.concatenate([astronaut, astronaut], axis=1))
     assert sorted(change[face].mean() > 4 for face in faces) == [False, True]
     options = {"fps": 10, "end": "0.4", "system": "correspondence"}

@@ -17,6 +17,7 @@ from reenact.hub.loading import TrackerKind
 from reenact.media import VideoWriter, check_output, kind_of, write_image
 from reenact.media.frame import Frame
 from reenact.media.output import IMAGE_SUFFIXES, VIDEO_SUFFIXES
+from reenact.media.trim import Trim
 from reenact.pipeline.compare.contender import Contender
 from reenact.pipeline.compare.figures import SystemFigures
 from reenact.pipeline.compare.sheet import LARGEST_PX, Sheet
@@ -79,6 +80,7 @@ def compare(
     min_face_score: float = 0.5,
     tracker: TrackerKind = "own",
     device: str = "auto",
+    trim: Trim | None = None,
     overwrite: bool = False,
     origin: Origin = SYNTHETIC,
     progress: Progress = no_progress,
@@ -98,6 +100,7 @@ def compare(
         min_face_score: certainty, 0 to 1, from which on a detection counts as a face.
         tracker: "own", "fan" or "mediapipe"; it finds the driver and reads the results.
         device: "auto", "cpu", "cuda", "cuda:N" or "mps".
+        trim: part of a driving clip or motion that is used; all of it if None.
         overwrite: whether an existing file may be replaced.
         origin: metadata and marks of the file; metadata alone by default.
         progress: called after every batch.
@@ -110,6 +113,8 @@ def compare(
     check_output(out, overwrite=overwrite, suffixes=VIDEO_SUFFIXES if moving else IMAGE_SUFFIXES)
     chosen = systems or installed_systems()
     chosen = [each for place, each in enumerate(chosen) if each not in chosen[:place]]
+    if trim is not None and not moving:
+        raise ConfigError("The driver is a picture, which has no parts; leave the times out, or give a clip.")
     if not chosen:
         raise ConfigError("No system has weights here; install or clone the project again.")
     picture, name = open_picture(source, "source")
@@ -128,7 +133,7 @@ def compare(
     notes = moving_note(picture, name) + tuple(note for each in contenders for note in each.warnings)
     shared: dict[str, Any] = {"overwrite": overwrite, "origin": origin}
     if moving:
-        with contextlib.closing(open_driving(driving)) as drive:
+        with contextlib.closing(open_driving(driving, trim=trim)) as drive:
             following = Following(
                 system=judge.system,
                 mode="absolute",
@@ -140,7 +145,8 @@ def compare(
             )
             progress(0, drive.info.frame_count, "tracking")
             drive.start(following)
-            written = _write_clip(out, drive, contenders, progress=progress, **shared)
+            begin_s = Fraction(0) if trim is None else trim.begin_s
+            written = _write_clip(out, drive, contenders, audio_start_s=begin_s, progress=progress, **shared)
     else:
         written = _write_picture(out, driving, contenders, judge, (driving_face, min_face_score), **shared)
     notes += written.pop("warnings")
@@ -186,6 +192,7 @@ def _write_clip(
     drive: Driving,
     contenders: Sequence[Contender],
     *,
+    audio_start_s: Fraction,
     overwrite: bool,
     origin: Origin,
     progress: Progress,
@@ -200,6 +207,7 @@ def _write_clip(
         height=height,
         fps=info.fps,
         audio_from=drive.path if info.has_audio else None,
+        audio_start_s=audio_start_s,
         overwrite=overwrite,
         origin=origin,
     )

@@ -9,6 +9,7 @@ from reenact.errors import UnsupportedInputError
 from reenact.hub.loading import TrackerKind, load_hidden, load_tracker, select_device
 from reenact.media import VideoReader
 from reenact.media.frame import Frame
+from reenact.media.trim import Trim
 from reenact.perception.crop import cut_face
 from reenact.perception.video import VideoTracker
 from reenact.pipeline.driving import damage_warnings, track_clip
@@ -33,6 +34,7 @@ def record_motion(
     smoothing: float | bool = 1.0,
     face: int | None = None,
     min_face_score: float = 0.5,
+    trim: Trim | None = None,
     progress: Progress = no_progress,
     should_stop: ShouldStop = never,
 ) -> tuple[MotionTemplate, tuple[str, ...]]:
@@ -49,6 +51,7 @@ def record_motion(
         smoothing: how much the tracker's jitter is filtered; see `VideoTracker`.
         face: number of the face in the first frame with one, 1 is the largest; the largest if None.
         min_face_score: certainty, 0 to 1, from which on a detection counts as a face.
+        trim: part of the clip that is read; all of it if None. Its frames count from there.
         progress: called after every frame.
         should_stop: called before every frame; True ends the work with `StoppedError`.
 
@@ -59,7 +62,7 @@ def record_motion(
         ReenactError: one of its children, with a text for the user.
     """
     check = stop_checker(should_stop)
-    with VideoReader(clip) as reader, VideoReader(clip) as ahead:
+    with VideoReader(clip, trim=trim) as reader, VideoReader(clip, trim=trim) as ahead:
         if engine is None:
             where = select_device(device)
             finder, hidden = load_tracker(tracker, where), load_hidden(where)

@@ -75,6 +75,15 @@ def chosen_face(number: int) -> int | None:
     return number or None
 
 
+def part_of_driver(*, visible: bool = True) -> tuple[gr.Textbox, gr.Textbox]:
+    """Times in the driver at which it begins and ends."""
+    shared: dict[str, Any] = {"max_lines": 1, "min_width": 120, "visible": visible}
+    return (
+        gr.Textbox("", label="Driver from", placeholder="0:01.5", **shared),
+        gr.Textbox("", label="Driver to", placeholder="its end", **shared),
+    )
+
+
 def paste_choice() -> gr.Checkbox:
     """Whole picture or crop."""
     info = "Return the whole source picture; otherwise only the square around the face."

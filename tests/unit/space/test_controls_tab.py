@@ -20,8 +20,8 @@ from reenact.pipeline.results import ImageResult, VideoResult
 from reenact.space.controls_api import ControlsApi
 from reenact.space.controls_tab import ControlsTab
 from reenact.space.models import Models
-from reenact.space.video_tab import VideoTab
 from reenact.space.widgets.caches import Sessions
+from reenact.space.widgets.clip_limits import ClipLimits
 from reenact.space.widgets.clip_part import ClipPart
 from reenact.space.widgets.reading import bars
 from reenact.space.widgets.runs import Runs
@@ -87,7 +87,7 @@ def sessions(session: Session, tmp_path: pathlib.Path, monkeypatch: pytest.Monke
 
 @pytest.fixture
 def tab(sessions: Sessions) -> ControlsTab:
-    tab = ControlsTab(Models(), Runs(), VideoTab(Models(), Runs()), sessions=sessions)
+    tab = ControlsTab(Models(), Runs(), ClipLimits(), sessions=sessions)
     with gr.Blocks():
         tab.build()
     return tab
@@ -263,7 +263,7 @@ def test_wrong_key_frames_get_a_message(
 
 
 def test_programs_film_key_frames(sessions: Sessions, session: Session, source: str, tmp_path: pathlib.Path) -> None:
-    api = ControlsApi(Models(), Runs(), VideoTab(Models(), Runs()), sessions)
+    api = ControlsApi(Models(), Runs(), ClipLimits(), sessions)
     frames = json.loads(KeyFrames.from_rows(ROWS).to_json())
     file, _ = api.keyframes(source, frames, 10, "GIF", progress=Progress(), request=VISITOR)
     assert file.endswith("anna-keyframes.gif") and session.asked[-1][1]["fps"] == 10
@@ -273,13 +273,11 @@ def test_programs_film_key_frames(sessions: Sessions, session: Session, source: 
         api.keyframes(source, frames, "x", progress=Progress(), request=VISITOR)
     (tmp_path / "large.json").write_bytes(b" " * 200_000)
     with pytest.raises(gr.Error, match="too large to be one that the editor saved"):
-        ControlsTab(Models(), Runs(), VideoTab(Models(), Runs()), sessions=sessions).load_keyframes(
-            str(tmp_path / "large.json")
-        )
+        ControlsTab(Models(), Runs(), ClipLimits(), sessions=sessions).load_keyframes(str(tmp_path / "large.json"))
 
 
 def test_programs_name_values_and_ends(sessions: Sessions, session: Session, source: str) -> None:
-    api = ControlsApi(Models(), Runs(), VideoTab(Models(), Runs()), sessions)
+    api = ControlsApi(Models(), Runs(), ClipLimits(), sessions)
     file, _ = api.edit(source, {"12": 2, "yaw": 60}, "absolute")
     assert session.asked[-1][0] == FaceEdit(action_units={"12": 2.0}, yaw_deg=60.0, mode="absolute")
     assert pathlib.Path(file).is_file()
@@ -295,9 +293,7 @@ def test_programs_name_values_and_ends(sessions: Sessions, session: Session, sou
 def test_turntable_refuses_what_is_no_number(sessions: Sessions, source: str, name: str, value: Any) -> None:
     numbers = {"seconds": 1, "from_yaw": 0, "to_yaw": 45} | {name: value}
     with pytest.raises(gr.Error, match=rf"{name}.* is set to .*; it takes a number"):
-        ControlsApi(Models(), Runs(), VideoTab(Models(), Runs()), sessions).turntable(
-            source, **numbers, progress=Progress()
-        )
+        ControlsApi(Models(), Runs(), ClipLimits(), sessions).turntable(source, **numbers, progress=Progress())
 
 
 def test_an_emptied_length_on_the_page_is_refused(tab: ControlsTab, source: str) -> None:
@@ -318,7 +314,7 @@ def test_error_of_the_pipeline_is_one_message(source: str) -> None:
     def refuse(path: pathlib.Path, **_: Any) -> Any:
         raise NoFaceFoundError(f"{path}: No face found; give another.", hint=Hint.SOURCE_FACE)
 
-    tab = ControlsTab(Models(), Runs(), VideoTab(Models(), Runs()), sessions=Sessions(Models(), refuse))
+    tab = ControlsTab(Models(), Runs(), ClipLimits(), sessions=Sessions(Models(), refuse))
     with pytest.raises(gr.Error) as caught:
         tab.open(VISITOR, *given(source))
     assert caught.value.message == "The source picture: No face found; give another (option “Face in the source”)."

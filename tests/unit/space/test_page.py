@@ -24,7 +24,7 @@ from reenact.space.host.options import HostOptions, add_options, host_options
 from reenact.space.models import Models
 from reenact.space.page import build_page
 from reenact.space.service import Service
-from reenact.space.video_tab import VideoTab
+from reenact.space.widgets.clip_limits import ClipLimits
 from reenact.space.widgets.runs import Clock, Runs
 
 REPOSITORY = pathlib.Path(__file__).resolve().parents[3]
@@ -84,32 +84,32 @@ def test_large_poses_and_the_editor_are_offered_where_their_weights_are_installe
 def test_limit_of_the_host_is_shown_and_holds_for_clips_that_declare_less() -> None:
     texts = [each.value for each in build(max_seconds=2.0).blocks.values() if isinstance(each, gr.Markdown)]
     assert "Clips may last up to 2 seconds; longer motions are cut." in texts
-    report = VideoTab(Models(), Runs(), max_seconds=2.0).reporter(Clock(), gr.Progress(), Fraction(10))
+    report = ClipLimits(2.0).reporter(Clock(), gr.Progress(), Fraction(10))
     report(20, 0, "frames")
     with pytest.raises(gr.Error, match="longer than it declares; this page takes clips of up to 2 s"):
         report(25, 0, "frames")
 
 
 def test_limit_counts_the_part_that_is_used_and_cuts_motions() -> None:
-    videos = VideoTab(Models(), Runs(), max_seconds=1.0)
+    limits = ClipLimits(1.0)
     driver, nod = examples.driving_clips()[0], str(LIBRARY / f"nod{SUFFIX}")
     short, late = Trim(end_s=Fraction(2, 5)), Trim(begin_s=Fraction(1, 2))
-    assert videos.check_driver(driver, short) == videos.check_driver(nod, None) == 25
+    assert limits.check_driver(driver, short) == limits.check_driver(nod, None) == 25
     for trim in (None, late):
         with pytest.raises(gr.Error, match="up to 1 s. Choose a shorter part with “Driver from” and “Driver to”"):
-            videos.check_driver(driver, trim)
-    assert videos.cut_motions([driver, nod], short) == (short, "")
-    assert videos.cut_motions([driver], late) == (late, "")
-    cut, note = videos.cut_motions([driver, nod], late)
+            limits.check_driver(driver, trim)
+    assert limits.cut_motions([driver, nod], short) == (short, "")
+    assert limits.cut_motions([driver], late) == (late, "")
+    cut, note = limits.cut_motions([driver, nod], late)
     assert cut == Trim(begin_s=Fraction(1, 2), end_s=Fraction(3, 2))
     assert note.startswith("Note: The motion was cut to 1 s")
 
 
 def test_limit_holds_for_the_clips_of_the_editor() -> None:
-    videos = VideoTab(Models(), Runs(), max_seconds=1.0)
-    videos.check_length(1.0)
+    limits = ClipLimits(1.0)
+    limits.check_length(1.0)
     with pytest.raises(gr.Error, match="set to 5 s; this page makes clips of up to 1 s"):
-        videos.check_length(5)
+        limits.check_length(5)
     page = build(max_seconds=1.0)
     lengths = [each for each in page.blocks.values() if isinstance(each, gr.Slider) and each.label == "Seconds"]
     assert [(each.minimum, each.maximum, each.value) for each in lengths] == [(0.5, 1.0, 1.0)]
