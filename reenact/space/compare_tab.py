@@ -191,7 +191,6 @@ class CompareTab:
         self._faces = ((source_faces, source), (driving_faces, driving))
         sent = [source, driving, clip, systems, paste_back, source_faces.number, driving_faces.number, begin, end]
         self._results = file, picture, player
-        runs: list[Any] = []
         for trigger in (run.click, example):
             clear_first(trigger, text)
             ran = trigger(
@@ -204,8 +203,7 @@ class CompareTab:
             )
             allow_download(ran, file)
             self._problems.show(ran, text)
-            runs.append(ran)
-        stop.click(self._stop, outputs=text, cancels=runs, **QUICK)
+        stop.click(self._stop, outputs=text, **QUICK)
         call, numbers = gr.Button("Compare", visible=False), gr.JSON(label="Figures", visible=False)
         call.click(self.compare, sent, [file, numbers, text], api_name="compare", **_QUEUE)
         linked = Linked("compare", self.compare, sent, {"source": "portrait.jpg", "driving": "driving.jpg"})
@@ -218,8 +216,8 @@ class CompareTab:
         file, *shown = self._results
         return restored.then(_shown_again, file, shown, show_progress="hidden", **QUICK)
 
-    def _stop(self, request: gr.Request) -> str:
-        return self._runs.stop(request)
+    async def _stop(self, request: gr.Request) -> str:
+        return await self._runs.stop(request)
 
 
 def table(figures: dict[str, Any]) -> str:

@@ -215,9 +215,9 @@ class ControlsTab:
             )
         )
 
-    def stop(self, request: gr.Request | None = None) -> str:
+    async def stop(self, request: gr.Request | None = None) -> str:
         """Stop the clip that is being made."""
-        return self._runs.stop(request)
+        return await self._runs.stop(request)
 
     def build(self) -> Remembered:
         """Create and connect the components; inside a `gr.Tab`. Returns what a refresh keeps."""

@@ -91,7 +91,7 @@ def build_page(models: Models, options: HostOptions | None = None, *, runs: Runs
 
     def leave(request: gr.Request) -> None:
         """Stop the runs of a visitor who closed the page, and delete the previews."""
-        runs.stop(request)
+        runs.stop_running(request)
         if editor is not None:
             editor.forget(request)
 

@@ -289,8 +289,8 @@ class VideoTab:
         first = f"Saved {found.frame_count} frames in {out.stat().st_size / 1000:.0f} kB, without pictures."
         return str(out), notes([first], warnings, names)
 
-    def stop(self, request: gr.Request | None = None) -> str:
-        """Stop the video or clip that is being made; no file is left behind.
+    async def stop(self, request: gr.Request | None = None) -> str:
+        """Stop the clips that are being made or wait for their turn; no file is left behind.
 
         Args:
             request: Tells visitors apart.
@@ -298,7 +298,7 @@ class VideoTab:
         Returns:
             What was done.
         """
-        return self._runs.stop(request)
+        return await self._runs.stop(request)
 
     def build(self) -> Remembered:
         """Create and connect the components; inside a `gr.Tab`. Returns what a refresh keeps."""
@@ -370,7 +370,6 @@ class VideoTab:
         self._faces = ((source_faces, source), (driving_faces, driving))
         source_face, driving_face = source_faces.number, driving_faces.number
         options = [motion, smoothing, on_missing_face, side_by_side, paste_back, source_face, driving_face]
-        runs: list[Any] = []
         mode, driver = old_mode(), [motion_part.driver, motion_part.file]
         sent = [source, driving, *options, system, mode, *driver, *output.components, *part.inputs]
         sent += [source_clip, extend, sound, begin, end, *restore.inputs, tracker, assigned.drivers, part.body]
@@ -387,7 +386,6 @@ class VideoTab:
             )
             allow_download(ran, file)
             self._problems.show(ran, text)
-            runs.append(ran)
         clear_first(save.click, text)
         recorded = save.click(
             self._problems.kept(self.record_motion),
@@ -400,8 +398,7 @@ class VideoTab:
         )
         save_in_browser(recorded, saved)
         self._problems.show(recorded, text)
-        runs.append(recorded)
-        stop.click(self.stop, outputs=text, cancels=runs, queue=False, api_name="stop")
+        stop.click(self.stop, outputs=text, queue=False, api_name="stop")
         call = gr.Button("Reenact", visible=False)
         call.click(self.reenact_video, sent, [file, preview, text], api_name="reenact_video", **_QUEUE)
         recording: list[Any] = [driving, smoothing, driving_face, begin, end]

@@ -383,6 +383,21 @@ def test_a_stopped_cancelled_or_left_job_ends_and_leaves_nothing(
     assert waited(lambda: left_over(cache) == before)
 
 
+def test_a_job_that_waits_is_stopped_and_says_so(client: Any, source: Any, clip: Any, long_clip: pathlib.Path) -> None:
+    other = gradio_client.Client(client.src, verbose=False)
+    ahead = other.submit(source, given(long_clip), api_name="/reenact_video")
+    assert waited(lambda: ahead.status().code.name in ("PROGRESS", "PROCESSING"))
+    job = client.submit(source, clip, api_name="/reenact_video")
+    assert waited(lambda: job.status().code.name == "IN_QUEUE")
+    assert client.predict(api_name="/stop") == "Stopped; nothing was written."
+    with pytest.raises(AppError, match="Stopped; nothing was written"):
+        job.result(timeout=30)
+    assert client.predict(api_name="/stop") == "Nothing is running."
+    assert not ahead.done()  # another visitor's
+    other.predict(api_name="/stop")
+    other.close()
+
+
 def waited(for_what: Callable[[], bool]) -> bool:
     """Whether something happens within a minute."""
     deadline = time.monotonic() + 60

@@ -158,10 +158,13 @@ def parameter_texts(function: Callable[..., Any]) -> dict[str, str]:
 def with_flat_text(function: Callable[..., Any]) -> Callable[..., Any]:
     """The same function with each part of its docstring in one line."""
 
-    @functools.wraps(function)
-    def described(*args: Any, **options: Any) -> Any:
+    def called(*args: Any, **options: Any) -> Any:
         return function(*args, **options)
 
+    async def awaited(*args: Any, **options: Any) -> Any:
+        return await function(*args, **options)
+
+    described = functools.wraps(function)(awaited if inspect.iscoroutinefunction(function) else called)
     text = inspect.getdoc(function) or ""
     summary = " ".join(text.partition("\nArgs:")[0].partition("\nReturns:")[0].split())
     returned = " ".join(text.partition("\nReturns:\n")[2].split())

@@ -76,7 +76,7 @@ class ClipPart:
             **FILES,
         )
         allow_download(ran, self.file)
-        self.stop.click(stop, outputs=text, cancels=[ran], **QUICK)
+        self.stop.click(stop, outputs=text, **QUICK)
         return ran
 
 

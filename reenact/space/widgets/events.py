@@ -15,6 +15,8 @@ LAST_ONE: dict[str, Any] = {"trigger_mode": "always_last", **MOVING}
 FILES: dict[str, Any] = {"api_visibility": "private", "concurrency_id": "edit_files", "concurrency_limit": 1}
 LIGHT = ("edit", "crop", "faces", "verify")
 """Queues of what is quick and goes along with other work; everything else is a run."""
+STOPPED_QUEUES = ("video", "compare", "edit_files")
+"""Queues of what Stop ends."""
 PROGRAMS: dict[str, Any] = {"concurrency_id": "edit_files", "concurrency_limit": 1}
 """For public endpoints."""
 

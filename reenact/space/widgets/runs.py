@@ -8,7 +8,11 @@ from collections.abc import Callable, Iterator
 
 import gradio as gr
 from gradio.context import LocalContext
+from gradio.server_messages import ProcessCompletedMessage
 
+from reenact.space.widgets.events import STOPPED_QUEUES
+
+STOPPED = "Stopped; nothing was written."
 _STAGES = {"preparing": "Preparing the source", "tracking": "Tracking the driver"}
 """Stages of the pipeline before the first frame."""
 
@@ -38,13 +42,19 @@ class Runs:
                 if not self._flags[visitor]:
                     del self._flags[visitor]
 
-    def stop(self, request: gr.Request | None) -> str:
-        """Stop all runs of a visitor; returns what was done, in words."""
+    async def stop(self, request: gr.Request | None) -> str:
+        """Stop all runs of a visitor, also those that wait for their turn; returns what was done, in words."""
+        waited = await _leave_queue(visitor_of(request))
+        was_running = self.stop_running(request)
+        return STOPPED if waited or was_running else "Nothing is running."
+
+    def stop_running(self, request: gr.Request | None) -> bool:
+        """Stop the runs of a visitor that have begun; whether there are any."""
         with self._lock:
             flags = list(self._flags.get(visitor_of(request), ()))
         for flag in flags:
             flag.set()
-        return "Stopped; nothing was written." if flags else "Nothing is running."
+        return bool(flags)
 
     def stop_all(self) -> None:
         """Stop the runs of all visitors."""
@@ -52,6 +62,26 @@ class Runs:
             flags = [flag for flags in self._flags.values() for flag in flags]
         for flag in flags:
             flag.set()
+
+
+async def _leave_queue(visitor: str) -> bool:
+    """End the jobs of a visitor that wait for their turn, with the message of stopped runs; whether there are any."""
+    page = LocalContext.blocks.get(None)
+    if page is None or not visitor:
+        return False
+    queue = page._queue
+    waiting = [
+        job
+        for name, each in queue.event_queue_per_concurrency_id.items()
+        if name in STOPPED_QUEUES
+        for job in each.queue
+        if job.session_hash == visitor
+    ]
+    for job in waiting:
+        await queue.remove_from_queue(job._id)
+        said = {"error": STOPPED, "visible": False, "duration": None, "title": "Stopped"}
+        queue.send_message(job, ProcessCompletedMessage(output=said, success=False))
+    return bool(waiting)
 
 
 def _forgotten_job() -> Callable[[], bool]:

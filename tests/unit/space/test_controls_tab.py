@@ -1,5 +1,6 @@
 """The editor's handlers, over a session that records what it is asked for."""
 
+import asyncio
 import json
 import math
 import pathlib
@@ -220,12 +221,12 @@ def test_clip_is_shown_where_it_can_be_played(
 def test_stopped_clip_leaves_no_file(tab: ControlsTab, source: str, tmp_path: pathlib.Path) -> None:
     class Stopping(Progress):
         def __call__(self, *_: Any, **__: Any) -> Any:
-            tab.stop(VISITOR)
+            asyncio.run(tab.stop(VISITOR))
 
     with pytest.raises(gr.Error, match="Stopped"):
         tab.make_clip("animation", 2.0, "MP4", [], None, Stopping(), VISITOR, *given(source))
     assert list((tmp_path / "cache").rglob("*.mp4")) == []
-    assert tab.stop(VISITOR) == "Nothing is running."
+    assert asyncio.run(tab.stop(VISITOR)) == "Nothing is running."
 
 
 ROWS = [["0", "", "smooth"], ["0.8", "12=1", "hold"], ["", "", ""]]

@@ -1,3 +1,5 @@
+import asyncio
+
 import gradio as gr
 
 from reenact.space.widgets.runs import Clock, Runs
@@ -9,9 +11,9 @@ def test_stop_reaches_only_the_current_runs_of_one_visitor() -> None:
     runs = Runs()
     with runs.started(FIRST) as first, runs.started(FIRST) as second, runs.started(SECOND) as other:
         assert not (first() or second() or other())
-        assert runs.stop(FIRST) == "Stopped; nothing was written."
+        assert asyncio.run(runs.stop(FIRST)) == "Stopped; nothing was written."
         assert first() and second() and not other()
-    assert runs.stop(FIRST) == "Nothing is running."
+    assert asyncio.run(runs.stop(FIRST)) == "Nothing is running."
     with runs.started(FIRST) as later:
         assert not later()
 
