@@ -29,7 +29,7 @@ def check_output(
     overwrite: bool,
     suffixes: Sequence[str],
     hint: Hint | None = None,
-    inputs: Mapping[str, str | Path | None] | None = None,
+    inputs: Mapping[str, object] | None = None,
 ) -> None:
     """Refuse an output path that cannot be written, before any work is done.
 
@@ -38,7 +38,7 @@ def check_output(
         overwrite: allow an existing file to be replaced.
         suffixes: accepted suffixes in lower case, with the dot.
         hint: of the error for another suffix.
-        inputs: files that are read, which may not be replaced, by what they are: "source".
+        inputs: what is read, by what it is: "source". Files of that may not be replaced; pixels and names are no files.
 
     Raises:
         OutputError: one of the inputs, another suffix, an existing file or folder, or a folder that is missing or
@@ -46,7 +46,7 @@ def check_output(
     """
     path = Path(path)
     for what, read in (inputs or {}).items():
-        if read is not None and path.exists() and Path(read).exists() and path.samefile(read):
+        if isinstance(read, (str, Path)) and path.exists() and Path(read).exists() and path.samefile(read):
             raise OutputError(f"{path}: the output is the {what}, which would be lost; choose another name.")
     if path.is_dir():
         raise OutputError(f"{path} is a folder; give a file name ending in {' or '.join(suffixes)}.")

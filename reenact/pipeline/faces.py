@@ -139,7 +139,8 @@ def reenact_faces_video(
         raise ConfigError("No face has a driver; give a driving clip for at least one face of the source.")
     if options.get("side_by_side") or not options.get("paste_back", True):
         raise ConfigError("Several faces are drawn into the whole picture, alone; leave side by side and the crop out.")
-    check_output(pathlib.Path(out), overwrite=bool(options.get("overwrite")), suffixes=VIDEO_SUFFIXES)
+    inputs = {"source": source} | {f"driver of face {number}": driving for number, driving in drivers.items()}
+    check_output(out, overwrite=bool(options.get("overwrite")), suffixes=VIDEO_SUFFIXES, inputs=inputs)
     engine = system if isinstance(system, Engine) else load_engine(system)
     _, report = _look_at(source, engine.tracker)
     missing = max(drivers) if max(drivers) > len(report.faces) or min(drivers) < 1 else None

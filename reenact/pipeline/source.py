@@ -3,6 +3,7 @@
 import collections
 import dataclasses
 import hashlib
+import itertools
 import math
 import pathlib
 import threading
@@ -217,7 +218,7 @@ class SourceCache:
 
 
 def bytes_of(value: object) -> int:
-    """Memory of all arrays and tensors in dataclasses, lists, tuples and dicts; each is counted once."""
+    """Memory of all arrays and tensors in dataclasses, networks, lists, tuples and dicts; each is counted once."""
     seen: set[int] = set()
 
     def count(part: object) -> int:
@@ -226,6 +227,8 @@ def bytes_of(value: object) -> int:
         seen.add(id(part))
         if isinstance(part, (np.ndarray, torch.Tensor)):
             return part.nbytes
+        if isinstance(part, torch.nn.Module):  # a generator that was tuned to the source
+            return sum(map(count, itertools.chain(part.parameters(), part.buffers())))
         if dataclasses.is_dataclass(part):
             return sum(count(getattr(part, field.name)) for field in dataclasses.fields(part))
         if isinstance(part, dict):

@@ -132,7 +132,8 @@ def reenact_video(
     check_choice("on_missing_face", on_missing_face, OnMissingFace)
     check_choice("extend", extend, Extend)
     out = pathlib.Path(out)
-    check_output(out, overwrite=overwrite, suffixes=VIDEO_SUFFIXES)
+    inputs = {"source": source, "driver": driving}
+    check_output(out, overwrite=overwrite, suffixes=VIDEO_SUFFIXES, inputs=inputs)
     if neutral_frame is not None and neutral_frame < 0:
         raise ConfigError(f"Neutral frame {neutral_frame} was asked for; frames are numbered from 0.")
     if not 0 <= smoothing <= 10:

@@ -110,7 +110,8 @@ def compare(
         ReenactError: one of its children, with a text for the user.
     """
     out, moving, check = pathlib.Path(out), is_moving(driving), stop_checker(should_stop)
-    check_output(out, overwrite=overwrite, suffixes=VIDEO_SUFFIXES if moving else IMAGE_SUFFIXES)
+    inputs = {"source": source, "driver": driving}
+    check_output(out, overwrite=overwrite, suffixes=VIDEO_SUFFIXES if moving else IMAGE_SUFFIXES, inputs=inputs)
     chosen = systems or installed_systems()
     chosen = [each for place, each in enumerate(chosen) if each not in chosen[:place]]
     if trim is not None and not moving:

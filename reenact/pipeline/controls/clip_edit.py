@@ -75,7 +75,7 @@ def edit_clip(
         ReenactError: one of its children, with a text for the user.
     """
     path = pathlib.Path(out)
-    check_output(path, overwrite=overwrite, suffixes=VIDEO_SUFFIXES)
+    check_output(path, overwrite=overwrite, suffixes=VIDEO_SUFFIXES, inputs={"source": source})
     edits = [frame.edit for frame in edit.frames] if isinstance(edit, KeyFrames) else [edit]
     choice = choose_system(system, _FRONTAL, [resolve(each, _FRONTAL) for each in edits])
     options: dict[str, Any] = {"face": face, "min_score": min_face_score, "largest_px": max_crop_px}
@@ -92,7 +92,7 @@ def edit_clip(
             fps=info.fps,
             audio_from=clip.path if info.has_audio else None,
             overwrite=overwrite,
-            origin=origin,
+            origin=None if all(each.is_empty for each in edits) else origin,
         )
         with writer:
             for index, each in enumerate(clip.frames()):

@@ -228,7 +228,9 @@ class EditSession:
         cutout = None if background is None else face.cutout()
         behind = None if cutout is None else cutout.background(background)
         check, path, (width, height) = stop_checker(should_stop), pathlib.Path(out), size_of(self.still)
-        writer = VideoWriter(path, width=width, height=height, fps=Fraction(fps), overwrite=overwrite, origin=origin)
+        is_source = cutout is None and all(is_same(target, self.reading) for target in targets)
+        marks = None if is_source else origin
+        writer = VideoWriter(path, width=width, height=height, fps=Fraction(fps), overwrite=overwrite, origin=marks)
         with writer:
             for index, target in enumerate(targets):
                 check()

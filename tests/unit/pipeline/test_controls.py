@@ -6,6 +6,7 @@ from collections.abc import Callable
 from fractions import Fraction
 from typing import Any
 
+import av
 import cv2
 import numpy as np
 import pytest
@@ -294,6 +295,13 @@ def test_a_clip_eases_to_the_edit_and_back(session: EditSession, tmp_path: pathl
     frames = read_clip(result.path).astype(int)
     moved = np.abs(frames - frames[0]).mean((1, 2, 3))
     assert moved[2] > moved[1] > 0.1 and moved[4] < moved[1] / 2
+
+
+def test_a_clip_of_the_source_alone_carries_no_mark(session: EditSession, tmp_path: pathlib.Path) -> None:
+    for edit, marked in ((FaceEdit(), False), (SMILE, True)):
+        result = session.animate(edit, tmp_path / f"{marked}.mp4", seconds=0.2, fps=10)
+        with av.open(str(result.path)) as container:
+            assert ("comment" in container.metadata) is marked
 
 
 def test_shares_of_a_clip_begin_and_end_with_the_source(session: EditSession) -> None:

@@ -56,6 +56,11 @@ def test_bytes_of_a_source_count_every_array_once(engine: Engine) -> None:
     assert bytes_of(source) == 320 * 240 * 3 + source.image.rgb.nbytes + rotations + geometry + mesh + layers
 
 
+def test_a_tuned_generator_counts(engine: Engine) -> None:
+    network = torch.nn.BatchNorm1d(100)
+    assert bytes_of([network, {"again": network.weight}]) == 4 * 4 * 100 + 8  # float32, and a count of batches
+
+
 def test_messages_name_the_picture(engine: Engine) -> None:
     source = prepare_source(make_frame((160, 120, 80)), system=engine.system, tracker=engine.tracker, name="me.png")
     assert source.warnings == ("me.png: 2 faces found; the largest was taken.",)

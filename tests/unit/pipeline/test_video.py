@@ -110,6 +110,14 @@ def test_no_face_in_the_whole_clip_is_an_error(policy: str, engine: Engine, clip
     assert [path.name for path in driving.parent.iterdir()] == ["driving.mp4"]
 
 
+def test_the_driver_is_not_replaced(engine: Engine, clip: Clip) -> None:
+    driving = clip([(160, 120, 80)] * 2)
+    before = driving.read_bytes()
+    with pytest.raises(OutputError, match="the output is the driver, which would be lost"):
+        reenact_video(make_frame((100, 120, 80)), driving, driving, system=engine, overwrite=True)
+    assert driving.read_bytes() == before
+
+
 def test_stopping_leaves_nothing(engine: Engine, clip: Clip) -> None:
     driving = clip([(160, 120, 80)] * 30)
     done: list[int] = []
