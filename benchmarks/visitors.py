@@ -135,6 +135,12 @@ class Visitor:
         answer.ended_s = time.monotonic() - begun
         return answer
 
+    def stop(self) -> None:
+        """Press Stop."""
+        with contextlib.suppress(httpx.HTTPError):
+            body = {"data": [], "fn_index": self._numbers["stop"], "session_hash": self._session}
+            self._web.post("run/predict", json=body)
+
     def _told(self, job: str) -> Iterator[dict[str, Any]]:
         with self._web.stream("GET", "queue/data", params={"session_hash": self._session}) as stream:
             for line in stream.iter_lines():
