@@ -96,8 +96,12 @@ class Visitor:
 
     def upload(self, path: pathlib.Path) -> dict[str, Any]:
         """Upload a file; returns it as a value for endpoints."""
-        sent = self._web.post("upload", files={"files": (path.name, path.read_bytes())}).raise_for_status()
+        sent = self.send(path).raise_for_status()
         return {"path": sent.json()[0], "orig_name": path.name, "meta": {"_type": "gradio.FileData"}}
+
+    def send(self, path: pathlib.Path) -> httpx.Response:
+        """The answer to the upload of a file."""
+        return self._web.post("upload", files={"files": (path.name, path.read_bytes())})
 
     def fetch(self, file: Mapping[str, Any]) -> bytes:
         """Content of a result.

@@ -5,6 +5,9 @@ which setting would help, and the command line and the page add their own words 
 """
 
 import enum
+import re
+
+_NO_MEMORY = re.compile(r"allocate memory|insufficient memory|out of memory|bad_alloc", re.IGNORECASE)
 
 
 class Hint(enum.Enum):
@@ -51,6 +54,10 @@ class OutputError(ReenactError):
     """The result cannot be written to its path."""
 
 
+class DiskFullError(OutputError):
+    """There is no room for the result."""
+
+
 class ConfigError(ReenactError):
     """Settings that contradict each other or lie outside their range."""
 
@@ -84,6 +91,11 @@ class Note(str):
     def about(self, name: object, *, hint: Hint | None = None) -> "Note":
         """The same note with the name of a file or picture before its text; `hint` replaces a hint that it has."""
         return Note(f"{name}: {self}", hint=self.hint and (hint or self.hint))
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Whether Python, PyTorch or OpenCV got no memory; the libraries raise errors of their own for that."""
+    return isinstance(error, MemoryError) or re.search(_NO_MEMORY, str(error)) is not None
 
 
 def one_line(error: BaseException) -> str:

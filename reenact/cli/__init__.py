@@ -28,7 +28,7 @@ from reenact.cli.sample import Sample
 from reenact.cli.track import Track
 from reenact.cli.verify import Verify
 from reenact.cli.video import Video
-from reenact.errors import ConfigError, ReenactError, with_hint
+from reenact.errors import ConfigError, ReenactError, is_out_of_memory, with_hint
 
 __all__ = ["AnyCommand", "Image", "Video", "main", "parse", "plain_message"]
 
@@ -91,6 +91,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except Exception as error:
         if os.environ.get("REENACT_TRACEBACK"):
             raise
+        if is_out_of_memory(error):
+            return _fail(
+                "The memory does not suffice; nothing was written. Take smaller pictures or clips."
+            )
         return _fail(
             f"Internal error ({type(error).__name__}: {error}); set REENACT_TRACEBACK=1, run it again and report the "
             "output."

@@ -7,13 +7,14 @@ import contextlib
 import errno
 import fcntl
 import os
+import re
 import secrets
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from safetensors import SafetensorError
 
-from reenact.errors import Hint, OutputError
+from reenact.errors import DiskFullError, Hint, OutputError
 
 IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".webp")
 VIDEO_SUFFIXES = (".mp4", ".mov", ".mkv", ".webm", ".gif", ".webp")
@@ -148,10 +149,15 @@ def disk_errors(path: Path) -> Iterator[None]:
         raise write_error(path, cause) from error
 
 
+def is_full(error: OSError) -> bool:
+    """Whether a write failed because there is no room."""
+    return error.errno in _NO_SPACE
+
+
 def write_error(path: Path, error: OSError) -> OutputError:
     """The error for a failed write of `path`."""
-    if error.errno in _NO_SPACE:
-        return OutputError(f"{path} could not be written: the disk is full; make room and start again.")
+    if is_full(error):
+        return DiskFullError(f"{path} could not be written: the disk is full; make room and start again.")
     return OutputError(f"{path} could not be written: {error.strerror or error}; choose a folder that is writable.")
 
 
@@ -166,8 +172,8 @@ def _os_error(error: BaseException | None) -> OSError | None:
     while error is not None:
         if isinstance(error, OSError):
             return error
-        if isinstance(error, SafetensorError) and "os error 28" in str(error):
-            return OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        if isinstance(error, SafetensorError) and (number := re.search(r"os error (\d+)", str(error))):
+            return OSError(int(number[1]), os.strerror(int(number[1])))
         error = error.__cause__ or error.__context__
     return None
 

@@ -4,6 +4,7 @@ Gradio fetches files from addresses that a request gives, relays other addresses
 use, such as one that converts recordings. Here a file comes from an upload alone.
 """
 
+import contextlib
 import inspect
 import json
 import logging
@@ -15,9 +16,11 @@ from urllib.parse import unquote, urlsplit
 import gradio as gr
 from gradio import processing_utils
 from gradio.exceptions import InvalidPathError
+from gradio.route_utils import GradioMultiPartParser
 from gradio.utils import get_upload_folder
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from reenact.media.output import is_full
 from reenact.space.widgets.answers import message
 
 _LOG = logging.getLogger(__name__)
@@ -111,7 +114,7 @@ class Wall:
             await _refuse(send, 404, "This page has no such address.")
             return
         if f"{_PREFIX}upload" in path:
-            await self._app(scope, receive, send)
+            await self._upload(scope, receive, send)
             return
         # base64 makes four characters of three bytes
         left = _LARGEST_BODY + (self._largest_upload * 4 // 3 if f"{_PREFIX}mcp" in path else 0)
@@ -127,6 +130,25 @@ class Wall:
             return part if left >= 0 else {"type": "http.disconnect"}
 
         await self._app(scope, counted, send)
+
+    async def _upload(self, scope: Scope, receive: Receive, send: Send) -> None:
+        is_whole = False
+
+        async def followed() -> Message:
+            nonlocal is_whole
+            part = await receive()
+            is_whole = not part.get("more_body")
+            return part
+
+        try:
+            await self._app(scope, followed, send)
+        except OSError as error:
+            if not is_full(error):
+                raise
+            _LOG.error("An upload could not be stored: the disk is full")
+            while not is_whole:  # a client reads no answer before it has sent everything
+                await followed()
+            await _refuse(send, 507, "The file could not be stored: the disk of this page is full. Try again later.")
 
 
 def _is_used(path: str) -> bool:
@@ -160,5 +182,18 @@ async def _uploaded_file(url: str, cache_dir: str) -> str:
     raise message("The page fetches no addresses; upload the file and send what the upload returns.")
 
 
-# Where gradio looks it up: as a name of this module.
+async def _parsed(parser: GradioMultiPartParser) -> Any:
+    """The files of an upload; none stays if it breaks off, or the disk is full."""
+    try:
+        return await _parse(parser)
+    except BaseException:
+        for file in parser._files_to_close_on_error:
+            with contextlib.suppress(OSError):  # what could not be written before cannot be written now
+                file.close()
+            pathlib.Path(file.name).unlink(missing_ok=True)
+        raise
+
+
+# Where gradio looks them up.
 processing_utils.async_ssrf_protected_download = _uploaded_file
+_parse, GradioMultiPartParser.parse = GradioMultiPartParser.parse, _parsed

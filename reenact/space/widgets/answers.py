@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING
 import gradio as gr
 from gradio.utils import get_upload_folder
 
-from reenact.errors import Hint, ReenactError, StoppedError, with_hint
+from reenact.errors import DiskFullError, Hint, ReenactError, StoppedError, is_out_of_memory, with_hint
+from reenact.media.output import is_full
 
 if TYPE_CHECKING:
     from reenact.pipeline.results import ImageResult
@@ -49,9 +50,19 @@ def errors_as_messages(names: FileNames) -> Iterator[None]:
     except StoppedError as error:
         # the visitor pressed Stop and needs no alarm; a program that called the page does need the answer
         raise gr.Error(str(error), visible=False, print_exception=False) from error
+    except DiskFullError as error:
+        _LOG.error("A result could not be written: the disk is full")
+        raise message("The result could not be written: the disk of this page is full. Try again later.") from error
     except ReenactError as error:
         raise message(in_page_words(error, names)) from error
     except Exception as error:
+        if is_out_of_memory(error):
+            _LOG.error("The memory did not suffice for a run")
+            raise message(
+                "The memory of this page does not suffice for that. Give a smaller picture or clip, or try again later."
+            ) from error
+        if isinstance(error, OSError) and is_full(error):
+            raise message("The disk of this page is full. Try again later.") from error
         number = secrets.token_hex(3)
         _LOG.exception("Internal error %s", number)
         raise message(
