@@ -92,9 +92,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if os.environ.get("REENACT_TRACEBACK"):
             raise
         if is_out_of_memory(error):
-            return _fail(
-                "The memory does not suffice; nothing was written. Take smaller pictures or clips."
-            )
+            return _fail("The memory does not suffice; nothing was written. Take smaller pictures or clips.")
         return _fail(
             f"Internal error ({type(error).__name__}: {error}); set REENACT_TRACEBACK=1, run it again and report the "
             "output."

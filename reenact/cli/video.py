@@ -2,7 +2,7 @@
 
 import dataclasses
 from fractions import Fraction
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from tyro.conf import UseAppendAction
 

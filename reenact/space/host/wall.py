@@ -18,6 +18,7 @@ from gradio import processing_utils
 from gradio.exceptions import InvalidPathError
 from gradio.route_utils import GradioMultiPartParser
 from gradio.utils import get_upload_folder
+from starlette.datastructures import FormData
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from reenact.media.output import is_full
@@ -182,12 +183,12 @@ async def _uploaded_file(url: str, cache_dir: str) -> str:
     raise message("The page fetches no addresses; upload the file and send what the upload returns.")
 
 
-async def _parsed(parser: GradioMultiPartParser) -> Any:
+async def _parsed(self: GradioMultiPartParser) -> FormData:
     """The files of an upload; none stays if it breaks off, or the disk is full."""
     try:
-        return await _parse(parser)
+        return await _parse(self)
     except BaseException:
-        for file in parser._files_to_close_on_error:
+        for file in self._files_to_close_on_error:
             with contextlib.suppress(OSError):  # what could not be written before cannot be written now
                 file.close()
             pathlib.Path(file.name).unlink(missing_ok=True)

@@ -48,7 +48,7 @@ class ClipPart:
     def connect(
         self,
         make: Callable[..., list[Any]],
-        stop: Callable[..., str],
+        stop: Callable[..., Any],
         *,
         clip: gr.Video,
         inputs: list[Component],
