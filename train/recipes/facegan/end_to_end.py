@@ -253,7 +253,7 @@ class EndToEndTask(PairTask):
 
     @torch.no_grad()
     def validate(self, networks: nn.Module, device: torch.device) -> dict[str, float]:
-        """PSNR, L1 and AKD of I_r and of the source, landmark error, change of the far background in 255ths."""
+        """PSNR, L1 and AKD of I_r and of the source, landmark error; with G_b, change of the background in 255ths."""
         figures, readers = Figures(), self.readers.to(device)
         for batch in self.validation_batches(device):
             found = networks(*self.inputs(batch))
@@ -264,7 +264,8 @@ class EndToEndTask(PairTask):
             for ending, picture in pictures.items():
                 figures.add(f"akd_px{ending}", readers.akd_px(picture, crops, wanted))
             figures.add("landmark_error", (found.landmarks - found.wanted).norm(dim=-1).mean(1))
-            figures.add("background_change_255", background_change(pictures[""], batch))
+            if found.mixed is not None:
+                figures.add("background_change_255", background_change(pictures[""], batch))
         return figures.means()
 
     def show(self, networks: nn.Module, one: Batch) -> list[Tensor]:
