@@ -4,7 +4,7 @@ import functools
 import pathlib
 import sys
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 from reenact.cli.output import HINTS
 from reenact.errors import ConfigError, OutputError, ReenactError, with_hint
@@ -18,6 +18,7 @@ Files = tuple[pathlib.Path, pathlib.Path, pathlib.Path]
 Load = Callable[[str | None], "Engine"]
 
 
+@runtime_checkable
 class Redraws(Protocol):
     """A command that writes one file: `reenact.cli.options.Driven`."""
 
