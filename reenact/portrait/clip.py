@@ -4,6 +4,7 @@ first frame of a shot ── as a photo's ────────────�
 other frames ─────────── matte by the guided filter ─▶ head
 ground of the frame before ─▶ ground   (what the head uncovers is seen, and kept)
 shape of the first frame ───▶ shape    (its own pose and face, the same skull and hair)
+its unseen surface ─────────▶ unseen   (the same colours)
 """
 
 import dataclasses
@@ -20,6 +21,7 @@ from reenact.portrait.ground import FollowedGround, complete_ground, follow_grou
 from reenact.portrait.head import FullHead, fit_head, follow_head
 from reenact.portrait.matte import HeadMatte, find_head_matte, from_picture, tidy_classes, to_picture
 from reenact.portrait.portrait import Portrait
+from reenact.portrait.unseen import Unseen, follow_unseen, paint_unseen
 
 _SAME_OUTLINE = 0.008
 """Distance in half-sides by which the face's oval may move in the crop before the matte is made anew."""
@@ -30,6 +32,7 @@ class _Frame:
     shape: FullHead
     ground: FollowedGround
     crop_from_frame: np.ndarray
+    unseen: Unseen
     matte: HeadMatte
     matte_mesh: Float[Tensor, "1 478 3"]
     """The mesh for which the matte was made."""
@@ -73,15 +76,20 @@ class ClipPortraits:
             first = complete_ground(rgb, matte, parsing, mesh)
             ground = FollowedGround(rgb=first.rgb, hole=first.hole, seen=1 - first.hole, body=first.body)
             shape = fit_head(model, mesh, matte.share)
+            unseen = paint_unseen(model, shape, torch.cat([matte.rgb, matte.share], 1), parsing)
         else:
             known = torch.cat([before.ground.rgb, before.ground.seen], 1)
             known = _carry(known, here @ np.linalg.inv(before.crop_from_frame), rgb.shape[-1])
             hole = before.ground.hole if matte_mesh is before.matte_mesh else None
             ground = follow_ground(rgb, matte, parsing, mesh, known, hole)
             shape = follow_head(model, before.shape, mesh, matte.share)
+            unseen = follow_unseen(model, shape, before.unseen)
         head = torch.cat([matte.rgb, matte.share], 1)
-        self._before = _Frame(shape=shape, ground=ground, crop_from_frame=here, matte=matte, matte_mesh=matte_mesh)
-        return Portrait(rgb=rgb, ground=ground.rgb, hole=ground.hole, body=ground.body, head=head, shape=shape)
+        self._before = _Frame(
+            shape=shape, ground=ground, unseen=unseen, crop_from_frame=here, matte=matte, matte_mesh=matte_mesh
+        )
+        layers = {"rgb": rgb, "ground": ground.rgb, "hole": ground.hole, "body": ground.body, "head": head}
+        return Portrait(**layers, shape=shape, unseen=unseen)
 
     def _matte(self, rgb: Tensor, parsing: Tensor, mesh: Tensor) -> tuple[HeadMatte, Tensor]:
         """The head's matte, and the mesh for which it was made: the crop follows the head, whose outline may stay."""

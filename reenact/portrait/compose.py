@@ -17,6 +17,7 @@ from reenact.ops.warp import resize, warp
 from reenact.portrait.head import HeadFlow
 from reenact.portrait.portrait import Portrait
 from reenact.portrait.stillness import widen
+from reenact.portrait.unseen import Unseen
 
 _NEAR = 0.012
 """Width by which the redrawn part exceeds the moving pixels, share of the side."""
@@ -119,13 +120,20 @@ def border_fade(like: Float[Tensor, "f c s s"]) -> Float[Tensor, "1 1 s s"]:
     return (across * ((1 - place) / _BORDER).clamp(max=1)[:, None])[None, None]
 
 
+def _show_unseen(unseen: Unseen, head: HeadLayer, where: Float[Tensor, "f 3 i i"]) -> HeadLayer:
+    """The head with the unfolded one's colours where the source hides the surface, instead of a system's guess."""
+    where = resize(where, head.rgb.shape[-1])
+    colours = warp(unseen.rgb.expand(len(where), -1, -1, -1), where[:, :2], "bicubic").clamp(0, 1)
+    return head._replace(rgb=torch.lerp(head.rgb, colours, where[:, 2:]))
+
+
 def compose(
     portrait: Portrait,
     head: HeadLayer,
     moving: Float[Tensor, "f 1 i i"],
     far: Float[Tensor, "f 1 j j"],
     bend: Float[Tensor, "f 2 k k"] | None = None,
-    neck: Float[Tensor, "f 3 l l"] | None = None,
+    flow: HeadFlow | None = None,
 ) -> Rendered:
     """Lay the head over the ground.
 
@@ -140,8 +148,10 @@ def compose(
         far: `far_pixels` of the head's displacement, at any side.
         bend: target pixel -> source place of the ground, in half-sides: the neck follows the head; 0 away from it.
             None: the ground stands still.
-        neck: `HeadFlow.neck`, at any side.
+        flow: of the head. It tells where surface shows that the source hides, and sides and nape of the neck.
     """
+    if flow is not None and flow.unseen is not None and portrait.unseen is not None:
+        head = _show_unseen(portrait.unseen, head, flow.unseen)
     side, count = portrait.rgb.shape[-1], len(head.rgb)
     share, far = (resize(each, side) for each in (widen(moving, _NEAR), far))
     source, ground = (each.expand(count, -1, -1, -1) for each in (portrait.rgb, portrait.ground))
@@ -157,8 +167,8 @@ def compose(
         left = warp(left, bend)
     left = (left / _PART).clamp(max=1) * (1 - head.matte)
     ground = torch.lerp(own, ground, torch.maximum(far, left))
-    if neck is not None:
-        neck = resize(neck, side)
+    if flow is not None and flow.neck is not None:
+        neck = resize(flow.neck, side)
         ground = torch.lerp(ground, warp(portrait.ground.expand(count, -1, -1, -1), neck[:, :2]), neck[:, 2:])
         redrawn, share = redrawn | (neck[:, 2:] > 0), torch.maximum(share, (neck[:, 2:] > 0).to(share.dtype))
     frame, share = torch.lerp(ground, head.rgb, head.matte), share * redrawn

@@ -96,17 +96,17 @@ def _mix_in_smooth(
     smooth = resize(fill_layers(colours, unknown, (resize(layer, side) > 0.5).float()), rgb.shape[-1])
     strength = resize(_texture(rgb, hole, layer), rgb.shape[-1])
     textured = ((strength - _DETAIL[0]) / (_DETAIL[1] - _DETAIL[0])).clamp(0, 1)
-    grain = copied - _blur(copied, _GRAIN * rgb.shape[-1])
+    grain = copied - blur(copied, _GRAIN * rgb.shape[-1])
     grain = torch.minimum(torch.maximum(grain, -strength), strength)  # no edges of patches
     mixed = torch.lerp(smooth + grain, copied, textured).clamp(0, 1)
     return torch.where(missing, mixed, rgb)
 
 
-def _blur(values: Float[Tensor, "1 c n n"], reach_px: float) -> Float[Tensor, "1 c n n"]:
+def blur(values: Float[Tensor, "1 c n n"], reach_px: float) -> Float[Tensor, "1 c n n"]:
     """Means of squares, twice."""
     size = (2 * max(1, round(reach_px / 2)) + 1,) * 2
-    blur = lambda picture: cv2.blur(picture, size, borderType=cv2.BORDER_REPLICATE)  # noqa: E731
-    return from_picture(np.atleast_3d(blur(blur(to_picture(values)))), values)
+    mean = lambda picture: cv2.blur(picture, size, borderType=cv2.BORDER_REPLICATE)  # noqa: E731
+    return from_picture(np.atleast_3d(mean(mean(to_picture(values)))), values)
 
 
 def grow(mask: Float[Tensor, "1 1 n n"], reach: int) -> Float[Tensor, "1 1 n n"]:
@@ -122,11 +122,11 @@ def _texture(
     side = min(rgb.shape[-1], _DETAIL_PX)
     colours, missing = _shrink(rgb, hole, side)
     known = (~missing).float()
-    mean = _blur(colours * known, 4.0) / _blur(known, 4.0).clamp(min=1e-3)
+    mean = blur(colours * known, 4.0) / blur(known, 4.0).clamp(min=1e-3)
     detail = ((colours - mean).abs() * known).mean(1, keepdim=True).expand(-1, 3, -1, -1)
     energy, empty = _shrink(detail, missing.float(), LEVELS[0])
     labels = (resize(layer, LEVELS[0]) > 0.5).float()
-    return _blur(fill_layers(energy, empty, labels)[:, :1], 1.0)
+    return blur(fill_layers(energy, empty, labels)[:, :1], 1.0)
 
 
 def _shrink(

@@ -10,8 +10,9 @@ from reenact.geometry.flow import draw_face
 from reenact.geometry.morphable import MorphableModel
 from reenact.ops.warp import resize
 from reenact.portrait.ground import complete_ground
-from reenact.portrait.head import FullHead, fit_head
+from reenact.portrait.head import FullHead, Unfolded, fit_head
 from reenact.portrait.matte import find_head_matte, tidy_classes
+from reenact.portrait.unseen import Unseen, paint_unseen
 from reenact.types import FaceImage
 
 _FACE = 1
@@ -36,8 +37,15 @@ class Portrait:
     pixel."""
     shape: FullHead
     """The head in depth: it tells where the head's pixels go."""
+    unseen: Unseen | None = None
+    """Colours for the surface that the crop hides; None leaves them to the systems."""
     body_stays: bool = False
     """Whether the body's motion ends in the neck; otherwise the body follows the head."""
+
+    @property
+    def unfolded(self) -> Unfolded | None:
+        """Where the head's points lie in the picture of `unseen`."""
+        return None if self.unseen is None else self.unseen.points
 
     def resized(self, side: int) -> "Portrait":
         """The same layers at another side."""
@@ -76,11 +84,13 @@ def build_portrait(
     parsing = tidy_classes(parsing, mesh)
     matte = find_head_matte(rgb, parsing, mesh)
     ground = complete_ground(rgb, matte, parsing, mesh)
+    head, shape = torch.cat([matte.rgb, matte.share], 1), fit_head(model, mesh, matte.share)
     return Portrait(
         rgb=rgb,
         ground=ground.rgb,
         hole=ground.hole,
         body=ground.body,
-        head=torch.cat([matte.rgb, matte.share], 1),
-        shape=fit_head(model, mesh, matte.share),
+        head=head,
+        shape=shape,
+        unseen=paint_unseen(model, shape, head, parsing),
     )

@@ -16,6 +16,7 @@ from reenact.ops.warp import identity_grid
 from reenact.portrait.head.fit import FullHead
 from reenact.portrait.head.outline import DIRECTIONS, View, outline_of, read_outline, smoothstep
 from reenact.portrait.head.template import NECK
+from reenact.portrait.head.unfolded import Unfolded
 
 _BAND = 0.12
 """Width, eye distances, of the band inside the outline in which the surface gives way to the source's outline."""
@@ -58,9 +59,19 @@ class HeadFlow:
     """1 for a head that has turned far, 0 for one that has not."""
     target: FaceMaps
     """Maps of the target meshes."""
+    unseen: Float[Tensor, "f 3 s s"] | None = None
+    """Only if the head's unfolded picture is given. Target pixel -> place in that picture, in half-sides, and 1 where
+    the source hides the surface."""
     neck: Float[Tensor, "f 3 s s"] | None = None
     """Only if a head has turned far: sides and nape of its neck. Target pixel -> source place of their colours in the
     ground, and their share of each pixel."""
+
+    @property
+    def face(self) -> Float[Tensor, "f 1 s s"]:
+        """1 on the face, falling to 0 inside its outline."""
+        face = self.target.parts.amax(1, keepdim=True)
+        reach = max(round(_OUTLINE * face.shape[-1]), 1)
+        return (2 * functional.avg_pool2d(face, 2 * reach + 1, 1, reach) - 1).clamp(min=0)
 
     @property
     def inside(self) -> Float[Tensor, "f 1 s s"]:
@@ -74,7 +85,13 @@ class HeadFlow:
         return torch.maximum(inner * (shown < _HIDDEN), self.target.parts.amax(1, keepdim=True))
 
 
-def move_head(model: MorphableModel, head: FullHead, target: Float[Tensor, "f 478 3"], side: int) -> HeadFlow:
+def move_head(
+    model: MorphableModel,
+    head: FullHead,
+    target: Float[Tensor, "f 478 3"],
+    side: int,
+    unfolded: Unfolded | None = None,
+) -> HeadFlow:
     """Move a head so that its mesh becomes `target`: rigidly by the fitted poses, and near the face by the rest.
 
     Args:
@@ -82,6 +99,7 @@ def move_head(model: MorphableModel, head: FullHead, target: Float[Tensor, "f 47
         head: of the source.
         target: target meshes in half-sides of the source's picture.
         side: pixels of the maps.
+        unfolded: where the head's points lie in its unfolded picture.
     """
     pose, template = model.fit(target).pose, head.template
     posed = _move_vertices(head, pose, target)
@@ -107,10 +125,24 @@ def move_head(model: MorphableModel, head: FullHead, target: Float[Tensor, "f 47
     covered = face.covered[:, None] | shell.covered[:, None]
     outside, share = _continue_outline(head, pose, posed, target, covered, side)
     around = torch.lerp(on_shell[:, :2], outside, share)
+    unseen = None
+    if unfolded is not None:
+        layouts = torch.cat([unfolded.place, unfolded.hidden[:, None]], 1).expand(frames, -1, -1)
+        layouts = layouts.split([len(head.shape), target.shape[1]], 1)
+        on_face, on_head = (
+            raster.interpolate(torch.cat([layout[..., :2] - at[..., :2], layout[..., 2:]], -1), triangles)
+            for raster, layout, at, triangles in (
+                (face, layouts[1], target, model.triangles),
+                (shell, layouts[0], posed, template.shell),
+            )
+        )
+        unseen = _continue_rim(torch.where(inside, on_face, on_head), covered)
+        unseen[:, 2:] *= smoothstep(_angle(head, pose) / _TURNED_RAD)[:, None, None, None]
     seen = torch.where(inside, in_face[:, 5:6], torch.where(covered, on_shell[:, 2:3], 1.0))
     return HeadFlow(
         displacement=torch.where(inside, in_face[:, 3:5], around),
         visible=seen,
+        unseen=unseen,
         covered=covered.to(target.dtype),
         bend=_bend_neck(head, posed, pose, side),
         neck=_round_neck(head, posed, pose, side),
@@ -148,6 +180,16 @@ def _continue_outline(
     smooth = torch.cat([flow, beyond[:, None]], 1).unflatten(2, (half, half))
     smooth = functional.interpolate(smooth, size=(side, side), mode="bilinear", align_corners=False)
     return smooth[:, :2], torch.where(covered, smoothstep(smooth[:, 2:] / _BAND + 1), 1.0)
+
+
+def _continue_rim(unseen: Float[Tensor, "f 3 s s"], covered: Bool[Tensor, "f 1 s s"]) -> Float[Tensor, "f 3 s s"]:
+    """`HeadFlow.unseen` continued beyond the outline, its share falling to 0 across the soft rim."""
+    reach = max(round(_OUTLINE * unseen.shape[-1]), 1)
+    known = covered.to(unseen.dtype)
+    mean, near = (functional.avg_pool2d(each, 2 * reach + 1, 1, reach) for each in (unseen * known, known))
+    beyond = mean / near.clamp(min=1e-6)
+    beyond[:, 2:] *= (2 * near).clamp(max=1)
+    return torch.where(covered, unseen, beyond)
 
 
 def _bend_neck(head: FullHead, posed: Tensor, pose: Pose, side: int) -> Float[Tensor, "f 2 s s"]:

@@ -48,6 +48,11 @@ class HeadTemplate:
     """Their barycentric weights."""
 
     @functools.cached_property
+    def opposite(self) -> Int[Tensor, "n"]:
+        """The vertex nearest to each one's place on the other side of the head."""
+        return torch.cdist(self.vertices * self.vertices.new_tensor([-1, 1, 1]), self.vertices).argmin(1)
+
+    @functools.cached_property
     def shell(self) -> Int[Tensor, "u 3"]:
         """Triangles without the neck's."""
         return self.triangles[(self.part[self.triangles] != NECK).all(1)]

@@ -84,7 +84,7 @@ class CorrespondenceReenactor(Reenactor[CorrespondenceIdentity, MeshMotion, Driv
 
     def render(self, identity: CorrespondenceIdentity, driven: DrivenMesh) -> Rendered:
         count, portrait, side = len(driven.mesh), identity.portrait, self.crop.network_px
-        flow = move_head(self.morphable, portrait.shape, driven.mesh, side // 2)
+        flow = move_head(self.morphable, portrait.shape, driven.mesh, side // 2, portrait.unfolded)
         features = SourceFeatures(
             levels=tuple(level.expand(count, -1, -1, -1) for level in identity.features.levels),  # type: ignore[arg-type]
             keys=identity.features.keys,
@@ -97,4 +97,4 @@ class CorrespondenceReenactor(Reenactor[CorrespondenceIdentity, MeshMotion, Driv
         moved = moved_share(identity.mesh, driven.mesh, side)
         bend = carry_body(portrait, drawn.displacement, flow)
         moving = torch.maximum(*(moving_pixels(each, side) for each in (drawn.displacement, bend)))
-        return compose(portrait, head, moving * moved, far_pixels(drawn.displacement, side), bend, flow.neck)
+        return compose(portrait, head, moving * moved, far_pixels(drawn.displacement, side), bend, flow)

@@ -153,7 +153,7 @@ class DualGeneratorReenactor(Reenactor[DualGeneratorIdentity, HeadMotion, Driven
         drawn = self.networks.face(lines, identity.style.expand(count, -1), posed)
         moved, portrait = moved_share(identity.mesh, driven.mesh, side), identity.portrait
         if posed is not None:
-            flow = move_head(self.morphable, portrait.shape, driven.mesh, side // 2)
+            flow = move_head(self.morphable, portrait.shape, driven.mesh, side // 2, portrait.unfolded)
             head = warp_head(portrait, flow.displacement, flow.inside)  # its soft outline is not the generator's
             picture, drawn_share = finish(drawn, posed, identity.rgb, portrait.rgb)
             head = HeadLayer(
@@ -162,7 +162,7 @@ class DualGeneratorReenactor(Reenactor[DualGeneratorIdentity, HeadMotion, Driven
             )
             bend = carry_body(portrait, flow.displacement, flow)
             moving = torch.maximum(changed_share(posed), resize(moving_pixels(bend, side), side)) * moved
-            return compose(portrait, head, moving, far_pixels(flow.displacement, side), bend, flow.neck)
+            return compose(portrait, head, moving, far_pixels(flow.displacement, side), bend, flow)
         # the paper's form draws the whole picture
         picture, share = (resize(each, portrait.rgb.shape[-1]) for each in (drawn.rgb, moved.expand_as(lines)))
         return Rendered(rgb=torch.lerp(portrait.rgb, picture, share), changed=share)

@@ -156,7 +156,7 @@ class LatentDirectionsReenactor(Reenactor[LatentIdentity, MeshMotion, DrivenFace
 
     def render(self, identity: LatentIdentity, driven: DrivenFace) -> Rendered:
         portrait, side = identity.portrait, self.crop.network_px
-        flow = move_head(self.morphable, portrait.shape, driven.mesh, side // 2)
+        flow = move_head(self.morphable, portrait.shape, driven.mesh, side // 2, portrait.unfolded)
         head = warp_head(portrait, flow.displacement, flow.inside)
         state = read_state(self.morphable, driven.mesh, self.config.expressions)
         warped = self.aligned(resize(head.rgb, side), state)
@@ -171,4 +171,4 @@ class LatentDirectionsReenactor(Reenactor[LatentIdentity, MeshMotion, DrivenFace
         moved = moved_share(identity.mesh, driven.mesh, side)
         bend = carry_body(portrait, flow.displacement, flow)
         moving = torch.maximum(*(moving_pixels(each, side) for each in (flow.displacement, bend)))
-        return compose(portrait, head, moving * moved, far_pixels(flow.displacement, side), bend, flow.neck)
+        return compose(portrait, head, moving * moved, far_pixels(flow.displacement, side), bend, flow)

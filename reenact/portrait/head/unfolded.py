@@ -1,0 +1,82 @@
+"""A head unfolded into one picture, which has room for the surface that the source hides.
+
+The head is seen from its middle. The distance from the middle of the picture is the angle between a direction and the
+viewer's, up to `FARTHEST_RAD` at the border: what the source shows lies inside, what it hides around it.
+"""
+
+from typing import NamedTuple
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+from torch.nn import functional
+
+from reenact.geometry.mirror import mesh_mirror
+from reenact.geometry.morphable import MorphableModel
+from reenact.geometry.rasterise import vertex_facing
+from reenact.portrait.head.fit import FullHead
+from reenact.portrait.head.outline import MIDDLE, smoothstep
+from reenact.portrait.head.template import NECK
+
+FARTHEST_RAD = 2.5
+"""Angle at the border of the unfolded picture."""
+_CLEAR = (0.12, 0.3)
+"""Cosine of a surface and the viewer's direction over which it begins to be seen clearly."""
+_CLEARER = (0.3, 0.5)
+"""A point gives way to its counterpart where its cosine is less than this share of the counterpart's."""
+
+
+class Unfolded(NamedTuple):
+    """The m points of a head: the template's vertices, then the mesh's."""
+
+    place: Float[Tensor, "m 2"]
+    """In the unfolded picture, -1 to 1."""
+    hidden: Float[Tensor, "m"]
+    """1 for points that the source does not show, or less clearly than their counterparts; 0 for others."""
+
+
+class Sources(NamedTuple):
+    """Where the source shows m points of a head, and their counterparts on the other side of the head."""
+
+    own: Float[Tensor, "m 2"]
+    """Half-sides of the source's picture."""
+    clear: Float[Tensor, "m"]
+    """1 where the source shows the point clearly, 0 where it does not show it."""
+    counterpart: Float[Tensor, "m 2"]
+    """As `own`."""
+    better: Float[Tensor, "m"]
+    """1 where the source shows the counterpart more clearly than the point."""
+
+
+def unfold(model: MorphableModel, head: FullHead) -> tuple[Unfolded, Sources]:
+    """Lay out a head.
+
+    Args:
+        model: that of `fit_head`.
+        head: of a source.
+    """
+    flipped = head.shape * head.shape.new_tensor([-1, 1, 1])
+    nearest = head.template.opposite
+    swap = torch.from_numpy(mesh_mirror()).to(nearest.device)
+    cosines = [
+        shown * vertex_facing(at, triangles)[0].clamp(min=0)
+        for shown, at, triangles in (
+            (head.visible * (head.template.part != NECK), head.posed(), head.template.triangles),
+            (head.mesh_visible[0], head.mesh, model.triangles),
+        )
+    ]
+    own = torch.cat([head.posed()[0], head.mesh[0]])
+    counterpart = torch.cat([head.pose.apply(flipped[None])[0, :, :2], head.mesh[0, swap, :2]])
+    cosine, other = torch.cat(cosines), torch.cat([cosines[0][nearest], cosines[1][swap]])
+    clear, other_clear = (
+        smoothstep((each - _CLEAR[0]) / (_CLEAR[1] - _CLEAR[0])) * (at.abs() < 1).all(1)
+        for each, at in ((cosine, own[:, :2]), (other, counterpart))
+    )
+    ratio = (cosine / other.clamp(min=1e-6) - _CLEARER[0]) / (_CLEARER[1] - _CLEARER[0])
+    better = (1 - smoothstep(ratio)) * other_clear
+    middle = head.pose.apply(own.new_tensor(MIDDLE)[None, None])[0, 0]
+    away = own - middle
+    angle = torch.atan2(away[:, :2].norm(dim=1), -away[:, 2]) / FARTHEST_RAD
+    place = functional.normalize(away[:, :2], dim=1) * angle[:, None]
+    sources = Sources(own=own[:, :2], clear=clear, counterpart=counterpart, better=better)
+    return Unfolded(place=place, hidden=torch.maximum(1 - clear, better)), sources

@@ -1,0 +1,209 @@
+"""Colours for the surface of a head that its source hides: ears and cheeks of the other side, and hair behind them.
+
+The head is unfolded into one picture (`reenact.portrait.head.unfolded`). What the source shows there is its own; what
+it hides is taken from the other side of the head, where that is shown; the rest is completed from patches of its hair
+and skin. Made once per source, so it does not flicker.
+"""
+
+import dataclasses
+import math
+
+import torch
+from jaxtyping import Bool, Float, UInt8
+from torch import Tensor
+from torch.nn import functional
+
+from reenact.geometry.morphable import MorphableModel
+from reenact.geometry.rasterise import rasterise
+from reenact.ops.fill import fill_hole
+from reenact.ops.warp import identity_grid, resize
+from reenact.portrait.exemplar import blur, fill_layers
+from reenact.portrait.head import FullHead, Unfolded, unfold
+from reenact.portrait.head.outline import MIDDLE
+from reenact.portrait.head.template import EAR, SKULL
+from reenact.portrait.head.unfolded import Sources
+from reenact.portrait.matte import BACKGROUND, CLOTHES, HAIR
+
+_SIZE = (192, 384)
+"""Least and greatest side of the unfolded picture; between them it is three quarters of the source's."""
+_SOLID = 0.9
+"""Share of the head from which a pixel's colour is its own."""
+_LIGHT_PX = 32
+"""Side of the picture in which the light of both sides of the head is compared."""
+_EVEN = 0.1
+"""Distance from the rim over which completed colours take the mean hue, share of the side."""
+_LIGHT = (0.8, 0.3)
+"""Exponents by which skin and hair there keep the light of the rim."""
+_WAYS, _STEPS, _AROUND = 360, 160, 6
+"""Directions and distances in which the strip of hair is measured, and directions over which it is evened out."""
+_LEAST_STRIP = 0.08
+"""Narrower strips of hair, half-sides, are not reflected."""
+_STRAND = 0.03
+"""Largest size of a strand of hair over the side of the unfolded picture."""
+_SMOOTH = 0.03
+"""Smoothness of the hairline, share of the side."""
+_GAIN = (0.6, 1.6)
+"""Least and greatest brightness of one side over the other's."""
+_NEAR = 0.3
+"""Distance, eye distances, within which light hardly changes over a head."""
+_CROWN, _HAIRY = 1.0, 0.3
+"""Height in head coordinates of the top of the head, and the least share of it that has hair unless it is bald."""
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Unseen:
+    """The unfolded head of a source."""
+
+    rgb: Float[Tensor, "1 3 m m"]
+    """Colours of the whole head."""
+    points: Unfolded
+    """Where the head's points lie in it."""
+
+
+def paint_unseen(
+    model: MorphableModel, head: FullHead, layer: Float[Tensor, "1 4 n n"], parsing: UInt8[Tensor, "1 j j"]
+) -> Unseen:
+    """Unfold the head of a source and complete it.
+
+    Args:
+        model: of the mesh.
+        head: in depth.
+        layer: `Portrait.head`.
+        parsing: of the source, as for `build_portrait`.
+    """
+    points, sources = unfold(model, head)
+    template, count = head.template, len(head.shape)
+    side = min(max(round(0.75 * layer.shape[-1]), _SIZE[0]), _SIZE[1])
+    depth = -(head.shape - head.shape.new_tensor(MIDDLE)).norm(dim=1, keepdim=True)
+    raster = rasterise(torch.cat([(points.place[:count] + 1) * (side / 2), depth], 1)[None], template.shell, side, side)
+    gain = _light(layer, torch.cat([head.shape, head.pose.invert(head.mesh)[0]]), sources)
+    hair = (parsing[:, None] == HAIR).to(layer.dtype)
+    other = ((parsing[:, None] == BACKGROUND) | (parsing[:, None] == CLOTHES)).to(layer.dtype)
+    values = torch.cat([*(each if each.ndim > 1 else each[:, None] for each in sources), gain], 1)[:count]
+    values = torch.cat([values, _where_hair_grows(head, hair, sources.clear[:count])[:, None]], 1)
+    unfolded = raster.interpolate(values[None], template.shell)
+    own_at, clear, other_at, better, gain, grows = unfolded.split([2, 1, 2, 1, 1, 1], 1)
+    inner = layer[:, 3:] * (1 - resize(functional.max_pool2d(other, 3, 1, 1), layer.shape[-1]))
+    read = torch.cat([layer[:, :3], inner, resize(hair, layer.shape[-1])], 1)
+    own, other = (
+        functional.grid_sample(read, at.permute(0, 2, 3, 1), padding_mode="border", align_corners=False)
+        for at in (own_at, other_at)
+    )
+    clear, better = (share * (picture[:, 3:4] > _SOLID) for share, picture in ((clear, own), (better, other)))
+    mixed = torch.lerp(own, torch.cat([other[:, :3] * gain, other[:, 3:]], 1), better)
+    hole = (torch.maximum(clear, better) < 0.5).to(layer.dtype)
+    shown = (fill_hole(mixed[:, 4:], hole) > 0.5).to(layer.dtype)
+    known = torch.where(grows.abs() > 0.5, (grows > 0.5).to(layer.dtype), shown)
+    guessed = (blur(torch.where(hole > 0, known, shown), _SMOOTH * side) > 0.5).to(layer.dtype)
+    hair = torch.where(hole > 0, guessed, shown)
+    return Unseen(rgb=_complete(mixed[:, :3].clamp(0, 1), hole, hair), points=points)
+
+
+def follow_unseen(model: MorphableModel, head: FullHead, before: Unseen) -> Unseen:
+    """The same colours for another frame of a shot, which hides other points.
+
+    Args:
+        model: of the mesh.
+        head: in this frame.
+        before: of an earlier frame.
+    """
+    return dataclasses.replace(before, points=before.points._replace(hidden=unfold(model, head)[0].hidden))
+
+
+def _complete(
+    rgb: Float[Tensor, "1 3 m m"], hole: Float[Tensor, "1 1 m m"], hair: Float[Tensor, "1 1 m m"]
+) -> Float[Tensor, "1 3 m m"]:
+    """The hole filled smoothly, and hair with the strands of what the source shows of it."""
+    size, own = rgb.shape[-1], (1 - hole) * hair
+    near = (2 * blur((1 - hole).expand(-1, 3, -1, -1), _EVEN * size)).clamp(max=1)
+    smooth, skin = fill_layers(rgb, hole > 0, hair), (1 - hole) * (1 - hair)
+    means = [(rgb * each).sum((2, 3), keepdim=True) / each.sum().clamp(min=1) for each in (skin, own)]
+    mean = torch.lerp(*means, hair)
+    light = smooth.mean(1, keepdim=True) / mean.mean(1, keepdim=True).clamp(min=1e-3)
+    # the rim mixes with what is behind it and reflects clothes: farther from it the mean hue counts
+    tone = torch.lerp(mean * light ** (_LIGHT[0] + (_LIGHT[1] - _LIGHT[0]) * hair), smooth, near)
+    if not bool(own.any()):
+        return torch.where(hole > 0, tone, rgb)
+    around = blur(torch.cat([rgb * own, own.expand(-1, 3, -1, -1)], 1), _STRAND * size).split(3, 1)
+    strands = (rgb - around[0] / around[1].clamp(min=1e-3)) * own
+    return torch.where(hole > 0, (tone + hair * _reflect(strands, own)).clamp(0, 1), rgb)
+
+
+def _reflect(values: Float[Tensor, "1 3 m m"], known: Float[Tensor, "1 1 m m"]) -> Float[Tensor, "1 3 m m"]:
+    """Values of a strip around the middle, reflected at its outer and inner edge, farther out again and again.
+
+    Directions whose strip is too narrow take those of the next ones, reflected as well.
+    """
+    size = known.shape[-1]
+    x, y = identity_grid(size, size, like=known)
+    angle, radius = torch.atan2(y, x) / math.tau * _WAYS, torch.sqrt(x * x + y * y)
+    ways, steps = (torch.arange(count, device=known.device) for count in (_WAYS, _STEPS))
+    rays, steps = _ray(ways), (steps + 0.5) / _STEPS
+    at = rays[:, None] * steps[:, None]
+    inside = functional.grid_sample(known, at[None], align_corners=False)[0, 0] > 0.5  # (ways, steps)
+    outer = torch.where(inside, steps, 0.0).amax(1)
+    gap = ~inside & (steps < outer[:, None])
+    inner = torch.where(gap, steps, 0.0).amax(1)
+    wide = outer - inner > _LEAST_STRIP
+    if not bool(wide.any()):
+        return torch.zeros_like(values)
+    first, last = int(wide.nonzero()[0]), int(wide.nonzero()[-1])
+    # from the first to the last such direction, over the crown; others are reflected at the nearer of both
+    run, rest = angle % _WAYS, _WAYS - (last - first)
+    run = torch.where(run < first - rest / 2, run + _WAYS, run)
+    turned = first + _fold(run - first, float(max(last - first, 1)))
+    near = turned.round().long() % _WAYS
+    outer, inner = (_steady(each, wide)[near] for each in (outer, inner))
+    folded = outer - _fold(radius - outer, (outer - inner).clamp(min=_LEAST_STRIP))
+    return functional.grid_sample(values, (_ray(turned) * folded[..., None])[None], align_corners=False)
+
+
+def _ray(way: Tensor) -> Tensor:
+    """Unit vectors of directions, counted in `_WAYS` parts of a turn."""
+    angle = way * (math.tau / _WAYS)
+    return torch.stack([torch.cos(angle), torch.sin(angle)], -1)
+
+
+def _fold(x: Tensor, length: Tensor | float) -> Tensor:
+    """x reflected into 0 to length."""
+    return length - ((x % (2 * length)) - length).abs()
+
+
+def _steady(values: Float[Tensor, "w"], known: Bool[Tensor, "w"]) -> Float[Tensor, "w"]:
+    """Means over neighbouring known directions."""
+    kernel = torch.ones(1, 1, 2 * _AROUND + 1, device=values.device)
+    pair = torch.stack([values * known, known.to(values.dtype)])[:, None]
+    total = functional.conv1d(functional.pad(pair, (_AROUND, _AROUND), mode="circular"), kernel)[:, 0]
+    return torch.where(known, total[0] / total[1].clamp(min=1e-6), values)
+
+
+def _light(layer: Tensor, points: Float[Tensor, "m 3"], sources: Sources) -> Float[Tensor, "m 1"]:
+    """Light of one side over that of the other, from the points of which the source shows both, spread to all."""
+    solid = (layer[:, 3:] > _SOLID).to(layer.dtype)
+    mean = resize(torch.cat([layer[:, :3] * solid, solid], 1), _LIGHT_PX)
+    own, other = (
+        functional.grid_sample(mean, at[None, None], align_corners=False)[0, :, 0].T
+        for at in (sources.own, sources.counterpart)
+    )
+    colours = [each[:, :3] / each[:, 3:].clamp(min=1e-3) + 0.05 for each in (own, other)]
+    change = (colours[0] / colours[1]).mean(1, keepdim=True).clamp(*_GAIN).log()
+    known = sources.clear * (1 - sources.better) * (own[:, 3] > 0.5) * (other[:, 3] > 0.5)
+    weight = known / (torch.cdist(points, points).square() + _NEAR**2).square()
+    return ((weight @ change) / (weight.sum(1, keepdim=True) + 1e-3)).exp()
+
+
+def _where_hair_grows(head: FullHead, hair: Float[Tensor, "1 1 j j"], clear: Float[Tensor, "n"]) -> Float[Tensor, "n"]:
+    """1 for points under hair, as far as the rest of the head tells; -1 for jaw and throat; 0 for others.
+
+    If the top of the head has hair, the skull behind the ears and above their lobes has it, too.
+    """
+    part, height, depth = head.template.part, head.shape[:, 1], head.shape[:, 2]
+    is_hair = functional.grid_sample(hair, head.place[None, None], align_corners=False)[0, 0, 0] > 0.5
+    ear, top = part == EAR, (part == SKULL) & (height > _CROWN) & (clear > 0.5)
+    above, behind = height > height[ear].quantile(0.3), depth < depth[ear].quantile(0.7)
+    grows = torch.zeros_like(ear)
+    if bool(top.any()) and float(is_hair[top].float().mean()) > _HAIRY:
+        grows = (part == SKULL) & above & (behind | (height > _CROWN))
+    if float(is_hair[ear].float().mean()) > 0.5:
+        grows = grows | ear
+    return grows.to(height.dtype) - (~above & ~behind & ~grows).to(height.dtype)

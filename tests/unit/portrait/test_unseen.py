@@ -1,0 +1,118 @@
+"""Colours for the surface of a head that its source hides."""
+
+import dataclasses
+
+import pytest
+import torch
+from torch import Tensor
+
+from reenact.geometry.morphable import MorphableModel, load_morphable
+from reenact.ops.warp import identity_grid
+from reenact.portrait.compose import HeadLayer, compose
+from reenact.portrait.head import FullHead, fit_head, move_head, unfold
+from reenact.portrait.head.template import NECK, SKULL
+from reenact.portrait.matte import FACE, HAIR
+from reenact.portrait.portrait import Portrait
+from reenact.portrait.unseen import Unseen, follow_unseen, paint_unseen
+from tests.synthetic import pose_of, rotation_of
+
+SIDE = 128
+SKIN_RGB, HAIR_RGB = (0.8, 0.6, 0.5), (0.2, 0.15, 0.1)
+HAIRLINE = -0.25
+
+
+@pytest.fixture(scope="module")
+def model() -> MorphableModel:
+    return load_morphable()
+
+
+def head_at(model: MorphableModel, yaw_deg: float) -> tuple[FullHead, Tensor]:
+    """A head with its matte."""
+    mesh = pose_of([rotation_of(0, yaw_deg, 0)], scale=0.4, centre=(0, 0.1)).apply(model.mean[None])
+    x, y = identity_grid(SIDE, SIDE, like=torch.zeros(1))
+    matte = (((x / 0.55) ** 2 + ((y + 0.05) / 0.7) ** 2) < 1).float()[None, None]
+    return fit_head(model, mesh, matte), matte
+
+
+def painted(head: FullHead, matte: Tensor, *, hair: bool, left_light: float = 1.0) -> tuple[Tensor, Tensor]:
+    """Colours and parsing: skin, above `HAIRLINE` hair; the picture's left half in another light."""
+    x, y = identity_grid(SIDE, SIDE, like=torch.zeros(1))
+    under_hair = (y < HAIRLINE) & hair
+    rgb = torch.where(under_hair, *(torch.tensor(each)[:, None, None] for each in (HAIR_RGB, SKIN_RGB)))
+    rgb = rgb * torch.where(x < 0, left_light, 1.0)
+    parsing = torch.where(under_hair, HAIR, FACE).to(torch.uint8)
+    return torch.cat([rgb[None], matte], 1), (parsing * (matte[0, 0] > 0)).to(torch.uint8)[None]
+
+
+def colour_at(unseen: Unseen, places: Tensor) -> Tensor:
+    read = torch.nn.functional.grid_sample(unseen.rgb, places[None, None], padding_mode="border", align_corners=False)
+    return read[0, :, 0].T
+
+
+def test_what_the_source_shows_lies_inside_and_what_it_hides_around_it(model: MorphableModel) -> None:
+    head, _ = head_at(model, 0)
+    points, _ = unfold(model, head)
+    skull = head.template.part == SKULL
+    on_head = torch.cat([head.template.part != NECK, torch.ones(478, dtype=torch.bool)])
+    assert points.place[on_head].norm(dim=1).max() < 1.4
+    back, front = skull & (head.shape[:, 2] < -1.5), head.template.on_face
+    assert points.hidden[: len(skull)][back].mean() > 0.95 and points.hidden[front].median() == 0
+    distance = points.place[: len(skull)].norm(dim=1)
+    assert distance[back].min() > distance[front].median() + 0.3
+
+
+@pytest.mark.parametrize("hair", [True, False])
+def test_the_back_of_a_head_has_the_hair_of_its_top(model: MorphableModel, hair: bool) -> None:
+    head, matte = head_at(model, 0)
+    unseen = paint_unseen(model, head, *painted(head, matte, hair=hair))
+    back = (head.template.part == SKULL) & (head.shape[:, 2] < -1.5) & (head.shape[:, 1] > 0.3)
+    found = colour_at(unseen, unseen.points.place[: len(back)][back])
+    wanted = torch.tensor(HAIR_RGB if hair else SKIN_RGB)
+    assert (found - wanted).abs().mean() < 0.05
+    throat = (head.template.part == SKULL) & (head.shape[:, 1] < -1.2) & (head.shape[:, 2] > -0.8)
+    assert bool(throat.any())
+    found = colour_at(unseen, unseen.points.place[: len(back)][throat])
+    assert (found - torch.tensor(SKIN_RGB)).abs().mean() < 0.08
+
+
+def test_the_hidden_cheek_is_the_other_one_in_its_own_light(model: MorphableModel) -> None:
+    """A head turned by 40 degrees hides a cheek. A spot on the other cheek comes back there, darker as that side is."""
+    head, matte = head_at(model, 40)
+    points, sources = unfold(model, head)
+    mesh = points.hidden[len(head.shape) :] * sources.better[len(head.shape) :]
+    spotted = int(mesh.argmax())
+    assert mesh[spotted] > 0.9
+    layer, parsing = painted(head, matte, hair=False)
+    at = sources.counterpart[len(head.shape) + spotted]
+    x, y = identity_grid(SIDE, SIDE, like=torch.zeros(1))
+    spot = ((x - at[0]) ** 2 + (y - at[1]) ** 2 < 0.06**2)[None]
+    layer[0, :3] = torch.where(spot, torch.tensor([0.2, 0.5, 0.9])[:, None, None], layer[0, :3])
+    unseen = paint_unseen(model, head, layer, parsing)
+    found = colour_at(unseen, points.place[len(head.shape) + spotted][None])[0]
+    assert found[2] > found[1] > found[0], "blue"
+
+
+def test_the_same_source_has_the_same_colours_in_all_frames_of_a_shot(model: MorphableModel) -> None:
+    head, matte = head_at(model, 10)
+    first = paint_unseen(model, head, *painted(head, matte, hair=True))
+    assert torch.equal(first.rgb, paint_unseen(model, head, *painted(head, matte, hair=True)).rgb)
+    turned, _ = head_at(model, 35)
+    later = follow_unseen(model, turned, first)
+    assert torch.equal(later.rgb, first.rgb) and torch.equal(later.points.place, first.points.place)
+    assert not torch.equal(later.points.hidden, first.points.hidden)
+
+
+def test_only_turned_heads_show_it(model: MorphableModel) -> None:
+    head, matte = head_at(model, 0)
+    layer, parsing = painted(head, matte, hair=True)
+    unseen = paint_unseen(model, head, layer, parsing)
+    blue = dataclasses.replace(unseen, rgb=torch.tensor([0.0, 0.0, 1.0])[None, :, None, None].expand_as(unseen.rgb))
+    rgb = layer[:, :3] * matte
+    source = Portrait(rgb=rgb, ground=rgb * 0, hole=matte, body=matte * 0, head=layer, shape=head, unseen=blue)
+    targets = torch.cat([head_at(model, yaw)[0].mesh for yaw in (0, 30)])
+    flow = move_head(model, head, targets, SIDE, source.unfolded)
+    drawn = HeadLayer(rgb=torch.zeros(2, 3, SIDE, SIDE), matte=matte.expand(2, -1, -1, -1))
+    ones = torch.ones(2, 1, SIDE, SIDE)
+    still, turned = compose(source, drawn, ones, ones, flow=flow).rgb[:, 2]
+    assert still.max() < 1e-3
+    assert turned.max() > 0.9 and (turned > 0.5).float().mean() < 0.2
