@@ -121,7 +121,7 @@ def _visit(
             if answer.values is None:
                 _note_failure(kind, name, answer, seen)
             elif kind == "verify":
-                if "made with" not in str(answer.values[0]["verdict"]):
+                if not str(answer.values[0]["verdict"]).startswith("Made with"):
                     seen.lost.append(f"{name}: {answer.values[0]['verdict']}")
             else:
                 result = answer.values[0]
