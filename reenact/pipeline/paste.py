@@ -17,6 +17,8 @@ _GROWN = 1 / 48
 covered."""
 _FADE = 1 / 14
 """Width, as a share of the crop, over which the result fades towards a border of the crop inside the picture."""
+_FADE_ABOVE = 1 / 40
+"""The same at the upper border: the top of the old head, which is near it, must not show through."""
 
 
 class PasteBack:
@@ -95,12 +97,11 @@ def soft_matte(changed: Float[np.ndarray, "s s"]) -> Float[np.ndarray, "s s"]:
 
 def fade_to_border(side: int, left: int, top: int, *, width: int, height: int) -> Float[np.ndarray, "{side} {side}"]:
     """1 inside the square, smoothly falling to 0 at those of its borders that lie inside the picture."""
-    reach = max(side * _FADE, 1.0)
-    ramp = np.clip((np.arange(side, dtype=np.float32)) / reach, 0, 1)
-    ramp = ramp * ramp * (3 - 2 * ramp)
+    ramps = [np.clip(np.arange(side, dtype=np.float32) / max(side * fade, 1.0), 0, 1) for fade in (_FADE, _FADE_ABOVE)]
+    ramp, above = (each * each * (3 - 2 * each) for each in ramps)
     ones = np.ones(side, np.float32)
     along_x = (ramp if left > 0 else ones) * (ramp[::-1] if left + side < width else ones)
-    along_y = (ramp if top > 0 else ones) * (ramp[::-1] if top + side < height else ones)
+    along_y = (above if top > 0 else ones) * (ramp[::-1] if top + side < height else ones)
     return along_y[:, None] * along_x
 
 

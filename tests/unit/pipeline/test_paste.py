@@ -58,6 +58,12 @@ def test_borders_outside_the_picture_do_not_fade() -> None:
     assert fade[-1, 25] == 1  # ends with it
 
 
+def test_an_old_head_below_the_upper_border_does_not_show_through() -> None:
+    fade = fade_to_border(200, 20, 20, width=300, height=300)
+    assert fade[6:100, 100].min() == 1 and fade[0, 100] == 0
+    assert fade[100, 6] < 0.5
+
+
 def test_crop_that_reaches_over_the_picture() -> None:
     frame = make_frame(None)
     result = PasteBack(frame, place(-30, -40), 100)(np.zeros((100, 100, 3), np.uint8), np.ones((100, 100), np.float32))
