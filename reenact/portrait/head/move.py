@@ -12,7 +12,7 @@ from reenact.geometry.flow import FaceMaps, part_maps, to_pixels
 from reenact.geometry.morphable import MorphableModel, Pose
 from reenact.geometry.rasterise import rasterise
 from reenact.ops.fill import fill_hole
-from reenact.ops.warp import identity_grid
+from reenact.ops.warp import identity_grid, resize
 from reenact.portrait.head.fit import FullHead
 from reenact.portrait.head.outline import DIRECTIONS, View, outline_of, read_outline, smoothstep
 from reenact.portrait.head.template import NECK
@@ -38,6 +38,8 @@ _HIDDEN = 0.3
 """Share of the surface around a pixel that the source shows, below which it counts as hidden."""
 _OUTLINE = 0.025
 """Width of the outline that is left to the matte, share of the side."""
+_SMOOTH = (0.054, 0.031)
+"""Reach, share of the side, of the two means that smooth a network's displacement beside the face."""
 _IN_FRONT = 0.05
 """Hair or ear hides the face where it is nearer by this many eye distances."""
 
@@ -72,6 +74,19 @@ class HeadFlow:
         face = self.target.parts.amax(1, keepdim=True)
         reach = max(round(_OUTLINE * face.shape[-1]), 1)
         return (2 * functional.avg_pool2d(face, 2 * reach + 1, 1, reach) - 1).clamp(min=0)
+
+    def refine(self, displacement: Float[Tensor, "f 2 n n"]) -> Float[Tensor, "f 2 n n"]:
+        """A network's displacement on the face; beside it, its difference from the geometry's is made smooth.
+
+        Networks see a head in few pixels: what they change from one strand of hair to the next is noise.
+        """
+        side = displacement.shape[-1]
+        known = resize(self.displacement, side)
+        change = displacement - known
+        smooth = change
+        for reach in (max(round(share * side), 1) for share in _SMOOTH):
+            smooth = functional.avg_pool2d(smooth, 2 * reach + 1, 1, reach, count_include_pad=False)
+        return known + torch.lerp(smooth, change, resize(self.face, side))
 
     @property
     def inside(self) -> Float[Tensor, "f 1 s s"]:

@@ -92,9 +92,10 @@ class CorrespondenceReenactor(Reenactor[CorrespondenceIdentity, MeshMotion, Driv
         drawn = self.networks(
             features, identity.rgb.expand(count, -1, -1, -1), flow.target.stacked, flow.displacement, flow.visible
         )
-        head = warp_head(portrait, drawn.displacement, flow.inside)
+        displacement = flow.refine(drawn.displacement)
+        head = warp_head(portrait, displacement, flow.inside)
         head = head._replace(rgb=mix(drawn, head.rgb))
         moved = moved_share(identity.mesh, driven.mesh, side)
-        bend = carry_body(portrait, drawn.displacement, flow)
-        moving = torch.maximum(*(moving_pixels(each, side) for each in (drawn.displacement, bend)))
-        return compose(portrait, head, moving * moved, far_pixels(drawn.displacement, side), bend, flow)
+        bend = carry_body(portrait, displacement, flow)
+        moving = torch.maximum(*(moving_pixels(each, side) for each in (displacement, bend)))
+        return compose(portrait, head, moving * moved, far_pixels(displacement, side), bend, flow)

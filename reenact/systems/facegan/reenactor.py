@@ -166,13 +166,14 @@ class FaceganReenactor(Reenactor[FaceganIdentity, FaceMotion, DrivenFace]):
         moved = moved_share(own_landmarks(identity), driven.landmarks, side)
         if networks.mixer is None:
             assert drawn.displacement is not None and flow is not None
-            head = warp_head(portrait, drawn.displacement, flow.inside)
+            displacement = flow.refine(drawn.displacement)
+            head = warp_head(portrait, displacement, flow.inside)
             # hair is drawn blurred, and the portrait knows it
             face = resize(flow.face, head.rgb.shape[-1])
             head = head._replace(rgb=torch.lerp(head.rgb, mix_face(drawn, head.rgb), face))
-            bend = carry_body(portrait, drawn.displacement, flow)
-            moving = torch.maximum(*(moving_pixels(each, side) for each in (drawn.displacement, bend)))
-            return compose(portrait, head, moving * moved, far_pixels(drawn.displacement, side), bend, flow)
+            bend = carry_body(portrait, displacement, flow)
+            moving = torch.maximum(*(moving_pixels(each, side) for each in (displacement, bend)))
+            return compose(portrait, head, moving * moved, far_pixels(displacement, side), bend, flow)
         rgb, hole = (each.expand(len(maps.heat), -1, -1, -1) for each in (identity.rgb, identity.hole))
         mixed = networks.mixer(compose_face(drawn, identity.rgb), drawn.foreground, rgb, hole)
         # the hole shows the source's old head, which must not shine through

@@ -159,3 +159,14 @@ def test_the_template_is_a_whole_head() -> None:
 
 def sides(vertices: Tensor) -> tuple[Tensor, Tensor]:
     return vertices[:, 0] < 0, vertices[:, 0] > 0
+
+
+def test_a_networks_displacement_is_smooth_beside_the_face(model: MorphableModel, head: FullHead) -> None:
+    """Noise of neighbouring pixels is kept on the face; beside it, it goes, and what many pixels share stays."""
+    flow = move_head(model, head, mean_face(model, pose((0, 10, 0))), SIDE)
+    noise = torch.randn(1, 2, SIDE, SIDE, generator=torch.Generator().manual_seed(0)) * 0.02
+    found = flow.refine(flow.displacement + 0.1 + noise) - flow.displacement
+    face, beside = (flow.face == 1).expand(-1, 2, -1, -1), (flow.face == 0).expand(-1, 2, -1, -1)
+    torch.testing.assert_close(found[face], (noise + 0.1)[face], atol=1e-5, rtol=0)
+    assert (found[beside] - 0.1).abs().max() < 0.01
+    torch.testing.assert_close(flow.refine(flow.displacement), flow.displacement)
