@@ -35,7 +35,7 @@ def main() -> None:
             rows.append(cv2.resize(pictures[int(share * len(pictures))], ROW_PX, interpolation=cv2.INTER_AREA))
     half = len(rows) // 2
     sheet = np.concatenate([np.concatenate(rows[:half], axis=1), np.concatenate(rows[half:], axis=1)], axis=0)
-    write_image(PICTURES / "talk.jpg", sheet, overwrite=True)
+    write_image(PICTURES / "talk.jpg", sheet, overwrite=True, quality=85)
     print(f"{PICTURES / 'talk.jpg'}: {sheet.shape[1]} x {sheet.shape[0]} pixels")
 
 
