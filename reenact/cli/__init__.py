@@ -83,7 +83,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return _fail(with_hint(error, HINTS))
     except KeyboardInterrupt as error:
         number = error.number if isinstance(error, TerminatedError) else signal.SIGINT
-        return _fail("Stopped; nothing was written.", code=128 + number)
+        return _fail(str(error) or "Stopped; nothing was written.", code=128 + number)
     except BrokenPipeError:
         # the reader of our output has gone; Python would complain again at exit
         sys.stdout = io.StringIO()

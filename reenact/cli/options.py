@@ -8,7 +8,9 @@ import pathlib
 from typing import TYPE_CHECKING, Annotated, Literal
 
 from tyro.conf import Positional, arg
+from tyro.constructors import PrimitiveConstructorSpec
 
+from reenact.cli.batch import expand, folder_for, read_out, run_all
 from reenact.cli.marking import Marking
 from reenact.errors import ConfigError
 
@@ -29,7 +31,7 @@ class SourceAndOutput(Marking):
     source: Annotated[Positional[pathlib.Path], arg(metavar="SOURCE")]
     """Picture of the face to redraw; `video` and `edit` take a clip, too."""
     out: Annotated[pathlib.Path, arg(aliases=["-o"])]
-    """Output file; its suffix chooses the format. For `image` and `video` also a folder: SOURCE--DRIVER in it."""
+    """Output file; its suffix chooses the format."""
 
 
 def check_face_number(option: str, number: int | None) -> None:
@@ -168,6 +170,19 @@ class Driven(Redrawing):
     driving: Annotated[Positional[pathlib.Path], arg(metavar="DRIVING")]
     """Picture or clip that gives pose and expression; for a clip, also a motion template or the name of one. SOURCE and
     DRIVING may be folders: a result for every source with every driver, in the folder --out."""
+    out: Annotated[
+        pathlib.Path,
+        arg(aliases=["-o"]),
+        PrimitiveConstructorSpec(
+            nargs=1,
+            metavar="PATH",
+            instance_from_str=lambda words: read_out(words[0]),
+            is_instance=lambda value: isinstance(value, pathlib.Path),
+            str_from_instance=lambda path: [str(path)],
+        ),
+    ]
+    """Output file; its suffix chooses the format. Or a folder, with SOURCE--DRIVER in it; a new name without suffix, or
+    with "/" at its end, becomes one."""
     relative: bool = False
     """Add the driver's change since its neutral face to the source's own pose and expression."""
     region: tuple[Literal["all", "expression", "pose", "eyes", "lips"], ...] = ("all",)
@@ -209,14 +224,13 @@ class Driven(Redrawing):
 
     def run(self) -> None:
         """Write the result, or those of folders."""
-        from reenact.cli.batch import expand, run_all
-
         runs = expand(self.source, self.driving, self.out, self.usual_suffix)
-        if len(runs) == 1:
-            source, driving, out = runs[0]
-            dataclasses.replace(self, source=source, driving=driving, out=out).redraw(self.load)
-            return
-        run_all([dataclasses.replace(self, source=one, driving=other, out=out) for one, other, out in runs])
+        commands = [dataclasses.replace(self, source=one, driving=other, out=out) for one, other, out in runs]
+        with folder_for(commands[0].out, is_new=commands[0].out != self.out):
+            if self.source.is_dir() or self.driving.is_dir():
+                run_all(commands)
+            else:
+                commands[0].redraw(self.load)
 
     @property
     def usual_suffix(self) -> str:

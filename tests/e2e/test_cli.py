@@ -266,7 +266,7 @@ def test_folders_give_a_result_for_every_source_with_every_driver(
     printed = capsys.readouterr()
     assert sorted(path.name for path in out.iterdir()) == ["anna--driving.png", "bert--driving.png"]
     lines = printed.err.splitlines()
-    assert len(lines) == 2 and "notes--driving.png" in lines[0] and "1 of 3 results were not made" in lines[1]
+    assert len(lines) == 2 and "notes.txt holds text" in lines[0] and "1 of 3 results were not made" in lines[1]
     before = {path: path.stat().st_mtime_ns for path in out.iterdir()}
     (sources / "notes.txt").unlink()
     assert run("image", sources, material / "driving.png", "-o", out) == 0
@@ -285,4 +285,4 @@ def test_folders_need_a_folder_for_their_results(tmp_path: pathlib.Path, capsys:
     for name in ("a.png", "a.jpg"):
         (tmp_path / "sources" / name).touch()
     assert run("video", tmp_path / "sources", "nod", "-o", tmp_path / "out") == 2
-    assert "Several results would be called a--nod.mp4" in capsys.readouterr().err
+    assert "would both give a--nod.mp4" in capsys.readouterr().err
