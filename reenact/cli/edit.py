@@ -1,6 +1,7 @@
 """``reenact edit``."""
 
 import dataclasses
+import math
 import pathlib
 from collections.abc import Sequence
 from fractions import Fraction
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from reenact.pipeline.controls.session import EditSession
 
 _FPS = 25
+_LEAST_GAZE_DEG = 6
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -129,7 +131,7 @@ class Edit(Redrawing):
         if self.save is not None:
             with json_file(self.save, overwrite=self.overwrite) as file:
                 file.write(edit.to_json())
-        report(line, notes + warnings)
+        report(line, notes + warnings + _small_gaze(edit))
 
     def edit(self, copied: FaceEdit | None = None) -> FaceEdit:
         """The edit that the options describe: options override a preset, a preset overrides a loaded file.
@@ -154,6 +156,9 @@ class Edit(Redrawing):
                 raise ConfigError(f"No preset is called {self.preset!r}; they are {', '.join(PRESETS)}.")
             below = PRESETS[self.preset].over(below)
         mode = "absolute" if self.absolute else "relative" if self.relative or below.is_empty else below.mode
+        if (self.relative or self.absolute) and not below.is_empty and below.mode != mode:
+            given = "--copy" if self.copy is not None else "--load" if self.preset is None else "--preset"
+            raise ConfigError(f"{given} gives {below.mode} values; leave --{mode} out.")
         values = {name: getattr(self, name) for name in FIELDS}
         return edit_of_values(read_units(self.au) | values, mode).over(below)
 
@@ -308,6 +313,14 @@ class Edit(Redrawing):
                 options |= {name: yaw_deg for name, yaw_deg in ends.items() if yaw_deg is not None} | {"edit": edit}
                 result = session.turntable(self.out, progress=bar.show, **options)
         return clip_line(result), result.warnings
+
+
+def _small_gaze(edit: FaceEdit) -> tuple[str, ...]:
+    """A note where the eyes are turned by so little that the painter of eyes leaves them alone."""
+    turn_deg = math.hypot(edit.gaze_yaw_deg or 0.0, edit.gaze_pitch_deg or 0.0)
+    if edit.mode == "absolute" or not 0 < turn_deg < _LEAST_GAZE_DEG:
+        return ()
+    return (f"Turning the eyes by less than about {_LEAST_GAZE_DEG} degrees does not show by itself.",)
 
 
 def read_units(texts: Sequence[str]) -> dict[str, float]:

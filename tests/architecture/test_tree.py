@@ -98,3 +98,10 @@ def test_ci_runs_the_test_command_of_the_readme() -> None:
     assert command in (REPOSITORY / "README.md").read_text(encoding="utf-8")
     script = (REPOSITORY / ".ci" / "run").read_text(encoding="utf-8")
     assert command in script.replace("pip install -q ", "pip install ")
+
+
+def test_every_row_of_a_table_is_in_one() -> None:
+    """A row after an empty line is raw text, unless the line below it makes it a header."""
+    stray = re.compile(r"\n\n(\|.*)\n(?!\|[ :|-]+\|\n)")
+    texts = {str(path): (REPOSITORY / path).read_text(encoding="utf-8") for path in _tracked() if path.suffix == ".md"}
+    assert {path: rows for path, text in texts.items() if (rows := stray.findall(text))} == {}

@@ -171,6 +171,11 @@ def test_a_face_is_copied_from_a_photo(run: Run, folder: pathlib.Path) -> None:
 
 
 @pytest.mark.slow
+def test_a_turn_of_the_eyes_that_does_not_show_is_noted(run: Run) -> None:
+    notes = [run(f"reenact edit portrait.jpg --gaze-yaw {turn_deg} -o eyes{turn_deg}.png") for turn_deg in (3, 10)]
+    assert ["less than about 6 degrees does not show" in note for note in notes] == [True, False]
+
+
 def test_a_clip_is_edited_frame_by_frame(run: Run, folder: pathlib.Path, astronaut: np.ndarray) -> None:
     """Two frames with her face, swayed, one without, one again; a tone."""
     wall = np.full((240, 240, 3), 120, np.uint8)
@@ -285,7 +290,7 @@ def test_real_profiles_are_turned_to_the_front_or_refused(
         ("--turntable 1s --to-yaw 91 -o x.mp4", "it takes -90 to 90"),
         ("-o x.mp4", "x.mp4"),
         ("--relative --absolute -o x.png", "exclude each other"),
-        ("--preset neutral --relative --au 12=1 -o x.png", "make both relative or both absolute"),
+        ("--preset neutral --relative --au 12=1 -o x.png", "--preset gives absolute values; leave --relative out"),
         ("--save x.txt -o x.png", ".json"),
         ("--system dual_generator -o x.png", "holds the system 'facegan'"),
         ("--system correspondence -o x.png", "edit with facegan or dual_generator"),

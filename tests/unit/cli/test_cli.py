@@ -60,6 +60,16 @@ def test_help_is_no_error(capsys: pytest.CaptureFixture[str]) -> None:
     assert "[VIDEO OPTIONS] SOURCE DRIVING" in out
 
 
+@pytest.mark.parametrize(
+    ("command", "is_folder"), [("image", True), ("video", True), ("edit", False), ("compare", False)]
+)
+def test_help_names_folders_where_they_are_taken(
+    command: str, is_folder: bool, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert cli.main([command, "--help"]) == 0
+    assert ("SOURCE--DRIVER" in capsys.readouterr().out) == is_folder
+
+
 def test_version_and_completion(capsys: pytest.CaptureFixture[str]) -> None:
     assert cli.main(["--version"]) == 0
     assert capsys.readouterr().out == f"reenact {reenact.__version__}\n"
@@ -158,6 +168,8 @@ def test_what_cannot_work_is_refused_before_torch_is_imported(tmp_path: pathlib.
         f"edit {picture} -o {out} --au 99=1": "There is no Action Unit '99'",
         f"edit {picture} -o {out} --yaw 200": "it takes -90 to 90, the nearest is 90",
         f"edit {picture} -o {out} --preset joy": "No preset is called 'joy'",
+        f"edit {picture} -o {out} --copy {picture} --relative": "--copy gives absolute values; leave --relative out",
+        f"edit {picture} -o {out} --preset smile --absolute": "--preset gives relative values; leave --absolute out",
         f"edit {picture} -o {out} --au 12=2 --au 012=3": "AU12 is given twice; give each unit once",
         f"edit {picture} -o x.mp4 --au 12=3": "(or add --animate 2s for a clip).",
         f"edit {picture} -o x.mp4 --turntable 0s": "takes more than 0 and up to 60 s",
