@@ -20,13 +20,14 @@ from scipy.sparse import linalg
 from torch import Tensor
 
 from reenact.geometry.landmarks import FACE_OVAL
+from reenact.geometry.morphable import load_morphable
 from reenact.ops.fill import fill_hole
 from reenact.ops.warp import resize
 
 BACKGROUND, FACE, HAIR, CLOTHES, SKIN = range(5)
 """Classes of the parser's map (`reenact.perception.parser.PARSER_CLASSES`)."""
 
-_FOREHEAD, _CHIN = 10, 152
+_FOREHEAD, _CHIN, _NOSE, _CHEEKS = 10, 152, 1, (234, 454)
 _SOLVED_PX = 256
 """Side at which the share is solved."""
 _LONG_HAIR = (-0.45, -0.2)
@@ -35,6 +36,10 @@ _EARS = (0.25, 0.15)
 """Height from which skin belongs to the head, and its distance to the face's oval in face heights."""
 _HATS = (0.5, 0.9)
 """Height from which clothes belong to the head (hats, hair taken for cloth), and half their width in face heights."""
+_BESIDE = (0.25, 0.45)
+"""Distance from the face, in face heights, up to which skin belongs to the head: its ears, and those of a profile."""
+_PROFILE = 1.3
+"""Distance of a profile's nose from the middle between the cheeks, in halves of their distance."""
 _LOBES = 0.3
 """Height of the lobes: below them a face ends at its oval."""
 _TEMPLES = (0.5, 0.8, 0.04)
@@ -164,11 +169,20 @@ def head_axes(points: Float[np.ndarray, "478 2"], side: int) -> HeadAxes:
 
 
 def face_polygon(points: Float[np.ndarray, "478 2"], side: int) -> UInt8[np.ndarray, "{side} {side}"]:
-    """1 inside the oval of the face."""
-    corners = ((points[list(FACE_OVAL)] + 1) * side / 2 - 0.5) * 16
+    """1 on the face: inside its oval, and on nose and lips that stand out of it in a profile."""
+    corners = (((points + 1) * side / 2 - 0.5) * 16).clip(-32 * side, 32 * side).round().astype(np.int32)
     mask = np.zeros((side, side), np.uint8)
-    cv2.fillPoly(mask, [corners.clip(-32 * side, 32 * side).round().astype(np.int32)], 1, shift=4)
+    cv2.fillPoly(mask, [corners[list(FACE_OVAL)]], 1, shift=4)
+    for triangle in load_morphable().triangles.tolist():
+        cv2.fillConvexPoly(mask, corners[triangle], 1, shift=4)
     return mask
+
+
+def _is_profile(points: Float[np.ndarray, "478 2"]) -> bool:
+    """Whether the face is seen from the side."""
+    nose, first, second = (points[index] for index in (_NOSE, *_CHEEKS))
+    half = (second - first) / 2
+    return bool(abs((nose - first - half) @ half) > _PROFILE * float(half @ half))
 
 
 def head_cells(parsing: UInt8[np.ndarray, "j j"], points: Float[np.ndarray, "478 2"]) -> Bool[np.ndarray, "j j"]:
@@ -177,7 +191,9 @@ def head_cells(parsing: UInt8[np.ndarray, "j j"], points: Float[np.ndarray, "478
     ear = (parsing == SKIN) & (axes.height > _EARS[0]) & (axes.face > -_EARS[1])
     hat = np.isin(parsing, (CLOTHES, SKIN)) & (axes.height > _HATS[0]) & (np.abs(axes.across) < _HATS[1])
     oval = face_polygon(points, len(parsing)) > 0
-    beside = np.where(axes.height < _LOBES, -0.05, np.where(axes.height < _CROWN, -0.25, -0.8))
+    profile = _is_profile(points)
+    lobes = _LOBES - 0.1 * profile
+    beside = np.where(axes.height < lobes, -0.05, np.where(axes.height < _CROWN, -_BESIDE[profile], -0.8))
     skin = (parsing == FACE) & (axes.face > beside)
     above = (np.isin(parsing, (FACE, HAIR)) | ear | hat) & (axes.height > _JAW)
     left, right = (float((side * axes.across)[above | oval].max(initial=0)) + 0.06 for side in (-1, 1))

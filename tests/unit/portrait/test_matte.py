@@ -123,3 +123,15 @@ def test_a_bald_crown_is_the_heads_and_a_hand_beside_the_face_is_not(mesh: torch
     cells = head_cells(classes[0].numpy(), points)
     assert cells[crown].mean() > 0.98
     assert not cells[hand & (axes.face < -0.35)].any()
+
+
+def test_nose_and_ear_of_a_profile_are_the_heads() -> None:
+    """Both lie outside the oval of the face."""
+    mesh = pose_of([rotation_of(0, 60, 0)], scale=0.27, centre=(0, 0)).apply(load_morphable().mean[None])
+    points = mesh[0, :, :2].double().numpy()
+    axes = head_axes(points, 128)
+    nose = ((points[1] + 1) * 64).astype(int)
+    assert axes.face[nose[1], nose[0]] > -0.03
+    ear = (axes.height > 0.35) & (axes.height < 0.6) & (axes.face < 0) & (axes.face > -0.4)
+    parsing = np.where(ear | (axes.face > 0), FACE, BACKGROUND).astype(np.uint8)
+    assert head_cells(parsing, points)[ear].mean() > 0.95
