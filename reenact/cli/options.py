@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 from tyro.conf import Positional, arg
 from tyro.constructors import PrimitiveConstructorSpec
 
-from reenact.cli.batch import expand, folder_for, read_out, run_all
+from reenact.cli.batch import expand, folder_for, is_empty, read_out, run_all
 from reenact.cli.marking import Marking
 from reenact.errors import ConfigError
 
@@ -174,11 +174,7 @@ class Driven(Redrawing):
         pathlib.Path,
         arg(aliases=["-o"]),
         PrimitiveConstructorSpec(
-            nargs=1,
-            metavar="PATH",
-            instance_from_str=lambda words: read_out(words[0]),
-            is_instance=lambda value: isinstance(value, pathlib.Path),
-            str_from_instance=lambda path: [str(path)],
+            1, "PATH", read_out, lambda value: isinstance(value, pathlib.Path), lambda path: [str(path)]
         ),
     ]
     """Output file; its suffix chooses the format. Or a folder, with SOURCE--DRIVER in it; a new name without suffix, or
@@ -228,7 +224,9 @@ class Driven(Redrawing):
         commands = [dataclasses.replace(self, source=one, driving=other, out=out) for one, other, out in runs]
         with folder_for(commands[0].out, is_new=commands[0].out != self.out):
             if self.source.is_dir() or self.driving.is_dir():
-                run_all(commands)
+                run_all(
+                    [dataclasses.replace(each, overwrite=self.overwrite or is_empty(each.out)) for each in commands]
+                )
             else:
                 commands[0].redraw(self.load)
 
