@@ -7,7 +7,7 @@ import itertools
 import math
 import pathlib
 import threading
-from typing import Any, cast
+from typing import Any, NamedTuple, cast
 
 import cv2
 import numpy as np
@@ -184,6 +184,13 @@ def turned_note(name: object) -> Note:
     return Note(f"{name}: The head does not stand upright; the picture is turned before its motion is read.")
 
 
+class _Kept(NamedTuple):
+    source: Source
+    nbytes: int
+    made_by: tuple[Any, Any]
+    """System and tracker: while they are kept, no others have their ids, which are part of the key."""
+
+
 class SourceCache:
     """The sources used last, by their content. Threads may share it."""
 
@@ -194,7 +201,7 @@ class SourceCache:
             capacity_bytes: memory of all sources; the last one is kept even if it is larger.
         """
         self._capacity_bytes = capacity_bytes
-        self._sources: collections.OrderedDict[tuple[Any, ...], tuple[Source, int]] = collections.OrderedDict()
+        self._sources: collections.OrderedDict[tuple[Any, ...], _Kept] = collections.OrderedDict()
         self._lock = threading.Lock()
 
     def get(self, frame: Frame, **options: Any) -> Source:
@@ -208,11 +215,11 @@ class SourceCache:
         with self._lock:
             if key in self._sources:
                 self._sources.move_to_end(key)
-                return self._sources[key][0]
+                return self._sources[key].source
         source = prepare_source(frame, **options)
         with self._lock:
-            self._sources[key] = source, bytes_of(source)
-            while len(self._sources) > 1 and sum(size for _, size in self._sources.values()) > self._capacity_bytes:
+            self._sources[key] = _Kept(source, bytes_of(source), (system, tracker))
+            while len(self._sources) > 1 and sum(each.nbytes for each in self._sources.values()) > self._capacity_bytes:
                 self._sources.popitem(last=False)
         return source
 

@@ -1,5 +1,7 @@
 import dataclasses
+import gc
 import math
+import weakref
 
 import numpy as np
 import pytest
@@ -54,6 +56,17 @@ def test_bytes_of_a_source_count_every_array_once(engine: Engine) -> None:
     layers = bytes_of(source.identity.portrait)
     rotations = 2 * 9 * 4  # of the crop, and of the face in it
     assert bytes_of(source) == 320 * 240 * 3 + source.image.rgb.nbytes + rotations + geometry + mesh + layers
+
+
+def test_a_source_never_answers_for_another_tracker_with_the_same_id(engine: Engine) -> None:
+    """Trackers come and go; memory, and so ids, are used again."""
+    frame, cache = make_frame((100, 120, 80)), SourceCache()
+    tracker = MarkTracker()
+    cache.get(frame, system=engine.system, tracker=tracker)
+    alive = weakref.ref(tracker)
+    del tracker
+    gc.collect()
+    assert alive() is not None
 
 
 def test_a_tuned_generator_counts(engine: Engine) -> None:

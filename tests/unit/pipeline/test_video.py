@@ -226,7 +226,7 @@ def test_unknown_choices_are_refused(engine: Engine, clip: Clip, options: dict[s
 
 def test_bad_settings_are_refused_before_any_work(engine: Engine, clip: Clip) -> None:
     driving = clip([(160, 120, 80)])
-    with pytest.raises(OutputError, match="exists already"):
+    with pytest.raises(OutputError, match="the output is the driver, which would be lost"):
         reenact_video(make_frame(STILL), driving, driving, system=engine)
     with pytest.raises(ConfigError, match="numbered from 0"):
         run(engine, driving, neutral_frame=-1)
