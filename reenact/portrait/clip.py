@@ -88,8 +88,9 @@ class ClipPortraits:
         self._before = _Frame(
             shape=shape, ground=ground, unseen=unseen, crop_from_frame=here, matte=matte, matte_mesh=matte_mesh
         )
-        layers = {"rgb": rgb, "ground": ground.rgb, "hole": ground.hole, "body": ground.body, "head": head}
-        return Portrait(**layers, shape=shape, unseen=unseen)
+        return Portrait(
+            rgb=rgb, ground=ground.rgb, hole=ground.hole, body=ground.body, head=head, shape=shape, unseen=unseen
+        )
 
     def _matte(self, rgb: Tensor, parsing: Tensor, mesh: Tensor) -> tuple[HeadMatte, Tensor]:
         """The head's matte, and the mesh for which it was made: the crop follows the head, whose outline may stay."""

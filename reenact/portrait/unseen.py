@@ -118,7 +118,7 @@ def _complete(
     near = (2 * blur((1 - hole).expand(-1, 3, -1, -1), _EVEN * size)).clamp(max=1)
     smooth, skin = fill_layers(rgb, hole > 0, hair), (1 - hole) * (1 - hair)
     means = [(rgb * each).sum((2, 3), keepdim=True) / each.sum().clamp(min=1) for each in (skin, own)]
-    mean = torch.lerp(*means, hair)
+    mean = torch.lerp(means[0], means[1], hair)
     light = smooth.mean(1, keepdim=True) / mean.mean(1, keepdim=True).clamp(min=1e-3)
     # the rim mixes with what is behind it and reflects clothes: farther from it the mean hue counts
     tone = torch.lerp(mean * light ** (_LIGHT[0] + (_LIGHT[1] - _LIGHT[0]) * hair), smooth, near)
