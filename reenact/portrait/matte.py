@@ -173,7 +173,7 @@ def face_polygon(points: Float[np.ndarray, "478 2"], side: int) -> UInt8[np.ndar
     corners = (((points + 1) * side / 2 - 0.5) * 16).clip(-32 * side, 32 * side).round().astype(np.int32)
     mask = np.zeros((side, side), np.uint8)
     cv2.fillPoly(mask, [corners[list(FACE_OVAL)]], 1, shift=4)
-    for triangle in load_morphable().triangles.tolist():
+    for triangle in load_morphable().triangles.tolist() if _is_profile(points) else ():
         cv2.fillConvexPoly(mask, corners[triangle], 1, shift=4)
     return mask
 

@@ -1,8 +1,8 @@
 """Colours for the surface of a head that its source hides: ears and cheeks of the other side, and hair behind them.
 
 The head is unfolded into one picture (`reenact.portrait.head.unfolded`). What the source shows there is its own; what
-it hides is taken from the other side of the head, where that is shown; the rest is completed from patches of its hair
-and skin. Made once per source, so it does not flicker.
+it hides is taken from the other side of the head, where that is shown; the rest is smooth skin, and hair with the
+strands of what is shown, reflected outwards. Made once per source, so it does not flicker.
 """
 
 import dataclasses
@@ -78,12 +78,12 @@ def paint_unseen(
     raster = rasterise(torch.cat([(points.place[:count] + 1) * (side / 2), depth], 1)[None], template.shell, side, side)
     gain = _light(layer, torch.cat([head.shape, head.pose.invert(head.mesh)[0]]), sources)
     hair = (parsing[:, None] == HAIR).to(layer.dtype)
-    other = ((parsing[:, None] == BACKGROUND) | (parsing[:, None] == CLOTHES)).to(layer.dtype)
+    beside = ((parsing[:, None] == BACKGROUND) | (parsing[:, None] == CLOTHES)).to(layer.dtype)
     values = torch.cat([*(each if each.ndim > 1 else each[:, None] for each in sources), gain], 1)[:count]
     values = torch.cat([values, _where_hair_grows(head, hair, sources.clear[:count])[:, None]], 1)
     unfolded = raster.interpolate(values[None], template.shell)
     own_at, clear, other_at, better, gain, grows = unfolded.split([2, 1, 2, 1, 1, 1], 1)
-    inner = layer[:, 3:] * (1 - resize(functional.max_pool2d(other, 3, 1, 1), layer.shape[-1]))
+    inner = layer[:, 3:] * (1 - resize(functional.max_pool2d(beside, 3, 1, 1), layer.shape[-1]))
     read = torch.cat([layer[:, :3], inner, resize(hair, layer.shape[-1])], 1)
     own, other = (
         functional.grid_sample(read, at.permute(0, 2, 3, 1), padding_mode="border", align_corners=False)
