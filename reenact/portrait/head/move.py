@@ -40,6 +40,9 @@ _OUTLINE = 0.025
 """Width of the outline that is left to the matte, share of the side."""
 _SMOOTH = (0.054, 0.031)
 """Reach, share of the side, of the two means that smooth a network's displacement beside the face."""
+_STRETCHED, _STRETCHED_REACH = (0.1, 0.4), 0.016
+"""Area in the source over that in the target of places that are stretched, and the reach around them, share of the
+side."""
 _IN_FRONT = 0.05
 """Hair or ear hides the face where it is nearer by this many eye distances."""
 
@@ -78,7 +81,8 @@ class HeadFlow:
     def refine(self, displacement: Float[Tensor, "f 2 n n"]) -> Float[Tensor, "f 2 n n"]:
         """A network's displacement on the face; beside it, its difference from the geometry's is made smooth.
 
-        Networks see a head in few pixels: what they change from one strand of hair to the next is noise.
+        Networks see a head in few pixels: what they change from one strand of hair to the next is noise. Where the
+        rim of the source's head is stretched, a step in the source is a long way in the target, and frays the rim.
         """
         side = displacement.shape[-1]
         known = resize(self.displacement, side)
@@ -86,7 +90,19 @@ class HeadFlow:
         smooth = change
         for reach in (max(round(share * side), 1) for share in _SMOOTH):
             smooth = functional.avg_pool2d(smooth, 2 * reach + 1, 1, reach, count_include_pad=False)
-        return known + torch.lerp(smooth, change, resize(self.face, side))
+        return known + torch.lerp(smooth * (1 - resize(self.stretched, side)), change, resize(self.face, side))
+
+    @property
+    def stretched(self) -> Float[Tensor, "f 1 s s"]:
+        """1 where few pixels of the source's head cover many of the target, 0 elsewhere."""
+        half = self.displacement.shape[-1] / 2
+        across = functional.pad(self.displacement.diff(dim=3), (0, 1, 0, 0), mode="replicate") * half
+        down = functional.pad(self.displacement.diff(dim=2), (0, 0, 0, 1), mode="replicate") * half
+        area = (1 + across[:, :1]) * (1 + down[:, 1:]) - across[:, 1:] * down[:, :1]
+        share = ((_STRETCHED[1] - area) / (_STRETCHED[1] - _STRETCHED[0])).clamp(0, 1) * self.covered
+        reach = max(round(_STRETCHED_REACH * share.shape[-1]), 1)
+        share = functional.max_pool2d(share, 2 * reach + 1, 1, reach)
+        return functional.avg_pool2d(share, 2 * reach + 1, 1, reach, count_include_pad=False)
 
     @property
     def inside(self) -> Float[Tensor, "f 1 s s"]:

@@ -168,5 +168,16 @@ def test_a_networks_displacement_is_smooth_beside_the_face(model: MorphableModel
     found = flow.refine(flow.displacement + 0.1 + noise) - flow.displacement
     face, beside = (flow.face == 1).expand(-1, 2, -1, -1), (flow.face == 0).expand(-1, 2, -1, -1)
     torch.testing.assert_close(found[face], (noise + 0.1)[face], atol=1e-5, rtol=0)
-    assert (found[beside] - 0.1).abs().max() < 0.01
+    assert (found[beside] - 0.1).abs().median() < 0.01
+    assert found[beside].max() < 0.11
     torch.testing.assert_close(flow.refine(flow.displacement), flow.displacement)
+
+
+def test_a_network_does_not_fray_the_rim_that_turns_to_the_viewer(model: MorphableModel, head: FullHead) -> None:
+    """There a few pixels of the source are stretched: a step in the source would be several in the target."""
+    flow = move_head(model, head, mean_face(model, pose((0, 35, 0))), SIDE)
+    found = (flow.refine(flow.displacement + 0.1) - flow.displacement)[:, :1]
+    stretched = (flow.covered > 0) & (flow.visible < 0.01) & (flow.face == 0)
+    assert stretched.sum() > 20
+    assert found[stretched].mean() < 0.05
+    assert found[flow.covered == 0].median() > 0.09
