@@ -25,7 +25,9 @@ from reenact.space.widgets.clip_limits import ClipLimits
 from reenact.space.widgets.events import QUICK, allow_download
 from reenact.space.widgets.faces_part import FacesPart
 from reenact.space.widgets.linked import Linked
-from reenact.space.widgets.problems import Problems, clear_first
+from reenact.space.widgets.problems import Problems
+from reenact.space.widgets.refusals import refuse_unreadable
+from reenact.space.widgets.reloads import Reloads
 from reenact.space.widgets.remembered import Remembered
 from reenact.space.widgets.runs import Clock, Runs
 from reenact.space.widgets.source_kind import PICTURE, SOURCES
@@ -37,9 +39,13 @@ _QUEUE: dict[str, Any] = {"concurrency_id": "compare", "concurrency_limit": 1}
 class CompareTab:
     """The handler of ``/compare``, and its components."""
 
+    name = "compare"
+
     def __init__(self, models: Models, runs: Runs, limits: ClipLimits) -> None:
         """Nothing is loaded yet; `limits` say which clips are too long."""
-        self._models, self._runs, self._limits, self._problems = models, runs, limits, Problems()
+        self._models, self._runs, self._limits = models, runs, limits
+        self._problems = Problems()
+        self._reloads = Reloads(self.name, runs, self._problems)
 
     def compare(
         self,
@@ -181,6 +187,8 @@ class CompareTab:
                 text = inputs.notes_box()
                 file = gr.DownloadButton("Download the result", interactive=False)
         kind.change(_show_driver, kind, [driving, clip, *part], show_progress="hidden", **QUICK)
+        for each in (source, driving, clip):
+            refuse_unreadable(each, text, self._problems)
         for given in (source.input, portrait.then, example):
             source_faces.look(given, source)
         driving_faces.look(driving.input, driving)
@@ -190,31 +198,32 @@ class CompareTab:
         driving_faces.choose()
         self._faces = ((source_faces, source), (driving_faces, driving))
         sent = [source, driving, clip, systems, paste_back, source_faces.number, driving_faces.number, begin, end]
-        self._results = file, picture, player
+        self._results = picture, player, figures, file, text
         for trigger in (run.click, example):
-            clear_first(trigger, text)
+            self._reloads.begin(trigger, text)
             ran = trigger(
-                self._problems.kept(self.show_compare),
+                self._reloads.kept(self.show_compare),
                 [*sent, kind],
-                [picture, player, figures, file, text],
+                [*self._results],
                 api_visibility="private",
                 show_progress_on=[picture, player],
                 **_QUEUE,
             )
             allow_download(ran, file)
-            self._problems.show(ran, text)
+            self._reloads.end(ran, text)
         stop.click(self._stop, outputs=text, **QUICK)
         call, numbers = gr.Button("Compare", visible=False), gr.JSON(label="Figures", visible=False)
         call.click(self.compare, sent, [file, numbers, text], api_name="compare", **_QUEUE)
         linked = Linked("compare", self.compare, sent, {"source": "portrait.jpg", "driving": "driving.jpg"})
-        return Remembered("compare", [*sent, kind, picture, player, figures, file, text], linked)
+        return Remembered(self.name, [*sent, kind, picture, player, figures, file, text], linked)
 
-    def reopen_after(self, restored: Dependency) -> Dependency:
-        """Show the faces, and picture or clip, of what a refresh has restored."""
+    def reopen_after(self, restored: Dependency) -> None:
+        """Show the faces, and picture or clip, of what a refresh has restored, and of a run that has gone on."""
+        *shown, _, file, text = self._results
+        reopened = restored.then(_shown_again, file, shown, show_progress="hidden", **QUICK)
+        allow_download(self._reloads.resume_after(reopened, self._results, text, shown_on=shown), file)
         for part, given in self._faces:
             restored = part.look(restored.then, given, keep=True)
-        file, *shown = self._results
-        return restored.then(_shown_again, file, shown, show_progress="hidden", **QUICK)
 
     async def _stop(self, request: gr.Request) -> str:
         return await self._runs.stop(request)

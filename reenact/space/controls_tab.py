@@ -18,13 +18,14 @@ from reenact.space.widgets import settings
 from reenact.space.widgets.answers import errors_as_messages, notes, result_folder, result_name
 from reenact.space.widgets.caches import Previews, Recent, Sessions, content_of, small_picture
 from reenact.space.widgets.clip_limits import ClipLimits
-from reenact.space.widgets.clip_part import EASED, FRAMES, KEYFRAMES, reopened_clip, shown_clip
+from reenact.space.widgets.clip_part import EASED, FRAMES, KEYFRAMES, shown_clip
 from reenact.space.widgets.editor_layout import Editor, panel_updates, slider_updates
 from reenact.space.widgets.events import DRAWING, FILES, LAST_ONE, MOVING, QUICK, save_in_browser
 from reenact.space.widgets.keyframe_part import with_face
 from reenact.space.widgets.linked import Linked, fits
 from reenact.space.widgets.problems import Problems, clear_first
 from reenact.space.widgets.reading import bars
+from reenact.space.widgets.reloads import Reloads
 from reenact.space.widgets.remembered import ONLY_RESTORED, Remembered
 from reenact.space.widgets.runs import Runs
 from reenact.space.widgets.settings import KEEP, PICTURE, Request, edit_of, values_of
@@ -43,10 +44,13 @@ _SHOWN_SOURCE = 6 + 2 * len(list(sided_units()))
 class ControlsTab:
     """The handlers behind the sliders and buttons."""
 
+    name = "editor"
+
     def __init__(self, models: Models, runs: Runs, limits: ClipLimits, *, sessions: Sessions | None = None) -> None:
         """Nothing is open yet; `limits` say which clips are too long."""
         self._sessions = sessions or Sessions(models)
         self._models, self._runs, self._limits, self._problems = models, runs, limits, Problems()
+        self._reloads = Reloads(self.name, runs, self._problems)
         self._api = ControlsApi(models, runs, limits, self._sessions)
         self._previews = Previews(models.origin)
         self._backgrounds: Recent[Picture] = Recent()
@@ -227,17 +231,16 @@ class ControlsTab:
         self._connect_files(editor)
         sent = self._api.build(editor)
         linked = Linked("edit", self._api.edit, sent, {"source": "portrait.jpg"})
-        return Remembered("editor", editor.kept, linked)
+        return Remembered(self.name, editor.kept, linked)
 
-    def reopen_after(self, restored: Dependency) -> Dependency:
+    def reopen_after(self, restored: Dependency) -> None:
         """Open the source that a refresh has restored."""
         editor = self._editor
         shown: dict[str, Any] = {"outputs": editor.shown_source, "show_progress_on": editor.source.picture}
         opened = restored.then(self._problems.kept(self.reopen), editor.inputs, js=ONLY_RESTORED, **shown, **DRAWING)
         opened.failure(self._refused, None, editor.source.problem, show_progress="hidden", **QUICK)
-        clip = editor.edit.clip
-        opened = opened.then(reopened_clip, clip.file, [clip.video, clip.gif], show_progress="hidden", **QUICK)
-        return editor.source.faces.look(opened.then, editor.source.picture, keep=True)
+        editor.edit.clip.reopen_after(restored, self._reloads, editor.preview.notes)
+        editor.source.faces.look(opened.then, editor.source.picture, keep=True)
 
     def _connect_source(self, editor: Editor) -> None:
         """Open every source that is given; hide the last one meanwhile."""
@@ -335,10 +338,9 @@ class ControlsTab:
         )
         for ran in adding:
             self._problems.show(ran, preview.notes)
-        made = editor.edit.clip.connect(
-            self._problems.kept(self.make_clip), self.stop, clip=editor.source.clip, inputs=inputs, text=preview.notes
+        editor.edit.clip.connect(
+            self.make_clip, self.stop, self._reloads, clip=editor.source.clip, inputs=inputs, text=preview.notes
         )
-        self._problems.show(made, preview.notes)
 
     def _refused(self, request: gr.Request) -> dict[str, Any]:
         """Why a source cannot be edited; the notes are hidden then."""

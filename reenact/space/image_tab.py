@@ -34,10 +34,12 @@ from reenact.space.widgets.faces_part import (
 )
 from reenact.space.widgets.linked import Linked
 from reenact.space.widgets.output_part import PICTURES, OutputPart, chosen_quality, chosen_size
-from reenact.space.widgets.problems import Problems, clear_first
+from reenact.space.widgets.problems import Problems
+from reenact.space.widgets.refusals import refuse_unreadable
+from reenact.space.widgets.reloads import Reloads
 from reenact.space.widgets.remembered import Remembered
 from reenact.space.widgets.restore_part import RestorePart, restoring
-from reenact.space.widgets.runs import Clock
+from reenact.space.widgets.runs import Clock, Runs
 from reenact.space.widgets.system_choice import (
     AUTO,
     FaceIn,
@@ -54,8 +56,12 @@ _QUEUE: dict[str, Any] = {"concurrency_id": "image", "concurrency_limit": 1}
 class ImageTab:
     """The handler of ``/reenact_image``, and its components."""
 
-    def __init__(self, models: Models) -> None:
-        self._models, self._problems = models, Problems()
+    name = "image"
+
+    def __init__(self, models: Models, runs: Runs | None = None) -> None:
+        self._models = models
+        self._problems = Problems()
+        self._reloads = Reloads(self.name, runs or Runs(), self._problems)
 
     def reenact_image(
         self,
@@ -226,6 +232,8 @@ class ImageTab:
                 text = inputs.notes_box()
                 file = gr.DownloadButton("Download the result", interactive=False)
         comparison.connect(file)
+        for each in (source, driving):
+            refuse_unreadable(each, text, self._problems)
         for given in (source.input, portrait.then, example):
             source_faces.look(given, source)
             given(no_drivers, None, assigned.drivers, show_progress="hidden", **QUICK)
@@ -236,29 +244,30 @@ class ImageTab:
         driving_faces.look(assigned.connect(source_faces, own).then, driving, keep=True)
         self._faces = ((source_faces, source), (driving_faces, driving))
         options: list[Component] = [motion, paste_back, source_faces.number, driving_faces.number, system]
-        results: list[Component] = [file, comparison.slider, text]
+        self._results = results = (file, comparison.slider, text)
         drawn = [*part.inputs, *restore.inputs, tracker]
         for trigger in (run.click, example):
-            clear_first(trigger, text)
+            self._reloads.begin(trigger, text)
             ran = trigger(
-                self._problems.kept(self.show_image),
+                self._reloads.kept(self.show_image),
                 [source, driving, comparison.shown, *options, *output.components, assigned.drivers, *drawn, part.body],
-                results,
+                [*results],
                 api_visibility="private",
                 show_progress_on=comparison.slider,
                 **_QUEUE,
             )
             allow_download(ran, file)
-            self._problems.show(ran, text)
+            self._reloads.end(ran, text)
         call = gr.Button("Reenact", visible=False)
         sent = [source, driving, *options, old_mode(), *output.components, *drawn, assigned.drivers, part.body]
-        call.click(self.reenact_image, sent, results, api_name="reenact_image", **_QUEUE)
+        call.click(self.reenact_image, sent, [*results], api_name="reenact_image", **_QUEUE)
         given = [source, driving, *options, *output.components, *drawn, part.body, assigned.drivers, comparison.shown]
         linked = Linked("reenact_image", self.reenact_image, sent, {"source": "portrait.jpg", "driving": "driving.jpg"})
-        return Remembered("image", [*given, *results], linked)
+        return Remembered(self.name, [*given, *results], linked)
 
-    def reopen_after(self, restored: Dependency) -> Dependency:
-        """Show the faces of what a refresh has restored."""
+    def reopen_after(self, restored: Dependency) -> None:
+        """Show the faces of what a refresh has restored, and the result of a run that has gone on."""
+        file, slider, text = self._results
+        allow_download(self._reloads.resume_after(restored, self._results, text, shown_on=slider), file)
         for part, file in self._faces:
             restored = part.look(restored.then, file, keep=True)
-        return restored

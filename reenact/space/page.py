@@ -85,13 +85,13 @@ def build_page(models: Models, options: HostOptions | None = None, *, runs: Runs
     """
     options, runs = options or HostOptions(), runs or Runs()
     limits = ClipLimits(options.max_seconds)
-    images, videos = ImageTab(models), VideoTab(models, runs, limits)
+    images, videos = ImageTab(models, runs), VideoTab(models, runs, limits)
     compared = CompareTab(models, runs, limits)
     editor = ControlsTab(models, runs, limits) if models.offers(EDITING) and models.offers(LARGE_POSE) else None
 
     def leave(request: gr.Request) -> None:
-        """Stop the runs of a visitor who closed the page, and delete the previews."""
-        runs.stop_running(request)
+        """Note that a visitor closed the page or loads it again, and delete the previews."""
+        runs.leave(request)
         if editor is not None:
             editor.forget(request)
 
@@ -128,7 +128,7 @@ def build_page(models: Models, options: HostOptions | None = None, *, runs: Runs
             name_in_address(tab, name)
         restored = restore(page, tabs, kept, [*opened])
         for each in filter(None, (images, videos, editor, compared)):
-            restored = each.reopen_after(restored)
+            each.reopen_after(restored[each.name])
         gr.on([page.load, about.select], models.describe_weights, outputs=weights, **QUICK)
         page.load(None, js=embedding.SCRIPT, **QUICK)
         page.unload(leave)

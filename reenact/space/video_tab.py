@@ -31,7 +31,9 @@ from reenact.space.widgets.faces_part import SEVERAL, Assigned, FacesPart, drive
 from reenact.space.widgets.linked import Linked
 from reenact.space.widgets.motion_part import CLIP, MotionPart, chosen_driver
 from reenact.space.widgets.output_part import CLIPS, SILENT, OutputPart, chosen_quality, chosen_rate, chosen_size
-from reenact.space.widgets.problems import Problems, clear_first
+from reenact.space.widgets.problems import Problems
+from reenact.space.widgets.refusals import refuse_unreadable
+from reenact.space.widgets.reloads import Reloads
 from reenact.space.widgets.remembered import Remembered
 from reenact.space.widgets.restore_part import RestorePart, restoring
 from reenact.space.widgets.runs import Clock, Runs
@@ -58,10 +60,14 @@ _MISSING = [("Hold the last result", "hold"), ("Skip them", "skip"), ("Stop with
 class VideoTab:
     """The handlers of ``/reenact_video`` and ``/stop``, and their components."""
 
+    name = "video"
+
     def __init__(self, models: Models, runs: Runs, limits: ClipLimits | None = None) -> None:
         """Nothing is loaded yet; clips may have any length without `limits`."""
         self._models, self._runs, self._limits = models, runs, limits or ClipLimits()
         self._problems = Problems()
+        self._reloads = Reloads(self.name, runs, self._problems)
+        self._saving = Reloads("motion", runs, self._problems)
 
     def reenact_video(
         self,
@@ -354,6 +360,8 @@ class VideoTab:
                 )
                 text = inputs.notes_box()
                 file = gr.DownloadButton("Download the result", interactive=False)
+        for each in (source, source_clip, driving, motion_part.file):
+            refuse_unreadable(each, text, self._problems)
         for given in (source.input, portrait.then, example):
             source_faces.look(given, source)
             given(no_drivers, None, assigned.drivers, show_progress="hidden", **QUICK)
@@ -366,7 +374,7 @@ class VideoTab:
         own: dict[str, Component] = {"path": driving, "face": driving_faces.number}
         own |= {"driver": motion_part.driver, "template": motion_part.file}
         driving_faces.look(assigned.connect(source_faces, own).then, driving, keep=True)
-        self._result = file, [preview, picture]
+        self._results, self._saved = (preview, picture, file, text), saved
         self._faces = ((source_faces, source), (driving_faces, driving))
         source_face, driving_face = source_faces.number, driving_faces.number
         options = [motion, smoothing, on_missing_face, side_by_side, paste_back, source_face, driving_face]
@@ -375,20 +383,20 @@ class VideoTab:
         sent += [source_clip, extend, sound, begin, end, *restore.inputs, tracker, assigned.drivers, part.body]
         source_kind.change(show_source, source_kind, [source, source_clip, motion], show_progress="hidden", **QUICK)
         for trigger in (run.click, example):
-            clear_first(trigger, text)
+            self._reloads.begin(trigger, text)
             ran = trigger(
-                self._problems.kept(self.show_video),
+                self._reloads.kept(self.show_video),
                 sent,
-                [preview, picture, file, text],
+                [*self._results],
                 api_visibility="private",
                 show_progress_on=preview,
                 **_QUEUE,
             )
             allow_download(ran, file)
-            self._problems.show(ran, text)
-        clear_first(save.click, text)
+            self._reloads.end(ran, text)
+        self._saving.begin(save.click, text)
         recorded = save.click(
-            self._problems.kept(self.record_motion),
+            self._saving.kept(self.record_motion),
             [driving, smoothing, driving_face, begin, end],
             [saved, text],
             api_name="save_motion",
@@ -396,8 +404,8 @@ class VideoTab:
             show_progress_on=text,
             **_QUEUE,
         )
+        self._saving.end(recorded, text)
         save_in_browser(recorded, saved)
-        self._problems.show(recorded, text)
         stop.click(self.stop, outputs=text, queue=False, api_name="stop")
         call = gr.Button("Reenact", visible=False)
         call.click(self.reenact_video, sent, [file, preview, text], api_name="reenact_video", **_QUEUE)
@@ -406,12 +414,13 @@ class VideoTab:
         # a source clip would come back unseen, behind the choice of a picture
         kept = [each for each in sent if each is not source_clip]
         linked = Linked("reenact_video", self.reenact_video, sent, {"source": "portrait.jpg", "driving": "clip.mp4"})
-        return Remembered("video", [*kept, file, text], linked)
+        return Remembered(self.name, [*kept, file, text], linked)
 
-    def reopen_after(self, restored: Dependency) -> Dependency:
-        """Show the faces of what a refresh has restored, and its result."""
-        file, players = self._result
-        restored = restored.then(reopened_clip, file, players, show_progress="hidden", **QUICK)
-        for part, file in self._faces:
-            restored = part.look(restored.then, file, keep=True)
-        return restored
+    def reopen_after(self, restored: Dependency) -> None:
+        """Show the faces of what a refresh has restored, its result, and that of a run that has gone on."""
+        (preview, picture, file, text), saved = self._results, self._saved
+        reopened = restored.then(reopened_clip, file, [preview, picture], show_progress="hidden", **QUICK)
+        allow_download(self._reloads.resume_after(reopened, self._results, text, shown_on=preview), file)
+        save_in_browser(self._saving.resume_after(restored, [saved, text], text, shown_on=text), saved)
+        for part, given in self._faces:
+            restored = part.look(restored.then, given, keep=True)

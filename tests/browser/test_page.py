@@ -2,6 +2,7 @@
 
 import functools
 import http.server
+import io
 import pathlib
 import re
 import threading
@@ -9,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from reenact.media import VideoReader, read_image
 from tests.browser.conftest import PATIENCE_MS
@@ -104,23 +106,43 @@ def test_picture_changes_and_can_be_downloaded(tab: Any, material: pathlib.Path,
 
 
 @pytest.mark.usefixtures("all_weights")
-def test_example_runs_when_clicked_and_wrong_files_get_messages(
-    tab: Any, material: pathlib.Path, wall: pathlib.Path, tmp_path: pathlib.Path
-) -> None:
+def test_example_runs_when_clicked_and_a_wall_gets_a_message(tab: Any, wall: pathlib.Path) -> None:
     part = panel(tab, "Image")
     # opening the options and leaving them as they are changes nothing
     part.get_by_role("button", name="Options").click()
     part.get_by_text("Same as the driver").wait_for()
     part.get_by_role("button", name="Motion: talk").click()
     wait_for_result(part)
-    (tmp_path / "letter.png").write_text("To whom it may concern")
-    for path, said in ((tmp_path / "letter.png", " holds text, not a picture"), (wall, ": No face found")):
-        part.get_by_role("button", name="Remove Image").first.click()
-        give(part, "Source picture", path, shown=path == wall)
-        part.get_by_role("button", name="Reenact", exact=True).click()
-        tab.get_by_text(re.compile(f"The source picture{said}")).first.wait_for()
-        # the last result stays, as its download does
-        assert not part.locator("[data-testid='status-tracker'] > .error").first.is_visible()
+    part.get_by_role("button", name="Remove Image").first.click()
+    give(part, "Source picture", wall)
+    part.get_by_role("button", name="Reenact", exact=True).click()
+    tab.get_by_text(re.compile("The source picture: No face found")).first.wait_for()
+    # the last result stays, as its download does
+    assert not part.locator("[data-testid='status-tracker'] > .error").first.is_visible()
+
+
+def test_unreadable_files_are_refused_when_they_are_given(
+    tab: Any, material: pathlib.Path, tmp_path: pathlib.Path
+) -> None:
+    """They were taken without a word."""
+    (tmp_path / "letter.jpg").write_text("To whom it may concern")
+    picture = io.BytesIO()
+    Image.open(material / "source.png").convert("RGB").save(picture, "JPEG")
+    (tmp_path / "cut.jpg").write_bytes(picture.getvalue()[:6000])
+    clip = (material / "driving.mp4").read_bytes()
+    (tmp_path / "cut.mp4").write_bytes(clip[: len(clip) // 2])
+    for name, label, file, said in (
+        ("Image", "Source picture", "cut.jpg", "begins like a picture but cannot be decoded: it is truncated"),
+        ("Image", "Driving picture", "letter.jpg", "holds text, not a picture"),
+        ("Video", "Driving clip", "cut.mp4", "cannot be read"),
+        ("Compare", "Source picture", "letter.jpg", "holds text, not a picture"),
+    ):
+        part = panel(tab, name)
+        block = part.locator(".block").filter(has=tab.get_by_test_id("block-label").filter(has_text=label))
+        block.locator("input[type=file]").set_input_files(tmp_path / file)
+        tab.wait_for_function("([box, said]) => box.value.includes(said)", arg=[notes(part).element_handle(), said])
+        assert notes(part).input_value().startswith(f"The {label.lower()}")
+        block.get_by_text("Drop").first.wait_for()
 
 
 @pytest.mark.usefixtures("all_weights")
@@ -161,6 +183,35 @@ def test_stop_ends_a_clip_without_alarm(tab: Any, material: pathlib.Path, tmp_pa
     tab.wait_for_timeout(1000)
     assert tab.evaluate("window.said") == ["", "Stopped; nothing was written."]
     assert tab.get_by_test_id("toast-body").count() == 0
+
+
+@pytest.mark.usefixtures("all_weights")
+def test_a_run_goes_on_while_the_page_is_loaded_again(tab: Any, material: pathlib.Path, tmp_path: pathlib.Path) -> None:
+    """It was dropped without a word."""
+    frames = [swayed(read_image(material / "source.png").rgb, 3 * np.sin(i / 9), 0) for i in range(80)]
+    part = panel(tab, "Video")
+    give(part, "Source picture", material / "source.png")
+    give(part, "Driving clip", write_clip(tmp_path / "long.mp4", frames))
+    for ended_by in ("result", "stop"):
+        part.get_by_role("button", name="Reenact the clip").click()
+        part.get_by_text(re.compile("Drawing")).first.wait_for()
+        tab.reload()
+        part = tab.get_by_role("tabpanel").filter(visible=True)
+        sync_api.expect(notes(part)).to_have_value(re.compile("^The run goes on"), timeout=PATIENCE_MS)
+        part.get_by_text(re.compile("Drawing")).first.wait_for()
+        if ended_by == "result":
+            wait_for_result(part)
+            with VideoReader(download(part, "Download the result", tmp_path)) as reader:
+                assert len(list(reader)) == 80
+        else:
+            part.get_by_role("button", name="Stop").click()
+            tab.wait_for_function("box => box.value.startsWith('Stopped')", arg=notes(part).element_handle())
+    tab.wait_for_function("sessionStorage.getItem('reenact-resume-video') === null")
+    # a server that knows nothing of the run says so
+    tab.evaluate("sessionStorage.setItem('reenact-resume-video', 'nobody')")
+    tab.reload()
+    part = tab.get_by_role("tabpanel").filter(visible=True)
+    sync_api.expect(notes(part)).to_have_value(re.compile("Start it again"), timeout=PATIENCE_MS)
 
 
 @pytest.mark.usefixtures("all_weights")

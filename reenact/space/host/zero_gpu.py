@@ -21,8 +21,8 @@ def has_zero_gpu() -> bool:
 def on_zero_gpu(run: Callable[..., Any]) -> Callable[..., Any]:
     """The handler, called in ZeroGPU's process.
 
-    Its arguments are pickled, so that the request stays behind: Stop does not reach such a run. Engines have to be
-    loaded before the page is served, because the process is a copy of this one.
+    Its arguments are pickled, so that the request stays behind: neither Stop nor a page that is loaded again
+    reaches such a run. Engines have to be loaded before the page is served, because the process is a copy of this one.
     """
     if not has_zero_gpu():
         return run

@@ -9,7 +9,7 @@ from gradio.events import Dependency
 
 from reenact.space.widgets.events import FILES, QUICK, allow_download
 from reenact.space.widgets.keyframe_part import KeyFramePart
-from reenact.space.widgets.problems import clear_first
+from reenact.space.widgets.reloads import Reloads
 
 MP4, GIF = "MP4", "GIF"
 _LONGEST_S = 6.0
@@ -49,35 +49,41 @@ class ClipPart:
         self,
         make: Callable[..., list[Any]],
         stop: Callable[..., Any],
+        reloads: Reloads,
         *,
         clip: gr.Video,
         inputs: list[Component],
         text: gr.Textbox,
-    ) -> Dependency:
+    ) -> None:
         """Connect the buttons.
 
         Args:
             make: from motion, seconds, kind, rows of key frames, source clip and the values of `inputs` to the result
                 of `shown_clip`.
             stop: stops it.
+            reloads: the runs of the editor.
             clip: the source clip.
             inputs: what the browser sends with every request.
             text: shows the notes.
-
-        Returns:
-            The event that makes a clip.
         """
-        clear_first(self.run.click, text)
+        reloads.begin(self.run.click, text)
         ran = self.run.click(
-            make,
+            reloads.kept(make),
             [self.motion, self.seconds, self.kind, self.keyframes.table, clip, *inputs],
             [self.video, self.gif, self.file, text],
             show_progress_on=self.video,
             **FILES,
         )
         allow_download(ran, self.file)
+        reloads.end(ran, text)
         self.stop.click(stop, outputs=text, **QUICK)
-        return ran
+
+    def reopen_after(self, restored: Dependency, reloads: Reloads, text: gr.Textbox) -> None:
+        """Show the clip that a refresh has restored, and that of a run that has gone on."""
+        shown = [self.video, self.gif]
+        reopened = restored.then(reopened_clip, self.file, shown, show_progress="hidden", **QUICK)
+        resumed = reloads.resume_after(reopened, [*shown, self.file, text], text, shown_on=self.video)
+        allow_download(resumed, self.file)
 
 
 def _show_table(motion: str) -> list[gr.Column]:

@@ -1,6 +1,5 @@
 """The editor's components and where they stand: source and read-out, preview, sliders."""
 
-import math
 from typing import Any
 
 import gradio as gr
@@ -13,7 +12,7 @@ from reenact.space.models import Models
 from reenact.space.widgets.answers import SOURCE_FACE
 from reenact.space.widgets.clip_part import ClipPart
 from reenact.space.widgets.faces_part import FacesPart
-from reenact.space.widgets.inputs import clip_input, notes_box, paste_choice, picture_input
+from reenact.space.widgets.inputs import CLAMPED, clip_input, notes_box, paste_choice, picture_input
 from reenact.space.widgets.reading import reading_bars
 from reenact.space.widgets.settings import KEEP, NONE, PICTURE
 from reenact.space.widgets.sliders import CONTROLS, GROUPS, VIEWS, Control
@@ -126,8 +125,7 @@ class SliderColumn:
             self.apart = gr.Checkbox(value=False, label="Left and right apart", info=info, scale=3)
             self.reset = gr.Button("Reset all", size="sm", min_width=90, scale=1)
         self.sliders: dict[str, gr.Slider] = {}
-        # Columns around the sliders of sided units: either the whole unit's or its halves' is visible. A slider that
-        # is hidden itself would lose its `preprocess`.
+        # Columns around the sliders of sided units: either the whole unit's or its halves' is visible.
         self.wholes: list[gr.Column] = []
         self.sides: list[gr.Column] = []
         for group, controls in GROUPS.items():
@@ -224,7 +222,7 @@ def slider_updates(values: dict[str, float], *, apart: bool) -> list[Any]:
 
 
 def _slider(control: Control) -> gr.Slider:
-    slider = gr.Slider(
+    return gr.Slider(
         control.lowest,
         control.highest,
         value=0.0,
@@ -233,14 +231,5 @@ def _slider(control: Control) -> gr.Slider:
         info=control.info,
         buttons=["reset"],
         elem_id=SLIDER_ID + control.name,
-        elem_classes="editor-slider",
+        elem_classes=CLAMPED,
     )
-
-    def within_limits(payload: object) -> float:
-        if not isinstance(payload, (int, float)):
-            return math.nan
-        return float(min(max(payload, control.lowest), control.highest))
-
-    # a visitor who types a number deletes the old one first, and gradio would report an error at each such step
-    slider.preprocess = within_limits
-    return slider

@@ -13,7 +13,7 @@ MOVING: dict[str, Any] = {"show_progress": "hidden", **DRAWING}
 LAST_ONE: dict[str, Any] = {"trigger_mode": "always_last", **MOVING}
 """While one preview is drawn, only the newest of the waiting requests is kept."""
 FILES: dict[str, Any] = {"api_visibility": "private", "concurrency_id": "edit_files", "concurrency_limit": 1}
-LIGHT = ("edit", "crop", "faces", "verify")
+LIGHT = ("edit", "crop", "faces", "verify", "check")
 """Queues of what is quick and goes along with other work; everything else is a run."""
 STOPPED_QUEUES = ("video", "compare", "edit_files")
 """Queues of what Stop ends."""

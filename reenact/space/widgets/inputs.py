@@ -17,6 +17,11 @@ _MOTIONS = [("Same as the driver", "absolute"), ("Added to the source's own", "r
 _MOTION_INFO = "Copy the driver's pose and expression, or add only the difference from the driver's neutral face."
 
 
+CLAMPED = "editor-slider"
+"""Class of sliders that take the nearest number in place of one out of range.
+
+Their previews follow every key, and a visitor who types a number may pass through others.
+"""
 _decode, _within_limits = gr.Image.preprocess, gr.Slider.preprocess
 
 
@@ -28,7 +33,13 @@ def _pass_on(picture: gr.Image, payload: ImageData | None) -> Any:
 
 def _number(slider: gr.Slider, payload: Any) -> float | int:
     """An emptied number is NaN, which the pipeline refuses; gradio fails without a message."""
+    if CLAMPED in (slider.elem_classes or []):
+        return float(min(max(payload, slider.minimum), slider.maximum)) if _is_number(payload) else math.nan
     return math.nan if payload is None else _within_limits(slider, payload)
+
+
+def _is_number(payload: Any) -> bool:
+    return isinstance(payload, (int, float)) and not isinstance(payload, bool)
 
 
 # Set on the classes: gradio makes components anew when an event changes or skips them, and writes a stub file beside

@@ -44,15 +44,22 @@ class Problems:
             try:
                 return run(*args, **options)
             except gr.Error as error:
-                if error.visible:
-                    keep(error)
+                self.keep(error)
                 raise
 
-        def keep(error: gr.Error) -> None:
-            self._keep(visitor_of(LocalContext.request.get(None)), html.unescape(error.message))
-
-        setattr(keeping, _KEEP, keep)
+        setattr(keeping, _KEEP, self.keep)
         return keeping
+
+    def keep(self, error: gr.Error) -> None:
+        """Keep the text of an error of the present visitor, unless it is silent."""
+        if not error.visible:
+            return
+        visitor = visitor_of(LocalContext.request.get(None))
+        with self._lock:
+            self._texts[visitor] = html.unescape(error.message)
+            self._texts.move_to_end(visitor)
+            while len(self._texts) > self._visitors:
+                self._texts.popitem(last=False)
 
     def last(self, request: gr.Request | None) -> str:
         """The visitor's last error; "" if there is none."""
@@ -71,14 +78,7 @@ class Problems:
 
         ran.failure(said, None, text, show_progress="hidden", **QUICK)
 
-    def _keep(self, visitor: str, text: str) -> None:
-        with self._lock:
-            self._texts[visitor] = text
-            self._texts.move_to_end(visitor)
-            while len(self._texts) > self._visitors:
-                self._texts.popitem(last=False)
 
-
-def clear_first(trigger: Callable[..., Dependency], text: Component) -> None:
-    """Clear the notes when a run starts."""
-    trigger(None, None, text, js="() => ''", show_progress="hidden", **QUICK)
+def clear_first(trigger: Callable[..., Dependency], text: Component, *, js: str = "() => ''") -> None:
+    """Clear the notes when a run starts; `js` may return another text."""
+    trigger(None, None, text, js=js, show_progress="hidden", **QUICK)

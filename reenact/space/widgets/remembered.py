@@ -12,12 +12,14 @@ from typing import Any, cast
 
 import gradio as gr
 from gradio.components import Component
+from gradio.events import Dependency
 from gradio.utils import get_upload_folder
 
 from reenact.space import examples
 from reenact.space.embedding import ADDRESS
 from reenact.space.widgets.events import QUICK
 from reenact.space.widgets.linked import FILE_KINDS, Linked, fits
+from reenact.space.widgets.runs import visitor_of
 
 _LARGEST_KEPT = 200_000
 """Characters; a longer text is not what the page wrote."""
@@ -44,9 +46,14 @@ _SHOW_TAB = """
   if (!document.querySelector("gradio-app[src]")) history.replaceState(history.state, "", address);
 """
 """Addresses of other pages, which show this one as a web component, stay as they are."""
-_READY = f"""() => {{
+_READY = f"""(visitor) => {{
   window.reenactRestored = true;
+  window.reenactVisitor = visitor;
+  addEventListener("beforeunload", () => {{ window.reenactLeaving = true; }});
   if (window.reenactTab && !{ADDRESS}.searchParams.get("tab")) {{ {_SHOW_TAB} }}
+  for (const name of NAMES) {{
+    if (sessionStorage.getItem("reenact " + name)) document.getElementById("reenact-reopen-" + name)?.click();
+  }}
 }}"""
 _OPENED_TAB = f"""() => {{
   window.reenactTab = "NAME";
@@ -89,7 +96,7 @@ class Remembered:
         return [set_by_link.get(component, update) for component, update in zip(self.components, updates, strict=True)]
 
 
-def restore(page: gr.Blocks, tabs: gr.Tabs, kept: Sequence[Remembered], names: Sequence[str]) -> Any:
+def restore(page: gr.Blocks, tabs: gr.Tabs, kept: Sequence[Remembered], names: Sequence[str]) -> dict[str, Dependency]:
     """When the page is opened, show the tab that the address names, and what the browser kept.
 
     Args:
@@ -99,24 +106,27 @@ def restore(page: gr.Blocks, tabs: gr.Tabs, kept: Sequence[Remembered], names: S
         names: ids of the tabs.
 
     Returns:
-        The event, for what has to happen afterwards.
+        By the name of a tab, the event after the browser's values of that tab have been restored; none for a visitor
+        who comes for the first time.
     """
+    buttons = {each.name: gr.Button(visible="hidden", elem_id=f"reenact-reopen-{each.name}") for each in kept}
     boxes = [gr.Textbox(visible=False) for _ in (tabs, page, *kept)]
+    visitor = gr.Textbox(visible=False)
 
-    def opened(tab: str, query: str, *texts: str) -> list[Any]:
+    def opened(request: gr.Request, tab: str, query: str, *texts: str) -> list[Any]:
         shown = tab if tab in names else names[0]
         values = [
             update
             for each, text in zip(kept, texts, strict=True)
             for update in each.restored(text, query if each.name == shown else "")
         ]
-        return [gr.Tabs(selected=tab) if tab in names else gr.skip(), *values]
+        return [visitor_of(request), gr.Tabs(selected=tab) if tab in names else gr.skip(), *values]
 
-    outputs: list[Any] = [tabs, *(component for each in kept for component in each.components)]
+    outputs: list[Any] = [visitor, tabs, *(component for each in kept for component in each.components)]
     read = _READ.replace("NAMES", json.dumps([each.name for each in kept]))
     ran = page.load(opened, boxes, outputs, js=read, show_progress="hidden", **QUICK)
-    ran.then(None, js=_READY, **QUICK)
-    return ran
+    ran.then(None, visitor, None, js=_READY.replace("NAMES", json.dumps([*buttons])), **QUICK)
+    return {name: button.click(None, js="() => {}", **QUICK) for name, button in buttons.items()}
 
 
 def name_in_address(tab: gr.Tab, name: str) -> None:

@@ -1,7 +1,8 @@
 """Runs in progress: how a visitor stops them, and how much time is left."""
 
-import collections
 import contextlib
+import contextvars
+import dataclasses
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -15,14 +16,41 @@ from reenact.space.widgets.events import STOPPED_QUEUES
 STOPPED = "Stopped; nothing was written."
 _STAGES = {"preparing": "Preparing the source", "tracking": "Tracking the driver"}
 """Stages of the pipeline before the first frame."""
+COMES_BACK_S = 30.0
+"""Within that time a page that is loaded again is back, on a busy server too."""
+
+
+@dataclasses.dataclass(kw_only=True, eq=False)
+class _Run:
+    """One run, whose frame loop checks its flag."""
+
+    begun_by: str
+    """The visitor, as of the page that began it."""
+    visitors: set[str]
+    """Whose Stop reaches it; empty once they have left."""
+    flag: threading.Event = dataclasses.field(default_factory=threading.Event)
+    left_at_s: float | None = None
+    """When the last visitor left, by the clock of the runs."""
 
 
 class Runs:
-    """The runs of every visitor; each run has a flag that its frame loop checks."""
+    """The runs of every visitor."""
 
-    def __init__(self) -> None:
-        self._flags: collections.defaultdict[str, set[threading.Event]] = collections.defaultdict(set)
+    def __init__(self, *, now: Callable[[], float] = time.monotonic) -> None:
+        """No run yet; `now` gives seconds."""
+        self._runs: set[_Run] = set()
         self._lock = threading.Lock()
+        self._now = now
+        self._surviving: contextvars.ContextVar[bool] = contextvars.ContextVar("surviving", default=False)
+
+    @contextlib.contextmanager
+    def surviving(self) -> Iterator[None]:
+        """Runs that start in the block go on for a while when their visitor leaves: the page may be loaded again."""
+        before = self._surviving.set(True)
+        try:
+            yield
+        finally:
+            self._surviving.reset(before)
 
     @contextlib.contextmanager
     def started(self, request: gr.Request | None) -> Iterator[Callable[[], bool]]:
@@ -31,16 +59,16 @@ class Runs:
         The function given to the block returns True after `stop`, and when the job that called it was cancelled or its
         client has left: gradio forgets such a job, but does not end it.
         """
-        visitor, flag, is_forgotten = visitor_of(request), threading.Event(), _forgotten_job()
+        visitor = visitor_of(request)
+        run = _Run(begun_by=visitor, visitors={visitor})
+        is_forgotten = self._is_abandoned(run) if self._surviving.get() else _forgotten_job()
         with self._lock:
-            self._flags[visitor].add(flag)
+            self._runs.add(run)
         try:
-            yield lambda: flag.is_set() or is_forgotten()
+            yield lambda: run.flag.is_set() or is_forgotten()
         finally:
             with self._lock:
-                self._flags[visitor].discard(flag)
-                if not self._flags[visitor]:
-                    del self._flags[visitor]
+                self._runs.discard(run)
 
     async def stop(self, request: gr.Request | None) -> str:
         """Stop all runs of a visitor, also those that wait for their turn; returns what was done, in words."""
@@ -50,18 +78,39 @@ class Runs:
 
     def stop_running(self, request: gr.Request | None) -> bool:
         """Stop the runs of a visitor that have begun; whether there are any."""
+        visitor = visitor_of(request)
         with self._lock:
-            flags = list(self._flags.get(visitor_of(request), ()))
-        for flag in flags:
-            flag.set()
-        return bool(flags)
+            runs = [run for run in self._runs if visitor in run.visitors]
+        for run in runs:
+            run.flag.set()
+        return bool(runs)
+
+    def leave(self, request: gr.Request | None) -> None:
+        """A visitor has closed the page, or loads it again: their runs end unless one of them comes back soon."""
+        visitor = visitor_of(request)
+        with self._lock:
+            for run in self._runs:
+                if visitor in run.visitors:
+                    run.visitors.discard(visitor)
+                    run.left_at_s = None if run.visitors else self._now()
+
+    def adopt(self, begun_by: str, request: gr.Request | None) -> None:
+        """Give the runs that a visitor began to the same one after the page was loaded again."""
+        with self._lock:
+            for run in self._runs:
+                if run.begun_by == begun_by:
+                    run.visitors.add(visitor_of(request))
+                    run.left_at_s = None
 
     def stop_all(self) -> None:
         """Stop the runs of all visitors."""
         with self._lock:
-            flags = [flag for flags in self._flags.values() for flag in flags]
-        for flag in flags:
-            flag.set()
+            runs = [*self._runs]
+        for run in runs:
+            run.flag.set()
+
+    def _is_abandoned(self, run: _Run) -> Callable[[], bool]:
+        return lambda: run.left_at_s is not None and self._now() - run.left_at_s > COMES_BACK_S
 
 
 async def _leave_queue(visitor: str) -> bool:

@@ -24,6 +24,7 @@ from reenact.space.models import Models
 from reenact.space.widgets.caches import Sessions
 from reenact.space.widgets.clip_limits import ClipLimits
 from reenact.space.widgets.clip_part import ClipPart
+from reenact.space.widgets.inputs import CLAMPED
 from reenact.space.widgets.reading import bars
 from reenact.space.widgets.runs import Runs
 from reenact.space.widgets.settings import values_of
@@ -292,13 +293,16 @@ def test_programs_name_values_and_ends(sessions: Sessions, session: Session, sou
 @pytest.mark.parametrize("name", ["seconds", "from_yaw", "to_yaw"])
 @pytest.mark.parametrize("value", [None, "abc"])
 def test_turntable_refuses_what_is_no_number(sessions: Sessions, source: str, name: str, value: Any) -> None:
-    numbers = {"seconds": 1, "from_yaw": 0, "to_yaw": 45} | {name: value}
+    numbers: dict[str, Any] = {"seconds": 1, "from_yaw": 0, "to_yaw": 45, name: value}
     with pytest.raises(gr.Error, match=rf"{name}.* is set to .*; it takes a number"):
         ControlsApi(Models(), Runs(), ClipLimits(), sessions).turntable(source, **numbers, progress=Progress())
 
 
-def test_an_emptied_length_on_the_page_is_refused(tab: ControlsTab, source: str) -> None:
+def test_an_emptied_length_is_refused_and_a_typed_intensity_limited(tab: ControlsTab, source: str) -> None:
     with gr.Blocks():
+        # anew, as gradio makes a slider whose value an event has changed: it had lost its limits then
+        typed = gr.Slider(0, 5, elem_classes=CLAMPED)
+        assert [typed.preprocess(value) for value in (9999, -1, 2.5)] == [5, 0, 2.5]
         assert math.isnan(ClipPart().seconds.preprocess(None))  # type: ignore[arg-type]
     with pytest.raises(gr.Error, match="seconds is set to None; it takes a number"):
         tab.make_clip("animation", None, "MP4", [], None, Progress(), VISITOR, *given(source))
