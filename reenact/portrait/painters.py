@@ -1,6 +1,7 @@
-"""Mouths and eyes painted over what a system has drawn, at the drawing's own size."""
+"""Mouths and eyes over what a system has drawn, at the drawing's own size: composed of the source's own, or painted."""
 
 import dataclasses
+import functools
 from collections.abc import Sequence
 
 import torch
@@ -9,10 +10,11 @@ from torch import Tensor
 
 from reenact.geometry.landmarks import INNER_LIP_RING, LEFT_EYE_RING, LEFT_IRIS, RIGHT_EYE_RING, RIGHT_IRIS
 from reenact.portrait import parts
+from reenact.portrait.eyes import EyeLayers, shown_share, take_apart, turned_share
 from reenact.portrait.networks import Painter
-from reenact.portrait.parts import OUTER_LIP_RING, Affine, Part
+from reenact.portrait.parts import OUTER_LIP_RING, Affine, Part, ramp
 
-_CHANGE_PX = {"mouth": (1.0, 2.5), "eye": (1.5, 3.5)}
+_CHANGE_PX = {"mouth": (1.0, 2.5), "eye": (0.7, 2.0)}
 """Largest movement of a contour's point in its crop up to which nothing is painted, and from which on all is."""
 
 _GAP_PX = (1.5, 3.0)
@@ -44,6 +46,19 @@ class DrivingFaces:
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
+class SourceFace:
+    """The source crop, and its eyes in layers."""
+
+    rgb: Float[Tensor, "1 3 s s"]
+    mesh_px: Float[Tensor, "1 478 3"]
+
+    @functools.cached_property
+    def eyes(self) -> tuple[EyeLayers, EyeLayers]:
+        """The right one, then the left; made once."""
+        return take_apart(self.rgb, self.mesh_px, left=False), take_apart(self.rgb, self.mesh_px, left=True)
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
 class Painted:
     """Frames with their mouths and eyes painted."""
 
@@ -63,21 +78,19 @@ class Painters:
         self,
         rgb: Float[Tensor, "f 3 s s"],
         mesh_px: Float[Tensor, "f 478 3"],
-        source_rgb: Float[Tensor, "1 3 s s"],
-        source_mesh_px: Float[Tensor, "1 478 3"],
+        source: SourceFace,
         driver: DrivingFaces | None = None,
     ) -> Painted:
-        """Paint opened mouths and moved eyes; parts whose contours do not change stay as they are, bit for bit.
+        """Draw opened mouths and moved eyes; parts whose contours do not change stay as they are, bit for bit.
 
         Args:
             rgb: what a system has drawn.
             mesh_px: where the face lies in it.
-            source_rgb: the source crop, of the same size.
-            source_mesh_px: its mesh.
+            source: the source crop, of the same size.
             driver: the driving pictures, where there are any.
         """
-        mouths = _find_mouths(mesh_px, source_rgb, source_mesh_px, driver)
-        eyes = [_find_eyes(mesh_px, source_rgb, source_mesh_px, left=left) for left in (False, True)]
+        mouths = _find_mouths(mesh_px, source.rgb, source.mesh_px, driver)
+        eyes = [_find_eyes(mesh_px, source, left=left) for left in (False, True)]
         painted = Painted(rgb=rgb.clone(), share=torch.zeros_like(rgb[:, :1]))
         for painter, found in ((self.mouth, [mouths]), (self.eye, eyes)):
             crops = [each for each in found if each is not None]
@@ -86,7 +99,10 @@ class Painters:
                 mask, maps = torch.cat([each.mask for each in crops]), torch.cat([each.maps for each in crops])
                 drawn = painter(near, mask, maps).split([len(each.rows) for each in crops])
                 for each, pictures in zip(crops, drawn, strict=True):
-                    _blend(painted, pictures, each)
+                    layer = torch.cat([pictures, each.mask * each.share[:, None, None, None]], 1)
+                    _blend(painted, layer, each.onto, each.rows)
+        for left in (False, True):
+            _compose_eyes(painted, source, mesh_px, left=left)
         return painted
 
 
@@ -107,9 +123,9 @@ def _find_mouths(
     onto, own = parts.crop_part(mesh_px, "mouth"), parts.crop_part(source_mesh_px, "mouth")
     points = parts.place(onto, mesh_px)
     theirs = parts.place(own, source_mesh_px)
-    share = _changed(points, theirs, "mouth", INNER_LIP_RING + OUTER_LIP_RING, "mouth") * _ramp(_gap(points), _GAP_PX)
-    stretched = _ramp((_gap(points) / _gap(theirs).clamp(min=0.1)).log().abs(), _STRETCH)
-    share = share * (1 - _ramp(_gap(theirs), _GAP_PX) * (1 - stretched))
+    share = _changed(points, theirs, "mouth", INNER_LIP_RING + OUTER_LIP_RING, "mouth") * ramp(_gap(points), _GAP_PX)
+    stretched = ramp((_gap(points) / _gap(theirs).clamp(min=0.1)).log().abs(), _STRETCH)
+    share = share * (1 - ramp(_gap(theirs), _GAP_PX) * (1 - stretched))
     rows = share.nonzero()[:, 0]
     if not len(rows):
         return None
@@ -125,55 +141,82 @@ def _find_mouths(
     return _Crops(rows=rows, onto=onto, mask=mask, maps=maps, share=share[rows])
 
 
-def _find_eyes(mesh_px: Tensor, source_rgb: Tensor, source_mesh_px: Tensor, *, left: bool) -> _Crops | None:
-    onto, own = (parts.crop_part(mesh, "eye", left=left) for mesh in (mesh_px, source_mesh_px))
-    points, theirs = parts.place(onto, mesh_px), parts.place(own, source_mesh_px)
-    ring = LEFT_EYE_RING + LEFT_IRIS[:1] if left else RIGHT_EYE_RING + RIGHT_IRIS[:1]
-    share = _changed(points, theirs, "eye", ring, "left" if left else "right")
+def _find_eyes(mesh_px: Tensor, source: SourceFace, *, left: bool) -> _Crops | None:
+    """Eyes that the source shows closed: what an opened one looks like is not known."""
+    onto, points, theirs = _place_eyes(mesh_px, source, left=left)
+    share = _eye_changed(points, theirs, left=left) * (1 - shown_share(theirs, left=left))
     rows = share.nonzero()[:, 0]
     if not len(rows):
         return None
-    shown, seen = parts.sample(source_rgb, own, parts.SIZE), parts.eye_maps(theirs, left=left)
+    own = parts.crop_part(source.mesh_px, "eye", left=left)
+    shown, seen = parts.sample(source.rgb, own, parts.SIZE), parts.eye_maps(theirs, left=left)
     shown, seen = (each.expand(len(rows), -1, -1, -1) for each in (shown, seen))
     mask, maps = parts.eye_inputs(points[rows], shown, seen, left=left)
     return _Crops(rows=rows, onto=onto[rows], mask=mask, maps=maps, share=share[rows])
 
 
+def _compose_eyes(painted: Painted, source: SourceFace, mesh_px: Tensor, *, left: bool) -> None:
+    """Lay eyes of the source's own pixels over the frames in which they move, in place."""
+    onto, points, theirs = _place_eyes(mesh_px, source, left=left)
+    turned = turned_share(points, theirs, left=left) * ramp(_width(points, _side(left)), _WIDTH_PX["eye"])
+    share = torch.maximum(_eye_changed(points, theirs, left=left), turned) * shown_share(theirs, left=left)
+    rows = share.nonzero()[:, 0]
+    if len(rows):
+        eye = source.eyes[left]
+        layer = eye.compose(points[rows])
+        layer[:, 3:] *= share[rows, None, None, None]
+        _blend(painted, layer, onto[rows] * eye.zoom, rows)
+
+
+def _place_eyes(mesh_px: Tensor, source: SourceFace, *, left: bool) -> tuple[Affine, Tensor, Tensor]:
+    """Crops of the frames' eyes, their points in them, and the source's in its own."""
+    onto, own = (parts.crop_part(mesh, "eye", left=left) for mesh in (mesh_px, source.mesh_px))
+    return onto, parts.place(onto, mesh_px), parts.place(own, source.mesh_px)
+
+
+def _eye_changed(points: Tensor, theirs: Tensor, *, left: bool) -> Float[Tensor, "f"]:
+    ring = LEFT_EYE_RING + LEFT_IRIS[:1] if left else RIGHT_EYE_RING + RIGHT_IRIS[:1]
+    return _changed(points, theirs, "eye", ring, _side(left))
+
+
+def _side(left: bool) -> str:
+    return "left" if left else "right"
+
+
 def _changed(points: Tensor, theirs: Tensor, part: Part, ring: tuple[int, ...], corners: str) -> Float[Tensor, "f"]:
     """Share of the painting, from how far the contour moves and how wide the part is seen."""
     moved = (points - theirs)[:, list(ring)].norm(dim=-1).amax(1)
+    return ramp(moved, _CHANGE_PX[part]) * ramp(_width(points, corners), _WIDTH_PX[part])
+
+
+def _width(points: Tensor, corners: str) -> Float[Tensor, "f"]:
     first, second = _CORNERS[corners]
-    return _ramp(moved, _CHANGE_PX[part]) * _ramp((points[:, first] - points[:, second]).norm(dim=-1), _WIDTH_PX[part])
+    return (points[:, first] - points[:, second]).norm(dim=-1)
 
 
 def _trust(driver: Tensor, target: Tensor) -> Float[Tensor, "f"]:
     """0 where the driver's lips are closed, or much less open than the target's: they show no teeth to go by."""
-    return _ramp(_gap(driver), _GAP_PX) * _ramp(_gap(driver) / _gap(target).clamp(min=1), (0.3, 0.5))
+    return ramp(_gap(driver), _GAP_PX) * ramp(_gap(driver) / _gap(target).clamp(min=1), (0.3, 0.5))
 
 
 def _gap(points: Tensor) -> Float[Tensor, "f"]:
     return (points[:, _UPPER_LIP] - points[:, _LOWER_LIP]).norm(dim=-1)
 
 
-def _ramp(value: Tensor, limits: tuple[float, float]) -> Tensor:
-    return ((value - limits[0]) / (limits[1] - limits[0])).clamp(0, 1)
-
-
-def _blend(painted: Painted, drawn: Float[Tensor, "n 3 i j"], crops: _Crops) -> None:
-    """Lay painted crops over their frames, in place."""
-    layer = torch.cat([drawn, crops.mask * crops.share[:, None, None, None]], 1)
-    top, bottom, left, right = _box(crops.onto, painted.rgb.shape[-1])
-    back = parts.invert(crops.onto)
+def _blend(painted: Painted, layer: Float[Tensor, "n 4 i j"], onto: Affine, rows: Int[Tensor, "n"]) -> None:
+    """Lay crops, RGB and share, over their frames, in place."""
+    top, bottom, left, right = _box(onto, (layer.shape[-2], layer.shape[-1]), painted.rgb.shape[-1])
+    back = parts.invert(onto)
     back = torch.cat([back[:, :, :2], back[:, :, 2:] - back.new_tensor([[left], [top]])], 2)
     layer = parts.sample(layer, back, (bottom - top, right - left), "zeros")
-    region = (crops.rows, slice(None), slice(top, bottom), slice(left, right))
+    region = (rows, slice(None), slice(top, bottom), slice(left, right))
     painted.rgb[region] = torch.lerp(painted.rgb[region], layer[:, :3], layer[:, 3:])
     painted.share[region] = torch.maximum(painted.share[region], layer[:, 3:])
 
 
-def _box(onto: Affine, side: int) -> tuple[int, int, int, int]:
-    """Rows and columns of the picture around all crops."""
-    height, width = parts.SIZE
+def _box(onto: Affine, size: tuple[int, int], side: int) -> tuple[int, int, int, int]:
+    """Rows and columns of the picture around all crops of a height and width."""
+    height, width = size
     corners = onto.new_tensor([[0, 0], [width, 0], [0, height], [width, height]]).expand(len(onto), -1, -1)
     frame = parts.place(parts.invert(onto), corners)
     low, high = frame.amin((0, 1)).floor().int().tolist(), frame.amax((0, 1)).ceil().int().tolist()

@@ -156,6 +156,11 @@ def eye_inputs(
         shown_maps: its `eye_maps`.
         left: which eye.
     """
+    return eye_mask(points, left=left), torch.cat([eye_maps(points, left=left), shown * 2 - 1, shown_maps], 1)
+
+
+def eye_mask(points: Float[Tensor, "f 478 2"], *, left: bool) -> Float[Tensor, "f 1 i j"]:
+    """A soft ellipse over an eye, its lids, their crease and the lashes."""
     height, width = SIZE
     corners = _LEFT_CORNERS if left else _RIGHT_CORNERS
     first, second = (points[:, corner, :, None, None] for corner in corners)
@@ -165,8 +170,7 @@ def eye_inputs(
     y = (torch.arange(height).to(points) + 0.5)[:, None] - middle[:, 1]
     along, across = x * axis[:, 0] + y * axis[:, 1], y * axis[:, 0] - x * axis[:, 1]
     ellipse = ((along / (0.64 * wide + 2)) ** 2 + ((across + 2.5) / _EYE_RADIUS_PX) ** 2).sqrt()
-    mask = ((1 - ellipse) * (_EYE_RADIUS_PX / 4)).clamp(0, 1)[:, None]  # a soft rim of 4 px
-    return mask, torch.cat([eye_maps(points, left=left), shown * 2 - 1, shown_maps], 1)
+    return ((1 - ellipse) * (_EYE_RADIUS_PX / 4)).clamp(0, 1)[:, None]  # a soft rim of 4 px
 
 
 def eye_maps(points: Float[Tensor, "f 478 2"], *, left: bool) -> Float[Tensor, "f 2 i j"]:
@@ -222,3 +226,8 @@ def driver_mouth(
     luma = rgb.new_tensor([0.299, 0.587, 0.114])[:, None, None]
     skin = (sample(rgb, own, SIZE)[:, :, :8] * luma).sum(1, keepdim=True).mean((2, 3), keepdim=True)
     return (sample(rgb, onto, SIZE) * luma).sum(1, keepdim=True) / skin.clamp(min=0.05)
+
+
+def ramp(value: Tensor, limits: tuple[float, float]) -> Tensor:
+    """0 up to the first limit, rising to 1 at the second."""
+    return ((value - limits[0]) / (limits[1] - limits[0])).clamp(0, 1)

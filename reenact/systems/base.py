@@ -12,6 +12,7 @@
 
 import abc
 import dataclasses
+import functools
 from collections.abc import Callable
 from typing import Any, ClassVar, Generic, Literal, TypeVar
 
@@ -24,7 +25,7 @@ from reenact.errors import ConfigError, Note, ShapeError
 from reenact.geometry.matching import DrivingMotion, find_neutral
 from reenact.ops.fold import fold_batch_norms
 from reenact.portrait.compose import Rendered
-from reenact.portrait.painters import DrivingFaces, Painted
+from reenact.portrait.painters import DrivingFaces, Painted, SourceFace
 from reenact.portrait.portrait import Portrait
 from reenact.types import CropSpec, FaceGeometry, FaceImage
 from reenact.weights import WeightsInfo
@@ -39,7 +40,7 @@ Need = Literal["parsing", "embedding"]
 FillNeeds = Callable[[FaceImage, FaceGeometry, frozenset[Need]], FaceImage]
 """Adds the needed fields to a source crop that lacks them."""
 
-Paint = Callable[[Tensor, Tensor, Tensor, Tensor, DrivingFaces | None], Painted]
+Paint = Callable[[Tensor, Tensor, SourceFace, DrivingFaces | None], Painted]
 """Paints mouths and eyes: `reenact.portrait.painters.Painters.paint`."""
 
 Progress = Callable[[int, int, str], None]
@@ -65,6 +66,11 @@ class EncodedCrop:
     def native_rgb(self) -> Float[Tensor, "1 3 n n"]:
         """The source crop at its own size."""
         return self.portrait.rgb
+
+    @functools.cached_property
+    def face(self) -> SourceFace:
+        """What mouths and eyes are drawn from."""
+        return SourceFace(rgb=self.native_rgb, mesh_px=_to_pixels(self.mesh, self.native_rgb.shape[-1]))
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -245,9 +251,8 @@ class Reenactor(nn.Module, abc.ABC, Generic[Identity, Motion, Driven]):
         rendered = self.render(identity, driven)
         if self.paint is None:
             return rendered
-        meshes, half = (identity.mesh, self.target_mesh(identity, driven)), rendered.rgb.shape[-1] / 2
-        source, target = ((mesh + mesh.new_tensor([1.0, 1.0, 0.0])) * half for mesh in meshes)
-        painted = self.paint(rendered.rgb, target, identity.native_rgb, source, driver)
+        target = _to_pixels(self.target_mesh(identity, driven), rendered.rgb.shape[-1])
+        painted = self.paint(rendered.rgb, target, identity.face, driver)
         return Rendered(rgb=painted.rgb, changed=torch.maximum(rendered.changed, painted.share))
 
     def draw_person(self, seed: int, truncation: float) -> Float[Tensor, "1 3 s s"]:
@@ -266,3 +271,8 @@ class Reenactor(nn.Module, abc.ABC, Generic[Identity, Motion, Driven]):
         return ConfigError(
             f"The system {self.system!r} takes its motion from a driver; it cannot set Action Units or head angles."
         )
+
+
+def _to_pixels(mesh: Float[Tensor, "f 478 3"], side: int) -> Float[Tensor, "f 478 3"]:
+    """From half-sides of a crop to its pixels."""
+    return (mesh + mesh.new_tensor([1.0, 1.0, 0.0])) * (side / 2)

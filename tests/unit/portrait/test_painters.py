@@ -8,7 +8,7 @@ from reenact.geometry.landmarks import LEFT_EYE_RING, RIGHT_EYE_RING
 from reenact.geometry.morphable import load_morphable
 from reenact.portrait import parts
 from reenact.portrait.networks import Painter, PainterConfig
-from reenact.portrait.painters import DrivingFaces, Painted, Painters
+from reenact.portrait.painters import DrivingFaces, Painted, Painters, SourceFace
 from tests.synthetic import random_clip
 
 _LOWER_LIP = (14, 87, 88, 95, 178, 317, 318, 324, 402, 84, 17, 181, 314, 405, 91, 321)
@@ -42,7 +42,7 @@ def paint(
     painters: Painters, source: torch.Tensor, target: torch.Tensor, driver: DrivingFaces | None = None
 ) -> Painted:
     rgb = torch.rand(1, 3, 256, 256, generator=torch.Generator().manual_seed(0))
-    return painters.paint(rgb.expand(len(target), -1, -1, -1), target, rgb, source, driver)
+    return painters.paint(rgb.expand(len(target), -1, -1, -1), target, SourceFace(rgb=rgb, mesh_px=source), driver)
 
 
 def rgb_of(painted: Painted) -> torch.Tensor:

@@ -1,0 +1,228 @@
+"""Eyes in layers, of the source's own pixels: skin of the lids, white, iris.
+
+An eye of the source is taken apart once: its white is continued behind the iris, its iris behind the lids by its own
+symmetry. In a frame the skin between brow and lashes, and that below, is stretched to where the target's lids are; the
+white follows the lids, the iris stands where the target's is, and both are seen between the lids.
+"""
+
+import dataclasses
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+from torch.nn import functional
+
+from reenact.geometry.landmarks import LEFT_EYE_RING, LEFT_IRIS, RIGHT_EYE_RING, RIGHT_IRIS
+from reenact.ops.fill import fill_hole
+from reenact.portrait import parts
+from reenact.portrait.parts import ramp
+
+_LIMBUS = 0.14
+"""Width of the soft rim of an iris, share of its radius."""
+_WIDER = (1.06, 1.2)
+"""Share of the radius up to which pixels are drawn with the iris, and from which they are white."""
+_LASHES_PX = 0.7
+"""Width of the lashes and of the lids' shadow inside the lids' contour,"""
+_LASH_LINE_PX = 1.5
+"""and of what is kept in one piece outside it."""
+_COVERED_PX = (0.5, 2.2)
+"""Width of the upper and of the lower lid's rim that closed lids hide."""
+_LOOKS_PX = (0.4, 1.2)
+"""Of `turned_share`."""
+_SHOWN = (0.14, 0.2)
+"""Opening of the source's lids over the eye's width from which its iris and white are known."""
+_MOST_ZOOM = 12
+"""Pixels of a layer in one of an eye's crop."""
+
+_UNDER_BROW = {False: (225, 224, 223, 222, 221), True: (445, 444, 443, 442, 441)}
+_UNDER_EYE = {False: (31, 228, 229, 230, 231, 232, 233), True: (261, 448, 449, 450, 451, 452, 453)}
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class EyeLayers:
+    """An eye of the source. Points are in pixels of `parts.crop_part`, layers are finer by `zoom`."""
+
+    skin: Float[Tensor, "1 3 h w"]
+    """The eye as it is."""
+    white: Float[Tensor, "1 3 h w"]
+    iris: Float[Tensor, "1 3 h w"]
+    points: Float[Tensor, "1 478 2"]
+    """The source's mesh."""
+    centre: Float[Tensor, "1 2"]
+    """Of the iris,"""
+    radius: Float[Tensor, "1"]
+    """and its radius."""
+    zoom: int
+    left: bool
+
+    def compose(self, points: Float[Tensor, "f 478 2"]) -> Float[Tensor, "f 4 h w"]:
+        """The eye under another mesh: RGB, and the soft ellipse around the eye."""
+        count, zoom, left = len(points), self.zoom, self.left
+        size = self.skin.shape[-2], self.skin.shape[-1]
+        iris = _iris(left)[0]
+        moved = (points - self.points)[:, [iris]].transpose(1, 2)
+        moves = torch.cat([torch.eye(2).to(points).expand(count, -1, -1), moved * zoom], 2)
+        drawn = parts.sample(self.iris.expand(count, -1, -1, -1), moves, size)
+        distance = _distance(self.centre + moved[..., 0], zoom) / self.radius
+        disc = ((_WIDER[0] - distance) / _LIMBUS + 0.5).clamp(0, 1)[:, None]
+        lids = _lids(points, self.points, left=left)
+        lids = torch.cat([lids[:, :, :2], lids[:, :, 2:] * zoom], 2)
+        ball = torch.lerp(parts.sample(self.white.expand(count, -1, -1, -1), lids, size), drawn, disc)
+        grid = self._stretch(points)
+        skin = functional.grid_sample(self.skin.expand(count, -1, -1, -1), grid, "bilinear", "border", False)
+        mask = functional.interpolate(parts.eye_mask(points, left=left), size=size, mode="bilinear")
+        return torch.cat([torch.lerp(skin, ball, _between_lids(points, zoom, left=left)), mask], 1)
+
+    def _stretch(self, points: Float[Tensor, "f 478 2"]) -> Float[Tensor, "f h w 2"]:
+        """Where the skin of every pixel lies in the source, in half-sides of the crop.
+
+        Columns keep their share of the eye's width. Along a column, lashes move in one piece with the lid, and the skin
+        between them and the brow, or the cheek, is stretched.
+        """
+        (height, width), left = parts.SIZE, self.left
+        own, ring = self.points.expand(len(points), -1, -1), _ring(left)
+        outer, inner = (ring[8], ring[0]) if left else (ring[0], ring[8])
+        x = (torch.arange(width * self.zoom).to(points) + 0.5) / self.zoom
+        y = (torch.arange(height * self.zoom).to(points)[:, None] + 0.5) / self.zoom
+        along = (x - points[:, [outer], 0]) / (points[:, [inner], 0] - points[:, [outer], 0]).clamp(min=1)
+        before_x = own[:, [outer], 0] + along * (own[:, [inner], 0] - own[:, [outer], 0])
+        open_share = (_opening(points, left=left) / _opening(own, left=left).clamp(min=1e-3)).clamp(max=1)
+        reach = (open_share * (_LASHES_PX + 1))[:, None, None]
+        covered = (1 - open_share)[:, None, None]
+
+        def heights(line: tuple[int, ...]) -> tuple[Tensor, Tensor]:
+            lines = _curve(points[:, list(line)], x.expand(len(points), -1)), _curve(own[:, list(line)], before_x)
+            return lines[0][:, None], lines[1][:, None]
+
+        brow, before_brow = heights(_UNDER_BROW[left])
+        cheek, before_cheek = heights(_UNDER_EYE[left])
+        upper, before_upper = heights((*ring[8:], ring[0]))
+        lower, before_lower = heights(ring[:9])
+        upper = torch.minimum(upper, lower)
+        rim, before_rim = upper - _LASH_LINE_PX, before_upper - _LASH_LINE_PX
+        stretched = (before_rim - before_brow) / (rim - brow).clamp(min=1)
+        above = torch.where(y < brow, before_brow + y - brow, before_rim + (y - rim) * stretched)
+        above = torch.where(
+            y > rim, (before_rim + y - rim).minimum(before_upper + reach - _COVERED_PX[0] * covered), above
+        )
+        rim, before_rim = lower + _LASH_LINE_PX, before_lower + _LASH_LINE_PX
+        stretched = (before_cheek - before_rim) / (cheek - rim).clamp(min=1)
+        below = torch.where(y > cheek, before_cheek + y - cheek, before_rim + (y - rim) * stretched)
+        below = torch.where(
+            y < rim, (before_rim + y - rim).maximum(before_lower - reach + _COVERED_PX[1] * covered), below
+        )
+        before_y = torch.where(y < (upper + lower) / 2, above, below)
+        return torch.stack([(before_x * (2 / width) - 1)[:, None].expand_as(before_y), before_y * (2 / height) - 1], -1)
+
+
+def take_apart(rgb: Float[Tensor, "1 3 s s"], mesh_px: Float[Tensor, "1 478 3"], *, left: bool) -> EyeLayers:
+    """The source's eye in layers, at twice the source's own resolution, at least the crop's."""
+    own = parts.crop_part(mesh_px, "eye", left=left)
+    zoom = int(torch.linalg.det(own[:, :, :2]).abs().rsqrt().mul(2).round().clamp(1, _MOST_ZOOM))
+    points, size = parts.place(own, mesh_px), (parts.SIZE[0] * zoom, parts.SIZE[1] * zoom)
+    skin = parts.sample(rgb, own * zoom, size)
+    centre, radius = _find_iris(parts.sample(rgb, own, parts.SIZE), points, left=left)
+    ball, distance = _between_lids(points, zoom, left=left) > 0.9, (_distance(centre, zoom) / radius)[:, None]
+    return EyeLayers(
+        skin=skin,
+        white=_continue(skin, ball & (distance > _WIDER[1])),
+        iris=_complete(skin, ball & (distance < 1 - _LIMBUS / 2), centre * zoom),
+        points=points,
+        centre=centre,
+        radius=radius,
+        zoom=zoom,
+        left=left,
+    )
+
+
+def shown_share(own: Float[Tensor, "f 478 2"], *, left: bool) -> Float[Tensor, "f"]:
+    """1 for a source whose eye is open, so that its white and its iris are known; 0 for a closed one."""
+    return ramp(_opening(own, left=left), _SHOWN)
+
+
+def turned_share(points: Float[Tensor, "f 478 2"], own: Float[Tensor, "1 478 2"], *, left: bool) -> Float[Tensor, "f"]:
+    """0 for an iris that stays in its place between the lids, 1 for one that looks elsewhere."""
+    iris = _iris(left)[0]
+    still = parts.place(_lids(points, own, left=left), own[:, [iris]].expand(len(points), -1, -1))[:, 0]
+    return ramp((points[:, iris] - still).norm(dim=-1), _LOOKS_PX)
+
+
+def _lids(points: Float[Tensor, "f 478 2"], own: Float[Tensor, "1 478 2"], *, left: bool) -> parts.Affine:
+    """The source's lids laid on the target's."""
+    ring = list(_ring(left))
+    return parts.fit_affine(own[:, ring].expand(len(points), -1, -1), points[:, ring])
+
+
+def _iris(left: bool) -> tuple[int, ...]:
+    return LEFT_IRIS if left else RIGHT_IRIS
+
+
+def _ring(left: bool) -> tuple[int, ...]:
+    """The lower lid from corner to corner, then the upper one back."""
+    return LEFT_EYE_RING if left else RIGHT_EYE_RING
+
+
+def _opening(points: Tensor, *, left: bool) -> Float[Tensor, "f"]:
+    """Height of the eye over its width."""
+    ring = points[:, list(_ring(left))]
+    height = (ring[:, 3:6] - ring[:, [13, 12, 11]]).norm(dim=-1).mean(1)
+    return height / (ring[:, 8] - ring[:, 0]).norm(dim=-1).clamp(min=1e-3)
+
+
+def _curve(line: Float[Tensor, "f k 2"], x: Float[Tensor, "f w"]) -> Float[Tensor, "f w"]:
+    """Height of a line through points at each x, level beyond its ends."""
+    order = line[..., 0].argsort(1)
+    known, heights = (line[..., i].gather(1, order).contiguous() for i in (0, 1))
+    after = torch.searchsorted(known, x.contiguous()).clamp(1, line.shape[1] - 1)
+    ends = [(known.gather(1, each), heights.gather(1, each)) for each in (after - 1, after)]
+    (from_x, from_y), (to_x, to_y) = ends
+    return torch.lerp(from_y, to_y, ((x - from_x) / (to_x - from_x).clamp(min=1e-3)).clamp(0, 1))
+
+
+def _between_lids(points: Tensor, zoom: int, *, left: bool) -> Float[Tensor, "f 1 h w"]:
+    inside = parts.signed_distance(points[:, list(_ring(left))], parts.SIZE)
+    inside = functional.interpolate(inside, size=(parts.SIZE[0] * zoom, parts.SIZE[1] * zoom), mode="bilinear")
+    return parts.coverage(inside - _LASHES_PX)
+
+
+def _distance(centre: Float[Tensor, "f 2"], zoom: int) -> Float[Tensor, "f h w"]:
+    """Of every pixel of a layer, in crop pixels."""
+    height, width = parts.SIZE
+    x = (torch.arange(width * zoom).to(centre) + 0.5) / zoom - centre[:, 0, None, None]
+    y = ((torch.arange(height * zoom).to(centre) + 0.5) / zoom)[:, None] - centre[:, 1, None, None]
+    return (x.square() + y.square()).sqrt()
+
+
+def _find_iris(
+    shown: Float[Tensor, "1 3 h w"], points: Tensor, *, left: bool
+) -> tuple[Float[Tensor, "1 2"], Float[Tensor, "1"]]:
+    """Centre and radius: the mesh's, moved to where the disc is darker than the white, and its middle than the disc."""
+    iris = points[:, list(_iris(left))]
+    centre, radius = iris[:, 0], (iris[:, 1:] - iris[:, :1]).norm(dim=-1).mean(1)
+    steps = torch.linspace(-0.3, 0.3, 9).to(radius)
+    offsets = torch.cartesian_prod(steps, steps)
+    distance = _distance(centre + offsets * radius, 1) / radius
+    seen = _between_lids(points, 1, left=left)[:, 0]
+    luma = (shown * shown.new_tensor([0.299, 0.587, 0.114])[:, None, None]).sum(1)
+
+    def mean(low: float, high: float) -> Float[Tensor, "k"]:
+        here = seen * ((distance >= low) & (distance < high))
+        return (luma * here).sum((1, 2)) / here.sum((1, 2)).clamp(min=1)
+
+    score = mean(1.0, 1.6) - mean(0.0, 1.0) + 0.5 * (mean(0.5, 0.9) - mean(0.0, 0.4)) - 0.05 * offsets.norm(dim=1)
+    return centre + offsets[score.argmax()] * radius, radius
+
+
+def _continue(shown: Float[Tensor, "1 3 h w"], known: Tensor) -> Float[Tensor, "1 3 h w"]:
+    """The known pixels continued smoothly."""
+    height, width = shown.shape[-2:]
+    below = (0, 0, 0, width - height)
+    return fill_hole(functional.pad(shown, below), functional.pad(1 - known.to(shown), below, value=1.0))[:, :, :height]
+
+
+def _complete(shown: Float[Tensor, "1 3 h w"], known: Tensor, centre: Float[Tensor, "1 2"]) -> Float[Tensor, "1 3 h w"]:
+    """The iris with what the lids hide: the point mirrored at the centre, else continued."""
+    size = (shown.shape[-2], shown.shape[-1])
+    turn = torch.cat([-torch.eye(2).to(shown)[None], 2 * centre[..., None]], 2)
+    mirrored, there = parts.sample(torch.cat([shown, known.to(shown)], 1), turn, size, "zeros").split([3, 1], 1)
+    return _continue(torch.where(known, shown, mirrored), known | (there > 0.99))
