@@ -142,9 +142,9 @@ def _find_mouths(
 
 
 def _find_eyes(mesh_px: Tensor, source: SourceFace, *, left: bool) -> _Crops | None:
-    """Eyes that the source shows closed: what an opened one looks like is not known."""
+    """Eyes that the source hardly shows: what an opened or turned one looks like is not known."""
     onto, points, theirs = _place_eyes(mesh_px, source, left=left)
-    share = _eye_changed(points, theirs, left=left) * (1 - shown_share(theirs, left=left))
+    share = _eye_changed(points, theirs, left=left) * (1 - _known(theirs, left=left))
     rows = share.nonzero()[:, 0]
     if not len(rows):
         return None
@@ -159,7 +159,7 @@ def _compose_eyes(painted: Painted, source: SourceFace, mesh_px: Tensor, *, left
     """Lay eyes of the source's own pixels over the frames in which they move, in place."""
     onto, points, theirs = _place_eyes(mesh_px, source, left=left)
     turned = turned_share(points, theirs, left=left) * ramp(_width(points, _side(left)), _WIDTH_PX["eye"])
-    share = torch.maximum(_eye_changed(points, theirs, left=left), turned) * shown_share(theirs, left=left)
+    share = torch.maximum(_eye_changed(points, theirs, left=left), turned) * _known(theirs, left=left)
     rows = share.nonzero()[:, 0]
     if len(rows):
         eye = source.eyes[left]
@@ -172,6 +172,11 @@ def _place_eyes(mesh_px: Tensor, source: SourceFace, *, left: bool) -> tuple[Aff
     """Crops of the frames' eyes, their points in them, and the source's in its own."""
     onto, own = (parts.crop_part(mesh, "eye", left=left) for mesh in (mesh_px, source.mesh_px))
     return onto, parts.place(onto, mesh_px), parts.place(own, source.mesh_px)
+
+
+def _known(theirs: Tensor, *, left: bool) -> Float[Tensor, "1"]:
+    """1 for an eye that the source shows open and from the front."""
+    return shown_share(theirs, left=left) * ramp(_width(theirs, _side(left)), _WIDTH_PX["eye"])
 
 
 def _eye_changed(points: Tensor, theirs: Tensor, *, left: bool) -> Float[Tensor, "f"]:
