@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 from reenact.cli.output import HINTS, notes
-from reenact.errors import ConfigError, OutputError, ReenactError, with_hint
+from reenact.errors import ConfigError, OutputError, ReenactError, is_out_of_memory, with_hint
 
 if TYPE_CHECKING:
     from reenact.pipeline.engine import Engine
@@ -126,8 +126,8 @@ def run_all(commands: Sequence[Redraws]) -> None:
             try:
                 command.redraw(load)
                 made += 1
-            except ReenactError as error:
-                text = " ".join(with_hint(error, HINTS).split())
+            except Exception as error:  # noqa: BLE001 - libraries without memory raise their own; others go on
+                text = _reason(error, command.out)
                 if text not in reasons:  # an unusable file fails with every other file
                     reasons.add(text)
                     print(f"reenact: {text}", file=sys.stderr)
@@ -140,6 +140,19 @@ def run_all(commands: Sequence[Redraws]) -> None:
     print(f"{made} made, {left} existed already and were left as they are{advice}, {failed} failed")
     if failed:
         raise ReenactError(f"{failed} of {total} results were not made; the lines above say why.")
+
+
+def _reason(error: Exception, out: pathlib.Path) -> str:
+    """Why a result was not made, in one line.
+
+    Raises:
+        Exception: the error, if it is no reason of this result alone.
+    """
+    if isinstance(error, ReenactError):
+        return " ".join(with_hint(error, HINTS).split())
+    if is_out_of_memory(error):
+        return f"{out} was not written: the memory does not suffice. Take smaller pictures or clips."
+    raise error
 
 
 def _files(path: pathlib.Path, suffix: str) -> list[pathlib.Path]:

@@ -12,6 +12,7 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from reenact import cli
+from reenact.cli.output import Bar
 from reenact.media import write_image
 from tests.e2e.conftest import write_clip
 
@@ -24,6 +25,7 @@ Refused = Callable[..., str]
 def refused(tmp_path: pathlib.Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Refused:
     """Runs a command and gives back its one line."""
     monkeypatch.setenv("REENACT_TRACEBACK", "1")
+    monkeypatch.setattr(Bar, "show", lambda *_: None)  # a slow machine would show it before the line
 
     def run(*arguments: object) -> str:
         before = {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*")}

@@ -20,6 +20,8 @@ def run(tmp_path: pathlib.Path, capsys: pytest.CaptureFixture[str], monkeypatch:
         for path in (self.source, self.driving):
             if path.stem == "bad":
                 raise UnsupportedInputError(f"{path} holds text, not a picture.")
+            if path.stem == "huge":
+                raise MemoryError
             if path.stem == "stop" and any(self.out.parent.iterdir()):
                 raise KeyboardInterrupt
         assert not self.out.exists() or self.overwrite
@@ -53,6 +55,16 @@ def test_a_stopped_batch_says_what_it_has_made(run: Run) -> None:
     said = "2 of 3 results were made, 0 existed already; without --overwrite, the same command goes on with the rest."
     assert lines == [f"reenact: Stopped; {said}"]
     assert names("out") == ["a--d.png", "b--d.png"]
+
+
+def test_too_little_memory_for_one_result_keeps_the_others(run: Run) -> None:
+    """It said that nothing was written, and left the rest undone."""
+    touch("in", "a.png", "b.png", "huge.png", "z.png")
+    code, said, lines = run("in", "d.png", "-o", "out")
+    assert code == 2
+    assert said[-1].startswith("3 made, 0 existed already") and said[-1].endswith("1 failed")
+    assert lines[0].startswith("reenact: out/huge--d.png was not written: the memory does not suffice.")
+    assert names("out") == ["a--d.png", "b--d.png", "z--d.png"]
 
 
 def test_empty_results_are_made_anew_and_the_last_line_counts(run: Run) -> None:
