@@ -25,6 +25,7 @@ AGAINST_THE_CRITIC = ("adversarial", "matching", "subject")
 WITH_PAPER_PRESET = ("correspondence", "facegan", "dual_generator", "latent_directions")
 SAME_PAPER_NETWORKS = (
     "dual_generator_face_cross",
+    "latent_directions_people",
     "latent_directions_inversion",
     "latent_directions_directions",
     "latent_directions_joint",

@@ -24,6 +24,7 @@ RECIPES = {
     "dual_generator_turned": "train.recipes.dual_generator.turned",
     "dual_generator_face": "train.recipes.dual_generator.face",
     "dual_generator_face_cross": "train.recipes.dual_generator.face_cross",
+    "latent_directions_people": "train.recipes.latent_directions.people",
     "latent_directions_generator": "train.recipes.latent_directions.generator",
     "latent_directions_inversion": "train.recipes.latent_directions.inversion",
     "latent_directions_directions": "train.recipes.latent_directions.directions",

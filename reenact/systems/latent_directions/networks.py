@@ -24,7 +24,7 @@ from reenact.systems.latent_directions.config import LatentDirectionsConfig
 from reenact.systems.latent_directions.generator import Generator, MappingNetwork
 from reenact.systems.layers import Encoder, ResidualBlock, conv_norm, zero_conv
 
-_DIRECTION_RATE = 0.1
+DIRECTION_RATE = 0.1
 """Factor of A, so that it does not learn faster than the generator."""
 _MOST = 3.0
 """Larger changes of p are cut off: they come from meshes that the tracker misread."""
@@ -60,9 +60,14 @@ class Directions(nn.Module):
         parameters = len(BESIDE_EXPRESSION) + config.expressions
         self.matrix = nn.Parameter(torch.zeros(config.directed_layers, config.latent, parameters))
 
+    @staticmethod
+    def limited(change: Float[Tensor, "f p"]) -> Float[Tensor, "f p"]:
+        """Changes of p, the large ones cut off."""
+        return change.clamp(-_MOST, _MOST)
+
     def forward(self, change: Float[Tensor, "f p"]) -> Float[Tensor, "f n l"]:
         """Δw of each layer; zero in the layers that are not directed."""
-        shift = _DIRECTION_RATE * torch.einsum("nlp,fp->fnl", self.matrix, change.clamp(-_MOST, _MOST))
+        shift = DIRECTION_RATE * torch.einsum("nlp,fp->fnl", self.matrix, self.limited(change))
         return functional.pad(shift.float(), (0, 0, 0, self.layers - self.directed))
 
 

@@ -1,6 +1,8 @@
 """A learns from synthetic pairs (section 3.2): everything else is frozen.
 
 z, z' ─▶ two random people ─▶ tracker ─▶ p, p' ─▶ Δp ─▶ w + A Δp ─▶ generator ─▶ does what z' does?
+
+Before, A is fitted in closed form to real pairs: `E_w` reads how w changes with p. ``--steps 0`` exports that A.
 """
 
 import copy
@@ -13,15 +15,20 @@ from torch import Tensor, nn
 
 from reenact.perception.identity import similarity
 from reenact.systems.latent_directions.config import PRESETS
-from reenact.systems.latent_directions.networks import LatentDirectionsNetworks
+from reenact.systems.latent_directions.networks import DIRECTION_RATE, LatentDirectionsNetworks
 from train.data.faces import FaceData
 from train.losses.perceptual import layer_gaps, mean_gap
+from train.pairs.aligned import AlignedPairConfig, AlignedPairs
 from train.recipes.latent_directions.inversion import part_loop
 from train.recipes.latent_directions.parts import MovedStep, PartTask, PartTaskConfig, drive
 from train.recipes.task import find_preset
 from train.run.loop import Batch, LoopConfig, Losses
 from train.run.options import RecipeOptions
 
+_FITTED = 3000
+"""Real pairs that A is fitted to, at most,"""
+_AT_ONCE = 50
+"""so many at once."""
 _TRUNCATION = 0.8
 """Of the random people."""
 
@@ -88,9 +95,35 @@ class DirectionsTask(PartTask):
         }
 
 
+@torch.no_grad()
+def fit_directions(system: LatentDirectionsNetworks, pairs: AlignedPairs, count: int, ridge: float = 0.02) -> None:
+    """Set A to the least-squares solution of w' - w = A Δp on real pairs, w and w' as `E_w` reads them.
+
+    Args:
+        system: its `E_w` is read, its A is set.
+        pairs: to draw from.
+        count: number of pairs.
+        ridge: added to the mean square of each value of Δp, against values that hardly vary.
+    """
+    encoder, directions, config = copy.deepcopy(system.encoder).eval(), system.directions, system.config
+    rng, device = np.random.default_rng(0), directions.matrix.device
+    changes, shifts = [], []
+    for _ in range(0, count, _AT_ONCE):
+        batch = pairs.sample(rng, _AT_ONCE, device)
+        changes.append(directions.limited(batch["change"]))
+        shifts.append((encoder(batch["target"])[0] - encoder(batch["source"])[0])[:, : config.directed_layers])
+    change, shift = torch.cat(changes).double(), torch.cat(shifts).double()
+    square = change.T @ change / len(change)
+    square += ridge * torch.eye(len(square), dtype=square.dtype, device=device)
+    solved = torch.linalg.solve(square, change.T @ shift.flatten(1) / len(change))
+    directions.matrix.copy_(solved.unflatten(1, shift.shape[1:]).permute(1, 2, 0) / DIRECTION_RATE)
+
+
 def build(train: FaceData, val: FaceData, options: RecipeOptions) -> tuple[DirectionsTask, LoopConfig]:
     """`tiny` by default; ``--init`` gives the generator."""
     network = find_preset(PRESETS, options.preset, "latent_directions")
     task = DirectionsTask(train, val, network, PartTaskConfig(), options.cache)
     task.start_from(options.init)
+    pairs = AlignedPairs(task.pairs.data, AlignedPairConfig(same_share=0.0, still_share=0.3))
+    fit_directions(task.networks.system, pairs, min(_FITTED, 10 * len(train)))  # type: ignore[arg-type]
     return task, part_loop(1000)

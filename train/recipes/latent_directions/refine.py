@@ -1,8 +1,10 @@
 """`E_F` learns what the moved source shows and the generator's picture does not (section 3.5).
 
-The generator learns along: unlike the paper's, the embedded one is young. `E_w` and A are frozen.
+The generator learns along: unlike the paper's, the embedded one is young. Its random people stay as they were.
+`E_w` and A are frozen.
 """
 
+import copy
 import dataclasses
 import pathlib
 
@@ -36,6 +38,10 @@ class RefineTaskConfig(PartTaskConfig):
     of each batch."""
     drawn: float = 2.0
     """Of the mean absolute difference of what is drawn, wherever the source's own pixels are shown."""
+    people: float = 4.0
+    """Of the mean absolute difference of random people from those that the first generator drew."""
+    people_share: float = 0.5
+    """Random people for each pair of a batch."""
 
 
 _POOLED = ("rows", "mirrored", "trust", "warped", "seen")
@@ -46,7 +52,7 @@ def _bytes(shares: Tensor) -> Tensor:
 
 
 class RefineStep(MovedStep):
-    """Refined pictures, and how much of each pixel they are."""
+    """Refined pictures, how much of each pixel they are, and random people."""
 
     def forward(
         self,
@@ -54,16 +60,18 @@ class RefineStep(MovedStep):
         change: Float[Tensor, "f p"],
         warped: Float[Tensor, "f 3 s s"],
         seen: Float[Tensor, "f 1 s s"],
-    ) -> Drawn:
+        random: Float[Tensor, "k n l"],
+    ) -> tuple[Drawn, Float[Tensor, "k 3 s s"]]:
         w, _ = self.system.encoder(source)
-        return self.system.refine(w + self.system.directions(change), warped, seen)
+        drawn = self.system.refine(w + self.system.directions(change), warped, seen)
+        return drawn, self.system.generator(random)
 
 
 class RefineTask(PartTask):
     """Pairs of frames, the source moved to the target as at inference."""
 
     trained = ("generator", "feature_encoder")
-    input_names = ("source", "change", "warped", "seen")
+    input_names = ("source", "change", "warped", "seen", "random")
     config: RefineTaskConfig
 
     def __init__(
@@ -75,6 +83,7 @@ class RefineTask(PartTask):
         cache: pathlib.Path | None = None,
     ) -> None:
         super().__init__(train, val, network, config, cache)
+        self.start_from(None)
         self.pool = self.move_pool() if config.pool else None
 
     def step_of(self, system: LatentDirectionsNetworks) -> nn.Module:
@@ -84,7 +93,22 @@ class RefineTask(PartTask):
         super().use_data(train)
         self.pool = self.move_pool() if self.config.pool else None
 
+    def start_from(self, init: pathlib.Path | None) -> None:
+        super().start_from(init)
+        self.first = copy.deepcopy(self.shipped(self.networks)).eval().requires_grad_(False)
+
     def sample_batch(self, rng: np.random.Generator, size: int, device: torch.device) -> Batch:
+        batch = self.sample_pairs(rng, size, device)
+        first: LatentDirectionsNetworks = self.first.to(device)  # type: ignore[assignment]
+        count = max(2, round(size * self.config.people_share))
+        z = torch.from_numpy(rng.standard_normal((count, self.network_config.latent), np.float32)).to(device)
+        with torch.no_grad():
+            batch["random"] = first.sample_w(z)
+            batch["people"] = first.generator(batch["random"])
+        return batch
+
+    def sample_pairs(self, rng: np.random.Generator, size: int, device: torch.device) -> Batch:
+        """Pairs, moved now or beforehand."""
         if self.pool is None:
             return super().sample_batch(rng, size, device)
         chosen = rng.integers(0, len(self.pool["rows"]), size)
@@ -127,11 +151,13 @@ class RefineTask(PartTask):
         folder = keep_folder(self.cache, "moved", digest(parts), make)
         return {name: np.load(folder / f"{name}.npy") for name in _POOLED}
 
-    def compute_losses(self, outputs: Drawn, batch: Batch, critic: nn.Module | None) -> Losses:
-        losses = self.picture_losses(blend(batch["warped"], outputs.rgb, outputs.share), batch)
-        weight = self.place_weight.to(outputs.rgb.device)
-        alone = ((outputs.rgb - batch["target"]).abs().mean(1) * weight).mean()
-        return losses | {"drawn": self.config.drawn * alone}
+    def compute_losses(self, outputs: tuple[Drawn, Tensor], batch: Batch, critic: nn.Module | None) -> Losses:
+        drawn, people = outputs
+        losses = self.picture_losses(blend(batch["warped"], drawn.rgb, drawn.share), batch)
+        weight = self.place_weight.to(people.device)
+        alone = ((drawn.rgb - batch["target"]).abs().mean(1) * weight).mean()
+        kept = (people - batch["people"]).abs().mean()
+        return losses | {"drawn": self.config.drawn * alone, "people": self.config.people * kept}
 
     def draw(self, system: LatentDirectionsNetworks, batch: Batch) -> dict[str, Tensor]:
         w, _ = system.encoder(batch["source"])

@@ -54,6 +54,13 @@ class ValidationConfig:
     """Pictures of random people, and training stills they are compared with; no more than there are."""
 
 
+def weigh_places(side: int) -> Float[Tensor, "1 {side} {side}"]:
+    """1 on the face, falling to 0.3 around it, where most is background."""
+    line = (torch.arange(side) + 0.5) * (2 / side) - 1
+    radius = (line[None, :] / 0.65).square() + ((line[:, None] - 0.05) / 0.8).square()
+    return (0.3 + 0.7 * ((1.3 - radius) / 0.6).clamp(0, 1))[None]
+
+
 class LatentTask(RecipeTask):
     """Aligned pairs in, pictures of the whole system out.
 
@@ -115,10 +122,7 @@ class LatentTask(RecipeTask):
 
     @functools.cached_property
     def place_weight(self) -> Float[Tensor, "1 s s"]:
-        """1 on the face, falling to 0.3 around it, where most is background."""
-        line = (torch.arange(self.side) + 0.5) * (2 / self.side) - 1
-        radius = (line[None, :] / 0.65).square() + ((line[:, None] - 0.05) / 0.8).square()
-        return (0.3 + 0.7 * ((1.3 - radius) / 0.6).clamp(0, 1))[None]
+        return weigh_places(self.side)
 
     @functools.lru_cache(maxsize=1)  # noqa: B019 - a task lives as long as its run, and refinement moves heads here
     def validation_batches(self, device: torch.device) -> tuple[list[Batch], list[Batch]]:

@@ -10,12 +10,16 @@ import torch
 
 from reenact.geometry.morphable import MorphableModel
 from reenact.systems.latent_directions.aligned import parameter_names
+from reenact.systems.latent_directions.generator import upsample
+from reenact.systems.latent_directions.networks import LatentDirectionsNetworks
 from tests.unit.train.recipes.tiny_tasks import FEW, LATENT, TASKS
 from train.data.aligned import align_faces
 from train.data.faces import FaceData
 from train.pairs.aligned import AlignedPairConfig, AlignedPairs, validation_rows
+from train.recipes.latent_directions.directions import fit_directions
 from train.recipes.latent_directions.generator import GeneratorTask, GeneratorTaskConfig
 from train.recipes.latent_directions.parts import drive, style_distance
+from train.recipes.latent_directions.people import PeopleTask, PeopleTaskConfig, linear_codes
 from train.recipes.latent_directions.refine import RefineTask, RefineTaskConfig
 
 CPU = torch.device("cpu")
@@ -66,6 +70,7 @@ def test_validation_pairs_are_each_clip_driven_by_its_later_frames(faces: FaceDa
         ("directions", {"directions"}),
         ("joint", {"encoder", "directions"}),
         ("refine", {"generator", "feature_encoder"}),
+        ("people", {"generator", "encoder"}),
         ("generator", {"mapping", "generator", "encoder", "directions"}),
     ],
 )
@@ -85,9 +90,72 @@ def test_a_recipe_trains_its_parts_alone(faces: FaceData, recipe: str, trained: 
     assert moved == trained
     frozen = {name for name, part in system.named_children() if not part.training}
     assert (
-        recipe == "generator"
+        recipe in ("people", "generator")
         or frozen == {"mapping", "generator", "encoder", "directions", "feature_encoder"} - trained
     )
+
+
+def test_codes_are_normal_the_strongest_first_and_the_same_at_every_call() -> None:
+    torch.manual_seed(0)
+    rows = torch.rand(400, 12) * torch.linspace(3, 0.1, 12)
+    codes, strengths = linear_codes(rows, 8)
+    assert torch.equal(codes, linear_codes(rows, 8)[0])
+    torch.testing.assert_close(codes.mean(0), torch.zeros(8), atol=0.01, rtol=0)
+    torch.testing.assert_close(codes.std(0), torch.ones(8), atol=0.02, rtol=0)
+    assert torch.equal(strengths, strengths.sort(descending=True).values)
+    assert abs(float(torch.corrcoef(torch.stack([codes[:, 0], rows[:, 0]]))[0, 1])) > 0.9
+
+
+def test_stages_of_random_people_share_their_codes_and_train_level_after_level(faces: FaceData) -> None:
+    torch.manual_seed(0)
+    small, whole = (
+        PeopleTask(faces, faces, LATENT, PeopleTaskConfig(validation=FEW), side=side) for side in (16, None)
+    )
+    assert torch.equal(small.codes, whole.codes), "a stage continues the people of the one before"
+    assert small.critic is None and whole.critic is not None
+    small.start_from(None)
+    batch = small.sample_batch(np.random.default_rng(1), 4, CPU)
+    outputs = small.networks(*small.inputs(batch))
+    assert outputs["pictures"].shape == (4, 3, 16, 16), "pixels are compared, nobody judges random people"
+    losses = small.compute_losses(outputs, batch, None)
+    assert losses.keys() == {"pixel", "colours"}
+    torch.stack(list(losses.values())).sum().backward()
+    system = small.networks.system
+    assert all(weight.grad is not None for weight in system.mapping.parameters())
+    z = torch.randn(2, LATENT.latent)
+    coarse, fine = (system.generator(system.sample_w(z), side=side) for side in (16, 32))
+    torch.testing.assert_close(fine, upsample(coarse * 2 - 1) * 0.5 + 0.5)  # the next level adds nothing yet
+
+
+def test_directions_are_fitted_to_what_the_encoder_reads(pairs: AlignedPairs, monkeypatch: pytest.MonkeyPatch) -> None:
+    system = LatentDirectionsNetworks(LATENT)
+    wanted = torch.randn(LATENT.directed_layers, LATENT.latent, len(parameter_names(5)))
+    torch.manual_seed(0)
+
+    def sample(rng: np.random.Generator, size: int, device: torch.device) -> dict[str, torch.Tensor]:
+        change = torch.randn(size, wanted.shape[2])
+        return {"change": change, "source": torch.zeros_like(change), "target": change}
+
+    class Encoder(torch.nn.Module):
+        def forward(self, change: torch.Tensor) -> tuple[torch.Tensor, None]:
+            shift = torch.einsum("nlp,fp->fnl", wanted, system.directions.limited(change))
+            return torch.nn.functional.pad(shift, (0, 0, 0, LATENT.layers - LATENT.directed_layers)), None
+
+    monkeypatch.setattr(pairs, "sample", sample)
+    system.encoder = Encoder()  # type: ignore[assignment]
+    fit_directions(system, pairs, 200, ridge=0.0)
+    change = torch.randn(3, wanted.shape[2])
+    torch.testing.assert_close(system.directions(change), system.encoder(change)[0], atol=1e-3, rtol=1e-3)
+
+
+def test_refinement_keeps_random_people(faces: FaceData) -> None:
+    task = TASKS["latent_directions_refine"](faces)
+    batch = task.sample_batch(np.random.default_rng(1), 4, CPU)
+    losses = task.compute_losses(task.networks(*task.inputs(batch)), batch, None)
+    assert len(batch["people"]) == 2 and float(losses["people"].detach()) < 1e-6
+    with torch.no_grad():
+        task.networks.system.generator.constant.add_(1)
+    assert task.compute_losses(task.networks(*task.inputs(batch)), batch, None)["people"] > 1e-3
 
 
 def test_random_people_move_the_mapping_towards_the_real_ones(faces: FaceData) -> None:

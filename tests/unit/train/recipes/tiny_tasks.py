@@ -32,6 +32,7 @@ from train.recipes.latent_directions.generator import GeneratorTask, GeneratorTa
 from train.recipes.latent_directions.inversion import InversionTask
 from train.recipes.latent_directions.joint import JointTask
 from train.recipes.latent_directions.parts import PartTaskConfig
+from train.recipes.latent_directions.people import PeopleTask, PeopleTaskConfig
 from train.recipes.latent_directions.refine import RefineTask, RefineTaskConfig
 from train.recipes.latent_directions.task import ValidationConfig
 from train.recipes.perception.detector import DetectorTask, DetectorTaskConfig
@@ -120,8 +121,8 @@ def whole_task(faces: FaceData, **change: Any) -> EndToEndTask:
 
 
 def latent_task(kind: Callable[..., Any], faces: FaceData, **change: Any) -> Any:
-    config = {GeneratorTask: GeneratorTaskConfig, RefineTask: RefineTaskConfig}.get(kind, PartTaskConfig)
-    return kind(faces, faces, LATENT, config(validation=FEW, **change))
+    configs = {PeopleTask: PeopleTaskConfig, GeneratorTask: GeneratorTaskConfig, RefineTask: RefineTaskConfig}
+    return kind(faces, faces, LATENT, configs.get(kind, PartTaskConfig)(validation=FEW, **change))
 
 
 TASKS: dict[str, Callable[..., Any]] = {
@@ -139,6 +140,7 @@ TASKS: dict[str, Callable[..., Any]] = {
     "dual_generator_turned": turned_task,
     "dual_generator_face": face_task,
     "dual_generator_face_cross": lambda faces: face_task(faces, cross_share=0.5),
+    "latent_directions_people": functools.partial(latent_task, PeopleTask),
     "latent_directions_generator": functools.partial(latent_task, GeneratorTask),
     "latent_directions_inversion": functools.partial(latent_task, InversionTask),
     "latent_directions_directions": functools.partial(latent_task, DirectionsTask),
