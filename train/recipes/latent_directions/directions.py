@@ -36,7 +36,7 @@ _TRUNCATION = 0.8
 class ShiftStep(MovedStep):
     """Pictures of given W+, shifted."""
 
-    def forward(self, w: Float[Tensor, "f n l"], change: Float[Tensor, "f p"]) -> dict[str, Tensor]:
+    def forward(self, w: Float[Tensor, "f n l"], change: Float[Tensor, "f p"]) -> dict[str, Tensor]:  # type: ignore[override]
         return {"pictures": self.system.generator(w + self.system.directions(change))}
 
 

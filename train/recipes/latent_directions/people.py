@@ -23,6 +23,7 @@ from torch.nn import functional
 
 from reenact.ops.warp import resize
 from reenact.systems.latent_directions.config import PRESETS, LatentDirectionsConfig
+from reenact.systems.latent_directions.generator import EqualLinear
 from reenact.systems.latent_directions.networks import LatentDirectionsNetworks
 from train.augment.differentiable import Augmentation
 from train.data.faces import FaceData
@@ -119,22 +120,27 @@ class PeopleTask(LatentTask):
     ) -> None:
         super().__init__(train, val, network, AlignedPairConfig(), config.validation, cache, side)
         self.config = config
-        self.networks = PeopleStep(self.networks, self.side)  # type: ignore[arg-type]
+        system = self.networks
+        assert isinstance(system, LatentDirectionsNetworks)
+        self.networks = PeopleStep(system, self.side)
         self.judged = self.side >= min(_JUDGED_PX, network.side)
         self.critic = ProjectedJudge(self.side) if self.judged else None
-        self.networks.system.mapping.requires_grad_(not self.judged)  # a critic would draw the people together
+        system.mapping.requires_grad_(not self.judged)  # a critic would draw the people together
         strengths = self.code_stills()
         with torch.no_grad():  # what differs most between people moves w most, from the first step
-            self.networks.system.mapping.layers[0].weight.mul_(strengths)
+            first = system.mapping.layers[0]
+            assert isinstance(first, EqualLinear)
+            first.weight.mul_(strengths)
 
     def start_from(self, init: pathlib.Path | None) -> None:
         """Levels beyond `side` add no colours until they are trained."""
         super().start_from(init)
+        system: LatentDirectionsNetworks = self.shipped(self.networks)  # type: ignore[assignment]
         level = round(math.log2(self.side / 8))
         with torch.no_grad():
-            for beyond in self.networks.system.generator.to_rgbs[level + 1 :]:
-                beyond.conv.weight.zero_()
-                beyond.bias.zero_()
+            for beyond in system.generator.to_rgbs[level + 1 :]:
+                for name in ("conv.weight", "bias"):
+                    beyond.get_parameter(name).zero_()
 
     def use_data(self, train: FaceData) -> None:
         super().use_data(train)

@@ -54,7 +54,7 @@ def _bytes(shares: Tensor) -> Tensor:
 class RefineStep(MovedStep):
     """Refined pictures, how much of each pixel they are, and random people."""
 
-    def forward(
+    def forward(  # type: ignore[override]
         self,
         source: Float[Tensor, "f 3 s s"],
         change: Float[Tensor, "f p"],
@@ -138,8 +138,8 @@ class RefineTask(PartTask):
         def make(folder: pathlib.Path) -> None:
             found: dict[str, list[np.ndarray]] = {"warped": [], "seen": []}
             for first in range(0, self.config.pool, _AT_ONCE):
-                part = (each[first : first + _AT_ONCE] for each in draws)
-                moved = self.moved(self.pairs, self.pairs.cut(*part, torch.device("cpu")))
+                rows, mirrored, trust = (each[first : first + _AT_ONCE] for each in draws)
+                moved = self.moved(self.pairs, self.pairs.cut(rows, mirrored, trust, torch.device("cpu")))
                 found["warped"].append(_bytes(moved["warped"]).permute(0, 2, 3, 1).numpy())
                 found["seen"].append(_bytes(moved["seen"])[:, 0].numpy())
             for name, values in (*found.items(), *zip(_POOLED, ([each] for each in draws), strict=False)):

@@ -120,7 +120,7 @@ def test_stages_of_random_people_share_their_codes_and_train_level_after_level(f
     losses = small.compute_losses(outputs, batch, None)
     assert losses.keys() == {"pixel", "colours"}
     torch.stack(list(losses.values())).sum().backward()
-    system = small.networks.system
+    system: Any = small.networks.system
     assert all(weight.grad is not None for weight in system.mapping.parameters())
     z = torch.randn(2, LATENT.latent)
     coarse, fine = (system.generator(system.sample_w(z), side=side) for side in (16, 32))
@@ -181,7 +181,7 @@ def test_a_smaller_side_trains_the_coarse_levels_alone(faces: FaceData) -> None:
     outputs = task.networks(*task.inputs(batch))
     assert outputs["pictures"].shape == (6, 3, 32, 32)
     torch.stack(list(task.compute_losses(outputs, batch, task.critic).values())).sum().backward()
-    generator = task.networks.system.generator
+    generator: Any = task.shipped(task.networks).generator
     assert generator.convs[2].conv.weight.grad.any() and generator.convs[3].conv.weight.grad is None
     assert np.isfinite(task.validate(task.networks, CPU)["moved_psnr"])
 

@@ -121,7 +121,11 @@ def whole_task(faces: FaceData, **change: Any) -> EndToEndTask:
 
 
 def latent_task(kind: Callable[..., Any], faces: FaceData, **change: Any) -> Any:
-    configs = {PeopleTask: PeopleTaskConfig, GeneratorTask: GeneratorTaskConfig, RefineTask: RefineTaskConfig}
+    configs: dict[Any, Callable[..., Any]] = {
+        PeopleTask: PeopleTaskConfig,
+        GeneratorTask: GeneratorTaskConfig,
+        RefineTask: RefineTaskConfig,
+    }
     return kind(faces, faces, LATENT, configs.get(kind, PartTaskConfig)(validation=FEW, **change))
 
 
