@@ -22,7 +22,7 @@ class OutputPart:
 
     def __init__(self, formats: list[tuple[str, str]]) -> None:
         self._has_rate = formats is CLIPS
-        with gr.Accordion("Result", open=False):
+        with gr.Accordion("Format and size", open=False):
             self.kind = gr.Radio(formats, value=formats[0][1], label="Format")
             with gr.Row():
                 self.quality = gr.Slider(

@@ -50,7 +50,9 @@ _READY = f"""(visitor) => {{
   window.reenactRestored = true;
   window.reenactVisitor = visitor;
   addEventListener("beforeunload", () => {{ window.reenactLeaving = true; }});
-  if (window.reenactTab && !{ADDRESS}.searchParams.get("tab")) {{ {_SHOW_TAB} }}
+  const asked = {ADDRESS}.searchParams.get("tab");
+  if (NAMES.includes(asked)) window.reenactTab = asked;
+  if (window.reenactTab && !asked) {{ {_SHOW_TAB} }}
   for (const name of NAMES) {{
     if (sessionStorage.getItem("reenact " + name)) document.getElementById("reenact-reopen-" + name)?.click();
   }}

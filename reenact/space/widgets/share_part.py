@@ -33,9 +33,9 @@ class SharePart:
         with gr.Accordion("Embed", open=False, elem_classes="page-share") as panel:
             gr.Markdown("This tab with its present settings, for other pages and for programs.")
             with gr.Row():
-                kind = gr.Radio(kinds, value=IFRAME, label="Code", show_label=False, scale=5)
-                again = gr.Button("Read the settings again", size="sm", min_width=160)
-            code = gr.Code(label="Code", interactive=False, language="html", wrap_lines=True)
+                kind = gr.Radio(kinds, value=IFRAME, label="Code", show_label=False, scale=5, min_width=300)
+                again = gr.Button("Read the settings again", size="sm", min_width=160, scale=1)
+            code = gr.Code(label="Code", interactive=False, language="html", lines=1, wrap_lines=True)
         server, tab = gr.Textbox(visible=False), gr.Textbox(visible=False)
         settings = [each for tab_settings in linked.values() for each in tab_settings.components.values()]
         gr.on(
