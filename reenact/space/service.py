@@ -9,6 +9,7 @@ from starlette.middleware import Middleware
 
 from reenact.space import embedding, examples
 from reenact.space.head import OwnTags
+from reenact.space.host.front import FrontPage
 from reenact.space.host.gate import Gate
 from reenact.space.host.health import health_routes
 from reenact.space.host.mcp import prepare_mcp
@@ -58,7 +59,8 @@ class Service:
         figures = (lambda: self._metrics.text(len(self._page._queue))) if self._options.metrics else None
         routes = [*embedding.routes(), openapi_route(self._page), *health_routes(self._problem, figures)]
         largest_upload = round(self._options.max_megabytes * 1_000_000)
-        middleware = [Middleware(OwnTags), Middleware(Wall, largest_upload=largest_upload)]
+        same_for_all = [] if self._options.logins else [Middleware(FrontPage)]
+        middleware = [*same_for_all, Middleware(OwnTags), Middleware(Wall, largest_upload=largest_upload)]
         return {
             **look(),
             "app_kwargs": {"middleware": middleware, "routes": routes},
