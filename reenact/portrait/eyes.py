@@ -23,14 +23,20 @@ _WIDER = (1.06, 1.2)
 """Share of the radius up to which pixels are drawn with the iris, and from which they are white."""
 _LASHES_PX = 0.7
 """Width of the lashes and of the lids' shadow inside the lids' contour,"""
-_LASH_LINE_PX = 1.5
-"""and of what is kept in one piece outside it."""
+_LASH_LINE_PX = (3.2, 1.5)
+"""and of what is kept in one piece outside it, of the upper and of the lower lid."""
+_BEND_PX = 3.0
+"""Reach over which the lids' movement is smoothed, so that lashes beyond the corners move along."""
 _COVERED_PX = (0.5, 2.2)
 """Width of the upper and of the lower lid's rim that closed lids hide."""
 _LOOKS_PX = (0.4, 1.2)
 """Of `turned_share`."""
 _SHOWN = (0.14, 0.2)
 """Opening of the source's lids over the eye's width from which its iris and white are known."""
+_CLOSING = (0.35, 0.6)
+"""Opening over the source's up to which lids close, and from which they do not,"""
+_FINE = (0.8, 1.2)
+"""and pixels of the source in one of the painter's: its lids are coarser than the source from here on."""
 _MOST_ZOOM = 12
 """Pixels of a layer in one of an eye's crop."""
 
@@ -98,21 +104,22 @@ class EyeLayers:
         cheek, before_cheek = heights(_UNDER_EYE[left])
         upper, before_upper = heights((*ring[8:], ring[0]))
         lower, before_lower = heights(ring[:9])
-        upper = torch.minimum(upper, lower)
-        rim, before_rim = upper - _LASH_LINE_PX, before_upper - _LASH_LINE_PX
-        stretched = (before_rim - before_brow) / (rim - brow).clamp(min=1)
-        above = torch.where(y < brow, before_brow + y - brow, before_rim + (y - rim) * stretched)
-        above = torch.where(
-            y > rim, (before_rim + y - rim).minimum(before_upper + reach - _COVERED_PX[0] * covered), above
-        )
-        rim, before_rim = lower + _LASH_LINE_PX, before_lower + _LASH_LINE_PX
-        stretched = (before_cheek - before_rim) / (cheek - rim).clamp(min=1)
-        below = torch.where(y > cheek, before_cheek + y - cheek, before_rim + (y - rim) * stretched)
-        below = torch.where(
-            y < rim, (before_rim + y - rim).maximum(before_lower - reach + _COVERED_PX[1] * covered), below
-        )
+        upper, limits = torch.minimum(upper, lower), (before_upper + reach, before_lower - reach)
+        limits = limits[0] - _COVERED_PX[0] * covered, limits[1] + _COVERED_PX[1] * covered
+        rim, back = upper - _LASH_LINE_PX[0], self._smooth(before_upper - upper)
+        stretched = (rim + back - before_brow) / (rim - brow).clamp(min=1)
+        above = torch.where(y < brow, before_brow + y - brow, rim + back + (y - rim) * stretched)
+        above = torch.where(y > rim, (y + back).minimum(limits[0]), above)
+        rim, back = lower + _LASH_LINE_PX[1], self._smooth(before_lower - lower)
+        stretched = (before_cheek - rim - back) / (cheek - rim).clamp(min=1)
+        below = torch.where(y > cheek, before_cheek + y - cheek, rim + back + (y - rim) * stretched)
+        below = torch.where(y < rim, (y + back).maximum(limits[1]), below)
         before_y = torch.where(y < (upper + lower) / 2, above, below)
         return torch.stack([(before_x * (2 / width) - 1)[:, None].expand_as(before_y), before_y * (2 / height) - 1], -1)
+
+    def _smooth(self, line: Float[Tensor, "f 1 w"]) -> Float[Tensor, "f 1 w"]:
+        reach = round(_BEND_PX * self.zoom)
+        return functional.avg_pool1d(functional.pad(line, (reach, reach), mode="replicate"), 2 * reach + 1, 1)
 
 
 def take_apart(rgb: Float[Tensor, "1 3 s s"], mesh_px: Float[Tensor, "1 478 3"], *, left: bool) -> EyeLayers:
@@ -135,9 +142,23 @@ def take_apart(rgb: Float[Tensor, "1 3 s s"], mesh_px: Float[Tensor, "1 478 3"],
     )
 
 
-def shown_share(own: Float[Tensor, "f 478 2"], *, left: bool) -> Float[Tensor, "f"]:
-    """1 for a source whose eye is open, so that its white and its iris are known; 0 for a closed one."""
-    return ramp(_opening(own, left=left), _SHOWN)
+def known_share(
+    points: Float[Tensor, "f 478 2"], own: Float[Tensor, "1 478 2"], own_px: Float[Tensor, "1"], *, left: bool
+) -> Float[Tensor, "f"]:
+    """1 for eyes that are composed, 0 for those that are better painted.
+
+    Painted are eyes that the source shows closed, whose white and iris are not known, and eyes that close in a source
+    that is no finer than the painter's crop: there its lids are the better ones.
+
+    Args:
+        points: the target mesh in the eye's crop.
+        own: the source's in its own.
+        own_px: pixels of the source in one of the crop.
+        left: which eye.
+    """
+    before = _opening(own, left=left)
+    closing = 1 - ramp(_opening(points, left=left) / before.clamp(min=1e-3), _CLOSING)
+    return ramp(before, _SHOWN) * (1 - closing * (1 - ramp(own_px, _FINE)))
 
 
 def turned_share(points: Float[Tensor, "f 478 2"], own: Float[Tensor, "1 478 2"], *, left: bool) -> Float[Tensor, "f"]:

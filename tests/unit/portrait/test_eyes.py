@@ -7,7 +7,7 @@ import torch
 from reenact.geometry.landmarks import RIGHT_EYE_RING, RIGHT_IRIS
 from reenact.geometry.morphable import load_morphable
 from reenact.portrait import parts
-from reenact.portrait.eyes import EyeLayers, shown_share, take_apart, turned_share
+from reenact.portrait.eyes import EyeLayers, known_share, take_apart, turned_share
 from tests.synthetic import random_clip
 
 _SKIN, _WHITE, _IRIS = 0.6, 0.9, 0.1
@@ -66,8 +66,10 @@ def test_closed_lids_show_skin_alone(eye: EyeLayers) -> None:
     assert picture.mean() == pytest.approx(_SKIN, abs=0.02)
 
 
-def test_a_closed_source_is_not_known(eye: EyeLayers) -> None:
-    points = eye.points.clone()
-    points[:, _UPPER] = points[:, _LOWER]
-    assert shown_share(eye.points, left=False) == 1
-    assert shown_share(points, left=False) == 0
+def test_closed_sources_and_closing_eyes_of_coarse_ones_are_painted(eye: EyeLayers) -> None:
+    closed, coarse, fine = eye.points.clone(), torch.tensor([0.5]), torch.tensor([2.0])
+    closed[:, _UPPER] = closed[:, _LOWER]
+    both = torch.cat([eye.points, closed])
+    assert known_share(both, eye.points, fine, left=False).tolist() == [1, 1]
+    assert known_share(both, eye.points, coarse, left=False).tolist() == [1, 0]
+    assert known_share(both, closed, fine, left=False).tolist() == [0, 0]
