@@ -36,6 +36,8 @@ _PUSH = (0.88, 1.7)
 """Least and greatest size of the hair over the skull's."""
 _OVER_EARS = 1.03
 """Hair covers the ears where the matte ends farther out than they do by this factor."""
+_FLATTEST = 0.2
+"""Least size of what skull and ears stand out beside the face, over the template's."""
 _LOW = (0.35, 0.75)
 """Sine of the angle below the horizontal over which the matte's outline is no longer a skull's."""
 _FARTHEST, _STEPS, _ROUNDS, _SMOOTHINGS = 2.8, 112, 3, 4
@@ -120,6 +122,7 @@ def fit_head(model: MorphableModel, mesh: Float[Tensor, "1 478 3"], share: Float
     shape[template.on_face] += _UNDER * inwards
     matte = _matte_outline(View.of(fit.pose), share)
     shape = _push_to_hair(template, fit.pose, shape, matte)
+    shape = _pull_in(template, fit.pose, mesh, shape, matte)
     look = _look_at(model, template, fit.pose, mesh, shape, _SIDE)
     return _placed(template, fit.pose, mesh, shape, matte, _reach(template, _CARRY), look)
 
@@ -220,6 +223,25 @@ def _push_to_hair(template: HeadTemplate, pose: Pose, shape: Tensor, wanted: Ten
         growth = near * read_outline(even, direction) + (1 - near) * mean
         shape = middle + (first - middle) * (1 + hairy * (growth[0] - 1))[:, None]
     return shape
+
+
+def _pull_in(template: HeadTemplate, pose: Pose, mesh: Tensor, shape: Tensor, wanted: Tensor) -> Float[Tensor, "n 3"]:
+    """Skull beside the face, then ears, laid against the head where the template is wider than the matte."""
+    view, posed, low = View.of(pose), pose.apply(shape[None]), _lowness(shape)
+    inner = mesh[..., :2].mT
+    for part in (SKULL, EAR):
+        chosen = template.part == part
+        place = posed[:, chosen, :2].mT
+        start = outline_of(view, inner)
+        inner = torch.cat([inner, place], 2)
+        end = outline_of(view, inner)
+        share = ((wanted - start) / (end - start).clamp(min=1e-6)).clamp(_FLATTEST, 1)
+        share = torch.lerp(torch.where((wanted > 0) & (end > start + _RIM), share, 1.0), torch.ones_like(low), low)
+        direction, distance = view.to_polar(place)
+        base = torch.minimum(read_outline(start, direction), distance)
+        posed[:, chosen, :2] = view.to_picture(direction, base + (distance - base) * read_outline(share, direction)).mT
+        inner = torch.cat([mesh[..., :2].mT, posed[:, chosen, :2].mT], 2)
+    return pose.invert(posed)[0]
 
 
 def _lowness(like: Tensor) -> Float[Tensor, "1 d"]:

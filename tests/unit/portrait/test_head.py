@@ -70,6 +70,16 @@ def test_the_skull_reaches_the_outline_of_the_hair(head: FullHead) -> None:
     assert (inside.sqrt() - 1).abs().max() < 0.05
 
 
+def test_ears_end_where_the_matte_does(model: MorphableModel) -> None:
+    """The template's ears stand out more than most; their colours would come from the background."""
+    mesh = mean_face(model, pose((0, 0, 0)))
+    free, flat = (fit_head(model, mesh, matte) for matte in (torch.zeros(1, 1, 32, 32), ellipse(0.4, 0.66)))
+    ear = free.template.part == EAR
+    out = [float(each.posed()[0, ear, 0].abs().amax()) for each in (free, flat)]
+    assert out[0] > 0.45 and out[1] < 0.43
+    torch.testing.assert_close(free.shape[ear, 2], flat.shape[ear, 2])
+
+
 def test_no_motion_is_none(model: MorphableModel, head: FullHead) -> None:
     flow = move_head(model, head, head.mesh, SIDE)
     assert (flow.displacement * flow.covered).abs().max() < 1e-5
