@@ -17,7 +17,6 @@ from reenact.ops.warp import resize, warp
 from reenact.portrait.head import HeadFlow
 from reenact.portrait.portrait import Portrait
 from reenact.portrait.stillness import widen
-from reenact.portrait.unseen import Unseen
 
 _NEAR = 0.012
 """Width by which the redrawn part exceeds the moving pixels, share of the side."""
@@ -29,6 +28,8 @@ _NECK = 0.2
 """Distance from the head over which a body that stays ceases to follow it, share of the side."""
 _BORDER = 0.08
 """Distance from the border over which the body's motion sets in, share of the side."""
+_RIM = 0.012
+"""Width of the head's rim, whose colours mix with what is behind it and reflect it, share of the side."""
 _TEAR = 0.05
 """Difference of neighbouring displacements, half-sides, that no surface makes."""
 _SEEN = 1 / 512
@@ -120,11 +121,22 @@ def border_fade(like: Float[Tensor, "f c s s"]) -> Float[Tensor, "1 1 s s"]:
     return (across * ((1 - place) / _BORDER).clamp(max=1)[:, None])[None, None]
 
 
-def _show_unseen(unseen: Unseen, head: HeadLayer, where: Float[Tensor, "f 3 i i"]) -> HeadLayer:
-    """The head with the unfolded one's colours where the source hides the surface, instead of a system's guess."""
-    where = resize(where, head.rgb.shape[-1])
-    colours = warp(unseen.rgb.expand(len(where), -1, -1, -1), where[:, :2], "bicubic").clamp(0, 1)
-    return head._replace(rgb=torch.lerp(head.rgb, colours, where[:, 2:]))
+def _show_unseen(portrait: Portrait, head: HeadLayer, flow: HeadFlow) -> HeadLayer:
+    """The head with the unfolded one's colours where the source hides the surface, instead of a system's guess.
+
+    Also where a turn stretches the rim of the source's head, whose colours mix with others.
+    """
+    at, unseen = flow.unseen, portrait.unseen
+    if at is None or unseen is None:
+        return head
+    side = at.shape[-1]
+    reach = max(round(_RIM * side), 1)
+    rim = functional.max_pool2d(1 - resize(portrait.head[:, 3:], side), 2 * reach + 1, 1, reach)
+    rim = functional.avg_pool2d(rim, 2 * reach + 1, 1, reach, count_include_pad=False)
+    in_rim = warp(rim.expand(len(at), -1, -1, -1), flow.displacement) * flow.stretched * flow.covered
+    where, share = resize(at[:, :2], head.rgb.shape[-1]), torch.maximum(at[:, 2:], in_rim)
+    colours = warp(unseen.rgb.expand(len(at), -1, -1, -1), where, "bicubic").clamp(0, 1)
+    return head._replace(rgb=torch.lerp(head.rgb, colours, resize(share, head.rgb.shape[-1])))
 
 
 def compose(
@@ -150,8 +162,8 @@ def compose(
             None: the ground stands still.
         flow: of the head. It tells where surface shows that the source hides, and sides and nape of the neck.
     """
-    if flow is not None and flow.unseen is not None and portrait.unseen is not None:
-        head = _show_unseen(portrait.unseen, head, flow.unseen)
+    if flow is not None:
+        head = _show_unseen(portrait, head, flow)
     side, count = portrait.rgb.shape[-1], len(head.rgb)
     share, far = (resize(each, side) for each in (widen(moving, _NEAR), far))
     source, ground = (each.expand(count, -1, -1, -1) for each in (portrait.rgb, portrait.ground))
@@ -168,8 +180,11 @@ def compose(
     left = (left / _PART).clamp(max=1) * (1 - head.matte)
     ground = torch.lerp(own, ground, torch.maximum(far, left))
     if flow is not None and flow.neck is not None:
-        neck = resize(flow.neck, side)
-        ground = torch.lerp(ground, warp(portrait.ground.expand(count, -1, -1, -1), neck[:, :2]), neck[:, 2:])
-        redrawn, share = redrawn | (neck[:, 2:] > 0), torch.maximum(share, (neck[:, 2:] > 0).to(share.dtype))
+        place, neck = resize(flow.neck, side).split([2, 1], dim=1)
+        shown = (portrait.body * (1 - portrait.hole)).expand(count, -1, -1, -1)
+        # cloth that the source shows lies over the neck
+        neck = neck * (1 - (shown if bend is None else warp(shown, bend)))
+        ground = torch.lerp(ground, warp(portrait.ground.expand(count, -1, -1, -1), place), neck)
+        redrawn, share = redrawn | (neck > 0), torch.maximum(share, (neck > 0).to(share.dtype))
     frame, share = torch.lerp(ground, head.rgb, head.matte), share * redrawn
     return Rendered(rgb=torch.where(share > 0, torch.lerp(source, frame, share), source), changed=share)

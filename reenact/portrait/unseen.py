@@ -30,6 +30,8 @@ _SOLID = 0.9
 """Share of the head from which a pixel's colour is its own."""
 _LIGHT_PX = 32
 """Side of the picture in which the light of both sides of the head is compared."""
+_RIM = 0.012
+"""Width of the skin's rim, whose colours mix with the background's and reflect it, share of the side."""
 _EVEN = 0.1
 """Distance from the rim over which completed colours take the mean hue, share of the side."""
 _LIGHT = (0.8, 0.3)
@@ -80,11 +82,15 @@ def paint_unseen(
     hair = (parsing[:, None] == HAIR).to(layer.dtype)
     beside = ((parsing[:, None] == BACKGROUND) | (parsing[:, None] == CLOTHES)).to(layer.dtype)
     values = torch.cat([*(each if each.ndim > 1 else each[:, None] for each in sources), gain], 1)[:count]
-    values = torch.cat([values, _where_hair_grows(head, hair, sources.clear[:count])[:, None]], 1)
+    grows = _where_hair_grows(head, hair, fill_hole(hair, beside), sources.clear[:count])
+    values = torch.cat([values, grows[:, None]], 1)
     unfolded = raster.interpolate(values[None], template.shell)
     own_at, clear, other_at, better, gain, grows = unfolded.split([2, 1, 2, 1, 1, 1], 1)
-    inner = layer[:, 3:] * (1 - resize(functional.max_pool2d(beside, 3, 1, 1), layer.shape[-1]))
-    read = torch.cat([layer[:, :3], inner, resize(hair, layer.shape[-1])], 1)
+    rim = max(round(_RIM * layer.shape[-1]), 1)
+    strands, inner = resize(hair, layer.shape[-1]), -functional.max_pool2d(-layer[:, 3:], 2 * rim + 1, 1, rim)
+    inner = torch.where(strands > 0.5, layer[:, 3:], inner)
+    inner = inner * (1 - resize(functional.max_pool2d(beside, 3, 1, 1), layer.shape[-1]))
+    read = torch.cat([layer[:, :3], inner, strands], 1)
     own, other = (
         functional.grid_sample(read, at.permute(0, 2, 3, 1), padding_mode="border", align_corners=False)
         for at in (own_at, other_at)
@@ -192,18 +198,25 @@ def _light(layer: Tensor, points: Float[Tensor, "m 3"], sources: Sources) -> Flo
     return ((weight @ change) / (weight.sum(1, keepdim=True) + 1e-3)).exp()
 
 
-def _where_hair_grows(head: FullHead, hair: Float[Tensor, "1 1 j j"], clear: Float[Tensor, "n"]) -> Float[Tensor, "n"]:
+def _where_hair_grows(
+    head: FullHead, hair: Float[Tensor, "1 1 j j"], nearest: Float[Tensor, "1 1 j j"], clear: Float[Tensor, "n"]
+) -> Float[Tensor, "n"]:
     """1 for points under hair, as far as the rest of the head tells; -1 for jaw and throat; 0 for others.
 
-    If the top of the head has hair, the skull behind the ears and above their lobes has it, too.
+    If the top of the head has hair, the skull behind the ears and above their lobes has it, too, and above the ears
+    what the source shows beside hair (`nearest`: `hair`, continued beyond the head).
     """
     part, height, depth = head.template.part, head.shape[:, 1], head.shape[:, 2]
-    is_hair = functional.grid_sample(hair, head.place[None, None], align_corners=False)[0, 0, 0] > 0.5
+    is_hair, by_hair = (
+        functional.grid_sample(each, head.place[None, None], align_corners=False)[0, 0, 0] > 0.5
+        for each in (hair, nearest)
+    )
     ear, top = part == EAR, (part == SKULL) & (height > _CROWN) & (clear > 0.5)
     above, behind = height > height[ear].quantile(0.3), depth < depth[ear].quantile(0.7)
+    nape = depth < depth[ear].amin()
     grows = torch.zeros_like(ear)
     if bool(top.any()) and float(is_hair[top].float().mean()) > _HAIRY:
-        grows = (part == SKULL) & above & (behind | (height > _CROWN))
+        grows = (part == SKULL) & above & (behind | by_hair | (height > _CROWN))
     if float(is_hair[ear].float().mean()) > 0.5:
-        grows = grows | ear
-    return grows.to(height.dtype) - (~above & ~behind & ~grows).to(height.dtype)
+        grows = grows | (ear & (above | is_hair))
+    return grows.to(height.dtype) - (~above & ~nape & ~is_hair & ~grows).to(height.dtype)

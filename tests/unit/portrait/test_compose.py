@@ -77,7 +77,8 @@ def test_the_ground_bends_only_where_it_is_told_to() -> None:
     head = HeadLayer(rgb=ramp, matte=torch.zeros(1, 1, SIDE, SIDE))
     bend = torch.zeros(1, 2, SIDE, SIDE)
     bend[:, 0, 40:] = 4 * 2 / SIDE
-    frames = compose(source, head, *torch.ones(2, 1, 1, SIDE, SIDE), bend)
+    everywhere = torch.ones(1, 1, SIDE, SIDE)
+    frames = compose(source, head, everywhere, everywhere, bend)
     assert torch.equal(frames.rgb[..., :40, :], ramp[..., :40, :])
     torch.testing.assert_close(frames.rgb[..., 45:, :50], ramp[..., 45:, 4:54], atol=1e-5, rtol=0)
 
@@ -96,6 +97,20 @@ def test_the_body_follows_the_head_and_the_background_does_not() -> None:
     down = still[0, 0, 40:, 30]
     assert down[0] > 0.08 and down[18:].max() < 0.006, "it ends in the neck"
     assert (down.diff() <= 0).all() and down.diff().min() > -0.02, "without a seam"
+
+
+def test_the_side_of_a_neck_stays_behind_the_collar() -> None:
+    source, still = portrait(), torch.zeros(1, 2, SIDE, SIDE)
+    source.body[..., 45:, :] = 1  # what the source shows of it
+    model, mesh = load_morphable(), source.shape.mesh
+    neck = torch.zeros(1, 3, SIDE, SIDE)
+    neck[:, 1], neck[:, 2, 41:50] = -0.5, 1  # colours from above
+    source.ground[..., 41:60, :] = 0.6
+    flow = dataclasses.replace(move_head(model, source.shape, mesh, SIDE), neck=neck)
+    head, moving = warp_head(source, still, torch.zeros(1, 1, 8, 8)), torch.ones(1, 1, SIDE, SIDE)
+    frames = compose(source, head, moving, moving * 0, None, flow)
+    assert torch.equal(frames.rgb[..., 45:, :], source.rgb[..., 45:, :])
+    assert frames.changed[..., 41:45, :].min() == 1 and frames.changed[..., 46:, :].max() == 0
 
 
 def test_only_the_upper_border_is_free() -> None:
