@@ -52,9 +52,9 @@ class PeopleTaskConfig:
     """Of the mean absolute difference at `_CODED_PX`, most on the face."""
     perceptual: float = 1.0
     """Of the distance in EfficientNet-Lite0's features."""
-    realism: float = 0.1
+    realism: float = 0.05
     """Of the critic's judgement of coded stills,"""
-    people: float = 0.3
+    people: float = 0.1
     """and of random people."""
     people_share: float = 0.5
     """Random people for each still of a batch."""
