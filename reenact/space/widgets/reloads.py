@@ -122,7 +122,8 @@ class Reloads:
     def end(self, ran: Dependency, text: Component) -> None:
         """After a run has ended, let the browser forget it; show its error."""
         self._problems.show(ran, text)
-        ran.then(None, js=_ENDED.replace("KEY", self._key), **QUICK)
+        for ended in (ran.success, ran.failure):
+            ended(None, js=_ENDED.replace("KEY", self._key), **QUICK)
 
     def resume_after(
         self, restored: Dependency, outputs: Sequence[Component], text: Component, *, shown_on: Any
