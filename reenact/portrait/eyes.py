@@ -21,14 +21,19 @@ _LIMBUS = 0.14
 """Width of the soft rim of an iris, share of its radius."""
 _WIDER = (1.06, 1.2)
 """Share of the radius up to which pixels are drawn with the iris, and from which they are white."""
-_LASHES_PX = 0.7
-"""Width of the lashes and of the lids' shadow inside the lids' contour,"""
+_LASHES_PX = (0.7, 1.6)
+"""Width of the lashes and of the lids' shadow inside the lids' contour, open and closed: a tracker reads closed lids as
+a slit;"""
 _LASH_LINE_PX = (3.2, 1.5)
-"""and of what is kept in one piece outside it, of the upper and of the lower lid."""
+"""width of what is kept in one piece outside it, of the upper and of the lower lid."""
 _BEND_PX = 3.0
 """Reach over which the lids' movement is smoothed, so that lashes beyond the corners move along."""
 _COVERED_PX = (0.5, 2.2)
 """Width of the upper and of the lower lid's rim that closed lids hide."""
+_SEEN_SHARE = 0.15
+"""Share of the eye's height between its lids and the middle of the iris, at least."""
+_BRIGHT = 0.5
+"""Share of the white's pixels, the brightest, that are continued behind the iris."""
 _LOOKS_PX = (0.4, 1.2)
 """Of `turned_share`."""
 _SHOWN = (0.14, 0.2)
@@ -65,22 +70,36 @@ class EyeLayers:
         """The eye under another mesh: RGB, and the soft ellipse around the eye."""
         count, zoom, left = len(points), self.zoom, self.left
         size = self.skin.shape[-2], self.skin.shape[-1]
-        iris = _iris(left)[0]
-        moved = (points - self.points)[:, [iris]].transpose(1, 2)
-        moves = torch.cat([torch.eye(2).to(points).expand(count, -1, -1), moved * zoom], 2)
+        moved = self._within_lids(points) - self.centre
+        moves = torch.cat([torch.eye(2).to(points).expand(count, -1, -1), moved[..., None] * zoom], 2)
         drawn = parts.sample(self.iris.expand(count, -1, -1, -1), moves, size)
-        distance = _distance(self.centre + moved[..., 0], zoom) / self.radius
+        distance = _distance(self.centre + moved, zoom) / self.radius
         disc = ((_WIDER[0] - distance) / _LIMBUS + 0.5).clamp(0, 1)[:, None]
         lids = _lids(points, self.points, left=left)
         lids = torch.cat([lids[:, :, :2], lids[:, :, 2:] * zoom], 2)
         ball = torch.lerp(parts.sample(self.white.expand(count, -1, -1, -1), lids, size), drawn, disc)
-        grid = self._stretch(points)
-        skin = functional.grid_sample(self.skin.expand(count, -1, -1, -1), grid, "bilinear", "border", False)
+        above, below, lower = self._stretch(points)
+        skin = torch.lerp(self._skin_at(above), self._skin_at(below), lower)
+        seen = _between_lids(points, zoom, 1 - _closing(points, self.points, left=left), left=left)
         mask = functional.interpolate(parts.eye_mask(points, left=left), size=size, mode="bilinear")
-        return torch.cat([torch.lerp(skin, ball, _between_lids(points, zoom, left=left)), mask], 1)
+        return torch.cat([torch.lerp(skin, ball, seen), mask], 1)
 
-    def _stretch(self, points: Float[Tensor, "f 478 2"]) -> Float[Tensor, "f h w 2"]:
-        """Where the skin of every pixel lies in the source, in half-sides of the crop.
+    def _within_lids(self, points: Float[Tensor, "f 478 2"]) -> Float[Tensor, "f 2"]:
+        """Where the iris stands: it moves as the mesh's, as far as it stays in sight."""
+        centre = self.centre + (points - self.points)[:, _iris(self.left)[0]]
+        ring = points[:, list(_ring(self.left))]
+        low, high = ring.amin(1), ring.amax(1)
+        inset = torch.stack([0.9 * self.radius.expand(len(points)), (high - low)[:, 1] * _SEEN_SHARE], 1)
+        inset = inset.minimum((high - low) / 2)
+        return centre.maximum(low + inset).minimum(high - inset)
+
+    def _skin_at(self, before: Float[Tensor, "f h w 2"]) -> Float[Tensor, "f 3 h w"]:
+        return functional.grid_sample(self.skin.expand(len(before), -1, -1, -1), before, "bilinear", "border", False)
+
+    def _stretch(
+        self, points: Float[Tensor, "f 478 2"]
+    ) -> tuple[Float[Tensor, "f h w 2"], Float[Tensor, "f h w 2"], Float[Tensor, "f 1 h w"]]:
+        """Where pixels of the upper lid, and of the lower, lie in the source, in half-sides; the lower one's share.
 
         Columns keep their share of the eye's width. Along a column, lashes move in one piece with the lid, and the skin
         between them and the brow, or the cheek, is stretched.
@@ -92,9 +111,8 @@ class EyeLayers:
         y = (torch.arange(height * self.zoom).to(points)[:, None] + 0.5) / self.zoom
         along = (x - points[:, [outer], 0]) / (points[:, [inner], 0] - points[:, [outer], 0]).clamp(min=1)
         before_x = own[:, [outer], 0] + along * (own[:, [inner], 0] - own[:, [outer], 0])
-        open_share = (_opening(points, left=left) / _opening(own, left=left).clamp(min=1e-3)).clamp(max=1)
-        reach = (open_share * (_LASHES_PX + 1))[:, None, None]
-        covered = (1 - open_share)[:, None, None]
+        covered = _closing(points, own, left=left)[:, None, None]
+        reach = (1 - covered) * (_LASHES_PX[0] + 1)
 
         def heights(line: tuple[int, ...]) -> tuple[Tensor, Tensor]:
             lines = _curve(points[:, list(line)], x.expand(len(points), -1)), _curve(own[:, list(line)], before_x)
@@ -114,8 +132,10 @@ class EyeLayers:
         stretched = (before_cheek - rim - back) / (cheek - rim).clamp(min=1)
         below = torch.where(y > cheek, before_cheek + y - cheek, rim + back + (y - rim) * stretched)
         below = torch.where(y < rim, (y + back).maximum(limits[1]), below)
-        before_y = torch.where(y < (upper + lower) / 2, above, below)
-        return torch.stack([(before_x * (2 / width) - 1)[:, None].expand_as(before_y), before_y * (2 / height) - 1], -1)
+        share = ((y - (upper + lower) / 2) * self.zoom + 0.5).clamp(0, 1)[:, None]
+        before_x = (before_x * (2 / width) - 1)[:, None].expand_as(above)
+        above, below = (torch.stack([before_x, each * (2 / height) - 1], -1) for each in (above, below))
+        return above, below, share
 
     def _smooth(self, line: Float[Tensor, "f 1 w"]) -> Float[Tensor, "f 1 w"]:
         reach = round(_BEND_PX * self.zoom)
@@ -132,7 +152,7 @@ def take_apart(rgb: Float[Tensor, "1 3 s s"], mesh_px: Float[Tensor, "1 478 3"],
     ball, distance = _between_lids(points, zoom, left=left) > 0.9, (_distance(centre, zoom) / radius)[:, None]
     return EyeLayers(
         skin=skin,
-        white=_continue(skin, ball & (distance > _WIDER[1])),
+        white=_whiten(skin, ball & (distance > _WIDER[1])),
         iris=_complete(skin, ball & (distance < 1 - _LIMBUS / 2), centre * zoom),
         points=points,
         centre=centre,
@@ -156,9 +176,8 @@ def known_share(
         own_px: pixels of the source in one of the crop.
         left: which eye.
     """
-    before = _opening(own, left=left)
-    closing = 1 - ramp(_opening(points, left=left) / before.clamp(min=1e-3), _CLOSING)
-    return ramp(before, _SHOWN) * (1 - closing * (1 - ramp(own_px, _FINE)))
+    coarse = 1 - ramp(own_px, _FINE)
+    return ramp(_opening(own, left=left), _SHOWN) * (1 - _closing(points, own, left=left) * coarse)
 
 
 def turned_share(points: Float[Tensor, "f 478 2"], own: Float[Tensor, "1 478 2"], *, left: bool) -> Float[Tensor, "f"]:
@@ -200,10 +219,19 @@ def _curve(line: Float[Tensor, "f k 2"], x: Float[Tensor, "f w"]) -> Float[Tenso
     return torch.lerp(from_y, to_y, ((x - from_x) / (to_x - from_x).clamp(min=1e-3)).clamp(0, 1))
 
 
-def _between_lids(points: Tensor, zoom: int, *, left: bool) -> Float[Tensor, "f 1 h w"]:
+def _closing(points: Tensor, own: Tensor, *, left: bool) -> Float[Tensor, "f"]:
+    """0 for lids as in the source, 1 for closed ones."""
+    return 1 - ramp(_opening(points, left=left) / _opening(own, left=left).clamp(min=1e-3), _CLOSING)
+
+
+def _between_lids(
+    points: Tensor, zoom: int, opened: Float[Tensor, "f"] | None = None, *, left: bool
+) -> Float[Tensor, "f 1 h w"]:
     inside = parts.signed_distance(points[:, list(_ring(left))], parts.SIZE)
     inside = functional.interpolate(inside, size=(parts.SIZE[0] * zoom, parts.SIZE[1] * zoom), mode="bilinear")
-    return parts.coverage(inside - _LASHES_PX)
+    open_px, closed_px = _LASHES_PX
+    lashes = open_px if opened is None else (closed_px + opened * (open_px - closed_px))[:, None, None, None]
+    return parts.coverage(inside - lashes)
 
 
 def _distance(centre: Float[Tensor, "f 2"], zoom: int) -> Float[Tensor, "f h w"]:
@@ -224,7 +252,7 @@ def _find_iris(
     offsets = torch.cartesian_prod(steps, steps)
     distance = _distance(centre + offsets * radius, 1) / radius
     seen = _between_lids(points, 1, left=left)[:, 0]
-    luma = (shown * shown.new_tensor([0.299, 0.587, 0.114])[:, None, None]).sum(1)
+    luma = _luma(shown)[:, 0]
 
     def mean(low: float, high: float) -> Float[Tensor, "k"]:
         here = seen * ((distance >= low) & (distance < high))
@@ -239,6 +267,17 @@ def _continue(shown: Float[Tensor, "1 3 h w"], known: Tensor) -> Float[Tensor, "
     height, width = shown.shape[-2:]
     below = (0, 0, 0, width - height)
     return fill_hole(functional.pad(shown, below), functional.pad(1 - known.to(shown), below, value=1.0))[:, :, :height]
+
+
+def _whiten(shown: Float[Tensor, "1 3 h w"], known: Tensor) -> Float[Tensor, "1 3 h w"]:
+    """The white, continued from its brightest pixels: corners and shadows of lashes do not spread behind the iris."""
+    luma = _luma(shown)
+    bright = known & (luma >= luma[known].quantile(1 - _BRIGHT)) if known.any() else known
+    return torch.where(known, shown, _continue(shown, bright))
+
+
+def _luma(shown: Float[Tensor, "1 3 h w"]) -> Float[Tensor, "1 1 h w"]:
+    return (shown * shown.new_tensor([0.299, 0.587, 0.114])[:, None, None]).sum(1, keepdim=True)
 
 
 def _complete(shown: Float[Tensor, "1 3 h w"], known: Tensor, centre: Float[Tensor, "1 2"]) -> Float[Tensor, "1 3 h w"]:
