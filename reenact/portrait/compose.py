@@ -129,11 +129,11 @@ def _show_unseen(portrait: Portrait, head: HeadLayer, flow: HeadFlow) -> HeadLay
     at, unseen = flow.unseen, portrait.unseen
     if at is None or unseen is None:
         return head
-    side = at.shape[-1]
-    reach = max(round(_RIM * side), 1)
-    rim = functional.max_pool2d(1 - resize(portrait.head[:, 3:], side), 2 * reach + 1, 1, reach)
-    rim = functional.avg_pool2d(rim, 2 * reach + 1, 1, reach, count_include_pad=False)
-    in_rim = warp(rim.expand(len(at), -1, -1, -1), flow.displacement) * flow.stretched * flow.covered
+    in_rim = flow.stretched * flow.covered
+    if in_rim.any():
+        side = at.shape[-1]
+        rim = widen(1 - resize(portrait.head[:, 3:], side), _RIM)
+        in_rim = in_rim * warp(rim.expand(len(at), -1, -1, -1), flow.displacement)
     where, share = resize(at[:, :2], head.rgb.shape[-1]), torch.maximum(at[:, 2:], in_rim)
     colours = warp(unseen.rgb.expand(len(at), -1, -1, -1), where, "bicubic").clamp(0, 1)
     return head._replace(rgb=torch.lerp(head.rgb, colours, resize(share, head.rgb.shape[-1])))

@@ -1,6 +1,7 @@
 """The motion of a full head between its source and other meshes, as flows of pictures."""
 
 import dataclasses
+import functools
 import math
 
 import torch
@@ -92,7 +93,7 @@ class HeadFlow:
             smooth = functional.avg_pool2d(smooth, 2 * reach + 1, 1, reach, count_include_pad=False)
         return known + torch.lerp(smooth * (1 - resize(self.stretched, side)), change, resize(self.face, side))
 
-    @property
+    @functools.cached_property
     def stretched(self) -> Float[Tensor, "f 1 s s"]:
         """1 where few pixels of the source's head cover many of the target, 0 elsewhere."""
         half = self.displacement.shape[-1] / 2
