@@ -60,18 +60,18 @@ class RefineStep(MovedStep):
         change: Float[Tensor, "f p"],
         warped: Float[Tensor, "f 3 s s"],
         seen: Float[Tensor, "f 1 s s"],
-        random: Float[Tensor, "k n l"],
+        z: Float[Tensor, "k l"],
     ) -> tuple[Drawn, Float[Tensor, "k 3 s s"]]:
         w, _ = self.system.encoder(source)
         drawn = self.system.refine(w + self.system.directions(change), warped, seen)
-        return drawn, self.system.generator(random)
+        return drawn, self.system.generator(self.system.sample_w(z))
 
 
 class RefineTask(PartTask):
     """Pairs of frames, the source moved to the target as at inference."""
 
     trained = ("generator", "feature_encoder")
-    input_names = ("source", "change", "warped", "seen", "random")
+    input_names = ("source", "change", "warped", "seen", "z")
     config: RefineTaskConfig
 
     def __init__(
@@ -99,13 +99,9 @@ class RefineTask(PartTask):
 
     def sample_batch(self, rng: np.random.Generator, size: int, device: torch.device) -> Batch:
         batch = self.sample_pairs(rng, size, device)
-        first: LatentDirectionsNetworks = self.first.to(device)  # type: ignore[assignment]
         count = max(2, round(size * self.config.people_share))
-        z = torch.from_numpy(rng.standard_normal((count, self.network_config.latent), np.float32)).to(device)
-        with torch.no_grad():
-            batch["random"] = first.sample_w(z)
-            batch["people"] = first.generator(batch["random"])
-        return batch
+        z = rng.standard_normal((count, self.network_config.latent), np.float32)
+        return batch | {"z": torch.from_numpy(z).to(device)}
 
     def sample_pairs(self, rng: np.random.Generator, size: int, device: torch.device) -> Batch:
         """Pairs, moved now or beforehand."""
@@ -156,7 +152,10 @@ class RefineTask(PartTask):
         losses = self.picture_losses(blend(batch["warped"], drawn.rgb, drawn.share), batch)
         weight = self.place_weight.to(people.device)
         alone = ((drawn.rgb - batch["target"]).abs().mean(1) * weight).mean()
-        kept = (people - batch["people"]).abs().mean()
+        first: LatentDirectionsNetworks = self.first.to(people.device)  # type: ignore[assignment]
+        with torch.no_grad():
+            before = first.generator(first.sample_w(batch["z"]))
+        kept = (people - before).abs().mean()
         return losses | {"drawn": self.config.drawn * alone, "people": self.config.people * kept}
 
     def draw(self, system: LatentDirectionsNetworks, batch: Batch) -> dict[str, Tensor]:

@@ -152,7 +152,7 @@ def test_refinement_keeps_random_people(faces: FaceData) -> None:
     task = TASKS["latent_directions_refine"](faces)
     batch = task.sample_batch(np.random.default_rng(1), 4, CPU)
     losses = task.compute_losses(task.networks(*task.inputs(batch)), batch, None)
-    assert len(batch["people"]) == 2 and float(losses["people"].detach()) < 1e-6
+    assert len(batch["z"]) == 2 and float(losses["people"].detach()) < 1e-6
     with torch.no_grad():
         task.networks.system.generator.constant.add_(1)
     assert task.compute_losses(task.networks(*task.inputs(batch)), batch, None)["people"] > 1e-3
