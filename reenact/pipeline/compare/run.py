@@ -157,7 +157,7 @@ def compare(
 
 def _layout(contenders: Sequence[Contender], *, with_driver: bool) -> Sheet:
     titles = [CATALOG[each.animator.system.system].title for each in contenders]
-    return Sheet([*[_DRIVER] * with_driver, _SOURCE, *titles], size_of(contenders[0].animator.still))
+    return Sheet([*[_DRIVER] * with_driver, _SOURCE, *titles], size_of(contenders[0].still))
 
 
 def _write_picture(
@@ -176,7 +176,7 @@ def _write_picture(
     driver = Driver(geometry=geometry, faces=contenders[0].animator.show(frame, geometry), neutral=geometry)
     results = [each.draw(driver)[0] for each in contenders]
     sheet = _layout(contenders, with_driver=True)
-    whole = sheet([picture.rgb, contenders[0].animator.still, *results])
+    whole = sheet([picture.rgb, contenders[0].still, *results])
     write_image(out, whole, overwrite=overwrite, origin=origin)
     width, height = sheet.size
     return {
@@ -213,7 +213,7 @@ def _write_clip(
         origin=origin,
     )
     missing: list[int] = []
-    done, still = 0, contenders[0].animator.still
+    done, still = 0, contenders[0].still
     last = [still] * len(contenders)
     with writer:
         for tracked, results in _draw_clip(drive, contenders, has_pictures=has_pictures):

@@ -11,7 +11,7 @@ from reenact.pipeline.results import fitted, size_of
 _COLUMNS = 3
 _CAPTION_PX, _FONT_PX = 30, 17
 _SMALLEST_PX, LARGEST_PX = 256, 512
-_PAPER, _INK = (250, 250, 250), (30, 30, 30)
+PAPER, _INK = (250, 250, 250), (30, 30, 30)
 
 
 class Sheet:
@@ -29,7 +29,7 @@ class Sheet:
         columns = min(len(captions), _COLUMNS)
         width, height = self._cell[0], self._cell[1] + _CAPTION_PX
         self._corners = [(i % columns * width, i // columns * height) for i in range(len(captions))]
-        whole = Image.new("RGB", (columns * width, -(-len(captions) // columns) * height), _PAPER)
+        whole = Image.new("RGB", (columns * width, -(-len(captions) // columns) * height), PAPER)
         pen, font = ImageDraw.Draw(whole), ImageFont.load_default(_FONT_PX)
         for (left, top), caption in zip(self._corners, captions, strict=True):
             pen.text((left + width / 2, top + self._cell[1] + _CAPTION_PX / 2), caption, _INK, font, anchor="mm")

@@ -77,6 +77,14 @@ def test_refusals_leave_no_file(engines: list[Engine], clip: Callable[..., pathl
     assert [path.name for path in driving.parent.iterdir()] == ["driving.mp4"]
 
 
+def test_nothing_is_shown_beyond_the_border_of_the_source(engines: list[Engine], tmp_path: pathlib.Path) -> None:
+    write_image(tmp_path / "driving.png", SOURCE)
+    compare(make_frame((160, 30, 60)), tmp_path / "driving.png", tmp_path / "out.png", systems=engines[:1])
+    cells = np.split(read_image(tmp_path / "out.png").rgb[:256], 3, axis=1)
+    beyond = [(np.abs(cell.astype(int) - 250) <= 2).all((1, 2)) for cell in cells[1:]]
+    assert 20 < beyond[0].sum() < 128 and (beyond[0] == beyond[1]).all()
+
+
 def test_cells_have_the_shape_of_the_pictures() -> None:
     sheet = Sheet(["a", "b", "c", "d"], (1000, 500))
     assert sheet.size == (3 * 512, 2 * (256 + 30))
