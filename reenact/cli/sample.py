@@ -12,7 +12,7 @@ from reenact.cli.output import report
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Sample(Marking):
-    """Draw people who do not exist. The small generator's are blurred; see the card of latent_directions."""
+    """Draw people who do not exist. Experimental: blurred faces of 128 pixels; see the card of latent_directions."""
 
     out: Annotated[pathlib.Path, arg(aliases=["-o"])]
     """Output file; its suffix chooses the format."""

@@ -54,7 +54,7 @@ _ENTRIES = (
         id="correspondence",
         reenactor="CorrespondenceReenactor",
         title="Correspondence",
-        use="best fidelity and identity",
+        use="best fidelity, pose and expression",
         roles=("default",),
         tags=("face-reenactment", "talking-head"),
     ),
@@ -122,7 +122,7 @@ def installed_systems() -> tuple[str, ...]:
 def cannot_pose(system: str) -> ConfigError:
     """The error for a system that cannot draw edits."""
     return ConfigError(
-        f"The system {system!r} cannot set Action Units or head angles; edit with {' or '.join(POSING_SYSTEMS)}."
+        f"The system {system!r} cannot set Action Units, head angles or gaze; edit with {' or '.join(POSING_SYSTEMS)}."
     )
 
 

@@ -246,7 +246,7 @@ def test_comparison_of_a_clip_survives_a_refresh(tab: Any, material: pathlib.Pat
     wait_until_kept(part, "compare", "source-compared.mp4")
     tab.reload()
     part = tab.get_by_role("tabpanel").filter(visible=True)
-    part.get_by_role("cell", name="best fidelity and identity").wait_for()
+    part.get_by_role("cell", name="best fidelity, pose and expression").wait_for()
     assert part.get_by_role("cell", name="FACEGAN").count() == 0
     assert part.get_by_label("Correspondence").is_checked()
     assert not part.get_by_label("FACEGAN").is_checked()
