@@ -52,8 +52,10 @@ class Edit(Redrawing):
     """Enlarge the head, -20 to 20 per cent."""
     pucker: float | None = None
     """Purse the lips (up to 5) or widen them (down to -5)."""
-    relative: bool = False
-    """Add units and angles to the source's own (the default, unless a loaded file or preset is absolute)."""
+    relative: Annotated[
+        bool, arg(help_behavior_hint="(default, unless --load, --preset or --copy gives absolute values)")
+    ] = False
+    """Add units and angles to the source's own."""
     absolute: bool = False
     """Replace the source's own units and angles."""
     preset: str | None = None
@@ -87,6 +89,10 @@ class Edit(Redrawing):
         from reenact.media.output import IMAGE_SUFFIXES, VIDEO_SUFFIXES, check_output
 
         super().check()
+        if self.source.is_dir():
+            raise UnsupportedInputError(
+                f"{self.source} is a folder; edit takes one picture or clip. The commands image and video take folders."
+            )
         if self.system not in ("auto", *POSING_SYSTEMS):
             raise cannot_pose(self.system)
         self.edit()
@@ -131,7 +137,7 @@ class Edit(Redrawing):
         if self.save is not None:
             with json_file(self.save, overwrite=self.overwrite) as file:
                 file.write(edit.to_json())
-        report(line, notes + warnings + _small_gaze(edit))
+        report(line, notes + warnings + _small_gaze(edit) + self._nothing_set(edit))
 
     def edit(self, copied: FaceEdit | None = None) -> FaceEdit:
         """The edit that the options describe: options override a preset, a preset overrides a loaded file.
@@ -161,6 +167,12 @@ class Edit(Redrawing):
             raise ConfigError(f"{given} gives {below.mode} values; leave --{mode} out.")
         values = {name: getattr(self, name) for name in FIELDS}
         return edit_of_values(read_units(self.au) | values, mode).over(below)
+
+    def _nothing_set(self, edit: FaceEdit) -> tuple[str, ...]:
+        """A note where no option changes anything."""
+        if not edit.is_empty or any((self.background, self.turntable, self.keyframes)):
+            return ()
+        return ("Nothing was set: the result is the source itself, without marks. Set --au 12=3 or --yaw 20, say.",)
 
     def _edits_clip(self) -> bool:
         """Whether every frame of a source clip is edited."""
@@ -292,7 +304,9 @@ class Edit(Redrawing):
         result = session.render(edit, background=self.background)
         origin = origin_of(result, self.origin())
         write_image(self.out, result.rgb, alpha=result.alpha, overwrite=self.overwrite, origin=origin)
-        return picture_line(self.out, result), result.warnings + (() if origin else self.unmarked_note())
+        return picture_line(self.out, result), result.warnings + (
+            () if origin or edit.is_empty else self.unmarked_note()
+        )
 
     def _film(self, session: "EditSession", edit: FaceEdit, seconds: float) -> tuple[str, tuple[str, ...]]:
         options: dict[str, Any] = {

@@ -269,7 +269,7 @@ class Reenactor(nn.Module, abc.ABC, Generic[Identity, Motion, Driven]):
 
     def _cannot_pose(self) -> ConfigError:
         return ConfigError(
-            f"The system {self.system!r} takes its motion from a driver; it cannot set Action Units or head angles."
+            f"The system {self.system!r} takes its motion from a driver; it cannot set Action Units, angles or gaze."
         )
 
 

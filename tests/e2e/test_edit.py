@@ -293,7 +293,7 @@ def test_real_profiles_are_turned_to_the_front_or_refused(
         ("--preset neutral --relative --au 12=1 -o x.png", "--preset gives absolute values; leave --relative out"),
         ("--save x.txt -o x.png", ".json"),
         ("--system dual_generator -o x.png", "holds the system 'facegan'"),
-        ("--system correspondence -o x.png", "edit with facegan or dual_generator"),
+        ("--system correspondence --gaze-yaw 9 -o x.png", "head angles or gaze; edit with facegan or dual_generator"),
         ("--face 3 --yaw 10 -o x.png", "Face 3 was asked for"),
     ],
 )
@@ -305,7 +305,11 @@ def test_refusals_are_one_line(run: Run, folder: pathlib.Path, options: str, tex
 
 @pytest.mark.parametrize(
     ("source", "text"),
-    [("nothing.jpg", "There is no file nothing.jpg"), ("behind.png", "No face found (best score")],
+    [
+        ("nothing.jpg", "There is no file nothing.jpg"),
+        ("behind.png", "No face found (best score"),
+        (".", ". is a folder; edit takes one picture or clip. The commands image and video take folders."),
+    ],
 )
 def test_sources_without_a_face_are_refused(run: Run, source: str, text: str) -> None:
     assert text in run(f"reenact edit {source} --yaw 10 -o x.png", "dual_generator", code=2)

@@ -36,9 +36,9 @@ def choose_system(system: str, own: FaceReading, targets: Sequence[FaceReading])
     if system == "auto":
         if reason is not None:
             return Choice(system=LARGE_POSE, note=f"Drawn by {_title(LARGE_POSE)}: {reason}.")
-        limit_deg = EDITING_LIMITS_DEG["yaw"]
-        note = f"Drawn by {_title(EDITING)}: the head turns by at most {limit_deg:.0f} degrees."
-        return Choice(system=EDITING, note=note)
+        turns = any(target.of(angle) != own.of(angle) for target in targets for angle in ANGLES)
+        because = f": the head turns by at most {EDITING_LIMITS_DEG['yaw']:.0f} degrees" if turns else ""
+        return Choice(system=EDITING, note=f"Drawn by {_title(EDITING)}{because}.")
     chosen = f"Drawn by {_title(system)}, as chosen"
     if system == EDITING and reason is not None:
         advice = f"expect smears or a doubled face. Use {_title(LARGE_POSE)}."

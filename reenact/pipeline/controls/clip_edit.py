@@ -77,6 +77,7 @@ def edit_clip(
     path = pathlib.Path(out)
     check_output(path, overwrite=overwrite, suffixes=VIDEO_SUFFIXES, inputs={"source": source})
     edits = [frame.edit for frame in edit.frames] if isinstance(edit, KeyFrames) else [edit]
+    is_source = all(each.is_empty for each in edits)
     choice = choose_system(system, _FRONTAL, [resolve(each, _FRONTAL) for each in edits])
     options: dict[str, Any] = {"face": face, "min_score": min_face_score, "largest_px": max_crop_px}
     with SourceClip(source, fps=fps, paste_back=paste_back, **options) as clip:
@@ -92,7 +93,7 @@ def edit_clip(
             fps=info.fps,
             audio_from=clip.path if info.has_audio else None,
             overwrite=overwrite,
-            origin=None if all(each.is_empty for each in edits) else origin,
+            origin=None if is_source else origin,
         )
         with writer:
             for index, each in enumerate(clip.frames()):
@@ -112,8 +113,8 @@ def edit_clip(
             fps=writer.written_fps,
             frame_count=writer.frame_count,
             missing=(),
-            warnings=(choice.note, *clip.notes()),
-            system=engine.system.system,
+            warnings=(*(() if is_source else (choice.note,)), *clip.notes()),
+            system=None if is_source else engine.system.system,
         )
 
 

@@ -11,6 +11,7 @@ from PIL import Image
 
 import reenact
 from reenact import cli
+from reenact.cli.edit import Edit
 from reenact.cli.video import Video
 from reenact.errors import ConfigError, Hint, OutputError, ReenactError
 from reenact.media import Trim
@@ -63,7 +64,18 @@ def test_help_is_no_error(capsys: pytest.CaptureFixture[str]) -> None:
 def test_help_names_folders_where_they_are_taken(capsys: pytest.CaptureFixture[str]) -> None:
     for command in ("image", "video", "edit", "compare"):
         assert cli.main([command, "--help"]) == 0
-        assert ("SOURCE--DRIVER" in capsys.readouterr().out) == (command in ("image", "video"))
+        out = capsys.readouterr().out
+        assert ("SOURCE--DRIVER" in out) == (command in ("image", "video"))
+        assert ("(default, unless --load" in " ".join(re.sub("│", "", out).split())) == (command == "edit")
+
+
+@pytest.mark.parametrize(
+    ("options", "noted"), [("", True), ("--relative", True), ("--au 12=1", False), ("--background none", False)]
+)
+def test_an_edit_without_settings_is_noted(options: str, noted: bool) -> None:
+    command = cli.parse(f"edit a.png -o b.png {options}".split())
+    assert isinstance(command, Edit)
+    assert [note.split(":")[0] for note in command._nothing_set(command.edit())] == ["Nothing was set"] * noted
 
 
 def test_version_and_completion(capsys: pytest.CaptureFixture[str]) -> None:

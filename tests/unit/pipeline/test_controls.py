@@ -163,7 +163,7 @@ def test_both_systems_read_the_same_face(engines: Engines, frame: Frame) -> None
 @pytest.mark.parametrize(
     ("edit", "system", "reason"),
     [
-        (SMILE, "facegan", "the head turns by at most 30 degrees"),
+        (FaceEdit(action_units={"12": 3.0}), "facegan", "Drawn by FACEGAN."),
         (FaceEdit(yaw_deg=29.0), "facegan", "at most 30 degrees"),
         (FaceEdit(yaw_deg=-31.0, action_units={"12": 3.0}), "dual_generator", "yaw is 31 degrees from the source's"),
         (FaceEdit(yaw_deg=90.0, mode="absolute"), "dual_generator", "degrees from the source's"),
@@ -175,7 +175,7 @@ def test_the_angle_chooses_the_system(engines: Engines, frame: Frame, edit: Face
     session = open_edit(frame, engines=engines)
     assert engines.asked == ["facegan"]
     result = session.render(edit)
-    assert result.warnings[-1].startswith(f"Drawn by {CATALOG[system].title}: ") and reason in result.warnings[-1]
+    assert result.warnings[-1].startswith(f"Drawn by {CATALOG[system].title}") and reason in result.warnings[-1]
     assert engines.asked == ["facegan", "dual_generator"][: 1 + (system != "facegan")]
 
 
