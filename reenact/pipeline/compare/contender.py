@@ -73,7 +73,7 @@ class Contender:
 
     def _shown(self, frame: Frame) -> Frame:
         """A crop with paper where the picture has no pixels, in place of its border's, repeated."""
-        return frame if self._beyond is None else np.where(self._beyond, np.uint8(PAPER), frame)
+        return frame if self._beyond is None else np.where(self._beyond, np.array(PAPER, np.uint8), frame)
 
     @torch.inference_mode()
     def _measure(self, rgb: Tensor, driver: FaceGeometry) -> None:

@@ -16,13 +16,13 @@ from tests.unit.pipeline.conftest import MarkTracker, ShiftSystem, make_face, ma
 SOURCE = make_frame((160, 120, 60))
 
 
-class TurningTracker(MarkTracker):
+class TurningTracker(MarkTracker):  # pyright: ignore[reportUntypedBaseClass]
     """Reads a head that looks 0.1 rad to its left in sources and drivers, and straight ahead in results (grey)."""
 
     def _face(self, frame: np.ndarray) -> Any:
         face = super()._face(frame)
         if face is not None and np.ptp(frame) > 9:
-            yaw = np.float32([[np.cos(0.1), 0, np.sin(0.1)], [0, 1, 0], [-np.sin(0.1), 0, np.cos(0.1)]])
+            yaw = np.float32([[np.cos(0.1), 0, np.sin(0.1)], [0, 1, 0], [-np.sin(0.1), 0, np.cos(0.1)]])  # pyright: ignore[reportArgumentType]
             face.rotation.copy_(make_face(1, 1, 20).rotation.new_tensor(yaw))
         return face
 
@@ -92,4 +92,4 @@ def test_cells_have_the_shape_of_the_pictures() -> None:
     shown = sheet([tall] * 4)[:256, :512]
     dark = (shown < 9).all(-1)
     assert dark.any(0).sum() == 85
-    assert dark.any(1).all()
+    assert dark.any(1).all()  # pyright: ignore[reportArgumentType]

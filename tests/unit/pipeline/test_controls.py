@@ -194,7 +194,8 @@ def test_a_clip_is_drawn_by_one_system(
 ) -> None:
     """Its largest angle chooses, also for the frames near the source's pose."""
     monkeypatch.setattr(engines.known["facegan"].system, "render", lambda *_: pytest.fail("drawn by facegan"))
-    session, timing = open_edit(frame, engines=engines), {"seconds": 0.3, "fps": 10, "overwrite": True}
+    session = open_edit(frame, engines=engines)
+    timing: dict[str, Any] = {"seconds": 0.3, "fps": 10, "overwrite": True}
     for result in (
         session.animate(FaceEdit(yaw_deg=40.0), tmp_path / "out.mp4", **timing),
         session.turntable(tmp_path / "out.mp4", from_yaw_deg=-5.0, to_yaw_deg=50.0, edit=SMILE, **timing),
@@ -268,7 +269,7 @@ def test_transparency_is_that_of_the_cutout_or_the_sources_own(engines: Engines,
     alpha = np.full(frame.shape[:2], 77, np.uint8)
     session = open_edit(Picture(rgb=frame, alpha=alpha), engines=engines)
     for edit in (SMILE, FaceEdit(pitch_deg=22.0)):
-        assert np.array_equal(session.render(edit).alpha, alpha)
+        assert np.array_equal(session.render(edit).alpha, alpha)  # pyright: ignore[reportArgumentType]
         assert session.render(edit, preview=True).alpha is None
     cut = session.render(FaceEdit(), background="none").alpha
     assert cut is not None and cut.shape == frame.shape[:2] and cut[2, 2] == 0
@@ -403,7 +404,7 @@ def test_a_driven_clip_is_edited(engines: Engines, frame: Frame, driving: pathli
     more = drive(engine, frame, driving, mode="relative", action_units={"12": 4.0})
     options = DrivingOptions(neutralise=True)
     neutral = [drive(engine, frame, driving, options=options, mode=mode) for mode in ("absolute", "relative")]
-    assert np.array_equal(*neutral)
+    assert np.array_equal(*neutral)  # pyright: ignore[reportArgumentType]
     for edited in (more, neutral[0]):
         assert np.abs(plain - edited).max() > 10
     with pytest.raises(ConfigError, match="no Action Unit '3'"):
