@@ -18,7 +18,7 @@ from torch import Tensor
 from reenact.errors import ConfigError, ReenactError
 from reenact.geometry.morphable import load_morphable
 from reenact.geometry.placement import to_half_sides
-from reenact.hub import load
+from reenact.hub.loading import load, random_people
 from reenact.media.image import write_image
 from reenact.pipeline.sample import TRUNCATION, check_sampling
 from reenact.systems.latent_directions.aligned import move_mesh, read_state
@@ -38,8 +38,8 @@ class Arguments:
     """Labelled or prepared folder with the pictures that the generator was trained on."""
     cache: pathlib.Path = pathlib.Path("cache")
     """Folder for decoded pictures."""
-    checkpoint: str = "latent_directions"
-    """Export folder, or the name of an embedded system."""
+    checkpoint: str | None = None
+    """Export folder, or the name of an embedded system; the generator of `reenact sample` if left out."""
     samples: int = 1000
     """Number of random people, of the seeds from 0."""
     truncation: float = TRUNCATION
@@ -102,7 +102,8 @@ def mean_mesh(faces: FaceData) -> Float[Tensor, "1 478 3"]:
 
 def run(arguments: Arguments) -> bool:
     """Measure and print; whether nobody came back."""
-    system: Any = load(arguments.checkpoint, device="cpu")
+    chosen = arguments.checkpoint
+    system: Any = random_people(torch.device("cpu")) if chosen is None else load(chosen, device="cpu")
     faces, readers = load_faces(arguments.data, "train", arguments.cache), FaceReaders()
     with torch.inference_mode():
         drawn = [system.draw_person(seed, arguments.truncation) for seed in range(arguments.samples)]

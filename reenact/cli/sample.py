@@ -12,13 +12,13 @@ from reenact.cli.output import report
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Sample(Marking):
-    """Draw people who do not exist. Experimental: blurred faces of 128 pixels; see the card of latent_directions."""
+    """Draw people who do not exist. Experimental: soft faces of 128 pixels."""
 
     out: Annotated[pathlib.Path, arg(aliases=["-o"])]
     """Output file; its suffix chooses the format."""
     seed: int = 0
     """Which person, from 0; the same seed gives the same person again on the same machine."""
-    truncation: float = 0.5
+    truncation: float = 0.7
     """How far people may be from the mean one, 0 to 1."""
     count: int = 1
     """Number of people, with this seed and the next ones, in a grid."""

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from reenact.perception.tracking import Tracker
     from reenact.portrait.painters import Painted, Painters
     from reenact.systems.base import Need, Reenactor
+    from reenact.systems.latent_directions.people import RandomPeople
 
 Config = TypeVar("Config")
 Network = TypeVar("Network", bound=nn.Module)
@@ -192,6 +193,17 @@ def fill_needs(image: FaceImage, geometry: FaceGeometry, needs: "frozenset[Need]
     if "embedding" in needs and image.embedding is None:
         filled["embedding"] = face_codes(face_encoder(rgb.device), rgb, geometry.mesh_px)
     return dataclasses.replace(image, **filled)
+
+
+@functools.cache
+def random_people(device: torch.device) -> "RandomPeople":
+    """The embedded generator of people who do not exist; loaded once per device."""
+    from reenact.systems.latent_directions.people import PeopleConfig, RandomPeople
+
+    read = read_checkpoint(embedded_weights("people"), model="random_people")
+    people = RandomPeople(read_network_config(read, PeopleConfig))
+    load_weights(people, read.weights, where=read.folder)
+    return people.to(device).eval().requires_grad_(False)
 
 
 @functools.cache

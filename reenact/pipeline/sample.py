@@ -8,12 +8,11 @@ import torch
 from jaxtyping import UInt8
 
 from reenact.errors import ConfigError
-from reenact.hub.loading import load, select_device
+from reenact.hub.loading import load, random_people, select_device
 from reenact.pipeline.results import to_frames
-from reenact.systems.catalog import system_for
 
 LARGEST_SEED, MOST_PEOPLE = 2**63 - 1, 256
-TRUNCATION = 0.5
+TRUNCATION = 0.7
 """Nearer to the mean, people look more alike; farther from it, more of them are spoilt."""
 
 
@@ -46,14 +45,16 @@ def sample_people(
         seed: of the first person; those after it have the next seeds. A seed gives the same person alone and in a grid.
         truncation: 0 draws the mean person, 1 the generator's whole variety.
         count: number of people, 1 to 256.
-        checkpoint: a folder, an embedded name or a Hub repository; the embedded generator if None.
+        checkpoint: of a system with a generator: a folder, an embedded name or a Hub repository. None: the embedded
+            generator that was trained for this alone.
         device: "auto", "cpu", "cuda", "cuda:N" or "mps".
 
     Raises:
         ReenactError: numbers out of range, or a checkpoint that cannot be used or draws no people.
     """
     check_sampling(seed, truncation, count)
-    system = load(checkpoint or system_for("people"), device=select_device(device))
+    on = select_device(device)
+    system = random_people(on) if checkpoint is None else load(checkpoint, device=on)
     # one at a time: results of a batch differ in their last bits
     people = [to_frames(system.draw_person(seed + i, truncation))[0] for i in range(count)]
     columns = math.ceil(math.sqrt(count))

@@ -14,9 +14,9 @@ from reenact.weights import EMBEDDED, WEIGHTS_NAME
 if TYPE_CHECKING:
     from reenact.systems.base import Reenactor
 
-Role = Literal["default", "edit", "large_pose", "people"]
+Role = Literal["default", "edit", "large_pose"]
 """default: draws unless another system is chosen. edit: draws edits near the source's pose. large_pose: draws heads
-turned far from the camera. people: draws people who do not exist."""
+turned far from the camera."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -81,8 +81,7 @@ _ENTRIES = (
         id="latent_directions",
         reenactor="LatentDirectionsReenactor",
         title="Latent Directions (experimental)",
-        use="a small generator that draws face and random people; softer than the others",
-        roles=("people",),
+        use="a small generator draws the face; softer than the others",
         can_tune=True,
         tags=("face-reenactment", "stylegan2"),
     ),

@@ -153,6 +153,11 @@ class MappingNetwork(nn.Module):
     def forward(self, z: Float[Tensor, "f l"]) -> Float[Tensor, "f l"]:
         return self.layers(z * torch.rsqrt(z.square().mean(1, keepdim=True) + 1e-8))
 
+    def sample(self, z: Float[Tensor, "f l"], truncation: float = 1.0) -> Float[Tensor, "f n l"]:
+        """W+ of random people, drawn towards the mean by `truncation` < 1."""
+        w = torch.lerp(self.mean_w.expand(len(z), -1), self(z).float(), truncation)
+        return w[:, None] + self.row_offsets
+
 
 class Generator(nn.Module):
     """W+ to pictures."""

@@ -151,6 +151,5 @@ class LatentDirectionsNetworks(nn.Module):
         return Drawn(rgb=generator(w, shift=shift), share=share)
 
     def sample_w(self, z: Float[Tensor, "f l"], truncation: float = 1.0) -> Float[Tensor, "f n l"]:
-        """W+ of random people, drawn towards the mean by `truncation` < 1."""
-        w = torch.lerp(self.mapping.mean_w.expand(len(z), -1), self.mapping(z).float(), truncation)
-        return w[:, None] + self.mapping.row_offsets
+        """See `MappingNetwork.sample`."""
+        return self.mapping.sample(z, truncation)

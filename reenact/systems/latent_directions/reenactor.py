@@ -28,6 +28,7 @@ from reenact.systems.latent_directions.aligned import (
 from reenact.systems.latent_directions.config import LatentDirectionsConfig
 from reenact.systems.latent_directions.generator import Generator
 from reenact.systems.latent_directions.networks import LatentDirectionsNetworks, blend
+from reenact.systems.latent_directions.people import seeded_z
 from reenact.systems.latent_directions.tuning import tune_generator
 from reenact.types import FaceGeometry, FaceImage
 
@@ -149,10 +150,8 @@ class LatentDirectionsReenactor(Reenactor[LatentIdentity, MeshMotion, DrivenFace
         return driven.mesh
 
     def draw_person(self, seed: int, truncation: float) -> Float[Tensor, "1 3 s s"]:
-        # on the CPU, so that a seed means the same person on every device
-        z = torch.randn(1, self.config.latent, generator=torch.Generator().manual_seed(seed))
-        device = next(self.parameters()).device
-        return self.networks.generator(self.networks.sample_w(z.to(device), truncation)).clamp(0, 1)
+        z = seeded_z(seed, self.config.latent).to(next(self.parameters()).device)
+        return self.networks.generator(self.networks.sample_w(z, truncation)).clamp(0, 1)
 
     def render(self, identity: LatentIdentity, driven: DrivenFace) -> Rendered:
         portrait, side = identity.portrait, self.crop.network_px

@@ -3,21 +3,17 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 
 from reenact.errors import ConfigError
+from reenact.hub import load_tracker
 from reenact.pipeline.sample import LARGEST_SEED, sample_people
 from tests.contract.systems import build
+from train.evaluate.encoders import OwnEncoder, aligned_crops
 
 
-@pytest.fixture
-def system(monkeypatch: pytest.MonkeyPatch) -> Any:
-    toy = build("latent_directions")
-    monkeypatch.setattr("reenact.pipeline.sample.load", lambda *_, **__: toy)
-    return toy
-
-
-def test_a_seed_is_the_same_person_alone_and_in_a_grid(system: Any) -> None:
-    side = system.config.side
+def test_a_seed_is_the_same_person_alone_and_in_a_grid() -> None:
+    side = 128
     grid = sample_people(7, truncation=1.0, count=3)
     assert grid.shape == (2 * side, 2 * side, 3)
     people = [grid[y : y + side, x : x + side] for y in (0, side) for x in (0, side)]
@@ -26,6 +22,21 @@ def test_a_seed_is_the_same_person_alone_and_in_a_grid(system: Any) -> None:
     assert not np.array_equal(people[0], people[1])
     assert people[3].min() == 255
     assert np.array_equal(sample_people(7, truncation=0.0), sample_people(8, truncation=0.0))
+
+
+def test_random_people_have_faces_and_differ() -> None:
+    tracker, encoder = load_tracker(), OwnEncoder(torch.device("cpu"))
+    people = [sample_people(seed) for seed in range(6)]
+    meshes = [tracker.track(person).mesh_px[0].numpy() for person in people]
+    codes = encoder.embed(aligned_crops(people, meshes))
+    alike = (codes @ codes.T)[~torch.eye(len(codes), dtype=torch.bool)]
+    assert alike.mean() < 0.75
+
+
+def test_a_system_draws_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    toy = build("latent_directions")
+    monkeypatch.setattr("reenact.pipeline.sample.load", lambda *_, **__: toy)
+    assert sample_people(checkpoint="any").shape == (toy.config.side, toy.config.side, 3)
 
 
 @pytest.mark.parametrize(

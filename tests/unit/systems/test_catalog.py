@@ -27,7 +27,7 @@ def test_a_row_fits_its_class_and_its_embedded_card(system: str) -> None:
 
 def test_each_role_has_one_system() -> None:
     roles = [role for entry in CATALOG.values() for role in entry.roles]
-    assert sorted(roles) == ["default", "edit", "large_pose", "people"]
+    assert sorted(roles) == ["default", "edit", "large_pose"]
     assert system_for("default") == DEFAULT_SYSTEM
 
 
