@@ -39,9 +39,7 @@ _LOOKS_PX = (0.4, 1.2)
 _SHOWN = (0.14, 0.2)
 """Opening of the source's lids over the eye's width from which its iris and white are known."""
 _CLOSING = (0.35, 0.6)
-"""Opening over the source's up to which lids close, and from which they do not,"""
-_FINE = (0.8, 1.2)
-"""and pixels of the source in one of the painter's: its lids are coarser than the source from here on."""
+"""Opening over the source's up to which lids are closed, and from which they are not."""
 _MOST_ZOOM = 12
 """Pixels of a layer in one of an eye's crop."""
 
@@ -162,22 +160,18 @@ def take_apart(rgb: Float[Tensor, "1 3 s s"], mesh_px: Float[Tensor, "1 478 3"],
     )
 
 
-def known_share(
-    points: Float[Tensor, "f 478 2"], own: Float[Tensor, "1 478 2"], own_px: Float[Tensor, "1"], *, left: bool
-) -> Float[Tensor, "f"]:
+def known_share(points: Float[Tensor, "f 478 2"], own: Float[Tensor, "1 478 2"], *, left: bool) -> Float[Tensor, "f"]:
     """1 for eyes that are composed, 0 for those that are better painted.
 
-    Painted are eyes that the source shows closed, whose white and iris are not known, and eyes that close in a source
-    that is no finer than the painter's crop: there its lids are the better ones.
+    Painted are eyes that the source shows closed, whose white and iris are not known, and closed lids: most of their
+    skin is folded away in the source.
 
     Args:
         points: the target mesh in the eye's crop.
         own: the source's in its own.
-        own_px: pixels of the source in one of the crop.
         left: which eye.
     """
-    coarse = 1 - ramp(own_px, _FINE)
-    return ramp(_opening(own, left=left), _SHOWN) * (1 - _closing(points, own, left=left) * coarse)
+    return ramp(_opening(own, left=left), _SHOWN) * (1 - _closing(points, own, left=left))
 
 
 def turned_share(points: Float[Tensor, "f 478 2"], own: Float[Tensor, "1 478 2"], *, left: bool) -> Float[Tensor, "f"]:

@@ -143,11 +143,12 @@ def _find_mouths(
 
 def _find_eyes(mesh_px: Tensor, source: SourceFace, *, left: bool) -> _Crops | None:
     """Eyes that the source hardly shows: what an opened or turned one looks like is not known."""
-    onto, own, points, theirs = _place_eyes(mesh_px, source, left=left)
-    share = _eye_changed(points, theirs, left=left) * (1 - _known(points, theirs, own, left=left))
+    onto, points, theirs = _place_eyes(mesh_px, source, left=left)
+    share = _eye_changed(points, theirs, left=left) * (1 - _known(points, theirs, left=left))
     rows = share.nonzero()[:, 0]
     if not len(rows):
         return None
+    own = parts.crop_part(source.mesh_px, "eye", left=left)
     shown, seen = parts.sample(source.rgb, own, parts.SIZE), parts.eye_maps(theirs, left=left)
     shown, seen = (each.expand(len(rows), -1, -1, -1) for each in (shown, seen))
     mask, maps = parts.eye_inputs(points[rows], shown, seen, left=left)
@@ -156,9 +157,9 @@ def _find_eyes(mesh_px: Tensor, source: SourceFace, *, left: bool) -> _Crops | N
 
 def _compose_eyes(painted: Painted, source: SourceFace, mesh_px: Tensor, *, left: bool) -> None:
     """Lay eyes of the source's own pixels over the frames in which they move, in place."""
-    onto, own, points, theirs = _place_eyes(mesh_px, source, left=left)
+    onto, points, theirs = _place_eyes(mesh_px, source, left=left)
     turned = turned_share(points, theirs, left=left) * ramp(_width(points, _side(left)), _WIDTH_PX["eye"])
-    share = torch.maximum(_eye_changed(points, theirs, left=left), turned) * _known(points, theirs, own, left=left)
+    share = torch.maximum(_eye_changed(points, theirs, left=left), turned) * _known(points, theirs, left=left)
     rows = share.nonzero()[:, 0]
     if len(rows):
         eye = source.eyes[left]
@@ -167,18 +168,15 @@ def _compose_eyes(painted: Painted, source: SourceFace, mesh_px: Tensor, *, left
         _blend(painted, layer, onto[rows] * eye.zoom, rows)
 
 
-def _place_eyes(
-    mesh_px: Tensor, source: SourceFace, *, left: bool
-) -> tuple[Affine, Float[Tensor, "1 2 3"], Tensor, Tensor]:
-    """Crops of the frames' eyes and of the source's, and their points in them."""
+def _place_eyes(mesh_px: Tensor, source: SourceFace, *, left: bool) -> tuple[Affine, Tensor, Tensor]:
+    """Crops of the frames' eyes, their points in them, and the source's in its own."""
     onto, own = (parts.crop_part(mesh, "eye", left=left) for mesh in (mesh_px, source.mesh_px))
-    return onto, own, parts.place(onto, mesh_px), parts.place(own, source.mesh_px)
+    return onto, parts.place(onto, mesh_px), parts.place(own, source.mesh_px)
 
 
-def _known(points: Tensor, theirs: Tensor, own: Float[Tensor, "1 2 3"], *, left: bool) -> Float[Tensor, "f"]:
+def _known(points: Tensor, theirs: Tensor, *, left: bool) -> Float[Tensor, "f"]:
     """1 for an eye that is composed: the source shows it well, and from the front."""
-    own_px = torch.linalg.det(own[:, :, :2]).abs().rsqrt()
-    return known_share(points, theirs, own_px, left=left) * ramp(_width(theirs, _side(left)), _WIDTH_PX["eye"])
+    return known_share(points, theirs, left=left) * ramp(_width(theirs, _side(left)), _WIDTH_PX["eye"])
 
 
 def _eye_changed(points: Tensor, theirs: Tensor, *, left: bool) -> Float[Tensor, "f"]:

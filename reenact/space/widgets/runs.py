@@ -16,7 +16,7 @@ from reenact.space.widgets.events import STOPPED_QUEUES
 STOPPED = "Stopped; nothing was written."
 _STAGES = {"preparing": "Preparing the source", "tracking": "Tracking the driver"}
 """Stages of the pipeline before the first frame."""
-COMES_BACK_S = 30.0
+COMES_BACK_S = 15.0
 """Within that time a page that is loaded again is back, on a busy server too."""
 
 

@@ -66,10 +66,9 @@ def test_closed_lids_show_skin_alone(eye: EyeLayers) -> None:
     assert picture.mean() == pytest.approx(_SKIN, abs=0.02)
 
 
-def test_closed_sources_and_closing_eyes_of_coarse_ones_are_painted(eye: EyeLayers) -> None:
-    closed, coarse, fine = eye.points.clone(), torch.tensor([0.5]), torch.tensor([2.0])
+def test_closed_lids_and_closed_sources_are_painted(eye: EyeLayers) -> None:
+    closed = eye.points.clone()
     closed[:, _UPPER] = closed[:, _LOWER]
     both = torch.cat([eye.points, closed])
-    assert known_share(both, eye.points, fine, left=False).tolist() == [1, 1]
-    assert known_share(both, eye.points, coarse, left=False).tolist() == [1, 0]
-    assert known_share(both, closed, fine, left=False).tolist() == [0, 0]
+    assert known_share(both, eye.points, left=False).tolist() == [1, 0]
+    assert known_share(both, closed, left=False).tolist() == [0, 0]
