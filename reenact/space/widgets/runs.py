@@ -45,7 +45,7 @@ class Runs:
 
     @contextlib.contextmanager
     def surviving(self) -> Iterator[None]:
-        """Runs that start in the block go on for a while when their visitor leaves: the page may be loaded again."""
+        """Runs that a page starts in the block go on for a while when it is left: it may be loaded again."""
         before = self._surviving.set(True)
         try:
             yield
@@ -61,7 +61,8 @@ class Runs:
         """
         visitor = visitor_of(request)
         run = _Run(begun_by=visitor, visitors={visitor})
-        is_forgotten = self._is_abandoned(run) if self._surviving.get() else _forgotten_job()
+        waits_s = COMES_BACK_S if self._surviving.get() and _is_of_page() else None
+        is_forgotten = self._is_abandoned(run, waits_s)
         with self._lock:
             self._runs.add(run)
         try:
@@ -109,8 +110,20 @@ class Runs:
         for run in runs:
             run.flag.set()
 
-    def _is_abandoned(self, run: _Run) -> Callable[[], bool]:
-        return lambda: run.left_at_s is not None and self._now() - run.left_at_s > COMES_BACK_S
+    def _is_abandoned(self, run: _Run, waits_s: float | None) -> Callable[[], bool]:
+        """Tells whether nobody waits for a run any more.
+
+        Args:
+            run: the present job of gradio's queue.
+            waits_s: how long it waits for visitors who have left; None: not at all, nor for a job that gradio forgot.
+        """
+        is_forgotten = _forgotten_job() if waits_s is None else lambda: False
+
+        def is_abandoned() -> bool:
+            left_at_s = run.left_at_s
+            return is_forgotten() or (left_at_s is not None and self._now() - left_at_s > (waits_s or -1.0))
+
+        return is_abandoned
 
 
 async def _leave_queue(visitor: str) -> bool:
@@ -131,6 +144,13 @@ async def _leave_queue(visitor: str) -> bool:
         said = {"error": STOPPED, "visible": False, "duration": None, "title": "Stopped"}
         queue.send_message(job, ProcessCompletedMessage(output=said, success=False))
     return bool(waiting)
+
+
+def _is_of_page() -> bool:
+    """Whether the present job of gradio's queue was begun by a page; programs that call it name no trigger."""
+    page, event_id = LocalContext.blocks.get(None), LocalContext.event_id.get(None)
+    job = None if page is None or event_id is None else page._queue.event_ids_to_events.get(event_id)
+    return job is None or job.data is None or job.data.trigger_id is not None
 
 
 def _forgotten_job() -> Callable[[], bool]:
