@@ -159,9 +159,12 @@ def linked() -> list[Any]:
     """What links set, by tab, with the other values that the browser keeps."""
     kept = list[Any]()
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(
-            "reenact.space.page.restore", lambda page, tabs, all_kept, names: kept.extend(all_kept) or page.load()
-        )
+
+        def restore(page: gr.Blocks, tabs: Any, all_kept: list[Any], names: Any) -> dict[str, Any]:
+            kept.extend(all_kept)
+            return {each.name: page.load() for each in all_kept}
+
+        patch.setattr("reenact.space.page.restore", restore)
         build_page(Models())
     return kept
 
