@@ -9,6 +9,7 @@ import os
 import pathlib
 import re
 import signal
+import sys
 import threading
 from collections.abc import Sequence
 
@@ -111,3 +112,6 @@ def _parser() -> argparse.ArgumentParser:
 
 if __name__ == "__main__":
     main()
+    logging.shutdown()
+    sys.stdout.flush()
+    os._exit(0)  # all runs have ended; threads of gradio may wait for a visitor who stays connected, without an end

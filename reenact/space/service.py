@@ -23,6 +23,8 @@ from reenact.space.page import look
 from reenact.space.widgets.runs import Runs
 
 _LOG = logging.getLogger(__name__)
+_STEP_S = 30.0
+"""The longest that a run takes between two looks at its flag, on a busy machine."""
 
 
 class Service:
@@ -84,7 +86,7 @@ class Service:
         if self._metrics.running:
             _LOG.warning("%d runs are stopped", self._metrics.running)
             self._runs.stop_all()
-            until = time.monotonic() + 10
+            until = time.monotonic() + _STEP_S
             while self._metrics.running and time.monotonic() < until:
                 time.sleep(0.05)
         self._sweeper.stop()
