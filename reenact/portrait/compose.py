@@ -32,6 +32,8 @@ _RIM = 0.012
 """Width of the head's rim, whose colours mix with what is behind it and reflect it, share of the side."""
 _TEAR = 0.05
 """Difference of neighbouring displacements, half-sides, that no surface makes."""
+_STEP = 0.02
+"""Difference of the displacements on both sides of the face's rim, half-sides, from which they are drawn apart."""
 _SEEN = 1 / 512
 """A smaller share of the head changes no 8-bit value."""
 
@@ -54,16 +56,49 @@ class HeadLayer(NamedTuple):
     """Share of the head in each pixel."""
 
 
-def warp_head(
-    portrait: Portrait, displacement: Float[Tensor, "f 2 i i"], inside: Float[Tensor, "f 1 j j"]
-) -> HeadLayer:
+def warp_head(portrait: Portrait, displacement: Float[Tensor, "f 2 i i"], flow: HeadFlow) -> HeadLayer:
     """The portrait's head, moved.
+
+    A turned face hides what lies behind its rim. Both sides of that rim are drawn, and mixed along a smooth line: a
+    displacement between theirs would show places that have nothing to do with either.
 
     Args:
         portrait: of the source.
         displacement: target pixel -> source place in half-sides, at any side, continued beyond the head's outline.
-        inside: `HeadFlow.inside`: the matte of the source knows nothing of surface that the source hides.
+        flow: of the head. The matte of the source knows nothing of surface that the source hides.
     """
+    side = displacement.shape[-1]
+    front = resize(flow.front, side).round()
+    on_face, around = (_extend(displacement, each) for each in (front, 1 - front))
+    near = functional.max_pool2d(front, 3, 1, 1) * functional.max_pool2d(1 - front, 3, 1, 1)
+    torn = ((on_face - around).abs().amax(1, keepdim=True) > _STEP) * near
+    if not bool(torn.any()):
+        return _warp_layer(portrait, displacement, flow.inside)
+    torn = functional.avg_pool2d(functional.max_pool2d(torn, 5, 1, 2), 3, 1, 1)
+    on_face, around = (torch.lerp(displacement, each, torn) for each in (on_face, around))
+    behind = _warp_layer(portrait, around, flow.inside * (1 - resize(front, flow.inside.shape[-1])))
+    share = smooth_outline(front, behind.rgb.shape[-1])
+    rgb = warp(portrait.head[:, :3].expand(len(share), -1, -1, -1), resize(on_face, share.shape[-1]), "bicubic")
+    matte = share + (1 - share) * behind.matte
+    return HeadLayer(rgb=torch.lerp(behind.rgb, rgb.clamp(0, 1), share / matte.clamp(min=1e-3)), matte=matte)
+
+
+def smooth_outline(mask: Float[Tensor, "f 1 s s"], side: int) -> Float[Tensor, "f 1 n n"]:
+    """A mask at another side, without the steps of a coarse map."""
+    soft = functional.avg_pool2d(mask, 5, 1, 2, count_include_pad=False)
+    soft = resize(functional.avg_pool2d(soft, 3, 1, 1, count_include_pad=False), side)
+    return ((soft - 0.5) * 2 + 0.5).clamp(0, 1)
+
+
+def _extend(displacement: Float[Tensor, "f 2 i i"], known: Float[Tensor, "f 1 i i"]) -> Float[Tensor, "f 2 i i"]:
+    """The displacement, just beyond where it is known taken from there."""
+    mean = functional.avg_pool2d(torch.cat([displacement * known, known], 1), 5, 1, 2)
+    return torch.where((known == 0) & (mean[:, 2:] > 0), mean[:, :2] / mean[:, 2:].clamp(min=1e-3), displacement)
+
+
+def _warp_layer(
+    portrait: Portrait, displacement: Float[Tensor, "f 2 i i"], inside: Float[Tensor, "f 1 j j"]
+) -> HeadLayer:
     layer = portrait.head.expand(len(displacement), -1, -1, -1)
     moved = warp(layer, resize(displacement, layer.shape[-1]), "bicubic").clamp(0, 1)
     matte = torch.maximum(moved[:, 3:], resize(inside, layer.shape[-1]))

@@ -59,6 +59,8 @@ class HeadFlow:
     """1 where the source shows this point of the surface; 0 where it is turned away or hidden there."""
     covered: Float[Tensor, "f 1 s s"]
     """1 where the moved head stands."""
+    front: Float[Tensor, "f 1 s s"]
+    """1 on the face, where no hair or ear is in front of it."""
     bend: Float[Tensor, "f 2 s s"]
     """Target pixel -> source place of the ground: the neck follows the head, the shoulders do not."""
     turned: Float[Tensor, "f 1 1 1"]
@@ -176,6 +178,7 @@ def move_head(
         visible=seen,
         unseen=unseen,
         covered=covered.to(target.dtype),
+        front=inside.to(target.dtype),
         bend=_bend_neck(head, posed, pose, side),
         neck=_round_neck(head, posed, pose, side),
         turned=_far(head, pose)[:, None, None, None],

@@ -93,7 +93,7 @@ class CorrespondenceReenactor(Reenactor[CorrespondenceIdentity, MeshMotion, Driv
             features, identity.rgb.expand(count, -1, -1, -1), flow.target.stacked, flow.displacement, flow.visible
         )
         displacement = flow.refine(drawn.displacement)
-        head = warp_head(portrait, displacement, flow.inside)
+        head = warp_head(portrait, displacement, flow)
         head = head._replace(rgb=mix(drawn, head.rgb))
         moved = moved_share(identity.mesh, driven.mesh, side)
         bend = carry_body(portrait, displacement, flow)

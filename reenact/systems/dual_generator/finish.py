@@ -7,7 +7,7 @@ from torch.nn import functional
 
 from reenact.geometry.landmarks import edge_map
 from reenact.ops.warp import resize, warp
-from reenact.portrait.compose import HeadLayer
+from reenact.portrait.compose import HeadLayer, smooth_outline
 from reenact.portrait.posed import PosedHead
 from reenact.portrait.stillness import moving_pixels
 from reenact.systems.dual_generator.networks import DrawnPicture
@@ -46,15 +46,7 @@ def finish(
         sharp = warp(native.expand(count, -1, -1, -1), resize(posed.displacement, side), "bicubic")
         soft = resize(warp(rgb.expand(count, -1, -1, -1), posed.displacement), side)
         result = result + resize(drawn.matte * _even(posed), side) * (sharp - soft)
-    return HeadLayer(rgb=result.clamp(0, 1), matte=_smooth_outline(posed.head, side))
-
-
-def _smooth_outline(head: Float[Tensor, "f 1 s s"], side: int) -> Float[Tensor, "f 1 n n"]:
-    """The head's pixels at another side, without the steps of a coarse map."""
-    reach = 2
-    soft = functional.avg_pool2d(head, 2 * reach + 1, 1, reach, count_include_pad=False)
-    soft = resize(functional.avg_pool2d(soft, 3, 1, 1, count_include_pad=False), side)
-    return ((soft - 0.5) * 2 + 0.5).clamp(0, 1)
+    return HeadLayer(rgb=result.clamp(0, 1), matte=smooth_outline(posed.head, side))
 
 
 def _even(posed: PosedHead) -> Float[Tensor, "f 1 s s"]:

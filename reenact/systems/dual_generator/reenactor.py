@@ -154,7 +154,7 @@ class DualGeneratorReenactor(Reenactor[DualGeneratorIdentity, HeadMotion, Driven
         moved, portrait = moved_share(identity.mesh, driven.mesh, side), identity.portrait
         if posed is not None:
             flow = move_head(self.morphable, portrait.shape, driven.mesh, side // 2, portrait.unfolded)
-            head = warp_head(portrait, flow.displacement, flow.inside)  # its soft outline is not the generator's
+            head = warp_head(portrait, flow.displacement, flow)  # its soft outline is not the generator's
             picture, drawn_share = finish(drawn, posed, identity.rgb, portrait.rgb)
             head = HeadLayer(
                 rgb=torch.lerp(head.rgb, picture, drawn_share),

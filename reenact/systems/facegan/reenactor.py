@@ -167,7 +167,7 @@ class FaceganReenactor(Reenactor[FaceganIdentity, FaceMotion, DrivenFace]):
         if networks.mixer is None:
             assert drawn.displacement is not None and flow is not None
             displacement = flow.refine(drawn.displacement)
-            head = warp_head(portrait, displacement, flow.inside)
+            head = warp_head(portrait, displacement, flow)
             # hair is drawn blurred, and the portrait knows it
             face = resize(flow.face, head.rgb.shape[-1])
             head = head._replace(rgb=torch.lerp(head.rgb, mix_face(drawn, head.rgb), face))

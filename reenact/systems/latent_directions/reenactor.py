@@ -156,7 +156,7 @@ class LatentDirectionsReenactor(Reenactor[LatentIdentity, MeshMotion, DrivenFace
     def render(self, identity: LatentIdentity, driven: DrivenFace) -> Rendered:
         portrait, side = identity.portrait, self.crop.network_px
         flow = move_head(self.morphable, portrait.shape, driven.mesh, side // 2, portrait.unfolded)
-        head = warp_head(portrait, flow.displacement, flow.inside)
+        head = warp_head(portrait, flow.displacement, flow)
         state = read_state(self.morphable, driven.mesh, self.config.expressions)
         warped = self.aligned(resize(head.rgb, side), state)
         seen = sample_picture(flow.visible, invert_similarity(state.aligned_from_mesh), self.config.side, "border")

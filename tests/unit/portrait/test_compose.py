@@ -4,9 +4,10 @@ import dataclasses
 
 import torch
 
+from reenact.geometry.flow import FaceMaps
 from reenact.geometry.morphable import load_morphable
 from reenact.portrait.compose import HeadLayer, border_fade, carry_body, compose, warp_head
-from reenact.portrait.head import fit_head, move_head
+from reenact.portrait.head import HeadFlow, fit_head, move_head
 from reenact.portrait.portrait import Portrait
 from tests.synthetic import pose_of, rotation_of
 
@@ -31,13 +32,21 @@ def portrait() -> Portrait:
     )
 
 
+def unguided(source: Portrait, frames: int = 1) -> HeadFlow:
+    """A flow that knows of no face."""
+    nothing = torch.zeros(frames, 1, 32, 32)
+    target = FaceMaps(pncc=nothing.expand(-1, 3, -1, -1), parts=nothing.expand(-1, 3, -1, -1))
+    flow = move_head(load_morphable(), source.shape, source.shape.mesh.expand(frames, -1, -1), 32)
+    return dataclasses.replace(flow, covered=nothing, visible=nothing + 1, front=nothing, target=target)
+
+
 def test_a_moved_head_leaves_the_ground_behind_it() -> None:
     """Moved by ten pixels: the head is there, its old place shows the ground, the rest is the source's own pixels."""
     source = portrait()
     displacement = torch.zeros(2, 2, SIDE, SIDE)
     displacement[1, 0] = -10 * 2 / SIDE
     moving = torch.tensor([0.0, 1.0])[:, None, None, None].expand(-1, 1, SIDE, SIDE)
-    frames = compose(source, warp_head(source, displacement, torch.zeros(2, 1, 8, 8)), moving, moving)
+    frames = compose(source, warp_head(source, displacement, unguided(source, 2)), moving, moving)
     assert torch.equal(frames.rgb[0], source.rgb[0]) and frames.changed[0].max() == 0
     torch.testing.assert_close(frames.rgb[1, :, HEAD, 31:49], torch.full((3, 20, 18), 0.9), atol=1e-4, rtol=0)
     torch.testing.assert_close(frames.rgb[1, :, HEAD, 20:29], torch.full((3, 20, 9), 0.3), atol=1e-4, rtol=0)
@@ -58,10 +67,23 @@ def test_where_a_coarse_displacement_jumps_the_outline_has_no_steps() -> None:
     source, coarse = portrait().resized(256), torch.arange(32)
     displacement = torch.zeros(1, 2, 32, 32)
     displacement[:, 0] = 4.0 * (coarse[None] > coarse[:, None])  # beyond the diagonal: what lies beside the head
-    head = warp_head(source, displacement, torch.zeros(1, 1, 32, 32))
+    head = warp_head(source, displacement, unguided(source))
     ends = (head.matte[0, 0, 100:140] > 0.5).sum(1).diff()
     assert ends.max() <= 3
     assert ends.float().mean() > 0.8
+
+
+def test_no_colour_appears_between_a_turned_face_and_what_its_rim_hides() -> None:
+    source, coarse = portrait().resized(256), torch.arange(32)
+    source.head[:] = torch.tensor([0.0, 0, 1, 1])[:, None, None]
+    source.head[:, :3, :, :40], source.head[:, :3, :, 216:] = (torch.eye(3)[i][:, None, None] for i in (0, 1))
+    front = (coarse[None] > coarse[:, None]).float()[None, None]
+    place = torch.where(front > 0, -0.95, 0.95) - ((coarse + 0.5) / 16 - 1)
+    displacement = torch.cat([place, torch.zeros_like(place)], 1)
+    head = warp_head(source, displacement, dataclasses.replace(unguided(source), front=front))
+    assert head.rgb[0, 2, 40:216, 40:216].max() < 0.01 and head.matte.min() > 0.99
+    ends = (head.rgb[0, 0, 80:180] > 0.5).sum(1).diff()
+    assert ends.abs().max() <= 2, "one step a row, not eight in one"
 
 
 def test_all_layers_are_resized_together() -> None:
@@ -107,7 +129,7 @@ def test_the_side_of_a_neck_stays_behind_the_collar() -> None:
     neck[:, 1], neck[:, 2, 41:50] = -0.5, 1  # colours from above
     source.ground[..., 41:60, :] = 0.6
     flow = dataclasses.replace(move_head(model, source.shape, mesh, SIDE), neck=neck)
-    head, moving = warp_head(source, still, torch.zeros(1, 1, 8, 8)), torch.ones(1, 1, SIDE, SIDE)
+    head, moving = warp_head(source, still, unguided(source)), torch.ones(1, 1, SIDE, SIDE)
     frames = compose(source, head, moving, moving * 0, None, flow)
     assert torch.equal(frames.rgb[..., 45:, :], source.rgb[..., 45:, :])
     assert frames.changed[..., 41:45, :].min() == 1 and frames.changed[..., 46:, :].max() == 0
