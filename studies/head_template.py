@@ -8,6 +8,7 @@ people, and written in the morphable model's head coordinates (`reenact/portrait
 import dataclasses
 import heapq
 import json
+import math
 import pathlib
 
 import numpy as np
@@ -15,9 +16,11 @@ import torch
 import tyro
 from safetensors.torch import save_file
 from scipy.spatial import cKDTree
+from torch.nn import functional
 
 from reenact.geometry.landmarks import FACE_OVAL, INNER_LIP_RING, LANDMARKS_68, LEFT_EYE_RING, RIGHT_EYE_RING
 from reenact.geometry.morphable import MorphableModel, align, load_morphable
+from reenact.geometry.rasterise import Raster, rasterise
 
 FACE, SKULL, EAR, NECK = range(4)
 """Values of `part`."""
@@ -31,6 +34,12 @@ _LOWEST_CM = -16.5
 """Shoulders below this height are left out."""
 _EAR_BOX = np.array([[7.2, -2.4, -2.0], [11.0, 4.2, 2.4]])
 """Least and greatest |x|, y and z (cm) of an ear."""
+_EAR_PX, _EAR_MARGIN, _EAR_FADE = 64, 0.15, 0.25
+"""Side of the picture of the ear's light, what it shows around the ear, share of the ear's height, and the share of a
+half-side over which it fades to that of a plain cheek."""
+_LIGHTS, _FROM_ABOVE, _SHADOW_PX, _BIAS = 400, 0.45, 256, 0.004
+"""Directions of the light, how much more comes from above, side of the shadow maps, and the depth, eye distances, within
+which a point is at the surface."""
 _NEAR = 0.12
 """Template vertices up to this distance (eye distances) from the inside of the mean mesh follow its triangles."""
 
@@ -65,6 +74,7 @@ def main(arguments: Arguments) -> None:
     part[bound & (part != EAR)] = FACE
     kept = neutral[:, 1] > _LOWEST_CM
     importance = np.array([0.3, 1.0, 2.0, 0.6])[part]
+    whole = triangles
     index, triangles = simplify(shape, triangles[kept[triangles].all(1)], arguments.vertices, importance)
     on_face = (part[index] == FACE).nonzero()[0]
     used = reliable_points()
@@ -86,10 +96,62 @@ def main(arguments: Arguments) -> None:
         "corners": corners[index[on_face]],
         "weights": weights[index[on_face]],
     }
+    tensors |= light_ear(shape, whole, part == EAR)
     save(tensors, arguments.out / "model.safetensors")
     sizes = {name: len(tensors[name]) for name in ("vertices", "triangles", "modes")}
     config = {"format_version": 1, "model": "head_template", "network": sizes, "training": {"noise": arguments.noise}}
     (arguments.out / "config.json").write_text(json.dumps(config, indent=2) + "\n", encoding="utf-8")
+
+
+def light_ear(shape: np.ndarray, triangles: np.ndarray, is_ear: np.ndarray) -> dict[str, np.ndarray]:
+    """Light that reaches the ear of positive x from everywhere, seen from its side.
+
+    Returns:
+        ear_light: (`_EAR_PX`, `_EAR_PX`), over that of the plain side of a head; rows from y downwards, columns from z
+            backwards. ear_box: (2, 2), middle and half-side of that picture in z and y.
+    """
+    vertices, corners = torch.from_numpy(shape).float(), torch.from_numpy(triangles.copy())
+    ear = vertices[torch.from_numpy(is_ear) & (vertices[:, 0] > 0)]
+    low, high = ear.amin(0), ear.amax(0)
+    middle, half = (low + high) / 2, float((high - low)[1:].max()) * (0.5 + _EAR_MARGIN)
+    sides = [vertices[corners[:, i]] for i in range(3)]
+    of_triangle = torch.linalg.cross(sides[1] - sides[0], sides[2] - sides[0])
+    normals = torch.zeros_like(vertices)
+    for i in range(3):
+        normals.index_add_(0, corners[:, i], of_triangle)
+    normals *= torch.sign((normals * (vertices - vertices.mean(0))).sum())
+
+    def seen_from(direction: torch.Tensor, up: torch.Tensor, px: int) -> tuple[torch.Tensor, Raster]:
+        right = functional.normalize(torch.linalg.cross(up, direction), dim=0)
+        axes = torch.stack([right, torch.linalg.cross(direction, right), direction])
+        place = (vertices - middle) @ axes.T / half
+        pixels = torch.stack([(1 + place[:, 0]) * px / 2, (1 - place[:, 1]) * px / 2, -place[:, 2]], 1)
+        return axes, rasterise(pixels[None], corners, px, px)
+
+    height = torch.tensor([0.0, 1.0, 0.0])
+    _, raster = seen_from(torch.tensor([1.0, 0.0, 0.0]), height, _EAR_PX)
+    found = raster.interpolate(torch.cat([vertices, normals], 1)[None], corners)[0].flatten(1).T
+    points, facing = found[:, :3], functional.normalize(found[:, 3:], dim=1)
+    number = torch.arange(_LIGHTS) + 0.5
+    fall, turn = 1 - 2 * number / _LIGHTS, math.pi * (1 + math.sqrt(5)) * number
+    level = (1 - fall.square()).sqrt()
+    light, plain = torch.zeros(len(points)), 0.0
+    for direction in torch.stack([turn.cos() * level, fall, turn.sin() * level], 1):
+        strength = 1 + _FROM_ABOVE * float(direction[1])
+        plain += strength * max(float(direction[0]), 0.0)
+        axes, shadow = seen_from(direction, height if abs(direction[1]) < 0.9 else height.roll(1), _SHADOW_PX)
+        depth = shadow.interpolate(vertices[None, :, None, :].flatten(2) @ axes[2:].T, corners)
+        depth = torch.where(shadow.covered[:, None], depth, -math.inf)
+        place = (points - middle) @ axes.T / half
+        at = torch.stack([place[:, 0], -place[:, 1]], 1)[None, None]
+        nearest = functional.grid_sample(depth, at, mode="nearest", align_corners=False)[0, 0, 0]
+        reached = (points @ axes[2] > nearest - _BIAS) | (at[0, 0].abs() > 1).any(1)
+        light += strength * (facing @ direction).clamp(min=0) * reached
+    place = (points - middle)[:, 1:].abs().amax(1) / half
+    share = ((1 - place) / _EAR_FADE).clamp(0, 1) * raster.covered[0].flatten()
+    light = torch.lerp(torch.ones_like(light), light / plain, share)
+    box = torch.tensor([[float(middle[2]), float(middle[1])], [half, half]])
+    return {"ear_light": light.view(_EAR_PX, _EAR_PX).numpy(), "ear_box": box.numpy()}
 
 
 def save(tensors: dict[str, np.ndarray], path: pathlib.Path) -> None:

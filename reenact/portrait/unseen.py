@@ -46,6 +46,8 @@ _SMOOTH = 0.03
 """Smoothness of the hairline, share of the side."""
 _GAIN = (0.6, 1.6)
 """Least and greatest brightness of one side over the other's."""
+_EAR_RIM = 0.01
+"""Softness of the rim of the ear's light, share of the side."""
 _NEAR = 0.3
 """Distance, eye distances, within which light hardly changes over a head."""
 _CROWN, _HAIRY = 1.0, 0.3
@@ -83,9 +85,9 @@ def paint_unseen(
     beside = ((parsing[:, None] == BACKGROUND) | (parsing[:, None] == CLOTHES)).to(layer.dtype)
     values = torch.cat([*(each if each.ndim > 1 else each[:, None] for each in sources), gain], 1)[:count]
     grows = _where_hair_grows(head, hair, fill_hole(hair, beside), sources.clear[:count])
-    values = torch.cat([values, grows[:, None]], 1)
+    values = torch.cat([values, grows[:, None], template.ear_places], 1)
     unfolded = raster.interpolate(values[None], template.shell)
-    own_at, clear, other_at, better, gain, grows = unfolded.split([2, 1, 2, 1, 1, 1], 1)
+    own_at, clear, other_at, better, gain, grows, ear_at = unfolded.split([2, 1, 2, 1, 1, 1, 2], 1)
     rim = max(round(_RIM * layer.shape[-1]), 1)
     strands, inner = resize(hair, layer.shape[-1]), -functional.max_pool2d(-layer[:, 3:], 2 * rim + 1, 1, rim)
     inner = torch.where(strands > 0.5, layer[:, 3:], inner)
@@ -102,7 +104,11 @@ def paint_unseen(
     known = torch.where(grows.abs() > 0.5, (grows > 0.5).to(layer.dtype), shown)
     guessed = (blur(torch.where(hole > 0, known, shown), _SMOOTH * side) > 0.5).to(layer.dtype)
     hair = torch.where(hole > 0, guessed, shown)
-    return Unseen(rgb=_complete(mixed[:, :3].clamp(0, 1), hole, hair), points=points)
+    rgb = _complete(mixed[:, :3].clamp(0, 1), hole, hair)
+    ear_light = template.ear_light[None, None]
+    light = functional.grid_sample(ear_light, ear_at.permute(0, 2, 3, 1), padding_mode="border", align_corners=False)
+    share = blur(hole * (1 - hair) * raster.covered[:, None], _EAR_RIM * side)
+    return Unseen(rgb=(rgb * (1 + share * (light - 1))).clamp(0, 1), points=points)
 
 
 def follow_unseen(model: MorphableModel, head: FullHead, before: Unseen) -> Unseen:

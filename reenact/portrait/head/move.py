@@ -44,6 +44,8 @@ _SMOOTH = (0.054, 0.031)
 _STRETCHED, _STRETCHED_REACH = (0.1, 0.4), 0.016
 """Area in the source over that in the target of places that are stretched, and the reach around them, share of the
 side."""
+_GAP = 0.04
+"""Half the width of gaps between head and neck that are closed, share of the side."""
 _IN_FRONT = 0.05
 """Hair or ear hides the face where it is nearer by this many eye distances."""
 
@@ -180,7 +182,7 @@ def move_head(
         covered=covered.to(target.dtype),
         front=inside.to(target.dtype),
         bend=_bend_neck(head, posed, pose, side),
-        neck=_round_neck(head, posed, pose, side),
+        neck=_round_neck(head, posed, pose, covered),
         turned=_far(head, pose)[:, None, None, None],
         target=FaceMaps(pncc=in_face[:, :3], parts=part_maps(model, face.triangle)),
     )
@@ -245,16 +247,25 @@ def _bend_neck(head: FullHead, posed: Tensor, pose: Pose, side: int) -> Float[Te
     return functional.interpolate(coarse, size=(side, side), mode="bilinear", align_corners=False)
 
 
-def _round_neck(head: FullHead, posed: Tensor, pose: Pose, side: int) -> Float[Tensor, "f 3 s s"] | None:
-    """`HeadFlow.neck`: far turns show side and nape of the neck, in the colours of its front."""
+def _round_neck(
+    head: FullHead, posed: Tensor, pose: Pose, covered: Bool[Tensor, "f 1 s s"]
+) -> Float[Tensor, "f 3 s s"] | None:
+    """`HeadFlow.neck`: far turns show side and nape of the neck, in the colours of its front.
+
+    Between the neck and the head (`covered`) there is no gap.
+    """
     turned = _far(head, pose)
     if not bool(turned.any()):
         return None
-    column = head.template.column
+    column, side = head.template.column, covered.shape[-1]
     raster = rasterise(to_pixels(posed, side), column, side, side)
-    covered = raster.covered[:, None].to(posed.dtype)
-    flow = fill_hole(raster.interpolate(head.throat_place - posed[..., :2], column), 1 - covered)
-    soft = functional.avg_pool2d(covered, 3, 1, 1, count_include_pad=False)
+    neck = raster.covered[:, None].to(posed.dtype)
+    flow = fill_hole(raster.interpolate(head.throat_place - posed[..., :2], column), 1 - neck)
+    reach = max(round(_GAP * side), 1)
+    near = functional.max_pool2d(neck, 4 * reach + 1, 1, 2 * reach)
+    wide = functional.max_pool2d(torch.maximum(neck, covered.to(neck.dtype)), 2 * reach + 1, 1, reach)
+    closed = -functional.max_pool2d(-wide, 2 * reach + 1, 1, reach) * near
+    soft = functional.avg_pool2d(closed, 3, 1, 1, count_include_pad=False)
     return torch.cat([flow, soft * turned[:, None, None, None]], 1)
 
 

@@ -46,11 +46,21 @@ class HeadTemplate:
     """Mesh points of the triangle under each of them."""
     weights: Float[Tensor, "b 3"]
     """Their barycentric weights."""
+    ear_light: Float[Tensor, "e e"]
+    """Light that reaches the ear, seen from its side with the face on the left, over that of a plain cheek."""
+    ear_box: Float[Tensor, "2 2"]
+    """Middle and half-side of `ear_light`, each z and y."""
 
     @functools.cached_property
     def opposite(self) -> Int[Tensor, "n"]:
         """The vertex nearest to each one's place on the other side of the head."""
         return torch.cdist(self.vertices * self.vertices.new_tensor([-1, 1, 1]), self.vertices).argmin(1)
+
+    @functools.cached_property
+    def ear_places(self) -> Float[Tensor, "n 2"]:
+        """Where the vertices lie in `ear_light`, -1 to 1; vertices of the face lie beyond it."""
+        middle, half = self.ear_box
+        return (self.vertices[:, [2, 1]] - middle) / -half
 
     @functools.cached_property
     def shell(self) -> Int[Tensor, "u 3"]:

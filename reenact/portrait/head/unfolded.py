@@ -22,6 +22,8 @@ FARTHEST_RAD = 2.5
 """Angle at the border of the unfolded picture."""
 _CLEAR = (0.12, 0.3)
 """Cosine of a surface and the viewer's direction over which it begins to be seen clearly."""
+_EAR_CLEAR = (0.3, 0.6)
+"""The same for the side of a head and its whole ear, which is a few pixels wide seen from the front."""
 _CLEARER = (0.3, 0.5)
 """A point gives way to its counterpart where its cosine is less than this share of the counterpart's."""
 
@@ -67,6 +69,7 @@ def unfold(model: MorphableModel, head: FullHead) -> tuple[Unfolded, Sources]:
     ]
     own = torch.cat([head.posed()[0], head.mesh[0]])
     counterpart = torch.cat([head.pose.apply(flipped[None])[0, :, :2], head.mesh[0, swap, :2]])
+    cosines[0] *= torch.where(head.template.ear_places.abs().amax(1) < 1, _facing_ears(head), 1.0)
     cosine, other = torch.cat(cosines), torch.cat([cosines[0][nearest], cosines[1][swap]])
     clear, other_clear = (
         smoothstep((each - _CLEAR[0]) / (_CLEAR[1] - _CLEAR[0])) * (at.abs() < 1).all(1)
@@ -80,3 +83,11 @@ def unfold(model: MorphableModel, head: FullHead) -> tuple[Unfolded, Sources]:
     place = functional.normalize(away[:, :2], dim=1) * angle[:, None]
     sources = Sources(own=own[:, :2], clear=clear, counterpart=counterpart, better=better)
     return Unfolded(place=place, hidden=torch.maximum(1 - clear, better)), sources
+
+
+def _facing_ears(head: FullHead) -> Float[Tensor, "n"]:
+    """1 for vertices on the side of the head that the source shows, falling to 0 on a side seen from the front."""
+    ends = head.pose.apply(head.shape.new_tensor([[[-1.0, 0, 0], [1, 0, 0]]]))[0]
+    turn = (ends[0] - ends[1])[2] / (ends[0] - ends[1]).norm()
+    cosine = turn * head.template.vertices[:, 0].sign()
+    return smoothstep((cosine - _EAR_CLEAR[0]) / (_EAR_CLEAR[1] - _EAR_CLEAR[0]))

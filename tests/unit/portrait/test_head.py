@@ -191,3 +191,12 @@ def test_a_network_does_not_fray_the_rim_that_turns_to_the_viewer(model: Morphab
     assert stretched.sum() > 20
     assert found[stretched].mean() < 0.05
     assert found[flow.covered == 0].median() > 0.09
+
+
+def test_no_gap_opens_between_a_turned_head_and_its_neck(model: MorphableModel, head: FullHead) -> None:
+    flow = move_head(model, head, mean_face(model, pose((0, 60, 0))), SIDE)
+    assert flow.neck is not None
+    body = torch.maximum(flow.covered, (flow.neck[:, 2:] > 0.5).float())
+    edges = body[0, 0].diff(dim=1).abs().sum(1)
+    rows = (flow.neck[0, 2] > 0.5).any(1) & (flow.covered[0, 0] > 0).any(1)
+    assert rows.sum() > 10 and edges[rows].max() <= 2  # head and neck side by side are one stretch of pixels

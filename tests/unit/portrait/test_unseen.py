@@ -10,7 +10,7 @@ from reenact.geometry.morphable import MorphableModel, load_morphable
 from reenact.ops.warp import identity_grid
 from reenact.portrait.compose import HeadLayer, compose
 from reenact.portrait.head import FullHead, fit_head, move_head, unfold
-from reenact.portrait.head.template import NECK, SKULL
+from reenact.portrait.head.template import EAR, NECK, SKULL, load_template
 from reenact.portrait.matte import FACE, HAIR
 from reenact.portrait.portrait import Portrait
 from reenact.portrait.unseen import Unseen, follow_unseen, paint_unseen
@@ -116,3 +116,25 @@ def test_only_turned_heads_show_it(model: MorphableModel) -> None:
     still, turned = compose(source, drawn, ones, ones, flow=flow).rgb[:, 2]
     assert still.max() < 1e-3
     assert turned.max() > 0.9 and (turned > 0.5).float().mean() < 0.2
+
+
+def test_an_ear_that_the_source_shows_from_the_front_has_the_folds_of_an_ear(model: MorphableModel) -> None:
+    head, matte = head_at(model, 0)
+    unseen = paint_unseen(model, head, *painted(head, matte, hair=False))
+    at, template = head.template.ear_places, head.template
+    side_of_head = (at.abs().amax(1) < 1) & (template.part == EAR)
+    hollow = side_of_head & ((at - at.new_tensor([-0.25, 0.2])).norm(dim=1) < 0.2)  # in front of the canal
+    rim = side_of_head & (at[:, 1] < -0.55)
+    for left in (True, False):
+        one = (template.vertices[:, 0] < 0) == left
+        dark, bright = (colour_at(unseen, unseen.points.place[: len(one)][each & one]).mean() for each in (hollow, rim))
+        assert dark < 0.85 * bright
+
+
+def test_an_ear_that_the_source_shows_from_its_side_is_its_own(model: MorphableModel) -> None:
+    frontal, turned = (unfold(model, head_at(model, yaw)[0])[0].hidden[:1500] for yaw in (0, 60))
+    template = load_template(frontal.device)
+    ears = (template.part == EAR) & (template.ear_places.abs().amax(1) < 1)
+    right, left = (ears & (template.vertices[:, 0] * sign > 0) for sign in (-1, 1))
+    assert frontal[right].min() > 0.9 and frontal[left].min() > 0.9
+    assert min(turned[right].median(), turned[left].median()) < 0.1

@@ -3,7 +3,7 @@
 import numpy as np
 from scipy.spatial import ConvexHull
 
-from studies.head_template import nearest_on_surface, simplify
+from studies.head_template import light_ear, nearest_on_surface, simplify
 
 
 def ball(count: int) -> tuple[np.ndarray, np.ndarray]:
@@ -34,3 +34,14 @@ def test_the_nearest_place_on_a_surface() -> None:
     )
     place = (surface[corners] * weights[..., None]).sum(1)
     np.testing.assert_allclose(place, [[0.25, 0.25, 0], [1, 0, 0]], atol=1e-12)
+
+
+def test_light_reaches_the_side_of_a_ball_everywhere_but_not_a_pit_in_it() -> None:
+    points, triangles = ball(1500)
+    triangles = triangles[:, ::-1]  # clockwise, as the template's
+    near = points[:, 0] > 0.8
+    plain = light_ear(points, triangles, near)["ear_light"]
+    assert abs(plain[28:36, 28:36].mean() - 1) < 0.1
+    distance = np.linalg.norm(points[:, 1:], axis=1)
+    pit = points - 1.2 * np.clip(1 - (distance / 0.3) ** 4, 0, 1)[:, None] * near[:, None] * [1, 0, 0]
+    assert light_ear(pit, triangles, near)["ear_light"][28:36, 28:36].mean() < 0.6
