@@ -38,8 +38,8 @@ _EAR_PX, _EAR_MARGIN, _EAR_FADE = 64, 0.15, 0.25
 """Side of the picture of the ear's light, what it shows around the ear, share of the ear's height, and the share of a
 half-side over which it fades to that of a plain cheek."""
 _LIGHTS, _FROM_ABOVE, _SHADOW_PX, _BIAS = 400, 0.45, 256, 0.004
-"""Directions of the light, how much more comes from above, side of the shadow maps, and the depth, eye distances, within
-which a point is at the surface."""
+"""Directions of the light, how much more comes from above, side of the shadow maps, and the depth, eye distances,
+within which a point is at the surface."""
 _NEAR = 0.12
 """Template vertices up to this distance (eye distances) from the inside of the mean mesh follow its triangles."""
 
