@@ -42,6 +42,8 @@ _LEAST_STRIP = 0.08
 """Narrower strips of hair, half-sides, are not reflected."""
 _STRAND = 0.03
 """Largest size of a strand of hair over the side of the unfolded picture."""
+_PORES, _TILE = 0.006, (0.1, 0.06)
+"""Largest size of a detail of skin, and sides of the squares that it is taken from, share of the side."""
 _SMOOTH = 0.03
 """Smoothness of the hairline, share of the side."""
 _GAIN = (0.6, 1.6)
@@ -62,6 +64,8 @@ class Unseen:
     """Colours of the whole head."""
     points: Unfolded
     """Where the head's points lie in it."""
+    ears: Bool[Tensor, "n"]
+    """Vertices at ears that no hair covers."""
 
 
 def paint_unseen(
@@ -75,17 +79,18 @@ def paint_unseen(
         layer: `Portrait.head`.
         parsing: of the source, as for `build_portrait`.
     """
-    points, sources = unfold(model, head)
-    template, count = head.template, len(head.shape)
+    hair = (parsing[:, None] == HAIR).to(layer.dtype)
+    template, count, bare = head.template, len(head.shape), _bare_sides(head, hair)
+    ears = bare & (template.ear_places.abs().amax(1) < 1)
+    points, sources = unfold(model, head, ears)
     side = min(max(round(0.75 * layer.shape[-1]), _SIZE[0]), _SIZE[1])
     depth = -(head.shape - head.shape.new_tensor(MIDDLE)).norm(dim=1, keepdim=True)
     raster = rasterise(torch.cat([(points.place[:count] + 1) * (side / 2), depth], 1)[None], template.shell, side, side)
     gain = _light(layer, torch.cat([head.shape, head.pose.invert(head.mesh)[0]]), sources)
-    hair = (parsing[:, None] == HAIR).to(layer.dtype)
     beside = ((parsing[:, None] == BACKGROUND) | (parsing[:, None] == CLOTHES)).to(layer.dtype)
     values = torch.cat([*(each if each.ndim > 1 else each[:, None] for each in sources), gain], 1)[:count]
     grows = _where_hair_grows(head, hair, fill_hole(hair, beside), sources.clear[:count])
-    values = torch.cat([values, grows[:, None], template.ear_places], 1)
+    values = torch.cat([values, grows[:, None], torch.where(bare[:, None], template.ear_places, 1.0)], 1)
     unfolded = raster.interpolate(values[None], template.shell)
     own_at, clear, other_at, better, gain, grows, ear_at = unfolded.split([2, 1, 2, 1, 1, 1, 2], 1)
     rim = max(round(_RIM * layer.shape[-1]), 1)
@@ -108,7 +113,7 @@ def paint_unseen(
     ear_light = template.ear_light[None, None]
     light = functional.grid_sample(ear_light, ear_at.permute(0, 2, 3, 1), padding_mode="border", align_corners=False)
     share = blur(hole * (1 - hair) * raster.covered[:, None], _EAR_RIM * side)
-    return Unseen(rgb=(rgb * (1 + share * (light - 1))).clamp(0, 1), points=points)
+    return Unseen(rgb=(rgb * (1 + share * (light - 1))).clamp(0, 1), points=points, ears=ears)
 
 
 def follow_unseen(model: MorphableModel, head: FullHead, before: Unseen) -> Unseen:
@@ -119,7 +124,8 @@ def follow_unseen(model: MorphableModel, head: FullHead, before: Unseen) -> Unse
         head: in this frame.
         before: of an earlier frame.
     """
-    return dataclasses.replace(before, points=before.points._replace(hidden=unfold(model, head)[0].hidden))
+    points, _ = unfold(model, head, before.ears)
+    return dataclasses.replace(before, points=before.points._replace(hidden=points.hidden))
 
 
 def _complete(
@@ -134,11 +140,31 @@ def _complete(
     light = smooth.mean(1, keepdim=True) / mean.mean(1, keepdim=True).clamp(min=1e-3)
     # the rim mixes with what is behind it and reflects clothes: farther from it the mean hue counts
     tone = torch.lerp(mean * light ** (_LIGHT[0] + (_LIGHT[1] - _LIGHT[0]) * hair), smooth, near)
-    if not bool(own.any()):
-        return torch.where(hole > 0, tone, rgb)
-    around = blur(torch.cat([rgb * own, own.expand(-1, 3, -1, -1)], 1), _STRAND * size).split(3, 1)
-    strands = (rgb - around[0] / around[1].clamp(min=1e-3)) * own
-    return torch.where(hole > 0, (tone + hair * _reflect(strands, own)).clamp(0, 1), rgb)
+    detail = (1 - hair) * _tile(_detail(rgb, skin, _PORES), skin)
+    if bool(own.any()):
+        detail = detail + hair * _reflect(_detail(rgb, own, _STRAND), own)
+    return torch.where(hole > 0, (tone + detail).clamp(0, 1), rgb)
+
+
+def _detail(rgb: Float[Tensor, "1 3 m m"], known: Float[Tensor, "1 1 m m"], size: float) -> Float[Tensor, "1 3 m m"]:
+    """What known pixels differ from the mean around them by, within `size` of the side."""
+    around = blur(torch.cat([rgb * known, known.expand(-1, 3, -1, -1)], 1), size * rgb.shape[-1]).split(3, 1)
+    return (rgb - around[0] / around[1].clamp(min=1e-3)) * known
+
+
+def _tile(values: Float[Tensor, "1 3 m m"], known: Float[Tensor, "1 1 m m"]) -> Float[Tensor, "1 3 m m"]:
+    """The plainest known square, a cheek's or the forehead's, reflected over the whole picture; 0 if there is none."""
+    size = known.shape[-1]
+    for side in (round(share * size) for share in _TILE):
+        inside = -functional.max_pool2d(-known, side, 1)
+        if bool((inside > 0).any()):
+            energy = functional.avg_pool2d(values.square().mean(1, keepdim=True), side, 1)
+            first = int(torch.where(inside > 0, energy, math.inf).argmin())
+            top, left = divmod(first, energy.shape[-1])
+            at = torch.arange(size, device=known.device)
+            down, across = (_fold(at - start, float(side - 1)).long() + start for start in (top, left))
+            return values[:, :, down][..., across]
+    return torch.zeros_like(values)
 
 
 def _reflect(values: Float[Tensor, "1 3 m m"], known: Float[Tensor, "1 1 m m"]) -> Float[Tensor, "1 3 m m"]:
@@ -202,6 +228,14 @@ def _light(layer: Tensor, points: Float[Tensor, "m 3"], sources: Sources) -> Flo
     known = sources.clear * (1 - sources.better) * (own[:, 3] > 0.5) * (other[:, 3] > 0.5)
     weight = known / (torch.cdist(points, points).square() + _NEAR**2).square()
     return ((weight @ change) / (weight.sum(1, keepdim=True) + 1e-3)).exp()
+
+
+def _bare_sides(head: FullHead, hair: Float[Tensor, "1 1 j j"]) -> Bool[Tensor, "n"]:
+    """Vertices on sides of the head whose ear is not covered by hair."""
+    is_hair = functional.grid_sample(hair, head.place[None, None], align_corners=False)[0, 0, 0] > 0.5
+    ear, right = head.template.part == EAR, head.template.vertices[:, 0] > 0
+    shares = [is_hair[ear & side].float().mean() for side in (right, ~right)]
+    return torch.where(right, *shares) <= 0.5
 
 
 def _where_hair_grows(

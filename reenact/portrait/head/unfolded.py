@@ -7,7 +7,7 @@ viewer's, up to `FARTHEST_RAD` at the border: what the source shows lies inside,
 from typing import NamedTuple
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 from torch import Tensor
 from torch.nn import functional
 
@@ -50,12 +50,13 @@ class Sources(NamedTuple):
     """1 where the source shows the counterpart more clearly than the point."""
 
 
-def unfold(model: MorphableModel, head: FullHead) -> tuple[Unfolded, Sources]:
+def unfold(model: MorphableModel, head: FullHead, ears: Bool[Tensor, "n"]) -> tuple[Unfolded, Sources]:
     """Lay out a head.
 
     Args:
         model: that of `fit_head`.
         head: of a source.
+        ears: vertices that count as hidden unless the source shows the side of the head.
     """
     flipped = head.shape * head.shape.new_tensor([-1, 1, 1])
     nearest = head.template.opposite
@@ -69,7 +70,7 @@ def unfold(model: MorphableModel, head: FullHead) -> tuple[Unfolded, Sources]:
     ]
     own = torch.cat([head.posed()[0], head.mesh[0]])
     counterpart = torch.cat([head.pose.apply(flipped[None])[0, :, :2], head.mesh[0, swap, :2]])
-    cosines[0] *= torch.where(head.template.ear_places.abs().amax(1) < 1, _facing_ears(head), 1.0)
+    cosines[0] *= torch.where(ears, _facing_ears(head), 1.0)
     cosine, other = torch.cat(cosines), torch.cat([cosines[0][nearest], cosines[1][swap]])
     clear, other_clear = (
         smoothstep((each - _CLEAR[0]) / (_CLEAR[1] - _CLEAR[0])) * (at.abs() < 1).all(1)

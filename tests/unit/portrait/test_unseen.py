@@ -44,6 +44,11 @@ def painted(head: FullHead, matte: Tensor, *, hair: bool, left_light: float = 1.
     return torch.cat([rgb[None], matte], 1), (parsing * (matte[0, 0] > 0)).to(torch.uint8)[None]
 
 
+def ears_of(head: FullHead) -> Tensor:
+    """Vertices at ears that no hair covers."""
+    return head.template.ear_places.abs().amax(1) < 1
+
+
 def colour_at(unseen: Unseen, places: Tensor) -> Tensor:
     read = torch.nn.functional.grid_sample(unseen.rgb, places[None, None], padding_mode="border", align_corners=False)
     return read[0, :, 0].T
@@ -51,7 +56,7 @@ def colour_at(unseen: Unseen, places: Tensor) -> Tensor:
 
 def test_what_the_source_shows_lies_inside_and_what_it_hides_around_it(model: MorphableModel) -> None:
     head, _ = head_at(model, 0)
-    points, _ = unfold(model, head)
+    points, _ = unfold(model, head, ears_of(head))
     skull = head.template.part == SKULL
     on_head = torch.cat([head.template.part != NECK, torch.ones(478, dtype=torch.bool)])
     assert points.place[on_head].norm(dim=1).max() < 1.4
@@ -78,7 +83,7 @@ def test_the_back_of_a_head_has_the_hair_of_its_top(model: MorphableModel, hair:
 def test_the_hidden_cheek_is_the_other_one_in_its_own_light(model: MorphableModel) -> None:
     """A head turned by 40 degrees hides a cheek. A spot on the other cheek comes back there, darker as that side is."""
     head, matte = head_at(model, 40)
-    points, sources = unfold(model, head)
+    points, sources = unfold(model, head, ears_of(head))
     mesh = points.hidden[len(head.shape) :] * sources.better[len(head.shape) :]
     spotted = int(mesh.argmax())
     assert mesh[spotted] > 0.9
@@ -132,9 +137,33 @@ def test_an_ear_that_the_source_shows_from_the_front_has_the_folds_of_an_ear(mod
 
 
 def test_an_ear_that_the_source_shows_from_its_side_is_its_own(model: MorphableModel) -> None:
-    frontal, turned = (unfold(model, head_at(model, yaw)[0])[0].hidden[:1500] for yaw in (0, 60))
+    frontal, turned = (
+        unfold(model, each, ears_of(each))[0].hidden[:1500] for each in (head_at(model, yaw)[0] for yaw in (0, 60))
+    )
     template = load_template(frontal.device)
     ears = (template.part == EAR) & (template.ear_places.abs().amax(1) < 1)
     right, left = (ears & (template.vertices[:, 0] * sign > 0) for sign in (-1, 1))
     assert frontal[right].min() > 0.9 and frontal[left].min() > 0.9
     assert min(turned[right].median(), turned[left].median()) < 0.1
+
+
+def test_hidden_skin_has_the_grain_of_the_skin_that_is_shown(model: MorphableModel) -> None:
+    head, matte = head_at(model, 0)
+    layer, parsing = painted(head, matte, hair=False)
+    grain = torch.randn(1, 1, SIDE, SIDE, generator=torch.Generator().manual_seed(0)) * 0.03
+    plain, grained = (
+        paint_unseen(model, head, torch.cat([layer[:, :3] + each, layer[:, 3:]], 1), parsing).rgb
+        for each in (torch.zeros(()), grain)
+    )
+    behind = (grained - plain)[..., :20, :]
+    assert 0.005 < behind.std() < 0.05
+
+
+def test_hair_that_covers_an_ear_has_no_folds(model: MorphableModel) -> None:
+    head, matte = head_at(model, 0)
+    layer, parsing = painted(head, matte, hair=False)
+    layer[:, :3], parsing = torch.tensor(HAIR_RGB)[:, None, None], parsing.where(parsing == 0, HAIR)
+    unseen = paint_unseen(model, head, layer, parsing)
+    assert not unseen.ears.any()
+    ears = unseen.points.place[: len(head.shape)][head.template.part == EAR]
+    torch.testing.assert_close(colour_at(unseen, ears).mean(0), torch.tensor(HAIR_RGB), atol=0.03, rtol=0)
