@@ -13,13 +13,14 @@ from jaxtyping import Bool, Float, UInt8
 from torch import Tensor
 from torch.nn import functional
 
+from reenact.geometry.landmarks import FACE_OVAL
 from reenact.geometry.morphable import MorphableModel
 from reenact.geometry.rasterise import rasterise
 from reenact.ops.fill import fill_hole
 from reenact.ops.warp import identity_grid, resize
 from reenact.portrait.exemplar import blur, fill_layers
 from reenact.portrait.head import FullHead, Unfolded, unfold
-from reenact.portrait.head.outline import MIDDLE
+from reenact.portrait.head.outline import MIDDLE, View, outline_of, read_outline
 from reenact.portrait.head.template import EAR, SKULL
 from reenact.portrait.head.unfolded import Sources
 from reenact.portrait.matte import BACKGROUND, CLOTHES, HAIR
@@ -44,14 +45,18 @@ _STRAND = 0.03
 """Largest size of a strand of hair over the side of the unfolded picture."""
 _PORES, _TILE = 0.006, (0.1, 0.06)
 """Largest size of a detail of skin, and sides of the squares that it is taken from, share of the side."""
-_SMOOTH = 0.03
-"""Smoothness of the hairline, share of the side."""
+_SMOOTH, _BORDER = 0.03, 0.015
+"""Smoothness of the hairline and its width, share of the side."""
 _GAIN = (0.6, 1.6)
 """Least and greatest brightness of one side over the other's."""
 _EAR_RIM = 0.01
 """Softness of the rim of the ear's light, share of the side."""
 _NEAR = 0.3
 """Distance, eye distances, within which light hardly changes over a head."""
+_BESIDE = 0.15
+"""Distance from the face, eye distances, at which the source shows what lies beside it."""
+_CHEEK = 0.3
+"""Distance from the rim of the face over which hair beside it leaves the cheek free."""
 _CROWN, _HAIRY = 1.0, 0.3
 """Height in head coordinates of the top of the head, and the least share of it that has hair unless it is bald."""
 
@@ -80,7 +85,8 @@ def paint_unseen(
         parsing: of the source, as for `build_portrait`.
     """
     hair = (parsing[:, None] == HAIR).to(layer.dtype)
-    template, count, bare = head.template, len(head.shape), _bare_sides(head, hair)
+    hangs = _find_hair_beside(head, hair)
+    template, count, bare = head.template, len(head.shape), _bare_sides(head, hangs)
     ears = bare & (template.ear_places.abs().amax(1) < 1)
     points, sources = unfold(model, head, ears)
     side = min(max(round(0.75 * layer.shape[-1]), _SIZE[0]), _SIZE[1])
@@ -89,13 +95,14 @@ def paint_unseen(
     gain = _light(layer, torch.cat([head.shape, head.pose.invert(head.mesh)[0]]), sources)
     beside = ((parsing[:, None] == BACKGROUND) | (parsing[:, None] == CLOTHES)).to(layer.dtype)
     values = torch.cat([*(each if each.ndim > 1 else each[:, None] for each in sources), gain], 1)[:count]
-    grows = _where_hair_grows(head, hair, fill_hole(hair, beside), sources.clear[:count])
+    grows = _where_hair_grows(head, hair, fill_hole(hair, beside), sources.clear[:count], hangs)
     values = torch.cat([values, grows[:, None], torch.where(bare[:, None], template.ear_places, 1.0)], 1)
     unfolded = raster.interpolate(values[None], template.shell)
     own_at, clear, other_at, better, gain, grows, ear_at = unfolded.split([2, 1, 2, 1, 1, 1, 2], 1)
     rim = max(round(_RIM * layer.shape[-1]), 1)
     strands, inner = resize(hair, layer.shape[-1]), -functional.max_pool2d(-layer[:, 3:], 2 * rim + 1, 1, rim)
-    inner = torch.where(strands > 0.5, layer[:, 3:], inner)
+    near_hair = resize(functional.max_pool2d(hair, 3, 1, 1), layer.shape[-1]) > 0.5
+    inner = torch.where(strands > 0.5, layer[:, 3:], inner * ~near_hair)  # skin takes no shade from hair
     inner = inner * (1 - resize(functional.max_pool2d(beside, 3, 1, 1), layer.shape[-1]))
     read = torch.cat([layer[:, :3], inner, strands], 1)
     own, other = (
@@ -103,6 +110,7 @@ def paint_unseen(
         for at in (own_at, other_at)
     )
     clear, better = (share * (picture[:, 3:4] > _SOLID) for share, picture in ((clear, own), (better, other)))
+    better = better * ((grows.abs() < 0.5) | ((grows > 0) == (other[:, 4:] > 0.5)))  # hair may hang on one side only
     mixed = torch.lerp(own, torch.cat([other[:, :3] * gain, other[:, 3:]], 1), better)
     hole = (torch.maximum(clear, better) < 0.5).to(layer.dtype)
     shown = (fill_hole(mixed[:, 4:], hole) > 0.5).to(layer.dtype)
@@ -110,6 +118,9 @@ def paint_unseen(
     guessed = (blur(torch.where(hole > 0, known, shown), _SMOOTH * side) > 0.5).to(layer.dtype)
     hair = torch.where(hole > 0, guessed, shown)
     rgb = _complete(mixed[:, :3].clamp(0, 1), hole, hair)
+    border = blur(hair, _BORDER * side)
+    border = 1 - (2 * border - 1).abs()
+    rgb = torch.lerp(rgb, blur(rgb, _BORDER * side), hole * border)
     ear_light = template.ear_light[None, None]
     light = functional.grid_sample(ear_light, ear_at.permute(0, 2, 3, 1), padding_mode="border", align_corners=False)
     share = blur(hole * (1 - hair) * raster.covered[:, None], _EAR_RIM * side)
@@ -230,21 +241,34 @@ def _light(layer: Tensor, points: Float[Tensor, "m 3"], sources: Sources) -> Flo
     return ((weight @ change) / (weight.sum(1, keepdim=True) + 1e-3)).exp()
 
 
-def _bare_sides(head: FullHead, hair: Float[Tensor, "1 1 j j"]) -> Bool[Tensor, "n"]:
+def _find_hair_beside(head: FullHead, hair: Float[Tensor, "1 1 j j"]) -> Bool[Tensor, "n"]:
+    """Whether the source shows hair at the vertices; beside the face for those that the face hides."""
+    view = View.of(head.pose)
+    direction, distance = view.to_polar(head.posed()[..., :2].mT)
+    face = read_outline(outline_of(view, head.mesh[..., :2].mT), direction)
+    around = view.to_picture(direction, torch.maximum(distance, face + _BESIDE)).mT[None]
+    return functional.grid_sample(hair, around, align_corners=False)[0, 0, 0] > 0.5
+
+
+def _bare_sides(head: FullHead, hangs: Bool[Tensor, "n"]) -> Bool[Tensor, "n"]:
     """Vertices on sides of the head whose ear is not covered by hair."""
-    is_hair = functional.grid_sample(hair, head.place[None, None], align_corners=False)[0, 0, 0] > 0.5
     ear, right = head.template.part == EAR, head.template.vertices[:, 0] > 0
-    shares = [is_hair[ear & side].float().mean() for side in (right, ~right)]
+    shares = [hangs[ear & side].float().mean() for side in (right, ~right)]
     return torch.where(right, *shares) <= 0.5
 
 
 def _where_hair_grows(
-    head: FullHead, hair: Float[Tensor, "1 1 j j"], nearest: Float[Tensor, "1 1 j j"], clear: Float[Tensor, "n"]
+    head: FullHead,
+    hair: Float[Tensor, "1 1 j j"],
+    nearest: Float[Tensor, "1 1 j j"],
+    clear: Float[Tensor, "n"],
+    hangs: Bool[Tensor, "n"],
 ) -> Float[Tensor, "n"]:
     """1 for points under hair, as far as the rest of the head tells; -1 for jaw and throat; 0 for others.
 
     If the top of the head has hair, the skull behind the ears and above their lobes has it, too, and above the ears
-    what the source shows beside hair (`nearest`: `hair`, continued beyond the head).
+    what the source shows beside hair (`nearest`: `hair`, continued beyond the head). Below them it lies over what the
+    source hides if it hangs beside the face there (`hangs`: of `_find_hair_beside`).
     """
     part, height, depth = head.template.part, head.shape[:, 1], head.shape[:, 2]
     is_hair, by_hair = (
@@ -254,9 +278,9 @@ def _where_hair_grows(
     ear, top = part == EAR, (part == SKULL) & (height > _CROWN) & (clear > 0.5)
     above, behind = height > height[ear].quantile(0.3), depth < depth[ear].quantile(0.7)
     nape = depth < depth[ear].amin()
-    grows = torch.zeros_like(ear)
+    cheek = torch.cdist(head.shape, head.pose.invert(head.mesh)[0, list(FACE_OVAL)]).amin(1) < _CHEEK
+    grows = (part == SKULL) & ~above & hangs & ~cheek
     if bool(top.any()) and float(is_hair[top].float().mean()) > _HAIRY:
-        grows = (part == SKULL) & above & (behind | by_hair | (height > _CROWN))
-    if float(is_hair[ear].float().mean()) > 0.5:
-        grows = grows | (ear & (above | is_hair))
-    return grows.to(height.dtype) - (~above & ~nape & ~is_hair & ~grows).to(height.dtype)
+        grows = grows | ((part == SKULL) & above & (behind | by_hair | (height > _CROWN)))
+    grows = grows | (ear & (~_bare_sides(head, hangs) | above & is_hair))
+    return grows.to(height.dtype) - (~above & ~nape & ~is_hair & ~hangs).to(height.dtype)

@@ -80,6 +80,24 @@ def test_the_back_of_a_head_has_the_hair_of_its_top(model: MorphableModel, hair:
     assert (found - torch.tensor(SKIN_RGB)).abs().mean() < 0.08
 
 
+def test_hair_beside_the_face_hides_ear_and_jaw_on_its_side_alone(model: MorphableModel) -> None:
+    head, matte = head_at(model, 0)
+    matte = torch.maximum(matte, (identity_grid(SIDE, SIDE, like=matte)[0].abs() < 0.55).float() * (matte.amax(3) > 0))
+    layer, parsing = painted(head, matte, hair=True)
+    hangs = (identity_grid(SIDE, SIDE, like=matte)[0] < head.mesh[0, :, 0].min()) & (matte[0, 0] > 0)
+    layer[0, :3] = torch.where(hangs, torch.tensor(HAIR_RGB)[:, None, None], layer[0, :3])
+    parsing = torch.where(hangs, HAIR, parsing).to(torch.uint8)
+    unseen = paint_unseen(model, head, layer, parsing)
+    x, y, z = head.shape.unbind(1)
+    ear = head.template.part == EAR
+    jaw = (head.template.part == SKULL) & (y < y[ear].quantile(0.3)) & (z > z[ear].amin()) & (z < z[ear].amax())
+    jaw = jaw & (x.abs() > 0.5)
+    for part, wanted in ((ear & (x < 0), HAIR_RGB), (jaw & (x < 0), HAIR_RGB), (jaw & (x > 0), SKIN_RGB)):
+        found = colour_at(unseen, unseen.points.place[: len(part)][part & (head.visible < 0.5)])
+        assert (found.median(0).values - torch.tensor(wanted)).abs().max() < 0.1
+    assert unseen.ears[ear & (x > 0)].all() and not unseen.ears[ear & (x < 0)].any()
+
+
 def test_the_hidden_cheek_is_the_other_one_in_its_own_light(model: MorphableModel) -> None:
     """A head turned by 40 degrees hides a cheek. A spot on the other cheek comes back there, darker as that side is."""
     head, matte = head_at(model, 40)
