@@ -40,8 +40,8 @@ _FLARE = (0.12, 0.0, 0.8)
 """Under hair beside the neck (below the second height, up to the third distance) the neck is wider behind the chin."""
 _RIM = 0.01
 """Width of the visible neck below the chin whose colours the hidden one takes over, share of the side."""
-_THROAT = 0.2
-"""Half the width of the throat, and the height of what is looked at of it."""
+_THROAT, _BELOW = 0.2, 0.06
+"""Half the width of the throat, and the height of what is looked at of it, right below the chin."""
 _SHOULDER = (-0.15, 0.35)
 """Height of the shoulders at the neck and their slope, where neither can be seen."""
 _RISE = 0.18
@@ -214,10 +214,10 @@ def _find_neck(
     seen = seen & (np.abs(axes.across - middle) < half + 0.1)
     behind = covered & (axes.height < top) & (axes.across > left) & (axes.across < right)
     # what lies right below the chin tells whether the neck is bare; collars stand beside it
-    throat = np.isin(classes, (SKIN, CLOTHES)) & ~covered & (np.abs(axes.across) < _THROAT)
+    throat = np.isin(classes, (SKIN, CLOTHES)) & ~covered & (np.abs(axes.across - middle) < _THROAT)
     if not seen.any() or not throat.any():
         return seen, behind, np.zeros_like(seen)
-    near = throat & (axes.height > axes.height[throat].max() - _THROAT)
+    near = throat & (axes.height > np.where(throat, axes.height, -np.inf).max(0) - _BELOW)
     return seen, behind, np.full_like(seen, (classes[near] == SKIN).mean() > 0.5)
 
 

@@ -117,6 +117,16 @@ def test_the_neck_continues_behind_the_chin(mesh: torch.Tensor) -> None:  # noqa
     assert ground.body[..., 100, :].max() == 0
 
 
+def test_a_neck_is_bare_behind_the_chin_if_skin_shows_above_its_collar(mesh: torch.Tensor) -> None:  # noqa: F811
+    rgb, _, classes = draw(256, radius=0.45)
+    classes[:, 85:98, 50:78], classes[:, 98:] = SKIN, CLOTHES
+    classes[(disc(128, 0.45)[0] > 0)] = HAIR
+    rgb = torch.where((classes == CLOTHES).repeat_interleave(2, 1).repeat_interleave(2, 2)[:, None], 0.0, rgb)
+    ground = complete_ground(rgb, find_head_matte(rgb, classes, mesh), classes, mesh)
+    assert ground.hole[0, 0, 168, 128] == 1
+    assert ground.rgb[0, 0, 168, 128] > 0.4
+
+
 def test_the_gap_between_neck_and_collar_is_body(mesh: torch.Tensor) -> None:  # noqa: F811
     rgb, _, classes = draw(256, radius=0.36)
     classes[:, 76:, 56:72], classes[:, 76:112, 40:48], classes[:, 76:112, 80:88] = SKIN, CLOTHES, CLOTHES
