@@ -20,8 +20,8 @@ from reenact.portrait.stillness import widen
 
 _NEAR = 0.012
 """Width by which the redrawn part exceeds the moving pixels, share of the side."""
-_PART = 0.2
-"""Share from which a pixel that the head leaves shows too much of it to be kept."""
+_CELL = 128
+"""Cells per side by one of which the new head's halo is wider."""
 _BESIDE = 0.03
 """Width beside the body over which its motion fades, share of the side."""
 _NECK = 0.2
@@ -87,7 +87,7 @@ def smooth_outline(mask: Float[Tensor, "f 1 s s"], side: int) -> Float[Tensor, "
     """A mask at another side, without the steps of a coarse map."""
     soft = functional.avg_pool2d(mask, 5, 1, 2, count_include_pad=False)
     soft = resize(functional.avg_pool2d(soft, 3, 1, 1, count_include_pad=False), side)
-    return ((soft - 0.5) * 2 + 0.5).clamp(0, 1)
+    return ((soft - 0.5) * 5 + 0.5).clamp(0, 1)
 
 
 def _extend(displacement: Float[Tensor, "f 2 i i"], known: Float[Tensor, "f 1 i i"]) -> Float[Tensor, "f 2 i i"]:
@@ -119,7 +119,7 @@ def _mend_tears(head: HeadLayer, displacement: Float[Tensor, "f 2 i i"]) -> Head
     blur = lambda values: functional.avg_pool2d(values, 2 * reach + 1, 1, reach, count_include_pad=False)  # noqa: E731
     where = resize(functional.avg_pool2d(functional.max_pool2d(torn, 5, 1, 2), 3, 1, 1), side)
     share = blur(blur(head.matte))
-    smooth = ((share - 0.5) * 2 + 0.5).clamp(0, 1)
+    smooth = ((share - 0.5) * 4 + 0.5).clamp(0, 1)
     rgb = blur(blur(head.rgb * head.matte)) / share.clamp(min=1e-3)
     inner = -functional.max_pool2d(-head.matte, 2 * reach + 1, 1, reach)
     return HeadLayer(rgb=torch.lerp(head.rgb, rgb, where * (1 - inner)), matte=torch.lerp(head.matte, smooth, where))
@@ -209,10 +209,10 @@ def compose(
         moved = warp(torch.cat([ground, source], 1), bend).chunk(2, dim=1)
         ground, own = (torch.where(bent, new, old) for new, old in zip(moved, (ground, source), strict=True))
         redrawn = redrawn | bent
-    left = portrait.head[:, 3:].expand(count, -1, -1, -1)
+    left = portrait.left.expand(count, -1, -1, -1)
     if bend is not None:
         left = warp(left, bend)
-    left = (left / _PART).clamp(max=1) * (1 - head.matte)
+    left = torch.maximum(left * (1 - head.matte), portrait.halo * (1 - _around(head.matte)))
     ground = torch.lerp(own, ground, torch.maximum(far, left))
     if flow is not None and flow.neck is not None:
         place, neck = resize(flow.neck, side).split([2, 1], dim=1)
@@ -223,3 +223,9 @@ def compose(
         redrawn, share = redrawn | (neck > 0), torch.maximum(share, (neck > 0).to(share.dtype))
     frame, share = torch.lerp(ground, head.rgb, head.matte), share * redrawn
     return Rendered(rgb=torch.where(share > 0, torch.lerp(source, frame, share), source), changed=share)
+
+
+def _around(matte: Float[Tensor, "f 1 n n"]) -> Float[Tensor, "f 1 n n"]:
+    """1 on the head and beside it."""
+    cells = functional.adaptive_max_pool2d(matte, min(_CELL, matte.shape[-1]))
+    return resize(functional.max_pool2d(cells, 3, 1, 1), matte.shape[-1])

@@ -1,6 +1,7 @@
 """The source in layers: what stands behind the head, and the head itself. Made once per source, used by all systems."""
 
 import dataclasses
+import functools
 
 import torch
 from jaxtyping import Float, UInt8
@@ -9,6 +10,7 @@ from torch import Tensor
 from reenact.geometry.flow import draw_face
 from reenact.geometry.morphable import MorphableModel
 from reenact.ops.warp import resize
+from reenact.portrait.exemplar import grow
 from reenact.portrait.ground import complete_ground
 from reenact.portrait.head import FullHead, Unfolded, fit_head
 from reenact.portrait.matte import find_head_matte, tidy_classes
@@ -18,6 +20,10 @@ from reenact.types import FaceImage
 _FACE = 1
 """Class of face pixels in a parsing."""
 _PARSING_PX = 128
+_PART = 0.2
+"""Share of the head from which a pixel shows too much of it to be kept when the head leaves."""
+_HALO = 0.008
+"""Width of the halo of a head, share of the side."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -47,9 +53,21 @@ class Portrait:
         """Where the head's points lie in the picture of `unseen`."""
         return None if self.unseen is None else self.unseen.points
 
+    @functools.cached_property
+    def left(self) -> Float[Tensor, "1 1 n n"]:
+        """1 where the source shows too much of the head to be kept when the head leaves, 0 where it shows nothing."""
+        return (self.head[:, 3:] / _PART).clamp(max=1)
+
+    @functools.cached_property
+    def halo(self) -> Float[Tensor, "1 1 n n"]:
+        """1 on the background beside the head, where a photo's sharpening or compression shows its outline."""
+        reach = max(round(_HALO * self.rgb.shape[-1]), 1)
+        return grow(self.left, reach) * (1 - grow(self.body, 2 * reach))
+
     def resized(self, side: int) -> "Portrait":
         """The same layers at another side."""
-        layers = {name: resize(layer, side) for name, layer in vars(self).items() if isinstance(layer, Tensor)}
+        names = [field.name for field in dataclasses.fields(self)]
+        layers = {name: resize(layer, side) for name in names if isinstance(layer := getattr(self, name), Tensor)}
         return dataclasses.replace(self, **layers)
 
 

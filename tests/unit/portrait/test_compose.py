@@ -53,6 +53,17 @@ def test_a_moved_head_leaves_the_ground_behind_it() -> None:
     assert torch.equal(frames.rgb[1, :, 45:], source.rgb[0, :, 45:])
 
 
+def test_the_light_line_beside_a_head_goes_when_the_head_leaves() -> None:
+    """Sharpened photos have it; the head's matte does not."""
+    source = portrait()
+    source.rgb[..., HEAD, 40] = 1
+    source.hole[..., HEAD, 40] = 1
+    displacement, everywhere = torch.zeros(1, 2, SIDE, SIDE), torch.ones(1, 1, SIDE, SIDE)
+    displacement[:, 0] = 5 * 2 / SIDE
+    frames = compose(source, warp_head(source, displacement, unguided(source)), everywhere, 0 * everywhere)
+    torch.testing.assert_close(frames.rgb[0, :, 22:38, 40], torch.full((3, 16), 0.3), atol=1e-4, rtol=0)
+
+
 def test_pixels_that_stand_still_are_the_sources() -> None:
     source = portrait()
     moving = torch.zeros(1, 1, SIDE, SIDE)
