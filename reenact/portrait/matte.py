@@ -50,6 +50,8 @@ _CROWN = 0.75
 """Height from which skin far outside the oval is a bald crown."""
 _JAW = 0.2
 """Height below which hair is only what falls from above: dark clothes are sometimes taken for hair."""
+_HAIRLINE = 1.15
+"""Height above which skin under hair is hair."""
 _COLLAR = 0.45
 """Height up to which hair that touches clothes and reaches no higher is a collar."""
 _LARGEST_GAP = 0.01
@@ -136,9 +138,17 @@ def _join(
 
 
 def tidy_classes(parsing: UInt8[Tensor, "1 j j"], mesh: Float[Tensor, "1 478 3"]) -> UInt8[Tensor, "1 j j"]:
-    """The parsing with hair that is none called clothes: pieces beside the jaw that touch clothes, dark collars."""
+    """The parsing with what stands above the face called hair, hats too, and hair that is none called clothes.
+
+    The latter are pieces beside the jaw that touch clothes: dark collars.
+    """
     classes, points = parsing[0].cpu().numpy(), mesh[0, :, :2].double().cpu().numpy()
-    height = head_axes(points, len(classes)).height
+    axes = head_axes(points, len(classes))
+    height = axes.height
+    above = np.isin(classes, (CLOTHES, SKIN)) & (height > _HATS[0]) & (np.abs(axes.across) < _HATS[1])
+    classes = np.where(above, HAIR, classes)
+    under = np.logical_or.accumulate(classes == HAIR, 0) & (classes == FACE)
+    classes = np.where(under & (height > _HAIRLINE), HAIR, classes)
     _, pieces = cv2.connectedComponents((classes == HAIR).astype(np.uint8), connectivity=8)
     pieces = np.asarray(pieces, np.int64)
     top = np.full(pieces.max() + 1, -np.inf)
