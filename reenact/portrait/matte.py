@@ -50,7 +50,7 @@ _CROWN = 0.75
 """Height from which skin far outside the oval is a bald crown."""
 _JAW = 0.2
 """Height below which hair is only what falls from above: dark clothes are sometimes taken for hair."""
-_HAIRLINE = 1.15
+_HAIRLINE = 1.3
 """Height above which skin under hair is hair."""
 _COLLAR = 0.45
 """Height up to which hair that touches clothes and reaches no higher is a collar."""

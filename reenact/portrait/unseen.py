@@ -8,6 +8,8 @@ strands of what is shown, reflected outwards. Made once per source, so it does n
 import dataclasses
 import math
 
+import cv2
+import numpy as np
 import torch
 from jaxtyping import Bool, Float, UInt8
 from torch import Tensor
@@ -45,6 +47,8 @@ _STRAND = 0.03
 """Largest size of a strand of hair over the side of the unfolded picture."""
 _PORES, _TILE = 0.006, (0.1, 0.06)
 """Largest size of a detail of skin, and sides of the squares that it is taken from, share of the side."""
+_ISLAND = 0.02
+"""Smaller pieces of hair, or of skin in hair, are none where the source hides them: share of the unfolded picture."""
 _SMOOTH, _BORDER = 0.03, 0.015
 """Smoothness of the hairline and its width, share of the side."""
 _GAIN = (0.6, 1.6)
@@ -117,6 +121,7 @@ def paint_unseen(
     known = torch.where(grows.abs() > 0.5, (grows > 0.5).to(layer.dtype), shown)
     guessed = (blur(torch.where(hole > 0, known, shown), _SMOOTH * side) > 0.5).to(layer.dtype)
     hair = torch.where(hole > 0, guessed, shown)
+    hair = torch.where(hole > 0, _without_islands(hair), hair)
     rgb = _complete(mixed[:, :3].clamp(0, 1), hole, hair)
     border = blur(hair, _BORDER * side)
     border = 1 - (2 * border - 1).abs()
@@ -155,6 +160,17 @@ def _complete(
     if bool(own.any()):
         detail = detail + hair * _reflect(_detail(rgb, own, _STRAND), own)
     return torch.where(hole > 0, (tone + detail).clamp(0, 1), rgb)
+
+
+def _without_islands(mask: Float[Tensor, "1 1 m m"]) -> Float[Tensor, "1 1 m m"]:
+    """The mask without small pieces and small holes."""
+    for kept in (1, 0):
+        cells = (mask[0, 0] == kept).to(torch.uint8).cpu().numpy()
+        _, pieces, stats, _ = cv2.connectedComponentsWithStats(cells, connectivity=4)
+        small = np.asarray(stats[:, cv2.CC_STAT_AREA]) < _ISLAND * cells.size
+        small[0] = False
+        mask = torch.where(torch.from_numpy(small[pieces]).to(mask.device), 1.0 - kept, mask)
+    return mask
 
 
 def _detail(rgb: Float[Tensor, "1 3 m m"], known: Float[Tensor, "1 1 m m"], size: float) -> Float[Tensor, "1 3 m m"]:

@@ -115,14 +115,14 @@ def test_a_dark_collar_beside_the_jaw_is_no_hair() -> None:
 def test_hair_that_the_parser_takes_for_cloth_or_skin_is_hair(mesh: torch.Tensor) -> None:
     """White hair above the face was called clothes, and its parting skin; a bald head has no hair above its skin."""
     axes = head_axes(mesh[0, :, :2].double().numpy(), 128)
-    face, crown = (axes.height > 0) & (np.abs(axes.across) < 0.3), (axes.height > 1.3) & (axes.height < 1.5)
+    face, crown = (axes.height > 0) & (np.abs(axes.across) < 0.3), (axes.height > 1.45) & (axes.height < 1.6)
     shirt = axes.height < 0
     for above, wanted in ((CLOTHES, HAIR), (BACKGROUND, FACE)):
-        parsing = np.select([shirt, crown, face & (axes.height < 1.3)], [CLOTHES, above, FACE], BACKGROUND)
+        parsing = np.select([shirt, crown, face & (axes.height < 1.45)], [CLOTHES, above, FACE], BACKGROUND)
         tidy = tidy_classes(torch.from_numpy(parsing.astype(np.uint8))[None], mesh)[0].numpy()
-        parting = face & (axes.height > 1.2) & (axes.height < 1.28)
+        parting = face & (axes.height > 1.35) & (axes.height < 1.42)
         assert (tidy[parting] == wanted).all() and (tidy[shirt] == CLOTHES).all()
-        assert (tidy[face & (axes.height < 1.1)] == FACE).all()
+        assert (tidy[face & (axes.height < 1.25)] == FACE).all()
 
 
 def test_a_bald_crown_is_the_heads_and_a_hand_beside_the_face_is_not(mesh: torch.Tensor) -> None:

@@ -185,3 +185,13 @@ def test_hair_that_covers_an_ear_has_no_folds(model: MorphableModel) -> None:
     assert not unseen.ears.any()
     ears = unseen.points.place[: len(head.shape)][head.template.part == EAR]
     torch.testing.assert_close(colour_at(unseen, ears).mean(0), torch.tensor(HAIR_RGB), atol=0.03, rtol=0)
+
+
+def test_a_lock_of_hair_at_the_temple_leaves_no_island_on_a_bald_head(model: MorphableModel) -> None:
+    head, matte = head_at(model, 0)
+    layer, parsing = painted(head, matte, hair=False)
+    x, y = identity_grid(SIDE, SIDE, like=torch.zeros(1))
+    lock = (x.abs() > 0.38) & (y > -0.3) & (y < -0.15) & (matte[0, 0] > 0)
+    layer[:, :3, lock], parsing[:, lock] = torch.tensor(HAIR_RGB)[None, :, None], HAIR
+    hidden = paint_unseen(model, head, layer, parsing).rgb.mean(1)[0]
+    assert (hidden < 0.45).float().mean() < 0.03  # that which the source shows
