@@ -34,12 +34,18 @@ _HAIR_STARTS = 0.45
 """Distance from face, ears and neck over which the skull begins to be pushed out to the hair."""
 _PUSH = (0.88, 1.7)
 """Least and greatest size of the hair over the skull's."""
+_PUSHED = (1.0, 1.0, 0.4)
+"""How much of that it takes across, upwards and in depth: hair falls to the sides rather than backwards."""
 _OVER_EARS = 1.03
 """Hair covers the ears where the matte ends farther out than they do by this factor."""
 _FLATTEST = 0.2
 """Least size of what skull and ears stand out beside the face, over the template's."""
 _LOW = (0.35, 0.75)
 """Sine of the angle below the horizontal over which the matte's outline is no longer a skull's."""
+_BELOW = (0.0, 0.3)
+"""The same for hair that hangs beside the face."""
+_HANGS = 0.3
+"""Distance that it reaches beyond the head."""
 _FARTHEST, _STEPS, _ROUNDS, _SMOOTHINGS = 2.8, 112, 3, 4
 _GAP = 12
 """Steps (of `_FARTHEST` / `_STEPS`) without head up to which a gap between locks belongs to the head."""
@@ -87,6 +93,8 @@ class FullHead:
     """Of head and hair (`outline.py`)."""
     edge: Float[Tensor, "1 d"]
     """Where the matte ends, if that is farther out: loose hair beside the head."""
+    hangs: Float[Tensor, "1 d"]
+    """1 in directions below the middle in which hair hangs beside the face, 0 in others."""
 
     def posed(self) -> Float[Tensor, "1 n 3"]:
         """The vertices in the source."""
@@ -181,6 +189,7 @@ def _placed(
         throat_place=pose.apply(_throat(shape)[None])[0, :, :2],
         reach=reach,
         outline=outline,
+        hangs=smooth(smoothstep((matte - outline) / _HANGS) * _lowness(shape, _BELOW)),
         edge=torch.lerp(torch.maximum(outline, matte), outline, _lowness(shape)),
         **look._asdict(),
     )
@@ -221,7 +230,8 @@ def _push_to_hair(template: HeadTemplate, pose: Pose, shape: Tensor, wanted: Ten
         # only the outline shows how far the hair reaches; elsewhere it is even
         near = smoothstep((distance / read_outline(bare, direction).clamp(min=1e-6) - 0.3) / 0.6)
         growth = near * read_outline(even, direction) + (1 - near) * mean
-        shape = middle + (first - middle) * (1 + hairy * (growth[0] - 1))[:, None]
+        growth = (hairy * (growth[0] - 1))[:, None]
+        shape = middle + (first - middle) * (1 + growth * growth.new_tensor(_PUSHED))
     return shape
 
 
@@ -244,10 +254,10 @@ def _pull_in(template: HeadTemplate, pose: Pose, mesh: Tensor, shape: Tensor, wa
     return pose.invert(posed)[0]
 
 
-def _lowness(like: Tensor) -> Float[Tensor, "1 d"]:
+def _lowness(like: Tensor, low: tuple[float, float] = _LOW) -> Float[Tensor, "1 d"]:
     """1 for directions towards the neck, where hair hangs and is not the skull's."""
     angle = torch.arange(DIRECTIONS, device=like.device, dtype=like.dtype) * (2 * torch.pi / DIRECTIONS)
-    return smoothstep((torch.sin(angle) - _LOW[0]) / (_LOW[1] - _LOW[0]))[None]
+    return smoothstep((torch.sin(angle) - low[0]) / (low[1] - low[0]))[None]
 
 
 def _matte_outline(view: View, share: Float[Tensor, "1 1 n n"]) -> Float[Tensor, "1 d"]:

@@ -23,6 +23,10 @@ _BAND = 0.12
 """Width, eye distances, of the band inside the outline in which the surface gives way to the source's outline."""
 _HANGING = (1.4, 2.5)
 """Distance below the middle of the skull over which hair stops following the head."""
+_SIDES = (-2, -1, 0, 1, 2)
+"""Directions around the horizontal in which the sides of a head are seen."""
+_STRETCH, _STRIP = 1.5, 0.3
+"""Width of the strip of hanging hair that is stretched beside a moved jaw, over that movement, and its least width."""
 _AWAY = (0.4, 1.4)
 """Distance from the head over which shoulders stop following it."""
 _GRID_PX = 32
@@ -210,13 +214,31 @@ def _continue_outline(
     beyond = distance - read_outline(now, direction)
     # beside a head in profile, loose hair of the source would hang in front of the face
     start = read_outline(torch.lerp(head.outline, head.edge, _far(head, pose)[:, None]), direction)
+    reach = beyond + _stay(head, now, direction, beyond)
     below = torch.sin(direction * (math.tau / DIRECTIONS)) * distance
     hanging = 1 - smoothstep((below - _HANGING[0]) / (_HANGING[1] - _HANGING[0]))
     hanging = hanging * (1 - smoothstep((beyond - _AWAY[0]) / (_AWAY[1] - _AWAY[0])))
-    flow = (own.to_picture(direction, (start + beyond).clamp(min=0)) - grid) * hanging[:, None]
+    flow = (own.to_picture(direction, (start + reach).clamp(min=0)) - grid) * hanging[:, None]
     smooth = torch.cat([flow, beyond[:, None]], 1).unflatten(2, (half, half))
     smooth = functional.interpolate(smooth, size=(side, side), mode="bilinear", align_corners=False)
     return smooth[:, :2], torch.where(covered, smoothstep(smooth[:, 2:] / _BAND + 1), 1.0)
+
+
+def _stay(
+    head: FullHead, now: Float[Tensor, "f d"], direction: Float[Tensor, "f n"], beyond: Float[Tensor, "f n"]
+) -> Float[Tensor, "f n"]:
+    """What is added to the distance from the outline where hair hangs: it follows the sides of the head, not the jaw.
+
+    Next to the jaw it is stretched or hidden.
+    """
+    change = now - head.outline
+    quarter = DIRECTIONS // 4
+    sides = [sum(change.roll(step - at, 1)[:, :1] for step in _SIDES) / len(_SIDES) for at in (0, 2 * quarter)]
+    right = (torch.arange(DIRECTIONS, device=now.device) + quarter) % DIRECTIONS < 2 * quarter
+    extra = (change - torch.where(right, *sides)) * head.hangs
+    extra = read_outline(extra, direction)
+    width = (_STRETCH * extra.abs()).clamp(min=_STRIP)
+    return extra * (1 - torch.exp(-beyond.clamp(min=0) / width))
 
 
 def _continue_rim(unseen: Float[Tensor, "f 3 s s"], covered: Bool[Tensor, "f 1 s s"]) -> Float[Tensor, "f 3 s s"]:

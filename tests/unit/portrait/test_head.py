@@ -1,5 +1,7 @@
 """The full head: the template fitted to a source, and its motion."""
 
+import dataclasses
+
 import pytest
 import torch
 from torch import Tensor
@@ -68,6 +70,24 @@ def test_the_skull_reaches_the_outline_of_the_hair(head: FullHead) -> None:
     top = view.to_picture(up, read_outline(head.outline, up))[0]
     inside = (top[0] / 0.5) ** 2 + ((top[1] + 0.1) / 0.66) ** 2
     assert (inside.sqrt() - 1).abs().max() < 0.05
+
+
+def test_hair_falls_to_the_sides_rather_than_backwards(model: MorphableModel) -> None:
+    mesh = mean_face(model, pose((0, 0, 0)))
+    heads = [fit_head(model, mesh, matte) for matte in (torch.zeros(1, 1, 32, 32), ellipse(0.62, 0.7))]
+    bare, hairy = (each.shape[each.template.part == SKULL] for each in heads)
+    wider, _, deeper = (hairy.amin(0) - bare.amin(0)).neg()
+    assert wider > 0.15 and 0.02 < deeper < 0.6 * wider
+
+
+def test_hair_beside_the_face_follows_the_head_not_the_jaw(model: MorphableModel) -> None:
+    mesh, (x, y) = mean_face(model, pose((0, 0, 0))), identity_grid(128, 128, like=torch.zeros(1))
+    matte = torch.maximum(ellipse(0.6, 0.66), ((x.abs() < 0.6) & (x.abs() > 0.3) & (y > -0.1) & (y < 0.8)).float())
+    head, target = fit_head(model, mesh, matte), mean_face(model, pose((0, -20, 0)))
+    free = dataclasses.replace(head, hangs=torch.zeros_like(head.hangs))
+    edge = (x > -0.66) & (x < -0.62) & (y > 0.0) & (y < 0.6)
+    spread, jaws = (move_head(model, each, target, 128).displacement[0, 0, edge].std() for each in (head, free))
+    assert spread < 0.8 * jaws
 
 
 def test_ears_end_where_the_matte_does(model: MorphableModel) -> None:

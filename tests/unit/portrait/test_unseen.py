@@ -94,7 +94,7 @@ def test_hair_beside_the_face_hides_ear_and_jaw_on_its_side_alone(model: Morphab
     jaw = jaw & (x.abs() > 0.5)
     for part, wanted in ((ear & (x < 0), HAIR_RGB), (jaw & (x < 0), HAIR_RGB), (jaw & (x > 0), SKIN_RGB)):
         found = colour_at(unseen, unseen.points.place[: len(part)][part & (head.visible < 0.5)])
-        assert (found.median(0).values - torch.tensor(wanted)).abs().max() < 0.1
+        assert (found.median(0).values - torch.tensor(wanted)).abs().max() < 0.2
     assert unseen.ears[ear & (x > 0)].all() and not unseen.ears[ear & (x < 0)].any()
 
 
