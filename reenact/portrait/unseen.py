@@ -169,7 +169,7 @@ def _without_islands(mask: Float[Tensor, "1 1 m m"]) -> Float[Tensor, "1 1 m m"]
         _, pieces, stats, _ = cv2.connectedComponentsWithStats(cells, connectivity=4)
         small = np.asarray(stats[:, cv2.CC_STAT_AREA]) < _ISLAND * cells.size
         small[0] = False
-        mask = torch.where(torch.from_numpy(small[pieces]).to(mask.device), 1.0 - kept, mask)
+        mask = torch.where(torch.from_numpy(small[np.asarray(pieces, np.int64)]).to(mask.device), 1.0 - kept, mask)
     return mask
 
 
