@@ -231,11 +231,10 @@ def _stay(
 
     Next to the jaw it is stretched or hidden.
     """
-    change = now - head.outline
-    quarter = DIRECTIONS // 4
-    sides = [sum(change.roll(step - at, 1)[:, :1] for step in _SIDES) / len(_SIDES) for at in (0, 2 * quarter)]
-    right = (torch.arange(DIRECTIONS, device=now.device) + quarter) % DIRECTIONS < 2 * quarter
-    extra = (change - torch.where(right, *sides)) * head.hangs
+    change, quarter = now - head.outline, DIRECTIONS // 4
+    right, left = (change[:, [at + step for step in _SIDES]].mean(1, keepdim=True) for at in (0, 2 * quarter))
+    on_right = (torch.arange(DIRECTIONS, device=now.device) + quarter) % DIRECTIONS < 2 * quarter
+    extra = (change - torch.where(on_right, right, left)) * head.hangs
     extra = read_outline(extra, direction)
     width = (_STRETCH * extra.abs()).clamp(min=_STRIP)
     return extra * (1 - torch.exp(-beyond.clamp(min=0) / width))
