@@ -87,6 +87,16 @@ class HeadFlow:
         reach = max(round(_OUTLINE * face.shape[-1]), 1)
         return (2 * functional.avg_pool2d(face, 2 * reach + 1, 1, reach) - 1).clamp(min=0)
 
+    @property
+    def rim(self) -> Float[Tensor, "f 1 s s"]:
+        """1 along the outline of the face where the source shows both sides of it, 0 elsewhere."""
+        reach = max(round(_OUTLINE * self.front.shape[-1]), 1)
+        soft, seen = (
+            functional.avg_pool2d(each, 2 * reach + 1, 1, reach, count_include_pad=False)
+            for each in (self.front, self.visible)
+        )
+        return (2 - 4 * (soft - 0.5).abs()).clamp(0, 1) * ((seen - 0.8) / 0.2).clamp(0, 1)
+
     def refine(self, displacement: Float[Tensor, "f 2 n n"]) -> Float[Tensor, "f 2 n n"]:
         """A network's displacement on the face; beside it, its difference from the geometry's is made smooth.
 

@@ -157,7 +157,8 @@ class DualGeneratorReenactor(Reenactor[DualGeneratorIdentity, HeadMotion, Driven
             head = warp_head(portrait, flow.displacement, flow)  # its soft outline is not the generator's
             picture, drawn_share = finish(drawn, posed, identity.rgb, portrait.rgb)
             head = HeadLayer(
-                rgb=torch.lerp(head.rgb, picture, drawn_share),
+                # the posed picture has the steps of its map along the rim of the face
+                rgb=torch.lerp(head.rgb, picture, drawn_share * (1 - resize(flow.rim, picture.shape[-1]))),
                 matte=torch.lerp(head.matte, drawn_share, flow.turned),
             )
             bend = carry_body(portrait, flow.displacement, flow)

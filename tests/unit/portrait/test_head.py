@@ -153,6 +153,16 @@ def test_a_turned_head_shows_what_the_source_hides(model: MorphableModel, head: 
     assert middle[0] < -0.05 and middle[1] > 0.05  # behind the ear, away from the face
 
 
+def test_the_rim_of_a_turned_face_is_known_where_nothing_is_hidden(model: MorphableModel, head: FullHead) -> None:
+    flow = move_head(model, head, mean_face(model, pose((0, 40, 0), (0, -40, 0))), SIDE)
+    face = (flow.front > 0)[:, 0]
+    first, last = face.float().argmax(2), SIDE - 1 - face.flip(2).float().argmax(2)
+    rows = slice(int(0.5 * SIDE), int(0.6 * SIDE))  # cheeks
+    known = [[float(flow.rim[i, 0].gather(1, at[i][:, None])[rows].mean()) for at in (first, last)] for i in (0, 1)]
+    assert known[0][0] < 0.2 < 0.7 < known[0][1]
+    assert known[1][1] < 0.2 < 0.7 < known[1][0]
+
+
 def test_a_soft_matte_keeps_its_rim(model: MorphableModel, head: FullHead) -> None:
     """Beyond the moved outline the source's matte ends at the same distance."""
     flow = move_head(model, head, mean_face(model, pose((0, 25, 0))), 128)
