@@ -189,7 +189,7 @@ class CompareTab:
         kind.change(_show_driver, kind, [driving, clip, *part], show_progress="hidden", **QUICK)
         for each in (source, driving, clip):
             refuse_unreadable(each, text, self._problems)
-        for given in (source.input, portrait.then, example):
+        for given in (source.input, portrait, example):
             source_faces.look(given, source)
         driving_faces.look(driving.input, driving)
         driving_faces.look(example, driving)

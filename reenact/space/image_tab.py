@@ -234,7 +234,7 @@ class ImageTab:
         comparison.connect(file)
         for each in (source, driving):
             refuse_unreadable(each, text, self._problems)
-        for given in (source.input, portrait.then, example):
+        for given in (source.input, portrait, example):
             source_faces.look(given, source)
             given(no_drivers, None, assigned.drivers, show_progress="hidden", **QUICK)
         for given in (driving.input, example):

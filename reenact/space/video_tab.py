@@ -362,14 +362,14 @@ class VideoTab:
                 file = gr.DownloadButton("Download the result", interactive=False)
         for each in (source, source_clip, driving, motion_part.file):
             refuse_unreadable(each, text, self._problems)
-        for given in (source.input, portrait.then, example):
+        for given in (source.input, portrait, example):
             source_faces.look(given, source)
             given(no_drivers, None, assigned.drivers, show_progress="hidden", **QUICK)
         for given in (driving.input, example):
             driving_faces.look(given, driving)
         source_faces.look(source_clip.input, source_clip)
         source_clip.input(no_drivers, None, assigned.drivers, show_progress="hidden", **QUICK)
-        portrait.then(take_picture, None, source_kind, show_progress="hidden", **QUICK)
+        portrait(take_picture, None, source_kind, show_progress="hidden", **QUICK)
         driving_faces.choose()
         own: dict[str, Component] = {"path": driving, "face": driving_faces.number}
         own |= {"driver": motion_part.driver, "template": motion_part.file}

@@ -1,22 +1,26 @@
 """Inputs that several tabs have: pictures, faces, framing, examples."""
 
 import math
+import secrets
 from collections.abc import Callable, Mapping
 from typing import Any
 
+import cv2
 import gradio as gr
 from gradio.components import Component
 from gradio.data_classes import ImageData
 from gradio.events import Dependency
 
 from reenact.space import examples
-from reenact.space.widgets.answers import message
+from reenact.space.widgets.answers import message, result_folder
 from reenact.space.widgets.events import QUICK
 
 _MOTIONS = [("Same as the driver", "absolute"), ("Added to the source's own", "relative")]
 _MOTION_INFO = "Copy the driver's pose and expression, or add only the difference from the driver's neutral face."
 
 
+_PEOPLE, _PERSON_PX = 1_000_000, 512
+"""Number of people who can be made, and the side of their pictures."""
 CLAMPED = "editor-slider"
 """Class of sliders that take the nearest number in place of one out of range.
 
@@ -117,11 +121,13 @@ def given_file(path: str | None, name: str, *, advice: str = "give one, or click
     return path
 
 
-def example_portraits(source: Component) -> Dependency:
-    """Portraits to click for the source. Unlike `gr.Examples` they keep the given input component.
+def example_portraits(source: Component) -> Callable[..., Dependency]:
+    """Portraits to click for the source, and a button that makes one of nobody.
+
+    Unlike `gr.Examples` they keep the given input component.
 
     Returns:
-        What happened when one was clicked.
+        Connects what happens after the source was given in one of these ways.
     """
     sources = examples.portraits()
     shown = gr.Dataset(
@@ -136,7 +142,33 @@ def example_portraits(source: Component) -> Dependency:
     def load(index: int) -> str:
         return sources[index]
 
-    return shown.click(load, shown, source, show_progress="hidden", **QUICK)
+    button = gr.Button("Make a person who does not exist", size="sm")
+    chosen = shown.click(load, shown, source, show_progress="hidden", **QUICK)
+    made = button.click(make_person, None, source, show_progress="hidden", **QUICK)
+
+    def then(*handler: Any, **options: Any) -> Dependency:
+        chosen.then(*handler, **options)
+        return made.then(*handler, **options)
+
+    return then
+
+
+def make_person() -> str:
+    """Draw somebody who does not exist, anew each time.
+
+    Returns:
+        A picture in the page's cache.
+    """
+    from reenact.media import write_image
+    from reenact.pipeline.sample import sample_people
+    from reenact.provenance.origin import Origin
+
+    seed = secrets.randbelow(_PEOPLE)
+    person = cv2.resize(sample_people(seed), (_PERSON_PX, _PERSON_PX), interpolation=cv2.INTER_CUBIC)
+    with result_folder() as folder:
+        path = folder / f"person-{seed}.png"
+        write_image(path, person, origin=Origin(text="Synthetic: drawn by the program reenact"))
+    return str(path)
 
 
 def example_drivers(
