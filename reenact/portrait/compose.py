@@ -13,7 +13,7 @@ from jaxtyping import Float
 from torch import Tensor
 from torch.nn import functional
 
-from reenact.ops.warp import resize, warp
+from reenact.ops.warp import identity_grid, resize, warp
 from reenact.portrait.head import HeadFlow
 from reenact.portrait.portrait import Portrait
 from reenact.portrait.stillness import widen
@@ -78,9 +78,15 @@ def warp_head(portrait: Portrait, displacement: Float[Tensor, "f 2 i i"], flow: 
     on_face, around = (torch.lerp(displacement, each, torn) for each in (on_face, around))
     behind = _warp_layer(portrait, around, flow.inside * (1 - resize(front, flow.inside.shape[-1])))
     share = smooth_outline(front, behind.rgb.shape[-1])
-    rgb = warp(portrait.head[:, :3].expand(len(share), -1, -1, -1), resize(on_face, share.shape[-1]), "bicubic")
     matte = share + (1 - share) * behind.matte
-    return HeadLayer(rgb=torch.lerp(behind.rgb, rgb.clamp(0, 1), share / matte.clamp(min=1e-3)), matte=matte)
+    # elsewhere both sides are the same pixels
+    frames, y, x = torch.nonzero(resize(torn, share.shape[-1])[:, 0], as_tuple=True)
+    place = resize(on_face, share.shape[-1]) + identity_grid(*share.shape[-2:], like=share)
+    at = place[frames, :, y, x][None, None]
+    front = functional.grid_sample(portrait.head[:, :3], at, "bicubic", "border", align_corners=False)[0, :, 0].T
+    part = (share / matte.clamp(min=1e-3))[frames, :, y, x]
+    behind.rgb[frames, :, y, x] = torch.lerp(behind.rgb[frames, :, y, x], front.clamp(0, 1), part)
+    return HeadLayer(rgb=behind.rgb, matte=matte)
 
 
 def smooth_outline(mask: Float[Tensor, "f 1 s s"], side: int) -> Float[Tensor, "f 1 n n"]:
@@ -115,14 +121,13 @@ def _mend_tears(head: HeadLayer, displacement: Float[Tensor, "f 2 i i"]) -> Head
     torn = torch.maximum(functional.pad(steps[0], (0, 0, 0, 1)), functional.pad(steps[1], (0, 1)))
     if side == coarse or not bool(torn.any()):
         return head
-    reach = round(side / coarse)
-    blur = lambda values: functional.avg_pool2d(values, 2 * reach + 1, 1, reach, count_include_pad=False)  # noqa: E731
-    where = resize(functional.avg_pool2d(functional.max_pool2d(torn, 5, 1, 2), 3, 1, 1), side)
-    share = blur(blur(head.matte))
-    smooth = ((share - 0.5) * 4 + 0.5).clamp(0, 1)
-    rgb = blur(blur(head.rgb * head.matte)) / share.clamp(min=1e-3)
-    inner = -functional.max_pool2d(-head.matte, 2 * reach + 1, 1, reach)
-    return HeadLayer(rgb=torch.lerp(head.rgb, rgb, where * (1 - inner)), matte=torch.lerp(head.matte, smooth, where))
+    where = functional.avg_pool2d(functional.max_pool2d(torn, 5, 1, 2), 3, 1, 1)
+    small = resize(torch.cat([head.rgb * head.matte, head.matte], 1), coarse)
+    mean = resize(functional.avg_pool2d(small, 3, 1, 1, count_include_pad=False), side)
+    rgb, share = mean[:, :3] / mean[:, 3:].clamp(min=1e-3), ((mean[:, 3:] - 0.5) * 4 + 0.5).clamp(0, 1)
+    inner = -functional.max_pool2d(-small[:, 3:], 3, 1, 1)
+    at_rim, where = resize(where * (1 - inner), side), resize(where, side)
+    return HeadLayer(rgb=torch.lerp(head.rgb, rgb, at_rim), matte=torch.lerp(head.matte, share, where))
 
 
 def carry_body(portrait: Portrait, displacement: Float[Tensor, "f 2 i i"], flow: HeadFlow) -> Float[Tensor, "f 2 i i"]:
