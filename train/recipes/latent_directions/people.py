@@ -39,6 +39,8 @@ from train.run.options import RecipeOptions
 
 _CODED_PX = 32
 """Side at which pictures are coded, and at which the pixels of what is drawn of a code are compared."""
+_LAST = {"pixel": 10.0, "realism": 0.1, "people": 0.25}
+"""Weights of the losses at the generator's own side: there the critic has most to say."""
 _JUDGED_PX = 64
 """Least side at which features are compared, the critic looks and `E_w` learns."""
 
@@ -242,9 +244,10 @@ class PeopleTask(LatentTask):
 
 
 def build(train: FaceData, val: FaceData, options: RecipeOptions) -> tuple[PeopleTask, LoopConfig]:
-    """`tiny` by default. ``--side 32`` first, then 64, then all of it, each from the export before."""
+    """`tiny` by default; `people` if nothing else is to be learnt. ``--side 16`` first, then 32, 64, and all of it, each from the export before."""
     network = find_preset(PRESETS, options.preset, "latent_directions")
-    task = PeopleTask(train, val, network, PeopleTaskConfig(), options.cache, options.side)
+    weights = _LAST if options.side in (None, network.side) else {}
+    task = PeopleTask(train, val, network, PeopleTaskConfig(**weights), options.cache, options.side)
     task.start_from(options.init)
     loop = LoopConfig(
         steps=3000,
