@@ -244,7 +244,10 @@ class PeopleTask(LatentTask):
 
 
 def build(train: FaceData, val: FaceData, options: RecipeOptions) -> tuple[PeopleTask, LoopConfig]:
-    """`tiny` by default; `people` if nothing else is to be learnt. ``--side 16`` first, then 32, 64, and all of it, each from the export before."""
+    """`tiny` by default; `people` draws random people alone.
+
+    ``--side 16`` first, then 32, 64, and all of it, each from the export before.
+    """
     network = find_preset(PRESETS, options.preset, "latent_directions")
     weights = _LAST if options.side in (None, network.side) else {}
     task = PeopleTask(train, val, network, PeopleTaskConfig(**weights), options.cache, options.side)
