@@ -13,7 +13,7 @@ class RecipeOptions:
     cache: pathlib.Path = pathlib.Path("runs/cache")
     """Folder for decoded pictures and downloaded shards."""
     preset: str | None = None
-    """Sizes of the networks, in recipes that offer several: "tiny", "paper", or "people" of `latent_directions_people`."""
+    """Sizes of the networks, in recipes that offer several: "tiny", "paper", or "people" for random people."""
     side: int | None = None
     """Side of the training crops in pixels, in recipes that offer several."""
     init: pathlib.Path | None = None
