@@ -121,6 +121,15 @@ def test_example_runs_when_clicked_and_a_wall_gets_a_message(tab: Any, wall: pat
     assert not part.locator("[data-testid='status-tracker'] > .error").first.is_visible()
 
 
+@pytest.mark.usefixtures("all_weights")
+def test_a_person_who_does_not_exist_is_made_and_moved(tab: Any) -> None:
+    part = panel(tab, "Image")
+    part.get_by_role("button", name="Make a person who does not exist").click()
+    part.locator("img[src*='person-']").first.wait_for()
+    part.get_by_role("button", name="Motion: talk").click()
+    wait_for_result(part)
+
+
 def test_unreadable_files_are_refused_when_they_are_given(
     tab: Any, material: pathlib.Path, tmp_path: pathlib.Path
 ) -> None:

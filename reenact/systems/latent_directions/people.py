@@ -10,7 +10,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from reenact.ops.warp import resize
-from reenact.systems.latent_directions.config import LatentDirectionsConfig
+from reenact.systems.latent_directions.config import PRESETS
 from reenact.systems.latent_directions.generator import Generator, MappingNetwork
 
 
@@ -18,11 +18,11 @@ from reenact.systems.latent_directions.generator import Generator, MappingNetwor
 class PeopleConfig:
     """Sizes, see `LatentDirectionsConfig`."""
 
-    widths: tuple[int, ...] = LatentDirectionsConfig.widths[:-1]
-    latent: int = LatentDirectionsConfig.latent
-    mapping_layers: int = LatentDirectionsConfig.mapping_layers
+    widths: tuple[int, ...] = PRESETS["people"].widths
+    latent: int = PRESETS["people"].latent
+    mapping_layers: int = PRESETS["people"].mapping_layers
     picture_px: int = 128
-    """Side to which pictures are enlarged."""
+    """Side of the pictures; those of a smaller generator are enlarged."""
 
 
 class RandomPeople(nn.Module):
