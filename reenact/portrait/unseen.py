@@ -35,6 +35,8 @@ _LIGHT_PX = 32
 """Side of the picture in which the light of both sides of the head is compared."""
 _RIM = 0.012
 """Width of the skin's rim, whose colours mix with the background's and reflect it, share of the side."""
+_COLLAR = 7
+"""Cells of the parsing around clothes, whose colours skin reflects."""
 _EVEN = 0.1
 """Distance from the rim over which completed colours take the mean hue, share of the side."""
 _LIGHT = (0.8, 0.3)
@@ -45,6 +47,8 @@ _LEAST_STRIP = 0.08
 """Narrower strips of hair, half-sides, are not reflected."""
 _STRAND = 0.03
 """Largest size of a strand of hair over the side of the unfolded picture."""
+_GRAIN = 0.03
+"""Largest detail of hidden skin: a mark or a frame of glasses would be seen again and again."""
 _PORES, _TILE = 0.006, (0.1, 0.06)
 """Largest size of a detail of skin, and sides of the squares that it is taken from, share of the side."""
 _ISLAND = 0.02
@@ -61,6 +65,8 @@ _BESIDE = 0.15
 """Distance from the face, eye distances, at which the source shows what lies beside it."""
 _CHEEK = 0.3
 """Distance from the rim of the face over which hair beside it leaves the cheek free."""
+_COVERED = 0.4
+"""Share of an ear under hair from which all of it counts as covered."""
 _CROWN, _HAIRY = 1.0, 0.3
 """Height in head coordinates of the top of the head, and the least share of it that has hair unless it is bald."""
 
@@ -107,7 +113,9 @@ def paint_unseen(
     strands, inner = resize(hair, layer.shape[-1]), -functional.max_pool2d(-layer[:, 3:], 2 * rim + 1, 1, rim)
     near_hair = resize(functional.max_pool2d(hair, 3, 1, 1), layer.shape[-1]) > 0.5
     inner = torch.where(strands > 0.5, layer[:, 3:], inner * ~near_hair)  # skin takes no shade from hair
-    inner = inner * (1 - resize(functional.max_pool2d(beside, 3, 1, 1), layer.shape[-1]))
+    reflects = functional.max_pool2d((parsing[:, None] == CLOTHES).to(layer.dtype), _COLLAR, 1, _COLLAR // 2)
+    beside = torch.maximum(functional.max_pool2d(beside, 3, 1, 1), reflects)
+    inner = inner * (1 - resize(beside, layer.shape[-1]))
     read = torch.cat([layer[:, :3], inner, strands], 1)
     own, other = (
         functional.grid_sample(read, at.permute(0, 2, 3, 1), padding_mode="border", align_corners=False)
@@ -128,7 +136,8 @@ def paint_unseen(
     rgb = torch.lerp(rgb, blur(rgb, _BORDER * side), hole * border)
     ear_light = template.ear_light[None, None]
     light = functional.grid_sample(ear_light, ear_at.permute(0, 2, 3, 1), padding_mode="border", align_corners=False)
-    share = blur(hole * (1 - hair) * raster.covered[:, None], _EAR_RIM * side)
+    light = torch.where(raster.covered[:, None], light, 1.0)
+    share = blur(hole * (1 - hair), _EAR_RIM * side)
     return Unseen(rgb=(rgb * (1 + share * (light - 1))).clamp(0, 1), points=points, ears=ears)
 
 
@@ -156,7 +165,7 @@ def _complete(
     light = smooth.mean(1, keepdim=True) / mean.mean(1, keepdim=True).clamp(min=1e-3)
     # the rim mixes with what is behind it and reflects clothes: farther from it the mean hue counts
     tone = torch.lerp(mean * light ** (_LIGHT[0] + (_LIGHT[1] - _LIGHT[0]) * hair), smooth, near)
-    detail = (1 - hair) * _tile(_detail(rgb, skin, _PORES), skin)
+    detail = (1 - hair) * _tile(_detail(rgb, skin, _PORES), skin).clamp(-_GRAIN, _GRAIN)
     if bool(own.any()):
         detail = detail + hair * _reflect(_detail(rgb, own, _STRAND), own)
     return torch.where(hole > 0, (tone + detail).clamp(0, 1), rgb)
@@ -270,7 +279,7 @@ def _bare_sides(head: FullHead, hangs: Bool[Tensor, "n"]) -> Bool[Tensor, "n"]:
     """Vertices on sides of the head whose ear is not covered by hair."""
     ear, right = head.template.part == EAR, head.template.vertices[:, 0] > 0
     shares = [hangs[ear & side].float().mean() for side in (right, ~right)]
-    return torch.where(right, *shares) <= 0.5
+    return torch.where(right, *shares) <= _COVERED
 
 
 def _where_hair_grows(

@@ -195,3 +195,20 @@ def test_a_lock_of_hair_at_the_temple_leaves_no_island_on_a_bald_head(model: Mor
     layer[:, :3, lock], parsing[:, lock] = torch.tensor(HAIR_RGB)[None, :, None], HAIR
     hidden = paint_unseen(model, head, layer, parsing).rgb.mean(1)[0]
     assert (hidden < 0.45).float().mean() < 0.03  # that which the source shows
+
+
+def test_no_line_of_the_ears_light_surrounds_the_throat(model: MorphableModel) -> None:
+    """The unfolded head has no surface there, which is no place in the ear either."""
+    head, matte = head_at(model, 0)
+    rgb = paint_unseen(model, head, *painted(head, matte, hair=False)).rgb
+    size = rgb.shape[-1]
+    throat = rgb[..., round(0.6 * size) :, round(0.35 * size) : round(0.65 * size)].mean(1)
+    assert throat.min() > 0.97 * throat.median()
+
+
+def test_a_mark_on_the_skin_is_not_repeated(model: MorphableModel) -> None:
+    head, matte = head_at(model, 0)
+    layer, parsing = painted(head, matte, hair=False)
+    layer[:, :3, ::6, ::6] = 0  # no square of skin is without one
+    behind = paint_unseen(model, head, layer, parsing).rgb[..., :20, :]
+    assert (behind.amax((2, 3)) - behind.amin((2, 3))).max() < 0.1
