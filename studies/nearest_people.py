@@ -1,7 +1,8 @@
 """``python -m studies.nearest_people --data DATA``: does the generator of latent directions give training people back?
 
 Each random person is compared with all training pictures by the embedded identity encoder. A similarity above 0.6 is
-refused: the command says so and ends with 1. Two pictures of one person have 0.86 on average, of two people about 0.
+refused: the command says so and ends with 1. Two pictures of one person have 0.86 on average, of two people about 0;
+but somebody of thousands is rather alike, which pictures of people outside the training set show.
 """
 
 import dataclasses
@@ -108,11 +109,17 @@ def run(arguments: Arguments) -> bool:
     with torch.inference_mode():
         drawn = [system.draw_person(seed, arguments.truncation) for seed in range(arguments.samples)]
     pictures = torch.cat(drawn)
-    found = nearest(embed_people(pictures, mean_mesh(faces), readers), embed_training(faces, readers))
+    training = embed_training(faces, readers)
+    found = nearest(embed_people(pictures, mean_mesh(faces), readers), training)
+    strangers = nearest(embed_training(load_faces(arguments.data, "val", arguments.cache), readers), training)
     order = found.similarity.argsort(descending=True)
     top, quantiles = int(order[0]), found.similarity.quantile(torch.tensor([0.5, 0.95, 1.0])).tolist()
     print(f"{len(pictures)} random people, truncation {arguments.truncation:g}, and {len(faces)} training pictures")
     print("similarity to the nearest one: median {:.3f}, 95 % {:.3f}, largest {:.3f}".format(*quantiles))
+    share = float((strangers.similarity > REFUSED).float().mean())
+    print(
+        f"of {len(strangers.row)} pictures of real people outside the training set, {share:.0%} are above {REFUSED:g}"
+    )
     print(f"the largest: seed {top} and {faces.names[int(found.row[top])]}")
     if arguments.sheet is not None:
         shown = torch.cat(list(pictures[order[:_SHOWN]]), 2)

@@ -18,7 +18,7 @@ class Sample(Marking):
     """Output file; its suffix chooses the format."""
     seed: int = 0
     """Which person, from 0; the same seed gives the same person again on the same machine."""
-    truncation: float = 0.6
+    truncation: float = 0.4
     """How far people may be from the mean one, 0 to 1."""
     count: int = 1
     """Number of people, with this seed and the next ones, in a grid."""

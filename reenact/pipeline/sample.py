@@ -12,7 +12,7 @@ from reenact.hub.loading import load, random_people, select_device
 from reenact.pipeline.results import to_frames
 
 LARGEST_SEED, MOST_PEOPLE = 2**63 - 1, 256
-TRUNCATION = 0.6
+TRUNCATION = 0.4
 """Nearer to the mean, people look more alike; farther from it, more of them are spoilt."""
 
 

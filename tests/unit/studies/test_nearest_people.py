@@ -28,6 +28,6 @@ def test_a_training_picture_is_recognised_and_noise_is_not(
     monkeypatch.setattr(nearest_people, "load_faces", lambda *_: faces)
     assert nearest_people.main(["--data", "x", "--samples", "6", "--checkpoint", "any"]) == code
     said = capsys.readouterr().out
-    assert "6 random people, truncation 0.6, and 9 training pictures" in said
+    assert "6 random people, truncation 0.4, and 9 training pictures" in said
     assert ("REFUSED: 1 of them" in said) == bool(code)
     assert ("the largest: seed 4 and" in said) == bool(code)
