@@ -65,6 +65,8 @@ _BESIDE = 0.15
 """Distance from the face, eye distances, at which the source shows what lies beside it."""
 _CHEEK = 0.3
 """Distance from the rim of the face over which hair beside it leaves the cheek free."""
+_HIDDEN_EAR = 0.05
+"""Share of an ear that the source shows, below which the ear is hidden."""
 _COVERED = 0.4
 """Share of an ear under hair from which all of it counts as covered."""
 _CROWN, _HAIRY = 1.0, 0.3
@@ -276,9 +278,11 @@ def _find_hair_beside(head: FullHead, hair: Float[Tensor, "1 1 j j"]) -> Bool[Te
 
 
 def _bare_sides(head: FullHead, hangs: Bool[Tensor, "n"]) -> Bool[Tensor, "n"]:
-    """Vertices on sides of the head whose ear is not covered by hair."""
+    """Vertices on sides of the head whose ear is not covered by hair; a hidden ear is as the other one."""
     ear, right = head.template.part == EAR, head.template.vertices[:, 0] > 0
-    shares = [hangs[ear & side].float().mean() for side in (right, ~right)]
+    shares, shown = ([each[ear & side].float().mean() for side in (right, ~right)] for each in (hangs, head.visible))
+    if float(min(shown)) < _HIDDEN_EAR:
+        shares = [shares[int(shown[0] < shown[1])]] * 2
     return torch.where(right, *shares) <= _COVERED
 
 

@@ -212,3 +212,16 @@ def test_a_mark_on_the_skin_is_not_repeated(model: MorphableModel) -> None:
     layer[:, :3, ::6, ::6] = 0  # no square of skin is without one
     behind = paint_unseen(model, head, layer, parsing).rgb[..., :20, :]
     assert (behind.amax((2, 3)) - behind.amin((2, 3))).max() < 0.1
+
+
+@pytest.mark.parametrize("yaw_deg", [-60, 60])
+def test_an_ear_that_the_source_hides_is_under_hair_like_the_other(model: MorphableModel, yaw_deg: float) -> None:
+    head, matte = head_at(model, yaw_deg)
+    layer, parsing = painted(head, matte, hair=False)
+    ear = head.template.part == EAR
+    seen = ear & (head.visible > 0)
+    x, _ = identity_grid(SIDE, SIDE, like=torch.zeros(1))
+    at = head.place[seen, 0]
+    lock = torch.where(at.mean() > 0, x > at.amin() - 0.05, x < at.amax() + 0.05)
+    layer[:, :3, lock], parsing[:, lock] = torch.tensor(HAIR_RGB)[None, :, None], HAIR
+    assert not paint_unseen(model, head, layer, parsing).ears.any()
