@@ -83,9 +83,9 @@ def warp_head(portrait: Portrait, displacement: Float[Tensor, "f 2 i i"], flow: 
     frames, y, x = torch.nonzero(resize(torn, share.shape[-1])[:, 0], as_tuple=True)
     place = resize(on_face, share.shape[-1]) + identity_grid(*share.shape[-2:], like=share)
     at = place[frames, :, y, x][None, None]
-    front = functional.grid_sample(portrait.head[:, :3], at, "bicubic", "border", align_corners=False)[0, :, 0].T
+    face = functional.grid_sample(portrait.head[:, :3], at, "bicubic", "border", align_corners=False)[0, :, 0].T
     part = (share / matte.clamp(min=1e-3))[frames, :, y, x]
-    behind.rgb[frames, :, y, x] = torch.lerp(behind.rgb[frames, :, y, x], front.clamp(0, 1), part)
+    behind.rgb[frames, :, y, x] = torch.lerp(behind.rgb[frames, :, y, x], face.clamp(0, 1), part)
     return HeadLayer(rgb=behind.rgb, matte=matte)
 
 
