@@ -74,8 +74,7 @@ def main(arguments: Arguments) -> None:
     part[bound & (part != EAR)] = FACE
     kept = neutral[:, 1] > _LOWEST_CM
     importance = np.array([0.3, 1.0, 2.0, 0.6])[part]
-    whole = triangles
-    index, triangles = simplify(shape, triangles[kept[triangles].all(1)], arguments.vertices, importance)
+    index, reduced = simplify(shape, triangles[kept[triangles].all(1)], arguments.vertices, importance)
     on_face = (part[index] == FACE).nonzero()[0]
     used = reliable_points()
     flat = at_points[:, used].reshape(len(modes), -1)
@@ -89,14 +88,14 @@ def main(arguments: Arguments) -> None:
         "rim": (shape[corner_of] * share_of[..., None]).sum(1)[list(FACE_OVAL)],
         "rim_modes": at_points[:, list(FACE_OVAL)],
         "solver": solver.reshape(len(modes), -1),
-        "triangles": triangles,
+        "triangles": reduced,
         "part": part[index],
         "follow": follow[index],
         "on_face": on_face,
         "corners": corners[index[on_face]],
         "weights": weights[index[on_face]],
     }
-    tensors |= light_ear(shape, whole, part == EAR)
+    tensors |= light_ear(shape, triangles, part == EAR)
     save(tensors, arguments.out / "model.safetensors")
     sizes = {name: len(tensors[name]) for name in ("vertices", "triangles", "modes")}
     config = {"format_version": 1, "model": "head_template", "network": sizes, "training": {"noise": arguments.noise}}
@@ -140,7 +139,7 @@ def light_ear(shape: np.ndarray, triangles: np.ndarray, is_ear: np.ndarray) -> d
         strength = 1 + _FROM_ABOVE * float(direction[1])
         plain += strength * max(float(direction[0]), 0.0)
         axes, shadow = seen_from(direction, height if abs(direction[1]) < 0.9 else height.roll(1), _SHADOW_PX)
-        depth = shadow.interpolate(vertices[None, :, None, :].flatten(2) @ axes[2:].T, corners)
+        depth = shadow.interpolate(vertices[None] @ axes[2:].T, corners)
         depth = torch.where(shadow.covered[:, None], depth, -math.inf)
         place = (points - middle) @ axes.T / half
         at = torch.stack([place[:, 0], -place[:, 1]], 1)[None, None]

@@ -107,7 +107,7 @@ def paint_unseen(
     gain = _light(layer, torch.cat([head.shape, head.pose.invert(head.mesh)[0]]), sources)
     beside = ((parsing[:, None] == BACKGROUND) | (parsing[:, None] == CLOTHES)).to(layer.dtype)
     values = torch.cat([*(each if each.ndim > 1 else each[:, None] for each in sources), gain], 1)[:count]
-    grows = _where_hair_grows(head, hair, fill_hole(hair, beside), sources.clear[:count], hangs)
+    grows = _where_hair_grows(head, hair, fill_hole(hair, beside), sources.clear[:count], hangs, bare)
     values = torch.cat([values, grows[:, None], torch.where(bare[:, None], template.ear_places, 1.0)], 1)
     unfolded = raster.interpolate(values[None], template.shell)
     own_at, clear, other_at, better, gain, grows, ear_at = unfolded.split([2, 1, 2, 1, 1, 1, 2], 1)
@@ -292,6 +292,7 @@ def _where_hair_grows(
     nearest: Float[Tensor, "1 1 j j"],
     clear: Float[Tensor, "n"],
     hangs: Bool[Tensor, "n"],
+    bare: Bool[Tensor, "n"],
 ) -> Float[Tensor, "n"]:
     """1 for points under hair, as far as the rest of the head tells; -1 for jaw and throat; 0 for others.
 
@@ -311,5 +312,5 @@ def _where_hair_grows(
     grows = (part == SKULL) & ~above & hangs & ~cheek
     if bool(top.any()) and float(is_hair[top].float().mean()) > _HAIRY:
         grows = grows | ((part == SKULL) & above & (behind | by_hair | (height > _CROWN)))
-    grows = grows | (ear & (~_bare_sides(head, hangs) | above & is_hair))
+    grows = grows | (ear & (~bare | above & is_hair))
     return grows.to(height.dtype) - (~above & ~nape & ~is_hair & ~hangs).to(height.dtype)
