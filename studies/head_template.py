@@ -281,7 +281,7 @@ def simplify(
         if not current or not surface.may_collapse(u, v):
             continue
         surface.collapse(u, v)
-        for near in surface.ring[v]:
+        for near in surface.ring.get(v, ()):
             for one, other in ((v, near), (near, v)):
                 entry = (surface.cost(one, other), one, other, surface.age[one], surface.age[other])
                 heapq.heappush(heap, entry)

@@ -7,12 +7,14 @@ from collections.abc import Sequence
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
+from torch.nn import functional
 
 from reenact.geometry.landmarks import INNER_LIP_RING, LEFT_EYE_RING, LEFT_IRIS, RIGHT_EYE_RING, RIGHT_IRIS
 from reenact.portrait import parts
 from reenact.portrait.eyes import EyeLayers, known_share, take_apart, turned_share
 from reenact.portrait.networks import Painter
 from reenact.portrait.parts import OUTER_LIP_RING, Affine, Part, ramp
+from reenact.portrait.teeth import draw_teeth
 
 _CHANGE_PX = {"mouth": (1.0, 2.5), "eye": (0.7, 2.0)}
 """Largest movement of a contour's point in its crop up to which nothing is painted, and from which on all is."""
@@ -25,6 +27,16 @@ _STRETCH = (0.25, 0.6)
 
 _WIDTH_PX = {"mouth": (10.0, 16.0), "eye": (12.0, 20.0)}
 """The same for a part's width in the picture: a part seen from the side is hidden or unknown to the painter."""
+
+_FINER, _LARGE = (2, 4), 1.2
+"""Pixels along each of a crop's at which the brightness of a mouth is known, and the frame's pixels along each of the
+crop's from which on it is the second one and the mouth is drawn as fine."""
+_TOLD = 0.7
+"""Share of the brightness that is taken from teeth or driver, not from the painter, which paints lines anywhere."""
+_DIM, _GAIN = 0.05, (0.3, 2.5)
+"""Brightness below which a painted colour is not scaled further, and the least and largest factor."""
+_STEEPER = 2.0
+"""How much narrower the rim of a mouth is that is drawn finer."""
 
 _CORNERS = {"mouth": (61, 291), "right": (33, 133), "left": (362, 263)}
 _UPPER_LIP, _LOWER_LIP = 13, 14
@@ -99,8 +111,7 @@ class Painters:
                 mask, maps = torch.cat([each.mask for each in crops]), torch.cat([each.maps for each in crops])
                 drawn = painter(near, mask, maps).split([len(each.rows) for each in crops])
                 for each, pictures in zip(crops, drawn, strict=True):
-                    layer = torch.cat([pictures, each.mask * each.share[:, None, None, None]], 1)
-                    _blend(painted, layer, each.onto, each.rows)
+                    _blend(painted, *each.finish(pictures), each.rows)
         for left in (False, True):
             _compose_eyes(painted, source, mesh_px, left=left)
         return painted
@@ -115,6 +126,24 @@ class _Crops:
     mask: Float[Tensor, "n 1 i j"]
     maps: Float[Tensor, "n 7 i j"]
     share: Float[Tensor, "n"]
+    light: Float[Tensor, "n 1 k l"] | None = None
+    """Brightness as teeth or the driver tell it, at one of `_FINER` times the crop's side."""
+
+    def finish(self, drawn: Float[Tensor, "n 3 i j"]) -> tuple[Float[Tensor, "n 4 k l"], Affine]:
+        """Colours with their share, as fine as the frames can show them, and layer_from_frame."""
+        mask, onto = self.mask, self.onto
+        if self.light is not None:
+            light, finer = self.light, self.light.shape[-1] // mask.shape[-1]
+            if finer > _FINER[0]:
+                enlarged = (functional.interpolate(each, scale_factor=finer, mode="bicubic") for each in (drawn, mask))
+                drawn, mask = enlarged
+                mask, onto = ((mask - 0.5) * _STEEPER + 0.5).clamp(0, 1), onto * finer
+            else:
+                light = functional.avg_pool2d(light, finer)
+            own = parts.luma(drawn)
+            wanted = torch.lerp(own, light, _TOLD)
+            drawn = (drawn * ((wanted + _DIM) / (own + _DIM)).clamp(*_GAIN)).clamp(0, 1)
+        return torch.cat([drawn, mask * self.share[:, None, None, None]], 1), onto
 
 
 def _find_mouths(
@@ -133,12 +162,31 @@ def _find_mouths(
     source_mesh_px = source_mesh_px.expand(count, -1, -1)
     own = parts.align_noses(own.expand(count, -1, -1), source_mesh_px, onto, mesh_px[rows])
     shown = parts.sample(source_rgb.expand(count, -1, -1, -1), own, parts.SIZE)
-    given = None if driver is None else parts.driver_mouth(driver.rgb[rows], driver.mesh_px[rows], points)
-    mask, maps = parts.mouth_inputs(points, shown, parts.place(own, source_mesh_px), given)
+    skin = parts.skin_light(shown)
+    large = float(torch.linalg.det(onto[:, :, :2]).min()) < 1 / _LARGE**2
+    finer = _FINER[large]
+    light, trust = skin.new_zeros(count, 1, *(finer * side for side in parts.SIZE)), skin.new_zeros(count)
     if driver is not None:
-        lips = parts.place(parts.crop_part(driver.mesh_px[rows], "mouth"), driver.mesh_px[rows])
-        maps[:, 1:3] *= _trust(lips, points)[:, None, None, None]
-    return _Crops(rows=rows, onto=onto, mask=mask, maps=maps, share=share[rows])
+        faces = DrivingFaces(rgb=driver.rgb[rows], mesh_px=driver.mesh_px[rows])
+        trust = _trust(parts.place(parts.crop_part(faces.mesh_px, "mouth"), faces.mesh_px), points)
+        light = _driver_light(faces, points, skin, finer)
+    unsure = (trust < 1).nonzero()[:, 0]
+    if len(unsure):
+        teeth = draw_teeth(mesh_px[rows[unsure]], onto[unsure], skin[unsure], finer)
+        light[unsure] = torch.lerp(teeth, light[unsure], trust[unsure, None, None, None])
+    mask, maps = parts.mouth_inputs(
+        points, shown, parts.place(own, source_mesh_px), functional.avg_pool2d(light, finer)
+    )
+    return _Crops(rows=rows, onto=onto, mask=mask, maps=maps, share=share[rows], light=light * skin)
+
+
+def _driver_light(
+    driver: DrivingFaces, points: Float[Tensor, "n 478 2"], skin: Float[Tensor, "n 1 1 1"], finer: int
+) -> Float[Tensor, "n 1 k l"]:
+    """`parts.driver_mouth`, darkened where teeth would be brighter than they can be beside the source's skin."""
+    light = parts.driver_mouth(driver.rgb, driver.mesh_px, points, finer=finer)
+    brightest = (functional.avg_pool2d(light, finer) * parts.inner_mask(points)).amax((2, 3), keepdim=True)
+    return light * (parts.tooth_light(skin) / brightest.clamp(min=_DIM)).clamp(max=1)
 
 
 def _find_eyes(mesh_px: Tensor, source: SourceFace, *, left: bool) -> _Crops | None:

@@ -97,3 +97,41 @@ def test_a_closed_driver_changes_nothing(painters: Painters, closed: torch.Tenso
     without, with_shut, with_open = (paint(painters, closed, opened, driver).rgb for driver in (None, shut, open_))
     assert torch.equal(without, with_shut)
     assert not torch.equal(without, with_open)
+
+
+@pytest.mark.parametrize("side", [256, 640])
+def test_a_painted_mouth_is_as_bright_as_the_drivers(painters: Painters, opened: torch.Tensor, side: int) -> None:
+    """A driver whose mouth is bright on the left and dark on the right, whatever the painter makes of it."""
+    zoom = side / 256
+    closed, wide = opened.clone(), opened.clone()
+    closed[:, list(_LOWER_LIP), 1] -= 13
+    wide[:, list(_LOWER_LIP), 1] += 6
+    middle = float(wide[0, [13, 14], 0].mean())
+    picture = torch.full((1, 3, 256, 256), 0.5)
+    points = parts.place(parts.crop_part(wide, "mouth"), wide)
+    lips = parts.sample(parts.inner_mask(points), parts.invert(parts.crop_part(wide, "mouth")), (256, 256))
+    left = (torch.arange(256) < middle).float()
+    picture = torch.lerp(picture, (0.1 + 0.7 * left).expand_as(picture), (lips > 0.1).float())
+    frame = torch.full((1, 3, side, side), 0.5)
+    source = SourceFace(rgb=frame, mesh_px=closed * zoom)
+    with torch.inference_mode():
+        rgb = painters.paint(frame, wide * zoom, source, DrivingFaces(rgb=picture, mesh_px=wide)).rgb
+    y, x = int(float(wide[0, [13, 14], 1].mean()) * zoom), int(middle * zoom)
+    reach = int(6 * zoom)
+    bright, dark = rgb[0, :, y, x - reach].mean(), rgb[0, :, y, x + reach].mean()
+    assert float(bright - dark) == pytest.approx(0.7 * 0.7, abs=0.15)
+
+
+def test_teeth_are_no_brighter_than_they_can_be_beside_the_sources_skin(
+    painters: Painters, closed: torch.Tensor, opened: torch.Tensor
+) -> None:
+    """A driver whose teeth are ten times as bright as its skin."""
+    points = parts.place(parts.crop_part(opened, "mouth"), opened)
+    onto = parts.invert(parts.crop_part(opened, "mouth"))
+    lips = parts.sample(parts.inner_mask(points), onto, (256, 256)).expand(-1, 3, -1, -1)
+    driver = DrivingFaces(rgb=torch.lerp(torch.full_like(lips, 0.1), torch.ones(()), lips), mesh_px=opened)
+    frame = torch.full((1, 3, 256, 256), 0.4)
+    with torch.inference_mode():
+        painted = painters.paint(frame, opened, SourceFace(rgb=frame, mesh_px=closed), driver)
+    most = 0.4 * float(parts.tooth_light(torch.full((1, 1, 1, 1), 0.4)))
+    assert float(parts.luma(painted.rgb)[painted.share > 0.9].max()) < most * 0.7 + 0.3 + 0.01
