@@ -25,6 +25,9 @@ _GAP_PX = (1.5, 3.0)
 _STRETCH = (0.25, 0.6)
 """The same for the logarithm of an open mouth's change of height: warped teeth are better than painted ones."""
 
+_UNLIKE = (0.1, 0.25)
+"""The same for the difference in brightness (over the skin's) from the driver's mouth: only one of them shows teeth."""
+
 _WIDTH_PX = {"mouth": (10.0, 16.0), "eye": (12.0, 20.0)}
 """The same for a part's width in the picture: a part seen from the side is hidden or unknown to the painter."""
 
@@ -35,6 +38,9 @@ _TOLD = 0.7
 """Share of the brightness that is taken from teeth or driver, not from the painter, which paints lines anywhere."""
 _DIM, _GAIN = 0.05, (0.3, 2.5)
 """Brightness below which a painted colour is not scaled further, and the least and largest factor."""
+_TEETH, _WHITE, _TOOTH_COLOUR = (0.7, 0.95), 0.5, (1.04, 1.0, 0.92)
+"""Brightness over that of teeth between which the painter's colours give way, by how much, and to which colour:
+teeth beside red lips came out pink."""
 _STEEPER = 2.0
 """How much narrower the rim of a mouth is that is drawn finer."""
 
@@ -101,7 +107,7 @@ class Painters:
             source: the source crop, of the same size.
             driver: the driving pictures, where there are any.
         """
-        mouths = _find_mouths(mesh_px, source.rgb, source.mesh_px, driver)
+        mouths = _find_mouths(rgb, mesh_px, source, driver)
         eyes = [_find_eyes(mesh_px, source, left=left) for left in (False, True)]
         painted = Painted(rgb=rgb.clone(), share=torch.zeros_like(rgb[:, :1]))
         for painter, found in ((self.mouth, [mouths]), (self.eye, eyes)):
@@ -127,12 +133,14 @@ class _Crops:
     maps: Float[Tensor, "n 7 i j"]
     share: Float[Tensor, "n"]
     light: Float[Tensor, "n 1 k l"] | None = None
-    """Brightness as teeth or the driver tell it, at one of `_FINER` times the crop's side."""
+    """Brightness over the skin's, as teeth or the driver tell it, at one of `_FINER` times the crop's side,"""
+    skin: Float[Tensor, "n 1 1 1"] | None = None
+    """and the skin's."""
 
     def finish(self, drawn: Float[Tensor, "n 3 i j"]) -> tuple[Float[Tensor, "n 4 k l"], Affine]:
         """Colours with their share, as fine as the frames can show them, and layer_from_frame."""
         mask, onto = self.mask, self.onto
-        if self.light is not None:
+        if self.light is not None and self.skin is not None:
             light, finer = self.light, self.light.shape[-1] // mask.shape[-1]
             if finer > _FINER[0]:
                 enlarged = (functional.interpolate(each, scale_factor=finer, mode="bicubic") for each in (drawn, mask))
@@ -141,27 +149,30 @@ class _Crops:
             else:
                 light = functional.avg_pool2d(light, finer)
             own = parts.luma(drawn)
-            wanted = torch.lerp(own, light, _TOLD)
-            drawn = (drawn * ((wanted + _DIM) / (own + _DIM)).clamp(*_GAIN)).clamp(0, 1)
+            wanted = torch.lerp(own, light * self.skin, _TOLD)
+            drawn = drawn * ((wanted + _DIM) / (own + _DIM)).clamp(*_GAIN)
+            white = parts.luma(drawn) * drawn.new_tensor(_TOOTH_COLOUR)[:, None, None]
+            drawn = torch.lerp(drawn, white, _WHITE * ramp(light / parts.tooth_light(self.skin), _TEETH)).clamp(0, 1)
         return torch.cat([drawn, mask * self.share[:, None, None, None]], 1), onto
 
 
-def _find_mouths(
-    mesh_px: Tensor, source_rgb: Tensor, source_mesh_px: Tensor, driver: DrivingFaces | None
-) -> _Crops | None:
+def _find_mouths(rgb: Tensor, mesh_px: Tensor, source: SourceFace, driver: DrivingFaces | None) -> _Crops | None:
+    source_mesh_px = source.mesh_px
     onto, own = parts.crop_part(mesh_px, "mouth"), parts.crop_part(source_mesh_px, "mouth")
     points = parts.place(onto, mesh_px)
     theirs = parts.place(own, source_mesh_px)
     share = _changed(points, theirs, "mouth", INNER_LIP_RING + OUTER_LIP_RING, "mouth") * ramp(_gap(points), _GAP_PX)
     stretched = ramp((_gap(points) / _gap(theirs).clamp(min=0.1)).log().abs(), _STRETCH)
-    share = share * (1 - ramp(_gap(theirs), _GAP_PX) * (1 - stretched))
+    kept = ramp(_gap(theirs), _GAP_PX) * (1 - stretched)
+    if driver is None:
+        share = share * (1 - kept)
     rows = share.nonzero()[:, 0]
     if not len(rows):
         return None
     onto, points, count = onto[rows], points[rows], len(rows)
     source_mesh_px = source_mesh_px.expand(count, -1, -1)
     own = parts.align_noses(own.expand(count, -1, -1), source_mesh_px, onto, mesh_px[rows])
-    shown = parts.sample(source_rgb.expand(count, -1, -1, -1), own, parts.SIZE)
+    shown = parts.sample(source.rgb.expand(count, -1, -1, -1), own, parts.SIZE)
     skin = parts.skin_light(shown)
     large = float(torch.linalg.det(onto[:, :, :2]).min()) < 1 / _LARGE**2
     finer = _FINER[large]
@@ -177,7 +188,10 @@ def _find_mouths(
     mask, maps = parts.mouth_inputs(
         points, shown, parts.place(own, source_mesh_px), functional.avg_pool2d(light, finer)
     )
-    return _Crops(rows=rows, onto=onto, mask=mask, maps=maps, share=share[rows], light=light * skin)
+    moved = parts.luma(parts.sample(rgb[rows], onto, parts.SIZE)) / skin
+    unlike = ((moved - maps[:, 1:2]).abs() * mask).sum((1, 2, 3)) / mask.sum((1, 2, 3)).clamp(min=1)
+    share = share[rows] * (1 - kept[rows] * (1 - trust * ramp(unlike, _UNLIKE)))
+    return _Crops(rows=rows, onto=onto, mask=mask, maps=maps, share=share, light=light, skin=skin)
 
 
 def _driver_light(
