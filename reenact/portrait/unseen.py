@@ -67,6 +67,10 @@ _CHEEK = 0.3
 """Distance from the rim of the face over which hair beside it leaves the cheek free."""
 _HIDDEN_EAR = 0.05
 """Share of an ear that the source shows, below which the ear is hidden."""
+_SIDEBURN = (-0.78, 0.5)
+"""Depth from which there is hair beside the middle of an ear, and how much farther forward it begins per height."""
+_SOME = 0.2
+"""Least share of the sides of a head above the ears that has hair."""
 _COVERED = 0.4
 """Share of an ear under hair from which all of it counts as covered."""
 _CROWN, _HAIRY = 1.0, 0.3
@@ -114,7 +118,7 @@ def paint_unseen(
     rim = max(round(_RIM * layer.shape[-1]), 1)
     strands, inner = resize(hair, layer.shape[-1]), -functional.max_pool2d(-layer[:, 3:], 2 * rim + 1, 1, rim)
     near_hair = resize(functional.max_pool2d(hair, 3, 1, 1), layer.shape[-1]) > 0.5
-    inner = torch.where(strands > 0.5, layer[:, 3:], inner * ~near_hair)  # skin takes no shade from hair
+    inner = inner * ((strands > 0.5) | ~near_hair)  # skin takes no shade from hair
     reflects = functional.max_pool2d((parsing[:, None] == CLOTHES).to(layer.dtype), _COLLAR, 1, _COLLAR // 2)
     beside = torch.maximum(functional.max_pool2d(beside, 3, 1, 1), reflects)
     inner = inner * (1 - resize(beside, layer.shape[-1]))
@@ -297,20 +301,28 @@ def _where_hair_grows(
     """1 for points under hair, as far as the rest of the head tells; -1 for jaw and throat; 0 for others.
 
     If the top of the head has hair, the skull behind the ears and above their lobes has it, too, and above the ears
-    what the source shows beside hair (`nearest`: `hair`, continued beyond the head). Below them it lies over what the
-    source hides if it hangs beside the face there (`hangs`: of `_find_hair_beside`).
+    what the source shows beside hair (`nearest`: `hair`, continued beyond the head), on either side of the head; if
+    that is some, it reaches down to the middle of the ears. Below them it lies over what the source hides if it hangs
+    beside the face there (`hangs`: of `_find_hair_beside`).
     """
-    part, height, depth = head.template.part, head.shape[:, 1], head.shape[:, 2]
+    template = head.template
+    part, height, depth = template.part, head.shape[:, 1], head.shape[:, 2]
     is_hair, by_hair = (
         functional.grid_sample(each, head.place[None, None], align_corners=False)[0, 0, 0] > 0.5
         for each in (hair, nearest)
     )
-    ear, top = part == EAR, (part == SKULL) & (height > _CROWN) & (clear > 0.5)
+    by_hair = by_hair | by_hair[template.opposite]
+    ear, skull = part == EAR, part == SKULL
+    top = skull & (height > _CROWN) & (clear > 0.5)
     above, behind = height > height[ear].quantile(0.3), depth < depth[ear].quantile(0.7)
     nape = depth < depth[ear].amin()
     cheek = torch.cdist(head.shape, head.pose.invert(head.mesh)[0, list(FACE_OVAL)]).amin(1) < _CHEEK
-    grows = (part == SKULL) & ~above & hangs & ~cheek
+    grows = skull & ~above & hangs & ~cheek
     if bool(top.any()) and float(is_hair[top].float().mean()) > _HAIRY:
-        grows = grows | ((part == SKULL) & above & (behind | by_hair | (height > _CROWN)))
+        grows = grows | (skull & above & (behind | by_hair | (height > _CROWN)))
+        sides = skull & (height > height[ear].amax()) & (height < _CROWN) & (depth < depth[ear].amax())
+        if float(by_hair[sides].float().mean()) > _SOME:
+            rise = height - height[ear].quantile(0.6)
+            grows = grows | (~ear | template.before_ear) & (rise > 0) & (depth < _SIDEBURN[0] + _SIDEBURN[1] * rise)
     grows = grows | (ear & (~bare | above & is_hair))
     return grows.to(height.dtype) - (~above & ~nape & ~is_hair & ~hangs).to(height.dtype)

@@ -36,6 +36,8 @@ _PUSH = (0.88, 1.7)
 """Least and greatest size of the hair over the skull's."""
 _PUSHED = (1.0, 1.0, 0.4)
 """How much of that it takes across, upwards and in depth: hair falls to the sides rather than backwards."""
+_FOREHEAD = (0.1, -1.0)
+"""Depths over which a head begins to be smaller than the skull: a near camera sees its crown smaller than its face."""
 _OVER_EARS = 1.03
 """Hair covers the ears where the matte ends farther out than they do by this factor."""
 _FLATTEST = 0.2
@@ -215,6 +217,7 @@ def _push_to_hair(template: HeadTemplate, pose: Pose, shape: Tensor, wanted: Ten
     other = torch.cdist(shape, shape[~on_skull]).amin(1)
     hairy = smoothstep(other / _HAIR_STARTS) * on_skull
     first, size = shape, torch.ones_like(wanted)
+    behind = smoothstep((shape[:, 2] - _FOREHEAD[0]) / (_FOREHEAD[1] - _FOREHEAD[0]))
     for _ in range(_ROUNDS):
         posed = pose.apply(shape[None])[..., :2].mT
         bare, eared = (outline_of(view, posed[:, :, kept]) for kept in (on_skull, template.part != NECK))
@@ -230,7 +233,8 @@ def _push_to_hair(template: HeadTemplate, pose: Pose, shape: Tensor, wanted: Ten
         # only the outline shows how far the hair reaches; elsewhere it is even
         near = smoothstep((distance / read_outline(bare, direction).clamp(min=1e-6) - 0.3) / 0.6)
         growth = near * read_outline(even, direction) + (1 - near) * mean
-        growth = (hairy * (growth[0] - 1))[:, None]
+        growth = growth[0] - 1
+        growth = (hairy * torch.where(growth < 0, behind * growth, growth))[:, None]
         shape = middle + (first - middle) * (1 + growth * growth.new_tensor(_PUSHED))
     return shape
 

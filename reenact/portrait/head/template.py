@@ -8,7 +8,7 @@ import dataclasses
 import functools
 
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from reenact.weights import WEIGHTS_NAME, embedded_weights
@@ -17,6 +17,8 @@ FACE, SKULL, EAR, NECK = range(4)
 """Values of `HeadTemplate.part`."""
 
 
+_ROOT = (-1.03, 0.25)
+"""Depth of an ear's root, and how much farther back it lies per height."""
 _SHOULDERS = 0.05
 """What follows the head by less is shoulder."""
 
@@ -55,6 +57,11 @@ class HeadTemplate:
     def opposite(self) -> Int[Tensor, "n"]:
         """The vertex nearest to each one's place on the other side of the head."""
         return torch.cdist(self.vertices * self.vertices.new_tensor([-1, 1, 1]), self.vertices).argmin(1)
+
+    @functools.cached_property
+    def before_ear(self) -> Bool[Tensor, "n"]:
+        """Vertices in front of an ear's root; those of EAR among them are flat skin."""
+        return self.vertices[:, 2] + _ROOT[1] * self.vertices[:, 1] > _ROOT[0]
 
     @functools.cached_property
     def ear_places(self) -> Float[Tensor, "n 2"]:

@@ -7,7 +7,7 @@ viewer's, up to `FARTHEST_RAD` at the border: what the source shows lies inside,
 from typing import NamedTuple
 
 import torch
-from jaxtyping import Bool, Float
+from jaxtyping import Bool, Float, Int
 from torch import Tensor
 from torch.nn import functional
 
@@ -26,6 +26,8 @@ _EAR_CLEAR = (0.3, 0.6)
 """The same for the side of a head and its whole ear, which is a few pixels wide seen from the front."""
 _CLEARER = (0.3, 0.5)
 """A point gives way to its counterpart where its cosine is less than this share of the counterpart's."""
+_ROUNDS = 3
+"""Of means over neighbouring vertices."""
 
 
 class Unfolded(NamedTuple):
@@ -70,6 +72,7 @@ def unfold(model: MorphableModel, head: FullHead, ears: Bool[Tensor, "n"]) -> tu
     ]
     own = torch.cat([head.posed()[0], head.mesh[0]])
     counterpart = torch.cat([head.pose.apply(flipped[None])[0, :, :2], head.mesh[0, swap, :2]])
+    cosines[0] = _even(cosines[0], head.template.triangles)  # hair makes the skull rough, and parts of it visible
     cosines[0] *= torch.where(ears, _facing_ears(head), 1.0)
     cosine, other = torch.cat(cosines), torch.cat([cosines[0][nearest], cosines[1][swap]])
     clear, other_clear = (
@@ -84,6 +87,16 @@ def unfold(model: MorphableModel, head: FullHead, ears: Bool[Tensor, "n"]) -> tu
     place = functional.normalize(away[:, :2], dim=1) * angle[:, None]
     sources = Sources(own=own[:, :2], clear=clear, counterpart=counterpart, better=better)
     return Unfolded(place=place, hidden=torch.maximum(1 - clear, better)), sources
+
+
+def _even(values: Float[Tensor, "n"], triangles: Int[Tensor, "t 3"]) -> Float[Tensor, "n"]:
+    """Means over neighbouring vertices."""
+    corners = triangles.flatten()
+    count = torch.zeros_like(values).index_add(0, corners, values.new_ones(len(corners))).clamp(min=1)
+    for _ in range(_ROUNDS):
+        mean = values[triangles].mean(1).repeat_interleave(3)
+        values = torch.zeros_like(values).index_add(0, corners, mean) / count
+    return values
 
 
 def _facing_ears(head: FullHead) -> Float[Tensor, "n"]:

@@ -80,6 +80,21 @@ def test_hair_falls_to_the_sides_rather_than_backwards(model: MorphableModel) ->
     assert wider > 0.15 and 0.02 < deeper < 0.6 * wider
 
 
+def test_a_crown_seen_small_leaves_the_forehead_round(model: MorphableModel) -> None:
+    """A near camera sees the crown smaller than the face. The brow of a turned head would end in a slope."""
+    mesh, narrow = mean_face(model, pose((0, 0, 0))), ellipse(0.42, 0.56)
+    bare, found = (fit_head(model, mesh, matte) for matte in (torch.zeros(1, 1, 32, 32), narrow))
+    _, y, z = bare.shape.unbind(1)
+    skull = (bare.template.part == SKULL) & (y > 0.9)
+    crown, forehead = skull & (y > 1.6) & (z < -0.6), skull & (y < 1.3) & (z > -0.3)
+    lower, less = ((found.shape[kept] / bare.shape[kept])[:, 1].mean() for kept in (crown, forehead))
+    assert lower < 0.94 and less > 0.975
+    turned = pose((0, 30, 0)).apply(torch.stack([bare.shape, found.shape])[:, skull & (y < 1.4)])
+    left, right = (turned[..., 0] * sign for sign in (-1, 1))
+    far = left if abs(left.amax(1)[0]) < abs(right.amax(1)[0]) else right
+    assert (far[0].amax() - far[1].amax()) < 0.03 * SCALE
+
+
 def test_hair_beside_the_face_follows_the_head_not_the_jaw(model: MorphableModel) -> None:
     mesh, (x, y) = mean_face(model, pose((0, 0, 0))), identity_grid(128, 128, like=torch.zeros(1))
     matte = torch.maximum(ellipse(0.6, 0.66), ((x.abs() < 0.6) & (x.abs() > 0.3) & (y > -0.1) & (y < 0.8)).float())

@@ -4,6 +4,8 @@ import dataclasses
 
 import pytest
 import torch
+from scipy.sparse import coo_matrix
+from scipy.sparse.csgraph import connected_components
 from torch import Tensor
 
 from reenact.geometry.morphable import MorphableModel, load_morphable
@@ -96,6 +98,41 @@ def test_hair_beside_the_face_hides_ear_and_jaw_on_its_side_alone(model: Morphab
         found = colour_at(unseen, unseen.points.place[: len(part)][part & (head.visible < 0.5)])
         assert (found.median(0).values - torch.tensor(wanted)).abs().max() < 0.2
     assert unseen.ears[ear & (x > 0)].all() and not unseen.ears[ear & (x < 0)].any()
+
+
+def test_short_hair_that_one_side_shows_covers_both_temples_down_to_the_ears(model: MorphableModel) -> None:
+    """A parser often takes a thin strip of short hair for skin."""
+    head, matte = head_at(model, 0)
+    layer, parsing = painted(head, matte, hair=True)
+    x, y = identity_grid(SIDE, SIDE, like=torch.zeros(1))
+    ear_top = head.place[head.template.part == EAR, 1].min()
+    strip = (x > head.mesh[0, :, 0].max()) & (y < ear_top) & (matte[0, 0] > 0)
+    layer[0, :3] = torch.where(strip, torch.tensor(HAIR_RGB)[:, None, None], layer[0, :3])
+    unseen = paint_unseen(model, head, layer, torch.where(strip, HAIR, parsing).to(torch.uint8))
+    side, height, depth = head.shape.unbind(1)
+    flat = (head.template.part == SKULL) | head.template.before_ear
+    temple = flat & (height > 0.35) & (height < 0.8) & (depth > -1.2) & (depth < -0.8)
+    jaw = (head.template.part == SKULL) & (height < -0.1) & (depth > -1.1) & (side.abs() > 0.4)
+    for left in (True, False):
+        one = (side < 0) == left
+        for part, wanted in ((temple & one, HAIR_RGB), (jaw & one, SKIN_RGB)):
+            assert part.any()
+            found = colour_at(unseen, unseen.points.place[: len(part)][part]).median(0).values
+            torch.testing.assert_close(found, torch.tensor(wanted), atol=0.15, rtol=0)
+
+
+def test_what_the_source_shows_of_a_head_with_hair_is_one_piece(model: MorphableModel) -> None:
+    """Hair beside the face makes the skull rough. Rough places at its sides were taken for visible ones."""
+    frontal, _ = head_at(model, 0)
+    x, y = identity_grid(SIDE, SIDE, like=torch.zeros(1))
+    long = (((x / 0.6) ** 2 + ((y + 0.05) / 0.7) ** 2) < 1) | ((x.abs() < 0.6) & (y > -0.05))
+    head = fit_head(model, frontal.mesh, long.float()[None, None])
+    seen = unfold(model, head, ears_of(head))[0].hidden[: len(head.shape)] < 0.5
+    first, second = torch.cat([head.template.triangles[:, pair] for pair in ([0, 1], [1, 2], [2, 0])]).T
+    both = seen[first] & seen[second]
+    graph = coo_matrix((torch.ones(int(both.sum())), (first[both], second[both])), shape=(len(seen), len(seen)))
+    _, pieces = connected_components(graph, directed=False)
+    assert len(set(pieces[seen & (head.template.part == SKULL)])) == 1
 
 
 def test_the_hidden_cheek_is_the_other_one_in_its_own_light(model: MorphableModel) -> None:
