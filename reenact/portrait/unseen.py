@@ -17,7 +17,7 @@ from torch.nn import functional
 
 from reenact.geometry.landmarks import FACE_OVAL
 from reenact.geometry.morphable import MorphableModel
-from reenact.geometry.rasterise import rasterise
+from reenact.geometry.rasterise import rasterise, vertex_facing
 from reenact.ops.fill import fill_hole
 from reenact.ops.warp import identity_grid, resize
 from reenact.portrait.exemplar import blur, fill_layers
@@ -59,6 +59,8 @@ _GAIN = (0.6, 1.6)
 """Least and greatest brightness of one side over the other's."""
 _EAR_RIM = 0.01
 """Softness of the rim of the ear's light, share of the side."""
+_SHADE = (0.36, 0.47, 0.5)
+"""By how much red, green and blue of hidden skin are darker where it faces down, under the jaw."""
 _NEAR = 0.3
 """Distance, eye distances, within which light hardly changes over a head."""
 _BESIDE = 0.15
@@ -144,7 +146,19 @@ def paint_unseen(
     light = functional.grid_sample(ear_light, ear_at.permute(0, 2, 3, 1), padding_mode="border", align_corners=False)
     light = torch.where(raster.covered[:, None], light, 1.0)
     share = blur(hole * (1 - hair), _EAR_RIM * side)
-    return Unseen(rgb=(rgb * (1 + share * (light - 1))).clamp(0, 1), points=points, ears=ears)
+    rgb = rgb * (1 + share * (light - 1))
+    below = raster.interpolate(_facing_down(head)[None, :, None], template.shell)
+    below = blur(fill_hole(below, 1 - raster.covered[:, None].to(below.dtype)).clamp(min=0), _SMOOTH * side)
+    below = below * (2 * blur(hole, _SMOOTH * side) - 1).clamp(min=0) * (1 - hair)
+    rgb = rgb * (1 - rgb.new_tensor(_SHADE)[:, None, None] * below)
+    return Unseen(rgb=rgb.clamp(0, 1), points=points, ears=ears)
+
+
+def _facing_down(head: FullHead) -> Float[Tensor, "n"]:
+    """Cosine of the vertices' normals and the direction from the crown to the throat; 0 at ears."""
+    x, y, z = head.shape.unbind(1)
+    down = vertex_facing(torch.stack([x, -z, y], 1)[None], head.template.triangles)[0]
+    return torch.where(head.template.part == EAR, 0.0, down)
 
 
 def follow_unseen(model: MorphableModel, head: FullHead, before: Unseen) -> Unseen:

@@ -37,6 +37,8 @@ _STILL = 1e-5
 """Smaller motion of the neck, in half-sides, is none."""
 _TURNED_RAD = 0.3
 """Rotation from which on nothing inside the moved head takes the half transparent colours of the source's outline."""
+_EAR_TURNED = (0.2, 0.45)
+"""Change of the cosine of an ear's side and the viewer's direction over which what the source shows of it gives way."""
 _FAR_RAD = (0.35, 0.5)
 """Rotation from which a turn is far, and the range over which that sets in."""
 _HIDDEN = 0.3
@@ -177,7 +179,8 @@ def move_head(
     around = torch.lerp(on_shell[:, :2], outside, share)
     unseen = None
     if unfolded is not None:
-        layouts = torch.cat([unfolded.place, unfolded.hidden[:, None]], 1).expand(frames, -1, -1)
+        hidden = unfolded.hidden * _turned_to_view(head, pose)
+        layouts = torch.cat([unfolded.place.expand(frames, -1, -1), hidden[..., None]], 2)
         layouts = layouts.split([len(head.shape), target.shape[1]], 1)
         on_face, on_head = (
             raster.interpolate(torch.cat([layout[..., :2] - at[..., :2], layout[..., 2:]], -1), triangles)
@@ -187,7 +190,6 @@ def move_head(
             )
         )
         unseen = _continue_rim(torch.where(inside, on_face, on_head), covered)
-        unseen[:, 2:] *= smoothstep(_angle(head, pose) / _TURNED_RAD)[:, None, None, None]
     seen = torch.where(inside, in_face[:, 5:6], torch.where(covered, on_shell[:, 2:3], 1.0))
     return HeadFlow(
         displacement=torch.where(inside, in_face[:, 3:5], around),
@@ -211,6 +213,19 @@ def _colour_places(head: FullHead, pose: Pose) -> Float[Tensor, "f n 2"]:
     """Places in the source of the vertices' colours, the farther from its outline the farther the head has turned."""
     turned = smoothstep(_angle(head, pose) / _TURNED_RAD)
     return torch.lerp(head.place, head.inner_place, turned[:, None, None])
+
+
+def _turned_to_view(head: FullHead, pose: Pose) -> Float[Tensor, "f m"]:
+    """1 for points of a head, then of its mesh, that the source hides and that have turned to the viewer.
+
+    An ear is as in the source unless its side of the head turns to the viewer: nodding shows nothing new of it.
+    """
+    turned = smoothstep(_angle(head, pose) / _TURNED_RAD)[:, None].expand(-1, len(head.shape))
+    right = pose.rotation[:, 2, :1] - head.pose.rotation[:, 2, :1]
+    side = right * head.shape[:, 0].sign()
+    side = smoothstep((side - _EAR_TURNED[0]) / (_EAR_TURNED[1] - _EAR_TURNED[0]))
+    at_ear = head.template.ear_places.abs().amax(1) < 1
+    return torch.cat([torch.where(at_ear, side, turned), turned[:, :1].expand(-1, head.mesh.shape[1])], 1)
 
 
 def _continue_outline(

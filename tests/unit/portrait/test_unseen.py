@@ -79,7 +79,9 @@ def test_the_back_of_a_head_has_the_hair_of_its_top(model: MorphableModel, hair:
     jaw = (head.template.part == SKULL) & (head.shape[:, 2] > -0.8)
     throat = jaw & (head.shape[:, 1] < head.shape[jaw, 1].quantile(0.05))
     found = colour_at(unseen, unseen.points.place[: len(back)][throat])
-    assert (found - torch.tensor(SKIN_RGB)).abs().mean() < 0.08
+    skin = torch.tensor(SKIN_RGB)
+    assert (found < 0.97 * skin).all(1).float().mean() > 0.5  # in the shade of the jaw
+    assert (found > 0.5 * skin).all() and (found < skin + 0.01).all()
 
 
 def test_hair_beside_the_face_hides_ear_and_jaw_on_its_side_alone(model: MorphableModel) -> None:
@@ -96,7 +98,7 @@ def test_hair_beside_the_face_hides_ear_and_jaw_on_its_side_alone(model: Morphab
     jaw = jaw & (x.abs() > 0.5)
     for part, wanted in ((ear & (x < 0), HAIR_RGB), (jaw & (x < 0), HAIR_RGB), (jaw & (x > 0), SKIN_RGB)):
         found = colour_at(unseen, unseen.points.place[: len(part)][part & (head.visible < 0.5)])
-        assert (found.median(0).values - torch.tensor(wanted)).abs().max() < 0.2
+        assert (found.median(0).values - torch.tensor(wanted)).abs().max() < 0.25
     assert unseen.ears[ear & (x > 0)].all() and not unseen.ears[ear & (x < 0)].any()
 
 
@@ -202,6 +204,25 @@ def test_an_ear_that_the_source_shows_from_its_side_is_its_own(model: MorphableM
     assert min(turned[right].median(), turned[left].median()) < 0.1
 
 
+@pytest.mark.parametrize(
+    ("angles", "near", "far"), [((15, 0, 0), 0.0, 0.0), ((0, 8, 0), 0.0, 0.0), ((0, 30, 0), 0.8, 0.0)]
+)
+def test_an_ear_is_redrawn_on_the_side_that_turns_to_the_viewer(
+    model: MorphableModel, angles: tuple[float, float, float], near: float, far: float
+) -> None:
+    """Nods and small turns show nothing new of an ear."""
+    head, _ = head_at(model, 0)
+    points, _ = unfold(model, head, ears_of(head))
+    mesh = pose_of([rotation_of(*angles)], scale=0.4, centre=(0, 0.1)).apply(model.mean[None])
+    flow = move_head(model, head, mesh, SIDE, points)
+    assert flow.unseen is not None
+    ear = head.template.part == EAR
+    placed = pose_of([rotation_of(*angles)], scale=0.4, centre=(0, 0.1)).apply(head.shape[None])
+    shares = torch.nn.functional.grid_sample(flow.unseen[:, 2:], placed[:, None, :, :2], align_corners=False)[0, 0, 0]
+    sides = sorted(float(shares[ear & side].mean()) for side in (head.shape[:, 0] > 0, head.shape[:, 0] < 0))
+    assert sides[1] == pytest.approx(near, abs=0.2) and sides[0] == pytest.approx(far, abs=0.2)
+
+
 def test_hidden_skin_has_the_grain_of_the_skin_that_is_shown(model: MorphableModel) -> None:
     head, matte = head_at(model, 0)
     layer, parsing = painted(head, matte, hair=False)
@@ -231,7 +252,7 @@ def test_a_lock_of_hair_at_the_temple_leaves_no_island_on_a_bald_head(model: Mor
     lock = (x.abs() > 0.38) & (y > -0.3) & (y < -0.15) & (matte[0, 0] > 0)
     layer[:, :3, lock], parsing[:, lock] = torch.tensor(HAIR_RGB)[None, :, None], HAIR
     hidden = paint_unseen(model, head, layer, parsing).rgb.mean(1)[0]
-    assert (hidden < 0.45).float().mean() < 0.03  # that which the source shows
+    assert (hidden < 0.3).float().mean() < 0.03  # that which the source shows
 
 
 def test_no_line_of_the_ears_light_surrounds_the_throat(model: MorphableModel) -> None:
@@ -240,7 +261,7 @@ def test_no_line_of_the_ears_light_surrounds_the_throat(model: MorphableModel) -
     rgb = paint_unseen(model, head, *painted(head, matte, hair=False)).rgb
     size = rgb.shape[-1]
     throat = rgb[..., round(0.6 * size) :, round(0.35 * size) : round(0.65 * size)].mean(1)
-    assert throat.min() > 0.97 * throat.median()
+    assert max(float(throat.diff(dim=dim).abs().max()) for dim in (1, 2)) < 0.06
 
 
 def test_a_mark_on_the_skin_is_not_repeated(model: MorphableModel) -> None:
