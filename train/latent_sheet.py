@@ -19,9 +19,11 @@ from jaxtyping import UInt8
 
 from reenact.errors import ConfigError, ReenactError
 from reenact.hub import load
+from reenact.hub.loading import random_people
 from reenact.media.image import write_image
 from reenact.systems.latent_directions.aligned import parameter_names
 from reenact.systems.latent_directions.networks import LatentDirectionsNetworks
+from reenact.systems.latent_directions.people import RandomPeople
 
 _STRIP_PX = 18
 
@@ -32,15 +34,15 @@ class Arguments:
 
     out: Annotated[pathlib.Path, tyro.conf.arg(aliases=("-o",))]
     """PNG to write."""
-    checkpoint: str = "latent_directions"
-    """Export folder, or the name of an embedded system."""
+    checkpoint: str = "people"
+    """Export folder of a system, the name of an embedded one, or "people": the embedded generator of random people."""
     seed: int = 0
     """Of the random person."""
     truncation: float = 0.6
     """How far the person may be from the mean, 0 to 1."""
     rows: int = 16
     """Columns of A that are drawn, one in each row of the sheet; the first ones are angles, jaw, lids and gaze."""
-    reach: float = 2.0
+    reach: float = 1.0
     """Largest change, in standard deviations."""
     overwrite: bool = False
     """Replace an existing file."""
@@ -54,13 +56,13 @@ class Arguments:
 
 @torch.inference_mode()
 def draw_directions(
-    networks: LatentDirectionsNetworks, *, seed: int, truncation: float, rows: int, reach: float
+    networks: LatentDirectionsNetworks | RandomPeople, *, seed: int, truncation: float, rows: int, reach: float
 ) -> UInt8[np.ndarray, "height width 3"]:
     """A row for each of the first columns of A, from minus to plus `reach`."""
     config = networks.config
     names = parameter_names(config.expressions)[:rows]
     z = torch.randn(1, config.latent, generator=torch.Generator().manual_seed(seed))
-    w = networks.sample_w(z, truncation)
+    w = networks.mapping.sample(z, truncation)
     steps = torch.linspace(-reach, reach, 5)
     sheet = []
     for column, name in enumerate(names):
@@ -75,15 +77,22 @@ def draw_directions(
     return np.concatenate(sheet)
 
 
+def _load_networks(checkpoint: str) -> LatentDirectionsNetworks | RandomPeople:
+    if checkpoint == "people":
+        return random_people(torch.device("cpu"))
+    system: Any = load(checkpoint, device="cpu")
+    if system.system != "latent_directions":
+        raise ConfigError(f"{checkpoint} holds {system.system!r}, which has no latent directions")
+    return system.networks
+
+
 def main(argv: list[str] | None = None) -> int:
     """Run the command line; 2 for errors that the user can fix."""
     try:
         arguments = tyro.cli(Arguments, args=argv, prog="train.latent_sheet")
-        system: Any = load(arguments.checkpoint, device="cpu")
-        if system.system != "latent_directions":
-            raise ConfigError(f"{arguments.checkpoint} holds {system.system!r}, which has no latent directions")
         asked = {name: getattr(arguments, name) for name in ("seed", "truncation", "rows", "reach")}
-        write_image(arguments.out, draw_directions(system.networks, **asked), overwrite=arguments.overwrite)
+        sheet = draw_directions(_load_networks(arguments.checkpoint), **asked)
+        write_image(arguments.out, sheet, overwrite=arguments.overwrite)
     except ReenactError as error:
         print(f"train.latent_sheet: {error}", file=sys.stderr)
         return 2

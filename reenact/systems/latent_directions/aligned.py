@@ -6,6 +6,7 @@ picture cannot do.
 """
 
 import dataclasses
+import math
 
 import torch
 from jaxtyping import Float
@@ -22,6 +23,8 @@ _SIDE = 2.7
 """Side of the aligned crop, eye distances: chin, hair and ears of most people."""
 
 _ANGLE_UNIT_RAD = 0.35
+ANGLE_UNIT_DEG = math.degrees(_ANGLE_UNIT_RAD)
+"""Of the angles in p."""
 _JAW_UNIT, _LID_UNIT, _GAZE_UNIT = 0.1, 0.1, 0.03
 """About one standard deviation each, so that the columns of A are comparable."""
 _MOST = 5.0

@@ -78,10 +78,8 @@ PRESETS: dict[str, LatentDirectionsConfig] = {
         refined_side=32,
         own_pixels=False,
     ),
-    "people": LatentDirectionsConfig(
-        widths=(128, 128, 128, 128, 96, 48), encoder_widths=(8, 16, 16, 32, 32), encoder_hidden=32, mapping_layers=4
-    ),
+    "people": LatentDirectionsConfig(widths=(128, 128, 128, 128, 96, 48), mapping_layers=4),
 }
-"""tiny: embedded, 128 px, trained in hours on a CPU. people: likewise, for random people alone: a wider generator, and
-hardly an encoder. paper: 256 px, the widths of the public StyleGAN2 checkpoints of that size (channel multiplier 2),
-which `import_stylegan2.py` reads."""
+"""tiny: embedded, 128 px, trained in hours on a CPU. people: likewise, a wider generator, for random people alone.
+paper: 256 px, the widths of the public StyleGAN2 checkpoints of that size (channel multiplier 2), which
+`import_stylegan2.py` reads."""

@@ -54,11 +54,11 @@ class InversionEncoder(nn.Module):
 class Directions(nn.Module):
     """A: shift of W+ by a change of p, Δw = A Δp (section 3.2)."""
 
-    def __init__(self, config: LatentDirectionsConfig) -> None:
+    def __init__(self, *, layers: int, directed: int, latent: int, expressions: int) -> None:
+        """Zero; sizes as in `LatentDirectionsConfig`."""
         super().__init__()
-        self.layers, self.directed = config.layers, config.directed_layers
-        parameters = len(BESIDE_EXPRESSION) + config.expressions
-        self.matrix = nn.Parameter(torch.zeros(config.directed_layers, config.latent, parameters))
+        self.layers, self.directed = layers, directed
+        self.matrix = nn.Parameter(torch.zeros(directed, latent, len(BESIDE_EXPRESSION) + expressions))
 
     @staticmethod
     def limited(change: Float[Tensor, "f p"]) -> Float[Tensor, "f p"]:
@@ -132,7 +132,12 @@ class LatentDirectionsNetworks(nn.Module):
         self.mapping = MappingNetwork(config.latent, config.mapping_layers, config.mapping_rate, config.layers)
         self.generator = Generator(config.widths, config.latent)
         self.encoder = InversionEncoder(config)
-        self.directions = Directions(config)
+        self.directions = Directions(
+            layers=config.layers,
+            directed=config.directed_layers,
+            latent=config.latent,
+            expressions=config.expressions,
+        )
         self.feature_encoder = FeatureEncoder(config)
 
     def refine(

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from reenact.ops.warp import resize
 from reenact.systems.latent_directions.config import PRESETS
 from reenact.systems.latent_directions.generator import Generator, MappingNetwork
+from reenact.systems.latent_directions.networks import Directions
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -21,18 +22,26 @@ class PeopleConfig:
     widths: tuple[int, ...] = PRESETS["people"].widths
     latent: int = PRESETS["people"].latent
     mapping_layers: int = PRESETS["people"].mapping_layers
+    directed_layers: int = PRESETS["people"].directed_layers
+    expressions: int = PRESETS["people"].expressions
     picture_px: int = 128
     """Side of the pictures; those of a smaller generator are enlarged."""
 
 
 class RandomPeople(nn.Module):
-    """Mapping network and generator; as a system's networks it has them under these names."""
+    """Mapping network, generator and directions; a system's networks have them under the same names."""
 
     def __init__(self, config: PeopleConfig) -> None:
         super().__init__()
         self.config = config
         self.mapping = MappingNetwork(config.latent, config.mapping_layers, 1.0, 2 * len(config.widths))
         self.generator = Generator(config.widths, config.latent)
+        self.directions = Directions(
+            layers=self.generator.layers,
+            directed=config.directed_layers,
+            latent=config.latent,
+            expressions=config.expressions,
+        )
 
     def draw_person(self, seed: int, truncation: float) -> Float[Tensor, "1 3 s s"]:
         """See `Reenactor.draw_person`."""

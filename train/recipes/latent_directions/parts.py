@@ -1,6 +1,8 @@
 """Recipes that train one part of the system while the others are frozen: their pictures, and losses on them."""
 
+import copy
 import dataclasses
+import functools
 import pathlib
 from typing import Any
 
@@ -40,6 +42,8 @@ class PartTaskConfig:
     """Of the distance of the tracker's mesh from the wanted one, half-sides: pose and expression."""
     cycle: float = 0.5
     """Of the way back to the source, against pixels and features."""
+    codes: float = 1.0
+    """Of the squared difference of the w read in random people from their own."""
     offsets: float = 0.02
     """Of the squared offsets of W+ from one w."""
 
@@ -86,6 +90,11 @@ class PartTask(LatentTask):
     def step_of(self, system: LatentDirectionsNetworks) -> nn.Module:
         """The forward pass of a step."""
         return MovedStep(system, self.trained).train()
+
+    @functools.cached_property
+    def frozen(self) -> LatentDirectionsNetworks:
+        """A copy that the sampling thread may use, of mapping and generator that never change."""
+        return copy.deepcopy(self.shipped(self.networks)).eval().requires_grad_(False)  # type: ignore[return-value]
 
     def compute_losses(self, outputs: Any, batch: Batch, critic: nn.Module | None) -> Losses:
         losses = self.picture_losses(outputs["pictures"], batch)

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from reenact.geometry.morphable import load_morphable
 from reenact.ops.warp import resize
 from reenact.perception.identity import similarity
-from reenact.systems.latent_directions.aligned import read_state
+from reenact.systems.latent_directions.aligned import ANGLE_UNIT_DEG, read_state
 from reenact.systems.latent_directions.config import LatentDirectionsConfig
 from reenact.systems.latent_directions.networks import LatentDirectionsNetworks
 from train.data.aligned import AlignedFaces, align_faces
@@ -158,7 +158,7 @@ class LatentTask(RecipeTask):
                     embedded = readers.embed(picture, batch["identity_crop"])
                     figures.add(f"{kind}_identity{ending}", similarity(embedded, wanted))
                     difference = read.state(picture) - true
-                    figures.add(f"{kind}_pose_deg{ending}", difference[:, :2].norm(dim=1) * 20.05)
+                    figures.add(f"{kind}_pose_deg{ending}", difference[:, :2].norm(dim=1) * ANGLE_UNIT_DEG)
                     figures.add(f"{kind}_expression{ending}", difference[:, 3:].abs().mean(1))
         return figures.means() | {"kernel_distance": self.kernel_distance(system, device)}  # type: ignore[arg-type]
 

@@ -11,12 +11,11 @@ import torch
 from reenact.geometry.morphable import MorphableModel
 from reenact.systems.latent_directions.aligned import parameter_names
 from reenact.systems.latent_directions.generator import upsample
-from reenact.systems.latent_directions.networks import LatentDirectionsNetworks
 from tests.unit.train.recipes.tiny_tasks import FEW, LATENT, TASKS
 from train.data.aligned import align_faces
 from train.data.faces import FaceData
 from train.pairs.aligned import AlignedPairConfig, AlignedPairs, validation_rows
-from train.recipes.latent_directions.directions import fit_directions
+from train.recipes.latent_directions.directions import least_squares
 from train.recipes.latent_directions.generator import GeneratorTask, GeneratorTaskConfig
 from train.recipes.latent_directions.parts import drive, style_distance
 from train.recipes.latent_directions.people import PeopleTask, PeopleTaskConfig, linear_codes
@@ -127,25 +126,31 @@ def test_stages_of_random_people_share_their_codes_and_train_level_after_level(f
     torch.testing.assert_close(fine, upsample(coarse * 2 - 1) * 0.5 + 0.5)  # the next level adds nothing yet
 
 
-def test_directions_are_fitted_to_what_the_encoder_reads(pairs: AlignedPairs, monkeypatch: pytest.MonkeyPatch) -> None:
-    system = LatentDirectionsNetworks(LATENT)
-    wanted = torch.randn(LATENT.directed_layers, LATENT.latent, len(parameter_names(5)))
-    torch.manual_seed(0)
+def test_directions_are_fitted_to_people_whose_w_follows_from_p() -> None:
+    seeded = torch.Generator().manual_seed(0)
+    p, matrix = torch.randn(400, 6, generator=seeded), torch.randn(3, 4, 6, generator=seeded)
+    w = torch.einsum("dlp,np->ndl", matrix, p) + 5.0
+    torch.testing.assert_close(least_squares(p + 2.0, w), matrix, atol=0.02, rtol=0.02)
 
-    def sample(rng: np.random.Generator, size: int, device: torch.device) -> dict[str, torch.Tensor]:
-        change = torch.randn(size, wanted.shape[2])
-        return {"change": change, "source": torch.zeros_like(change), "target": change}
 
-    class Encoder(torch.nn.Module):
-        def forward(self, change: torch.Tensor) -> tuple[torch.Tensor, None]:
-            shift = torch.einsum("nlp,fp->fnl", wanted, system.directions.limited(change))
-            return torch.nn.functional.pad(shift, (0, 0, 0, LATENT.layers - LATENT.directed_layers)), None
+def test_directions_are_measured_on_random_people(faces: FaceData) -> None:
+    """Without directions nobody moves."""
+    task = TASKS["latent_directions_directions"](faces)
+    with torch.no_grad():
+        task.shipped(task.networks).directions.matrix.zero_()
+    figures = task.validate(task.networks, CPU)
+    assert figures["pose_deg"] == pytest.approx(figures["pose_deg_unmoved"], rel=0.3)
+    assert -1 <= figures["expression"] < 0.3 and figures["identity"] <= 1
 
-    monkeypatch.setattr(pairs, "sample", sample)
-    system.encoder = Encoder()  # type: ignore[assignment]
-    fit_directions(system, pairs, 200, ridge=0.0)
-    change = torch.randn(3, wanted.shape[2])
-    torch.testing.assert_close(system.directions(change), system.encoder(change)[0], atol=1e-3, rtol=1e-3)
+
+def test_inversion_learns_the_w_of_random_people(faces: FaceData) -> None:
+    task = TASKS["latent_directions_inversion"](faces)
+    batch = task.sample_batch(np.random.default_rng(0), 2, CPU)
+    assert len(batch["people"]) == len(batch["people_w"]) == 4
+    outputs = task.networks(*task.inputs(batch))
+    missed = task.compute_losses(outputs, batch, None)["codes"]
+    outputs["w"] = torch.cat([outputs["w"][:2], batch["people_w"]])
+    assert missed > task.compute_losses(outputs, batch, None)["codes"] == 0
 
 
 def test_refinement_keeps_random_people(faces: FaceData) -> None:
