@@ -57,5 +57,6 @@ def far_pixels(displacement: Float[Tensor, "f 2 h w"], network_px: int) -> Float
 def widen(share: Float[Tensor, "f 1 h w"], reach_share: float) -> Float[Tensor, "f 1 h w"]:
     """The share grown by `reach_share` of the side, with an edge that falls to 0 over twice that."""
     reach = max(round(reach_share * share.shape[-1]), 1)
-    grown = functional.max_pool2d(share, 2 * reach + 1, 1, reach)
-    return functional.avg_pool2d(grown, 2 * reach + 1, 1, reach, count_include_pad=False)
+    size = 2 * reach + 1
+    grown = functional.max_pool2d(functional.max_pool2d(share, (size, 1), 1, (reach, 0)), (1, size), 1, (0, reach))
+    return functional.avg_pool2d(grown, size, 1, reach, count_include_pad=False)

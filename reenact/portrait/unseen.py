@@ -53,6 +53,8 @@ _PORES, _TILE = 0.006, (0.1, 0.06)
 """Largest size of a detail of skin, and sides of the squares that it is taken from, share of the side."""
 _ISLAND = 0.02
 """Smaller pieces of hair, or of skin in hair, are none where the source hides them: share of the unfolded picture."""
+_SHARD = 0.004
+"""Smaller pieces of what the source shows count as hidden."""
 _SMOOTH, _BORDER = 0.03, 0.015
 """Smoothness of the hairline and its width, share of the side."""
 _GAIN = (0.6, 1.6)
@@ -69,6 +71,11 @@ _CHEEK = 0.3
 """Distance from the rim of the face over which hair beside it leaves the cheek free."""
 _HIDDEN_EAR = 0.05
 """Share of an ear that the source shows, below which the ear is hidden."""
+_NEXT, _FRAMED = 0.12, 0.85
+"""Distance from the face, eye distances, at which hair is next to it, and the share of an ear's height from which hair
+there lies in front of the ear."""
+_JAW = -0.4
+"""Height down to which it does."""
 _SIDEBURN = (-0.78, 0.5)
 """Depth from which there is hair beside the middle of an ear, and how much farther forward it begins per height."""
 _SOME = 0.2
@@ -103,8 +110,10 @@ def paint_unseen(
         parsing: of the source, as for `build_portrait`.
     """
     hair = (parsing[:, None] == HAIR).to(layer.dtype)
-    hangs = _find_hair_beside(head, hair)
-    template, count, bare = head.template, len(head.shape), _bare_sides(head, hangs)
+    hangs, next_to = _find_hair_beside(head, hair)
+    bare = _share_of_ears(head, hangs) <= _COVERED
+    framed = ~bare & (_share_of_ears(head, next_to) > _FRAMED)
+    template, count = head.template, len(head.shape)
     ears = bare & (template.ear_places.abs().amax(1) < 1)
     points, sources = unfold(model, head, ears)
     side = min(max(round(0.75 * layer.shape[-1]), _SIZE[0]), _SIZE[1])
@@ -113,7 +122,7 @@ def paint_unseen(
     gain = _light(layer, torch.cat([head.shape, head.pose.invert(head.mesh)[0]]), sources)
     beside = ((parsing[:, None] == BACKGROUND) | (parsing[:, None] == CLOTHES)).to(layer.dtype)
     values = torch.cat([*(each if each.ndim > 1 else each[:, None] for each in sources), gain], 1)[:count]
-    grows = _where_hair_grows(head, hair, fill_hole(hair, beside), sources.clear[:count], hangs, bare)
+    grows = _where_hair_grows(head, hair, fill_hole(hair, beside), sources.clear[:count], hangs, bare, framed)
     values = torch.cat([values, grows[:, None], torch.where(bare[:, None], template.ear_places, 1.0)], 1)
     unfolded = raster.interpolate(values[None], template.shell)
     own_at, clear, other_at, better, gain, grows, ear_at = unfolded.split([2, 1, 2, 1, 1, 1, 2], 1)
@@ -132,7 +141,7 @@ def paint_unseen(
     clear, better = (share * (picture[:, 3:4] > _SOLID) for share, picture in ((clear, own), (better, other)))
     better = better * ((grows.abs() < 0.5) | ((grows > 0) == (other[:, 4:] > 0.5)))  # hair may hang on one side only
     mixed = torch.lerp(own, torch.cat([other[:, :3] * gain, other[:, 3:]], 1), better)
-    hole = (torch.maximum(clear, better) < 0.5).to(layer.dtype)
+    hole = 1 - _largest((torch.maximum(clear, better) >= 0.5).to(layer.dtype), _SHARD)
     shown = (fill_hole(mixed[:, 4:], hole) > 0.5).to(layer.dtype)
     known = torch.where(grows.abs() > 0.5, (grows > 0.5).to(layer.dtype), shown)
     guessed = (blur(torch.where(hole > 0, known, shown), _SMOOTH * side) > 0.5).to(layer.dtype)
@@ -193,13 +202,16 @@ def _complete(
 
 def _without_islands(mask: Float[Tensor, "1 1 m m"]) -> Float[Tensor, "1 1 m m"]:
     """The mask without small pieces and small holes."""
-    for kept in (1, 0):
-        cells = (mask[0, 0] == kept).to(torch.uint8).cpu().numpy()
-        _, pieces, stats, _ = cv2.connectedComponentsWithStats(cells, connectivity=4)
-        small = np.asarray(stats[:, cv2.CC_STAT_AREA]) < _ISLAND * cells.size
-        small[0] = False
-        mask = torch.where(torch.from_numpy(small[np.asarray(pieces, np.int64)]).to(mask.device), 1.0 - kept, mask)
-    return mask
+    return 1 - _largest(1 - _largest(mask, _ISLAND), _ISLAND)
+
+
+def _largest(mask: Float[Tensor, "1 1 m m"], least: float) -> Float[Tensor, "1 1 m m"]:
+    """The mask without pieces that are smaller than a share of the picture."""
+    cells = mask[0, 0].to(torch.uint8).cpu().numpy()
+    _, pieces, stats, _ = cv2.connectedComponentsWithStats(cells, connectivity=4)
+    large = np.asarray(stats[:, cv2.CC_STAT_AREA]) >= least * cells.size
+    large[0] = False
+    return torch.from_numpy(large[np.asarray(pieces, np.int64)]).to(mask)[None, None]
 
 
 def _detail(rgb: Float[Tensor, "1 3 m m"], known: Float[Tensor, "1 1 m m"], size: float) -> Float[Tensor, "1 3 m m"]:
@@ -241,9 +253,11 @@ def _reflect(values: Float[Tensor, "1 3 m m"], known: Float[Tensor, "1 1 m m"]) 
     wide = outer - inner > _LEAST_STRIP
     if not bool(wide.any()):
         return torch.zeros_like(values)
-    first, last = int(wide.nonzero()[0]), int(wide.nonzero()[-1])
+    down = _WAYS // 4
+    ends = wide.roll(-down).nonzero()[[0, -1], 0] + down
+    first, last = int(ends[0]), int(ends[1])
     # from the first to the last such direction, over the crown; others are reflected at the nearer of both
-    run, rest = angle % _WAYS, _WAYS - (last - first)
+    run, rest = (angle - down) % _WAYS + down, _WAYS - (last - first)
     run = torch.where(run < first - rest / 2, run + _WAYS, run)
     turned = first + _fold(run - first, float(max(last - first, 1)))
     near = turned.round().long() % _WAYS
@@ -286,22 +300,23 @@ def _light(layer: Tensor, points: Float[Tensor, "m 3"], sources: Sources) -> Flo
     return ((weight @ change) / (weight.sum(1, keepdim=True) + 1e-3)).exp()
 
 
-def _find_hair_beside(head: FullHead, hair: Float[Tensor, "1 1 j j"]) -> Bool[Tensor, "n"]:
-    """Whether the source shows hair at the vertices; beside the face for those that the face hides."""
+def _find_hair_beside(head: FullHead, hair: Float[Tensor, "1 1 j j"]) -> tuple[Bool[Tensor, "n"], Bool[Tensor, "n"]]:
+    """Whether the source shows hair at the vertices, beside the face for those that the face hides; and next to it."""
     view = View.of(head.pose)
     direction, distance = view.to_polar(head.posed()[..., :2].mT)
     face = read_outline(outline_of(view, head.mesh[..., :2].mT), direction)
-    around = view.to_picture(direction, torch.maximum(distance, face + _BESIDE)).mT[None]
-    return functional.grid_sample(hair, around, align_corners=False)[0, 0, 0] > 0.5
+    around = [view.to_picture(direction, each).mT for each in (torch.maximum(distance, face + _BESIDE), face + _NEXT)]
+    beside, next_to = functional.grid_sample(hair, torch.cat(around)[None], align_corners=False)[0, 0] > 0.5
+    return beside, next_to
 
 
-def _bare_sides(head: FullHead, hangs: Bool[Tensor, "n"]) -> Bool[Tensor, "n"]:
-    """Vertices on sides of the head whose ear is not covered by hair; a hidden ear is as the other one."""
+def _share_of_ears(head: FullHead, found: Bool[Tensor, "n"]) -> Float[Tensor, "n"]:
+    """Of the ear on each vertex's side, the share that is found; a hidden ear is as the other one."""
     ear, right = head.template.part == EAR, head.template.vertices[:, 0] > 0
-    shares, shown = ([each[ear & side].float().mean() for side in (right, ~right)] for each in (hangs, head.visible))
+    shares, shown = ([each[ear & side].float().mean() for side in (right, ~right)] for each in (found, head.visible))
     if float(min(shown)) < _HIDDEN_EAR:
         shares = [shares[int(shown[0] < shown[1])]] * 2
-    return torch.where(right, *shares) <= _COVERED
+    return torch.where(right, *shares)
 
 
 def _where_hair_grows(
@@ -311,13 +326,15 @@ def _where_hair_grows(
     clear: Float[Tensor, "n"],
     hangs: Bool[Tensor, "n"],
     bare: Bool[Tensor, "n"],
+    framed: Bool[Tensor, "n"],
 ) -> Float[Tensor, "n"]:
     """1 for points under hair, as far as the rest of the head tells; -1 for jaw and throat; 0 for others.
 
     If the top of the head has hair, the skull behind the ears and above their lobes has it, too, and above the ears
     what the source shows beside hair (`nearest`: `hair`, continued beyond the head), on either side of the head; if
     that is some, it reaches down to the middle of the ears. Below them it lies over what the source hides if it hangs
-    beside the face there (`hangs`: of `_find_hair_beside`).
+    beside the face there (`hangs`: of `_find_hair_beside`). It leaves the cheek free unless it is next to it along the
+    ear (`framed`).
     """
     template = head.template
     part, height, depth = template.part, head.shape[:, 1], head.shape[:, 2]
@@ -331,7 +348,7 @@ def _where_hair_grows(
     above, behind = height > height[ear].quantile(0.3), depth < depth[ear].quantile(0.7)
     nape = depth < depth[ear].amin()
     cheek = torch.cdist(head.shape, head.pose.invert(head.mesh)[0, list(FACE_OVAL)]).amin(1) < _CHEEK
-    grows = skull & ~above & hangs & ~cheek
+    grows = hangs & torch.where(cheek, framed & (clear < 0.5) & (height > _JAW), skull & ~above)
     if bool(top.any()) and float(is_hair[top].float().mean()) > _HAIRY:
         grows = grows | (skull & above & (behind | by_hair | (height > _CROWN)))
         sides = skull & (height > height[ear].amax()) & (height < _CROWN) & (depth < depth[ear].amax())

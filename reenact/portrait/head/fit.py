@@ -211,7 +211,8 @@ def _reach(template: HeadTemplate, fade: float) -> Float[Tensor, "n 36"]:
 
 def _push_to_hair(template: HeadTemplate, pose: Pose, shape: Tensor, wanted: Tensor) -> Float[Tensor, "n 3"]:
     """The skull scaled about its middle, in each direction of the picture by the size of the hair there."""
-    view, middle, on_skull = View.of(pose), shape.new_tensor(MIDDLE), template.part == SKULL
+    view, middle = View.of(pose), shape.new_tensor(MIDDLE)
+    on_skull = (template.part == SKULL) | _under_hair(template, view, pose.apply(shape[None]), wanted)
     low = _lowness(shape)
     known = (wanted > 0) * (1 - low)
     other = torch.cdist(shape, shape[~on_skull]).amin(1)
@@ -237,6 +238,18 @@ def _push_to_hair(template: HeadTemplate, pose: Pose, shape: Tensor, wanted: Ten
         growth = (hairy * torch.where(growth < 0, behind * growth, growth))[:, None]
         shape = middle + (first - middle) * (1 + growth * growth.new_tensor(_PUSHED))
     return shape
+
+
+def _under_hair(
+    template: HeadTemplate, view: View, posed: Float[Tensor, "1 n 3"], wanted: Float[Tensor, "1 d"]
+) -> Bool[Tensor, "n"]:
+    """Vertices of ears that hair covers: the matte ends farther out than they do."""
+    ear, right = template.part == EAR, template.vertices[:, 0] > 0
+    outline = outline_of(view, posed[:, template.part != NECK, :2].mT)
+    direction, _ = view.to_polar(posed[..., :2].mT)
+    wider = (read_outline(wanted, direction) / read_outline(outline, direction).clamp(min=1e-6))[0]
+    covered = [wider[ear & side].mean() > _OVER_EARS for side in (right, ~right)]
+    return ear & torch.where(right, *covered)
 
 
 def _pull_in(template: HeadTemplate, pose: Pose, mesh: Tensor, shape: Tensor, wanted: Tensor) -> Float[Tensor, "n 3"]:

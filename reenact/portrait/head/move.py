@@ -18,6 +18,7 @@ from reenact.portrait.head.fit import FullHead
 from reenact.portrait.head.outline import DIRECTIONS, View, outline_of, read_outline, smoothstep
 from reenact.portrait.head.template import NECK
 from reenact.portrait.head.unfolded import Unfolded
+from reenact.portrait.stillness import widen
 
 _BAND = 0.12
 """Width, eye distances, of the band inside the outline in which the surface gives way to the source's outline."""
@@ -50,6 +51,9 @@ _SMOOTH = (0.054, 0.031)
 _STRETCHED, _STRETCHED_REACH = (0.1, 0.4), 0.016
 """Area in the source over that in the target of places that are stretched, and the reach around them, share of the
 side."""
+_TEETH, _RIM_CELLS = 0.016, 16
+"""Reach, share of the side, by which what the source hides of a face is wider; and the cells per side of a map of the
+face's rim, two of which are beside it."""
 _GAP = 0.04
 """Half the width of gaps between head and neck that are closed, share of the side."""
 _IN_FRONT = 0.05
@@ -189,7 +193,9 @@ def move_head(
                 (shell, layouts[0], posed, template.shell),
             )
         )
-        unseen = _continue_rim(torch.where(inside, on_face, on_head), covered)
+        unseen = torch.where(inside, on_face, on_head)
+        unseen[:, 2:] = _round_off(unseen[:, 2:], inside)
+        unseen = _continue_rim(unseen, covered)
     seen = torch.where(inside, in_face[:, 5:6], torch.where(covered, on_shell[:, 2:3], 1.0))
     return HeadFlow(
         displacement=torch.where(inside, in_face[:, 3:5], around),
@@ -273,6 +279,14 @@ def _continue_rim(unseen: Float[Tensor, "f 3 s s"], covered: Bool[Tensor, "f 1 s
     beyond = mean / near.clamp(min=1e-6)
     beyond[:, 2:] *= (2 * near).clamp(max=1)
     return torch.where(covered, unseen, beyond)
+
+
+def _round_off(share: Float[Tensor, "f 1 s s"], face: Bool[Tensor, "f 1 s s"]) -> Float[Tensor, "f 1 s s"]:
+    """A share of the face, wider beside the face's rim: there it has the teeth of the mesh's triangles."""
+    on_face = face.to(share.dtype)
+    cells = functional.adaptive_max_pool2d(1 - on_face, min(_RIM_CELLS, share.shape[-1]))
+    near = resize(functional.max_pool2d(cells, 3, 1, 1), share.shape[-1]) * functional.max_pool2d(on_face, 5, 1, 2)
+    return torch.maximum(share, widen(share, _TEETH) * near)
 
 
 def _bend_neck(head: FullHead, posed: Tensor, pose: Pose, side: int) -> Float[Tensor, "f 2 s s"]:

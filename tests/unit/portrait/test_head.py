@@ -9,7 +9,7 @@ from torch import Tensor
 from reenact.geometry.flow import mesh_flow
 from reenact.geometry.morphable import MorphableModel, Pose, load_morphable
 from reenact.ops.warp import identity_grid, warp
-from reenact.portrait.head import FullHead, fit_head, move_head
+from reenact.portrait.head import FullHead, fit_head, move_head, unfold
 from reenact.portrait.head.outline import View, read_outline
 from reenact.portrait.head.template import EAR, FACE, NECK, SKULL, load_template
 from tests.synthetic import pose_of, rotation_of
@@ -35,6 +35,12 @@ def ellipse(width: float, height: float, side: int = 128) -> Tensor:
     """Matte of a head: an ellipse in half-sides around the middle of the skull of `pose((0, 0, 0))`."""
     x, y = identity_grid(side, side, like=torch.zeros(1))
     return ((((x / width) ** 2 + ((y + 0.1) / height) ** 2) < 1).float())[None, None]
+
+
+def hanging() -> Tensor:
+    """Matte of a head with hair that hangs beside the face, wider than the ears."""
+    x, y = identity_grid(128, 128, like=torch.zeros(1))
+    return torch.maximum(ellipse(0.62, 0.72)[0, 0], ((x.abs() < 0.62) & (y > -0.1)).float())[None, None]
 
 
 @pytest.fixture(scope="module")
@@ -93,6 +99,30 @@ def test_a_crown_seen_small_leaves_the_forehead_round(model: MorphableModel) -> 
     left, right = (turned[..., 0] * sign for sign in (-1, 1))
     far = left if abs(left.amax(1)[0]) < abs(right.amax(1)[0]) else right
     assert (far[0].amax() - far[1].amax()) < 0.03 * SCALE
+
+
+def test_ears_under_hair_are_part_of_its_outline(model: MorphableModel) -> None:
+    """Hair that stood out above and below the ears, but not over them, was a bun."""
+    mesh = mean_face(model, pose((0, 0, 0)))
+    bare, short, long = (
+        fit_head(model, mesh, each) for each in (torch.zeros(1, 1, 32, 32), ellipse(0.5, 0.66), hanging())
+    )
+    ear = (bare.template.part == EAR) & (bare.shape[:, 1] > 0.1)
+    widths = [each.shape[ear, 0].abs().amax() * SCALE for each in (bare, short, long)]
+    assert widths[1] <= widths[0] + 0.01 and widths[2] > 0.57
+    assert widths[2] > widths[0] + 0.1
+
+
+def test_what_a_face_hides_ends_in_a_smooth_line(model: MorphableModel) -> None:
+    """It had the teeth of the mesh's triangles."""
+    head = fit_head(model, mean_face(model, pose((0, 0, 0))), ellipse(0.5, 0.66))
+    points, _ = unfold(model, head, torch.zeros(len(head.shape), dtype=torch.bool))
+    flow = move_head(model, head, mean_face(model, pose((0, 30, 0))), 256, points)
+    assert flow.unseen is not None
+    hidden = flow.unseen[0, 2] * flow.front[0, 0]
+    rows = hidden[110:150]
+    ends = rows.sum(1)  # width of what is hidden in each row
+    assert ends.min() > 4 and ends.diff().diff().abs().max() < 1.5
 
 
 def test_hair_beside_the_face_follows_the_head_not_the_jaw(model: MorphableModel) -> None:

@@ -102,6 +102,30 @@ def test_hair_beside_the_face_hides_ear_and_jaw_on_its_side_alone(model: Morphab
     assert unseen.ears[ear & (x > 0)].all() and not unseen.ears[ear & (x < 0)].any()
 
 
+@pytest.mark.parametrize("shown", [True, False])
+def test_hair_covers_the_hidden_cheek_unless_the_ear_is_seen_in_front_of_it(model: MorphableModel, shown: bool) -> None:
+    head, _ = head_at(model, 0)
+    x, y = identity_grid(SIDE, SIDE, like=torch.zeros(1))
+    matte = ((x.abs() < 0.6) & (y > -0.7)).float()[None, None]
+    head = fit_head(model, head.mesh, matte)
+    layer, parsing = painted(head, matte, hair=True)
+    strands = 0.05 * torch.sin(60 * y)
+    edge = head.mesh[0, :, 0].abs().max() + (0.09 if shown else 0) * (y < 0.15)
+    hangs = (x.abs() > edge) & (matte[0, 0] > 0)
+    layer[0, :3] = torch.where(hangs, torch.tensor(HAIR_RGB)[:, None, None] + strands, layer[0, :3])
+    unseen = paint_unseen(model, head, layer, torch.where(hangs, HAIR, parsing).to(torch.uint8))
+    width, height, depth = head.pose.invert(head.mesh)[0].unbind(1)
+    rim = (height.abs() < 0.2) & (depth < -0.65) & (width.abs() > 0.5)
+    red = colour_at(unseen, unseen.points.place[len(head.shape) :][rim])[:, 0].median()
+    assert red > 0.55 if shown else red < 0.25
+    width, height, depth = head.shape.unbind(1)
+    behind_jaw = (height > -0.4) & (height < -0.2) & (depth > -1) & (depth < -0.85) & (width.abs() > 0.4)
+    red = colour_at(unseen, unseen.points.place[: len(width)][behind_jaw])[:, 0]
+    assert shown or red.max() < 0.3
+    nape = unseen.rgb[..., -20:, :].mean(1)
+    assert nape.std() > 0.01, "strands below, too"
+
+
 def test_short_hair_that_one_side_shows_covers_both_temples_down_to_the_ears(model: MorphableModel) -> None:
     """A parser often takes a thin strip of short hair for skin."""
     head, matte = head_at(model, 0)
