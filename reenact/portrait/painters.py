@@ -197,10 +197,13 @@ def _find_mouths(rgb: Tensor, mesh_px: Tensor, source: SourceFace, driver: Drivi
 def _driver_light(
     driver: DrivingFaces, points: Float[Tensor, "n 478 2"], skin: Float[Tensor, "n 1 1 1"], finer: int
 ) -> Float[Tensor, "n 1 k l"]:
-    """`parts.driver_mouth`, darkened where teeth would be brighter than they can be beside the source's skin."""
+    """`parts.driver_mouth`, its teeth as bright as teeth are beside the source's skin, and no brighter."""
     light = parts.driver_mouth(driver.rgb, driver.mesh_px, points, finer=finer)
+    theirs = parts.skin_light(parts.sample(driver.rgb, parts.crop_part(driver.mesh_px, "mouth"), parts.SIZE))
+    white = parts.tooth_light(skin)
+    light = light * (white / parts.tooth_light(theirs))
     brightest = (functional.avg_pool2d(light, finer) * parts.inner_mask(points)).amax((2, 3), keepdim=True)
-    return light * (parts.tooth_light(skin) / brightest.clamp(min=_DIM)).clamp(max=1)
+    return light * (white / brightest.clamp(min=_DIM)).clamp(max=1)
 
 
 def _find_eyes(mesh_px: Tensor, source: SourceFace, *, left: bool) -> _Crops | None:
