@@ -78,8 +78,8 @@ _JAW = -0.4
 """Height down to which it does."""
 _SIDEBURN = (-0.78, 0.5)
 """Depth from which there is hair beside the middle of an ear, and how much farther forward it begins per height."""
-_SOME = 0.2
-"""Least share of the sides of a head above the ears that has hair."""
+_SOME, _RING = 0.2, 0.35
+"""Least share of the sides of a head above the ears that has hair if there is some, and if the top is bald."""
 _COVERED = 0.4
 """Share of an ear under hair from which all of it counts as covered."""
 _CROWN, _HAIRY = 1.0, 0.3
@@ -147,7 +147,7 @@ def paint_unseen(
     guessed = (blur(torch.where(hole > 0, known, shown), _SMOOTH * side) > 0.5).to(layer.dtype)
     hair = torch.where(hole > 0, guessed, shown)
     hair = torch.where(hole > 0, _without_islands(hair), hair)
-    rgb = _complete(mixed[:, :3].clamp(0, 1), hole, hair)
+    rgb = _complete(mixed[:, :3].clamp(0, 1), hole, hair, _mean(layer[:, :3], strands * (layer[:, 3:] > _SOLID)))
     border = blur(hair, _BORDER * side)
     border = 1 - (2 * border - 1).abs()
     rgb = torch.lerp(rgb, blur(rgb, _BORDER * side), hole * border)
@@ -183,13 +183,18 @@ def follow_unseen(model: MorphableModel, head: FullHead, before: Unseen) -> Unse
 
 
 def _complete(
-    rgb: Float[Tensor, "1 3 m m"], hole: Float[Tensor, "1 1 m m"], hair: Float[Tensor, "1 1 m m"]
+    rgb: Float[Tensor, "1 3 m m"],
+    hole: Float[Tensor, "1 1 m m"],
+    hair: Float[Tensor, "1 1 m m"],
+    hair_rgb: Float[Tensor, "1 3 1 1"],
 ) -> Float[Tensor, "1 3 m m"]:
-    """The hole filled smoothly, and hair with the strands of what the source shows of it."""
+    """The hole filled smoothly, and hair with the strands that the source shows, or else in its mean colour."""
     size, own = rgb.shape[-1], (1 - hole) * hair
     near = (2 * blur((1 - hole).expand(-1, 3, -1, -1), _EVEN * size)).clamp(max=1)
     smooth, skin = fill_layers(rgb, hole > 0, hair), (1 - hole) * (1 - hair)
-    means = [(rgb * each).sum((2, 3), keepdim=True) / each.sum().clamp(min=1) for each in (skin, own)]
+    means = [_mean(rgb, skin), _mean(rgb, own)]
+    if not bool(own.any()):
+        means[1], smooth = hair_rgb, torch.lerp(smooth, hair_rgb.expand_as(smooth), hair)
     mean = torch.lerp(means[0], means[1], hair)
     light = smooth.mean(1, keepdim=True) / mean.mean(1, keepdim=True).clamp(min=1e-3)
     # the rim mixes with what is behind it and reflects clothes: farther from it the mean hue counts
@@ -198,6 +203,10 @@ def _complete(
     if bool(own.any()):
         detail = detail + hair * _reflect(_detail(rgb, own, _STRAND), own)
     return torch.where(hole > 0, (tone + detail).clamp(0, 1), rgb)
+
+
+def _mean(rgb: Float[Tensor, "1 3 h w"], share: Float[Tensor, "1 1 h w"]) -> Float[Tensor, "1 3 1 1"]:
+    return (rgb * share).sum((2, 3), keepdim=True) / share.sum().clamp(min=1)
 
 
 def _without_islands(mask: Float[Tensor, "1 1 m m"]) -> Float[Tensor, "1 1 m m"]:
@@ -332,9 +341,9 @@ def _where_hair_grows(
 
     If the top of the head has hair, the skull behind the ears and above their lobes has it, too, and above the ears
     what the source shows beside hair (`nearest`: `hair`, continued beyond the head), on either side of the head; if
-    that is some, it reaches down to the middle of the ears. Below them it lies over what the source hides if it hangs
-    beside the face there (`hangs`: of `_find_hair_beside`). It leaves the cheek free unless it is next to it along the
-    ear (`framed`).
+    that is some, it reaches down to the middle of the ears. A bald head with hair on its sides has a ring of it. Below
+    the ears hair lies over what the source hides if it hangs beside the face there (`hangs`: of `_find_hair_beside`).
+    It leaves the cheek free unless it is next to it along the ear (`framed`).
     """
     template = head.template
     part, height, depth = template.part, head.shape[:, 1], head.shape[:, 2]
@@ -349,11 +358,12 @@ def _where_hair_grows(
     nape = depth < depth[ear].amin()
     cheek = torch.cdist(head.shape, head.pose.invert(head.mesh)[0, list(FACE_OVAL)]).amin(1) < _CHEEK
     grows = hangs & torch.where(cheek, framed & (clear < 0.5) & (height > _JAW), skull & ~above)
+    sides = skull & (height > height[ear].amax()) & (height < _CROWN) & (depth < depth[ear].amax())
+    share, rise = float(by_hair[sides].float().mean()), height - height[ear].quantile(0.6)
+    beside = (~ear | template.before_ear) & (rise > 0) & (depth < _SIDEBURN[0] + _SIDEBURN[1] * rise)
     if bool(top.any()) and float(is_hair[top].float().mean()) > _HAIRY:
-        grows = grows | (skull & above & (behind | by_hair | (height > _CROWN)))
-        sides = skull & (height > height[ear].amax()) & (height < _CROWN) & (depth < depth[ear].amax())
-        if float(by_hair[sides].float().mean()) > _SOME:
-            rise = height - height[ear].quantile(0.6)
-            grows = grows | (~ear | template.before_ear) & (rise > 0) & (depth < _SIDEBURN[0] + _SIDEBURN[1] * rise)
+        grows = grows | (skull & above & (behind | by_hair | (height > _CROWN))) | (beside & (share > _SOME))
+    elif share > _RING:
+        grows = grows | ((beside | skull & above & behind) & (height < _CROWN))
     grows = grows | (ear & (~bare | above & is_hair))
     return grows.to(height.dtype) - (~above & ~nape & ~is_hair & ~hangs).to(height.dtype)

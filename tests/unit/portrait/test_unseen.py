@@ -273,10 +273,25 @@ def test_a_lock_of_hair_at_the_temple_leaves_no_island_on_a_bald_head(model: Mor
     head, matte = head_at(model, 0)
     layer, parsing = painted(head, matte, hair=False)
     x, y = identity_grid(SIDE, SIDE, like=torch.zeros(1))
-    lock = (x.abs() > 0.38) & (y > -0.3) & (y < -0.15) & (matte[0, 0] > 0)
+    lock = (x.abs() > 0.38) & (y > -0.25) & (y < -0.2) & (matte[0, 0] > 0)
     layer[:, :3, lock], parsing[:, lock] = torch.tensor(HAIR_RGB)[None, :, None], HAIR
     hidden = paint_unseen(model, head, layer, parsing).rgb.mean(1)[0]
     assert (hidden < 0.3).float().mean() < 0.03  # that which the source shows
+
+
+def test_a_bald_head_with_hair_on_its_sides_has_a_ring_of_it(model: MorphableModel) -> None:
+    """Also if its strip is too thin for the source to show it clearly: in its mean colour."""
+    head, matte = head_at(model, 0)
+    layer, parsing = painted(head, matte, hair=False)
+    x, y = identity_grid(SIDE, SIDE, like=torch.zeros(1))
+    strip = (x.abs() > 0.4) & (y > -0.3) & (y < 0) & (matte[0, 0] > 0)
+    layer[:, :3, strip], parsing[:, strip] = torch.tensor(HAIR_RGB)[None, :, None], HAIR
+    unseen = paint_unseen(model, head, layer, parsing)
+    _, height, depth = head.shape.unbind(1)
+    back = (head.template.part == SKULL) & (depth < -1.6)
+    for part, wanted in ((back & (height > 0.3) & (height < 0.8), HAIR_RGB), (back & (height > 1.2), SKIN_RGB)):
+        found = colour_at(unseen, unseen.points.place[: len(part)][part]).median(0).values
+        torch.testing.assert_close(found, torch.tensor(wanted), atol=0.1, rtol=0)
 
 
 def test_no_line_of_the_ears_light_surrounds_the_throat(model: MorphableModel) -> None:
