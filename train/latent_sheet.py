@@ -7,6 +7,7 @@ Nobody of a data set is shown.
 """
 
 import dataclasses
+import math
 import pathlib
 import sys
 from typing import Annotated, Any
@@ -21,6 +22,7 @@ from reenact.errors import ConfigError, ReenactError
 from reenact.hub import load
 from reenact.hub.loading import random_people
 from reenact.media.image import write_image
+from reenact.pipeline.sample import LARGEST_SEED
 from reenact.systems.latent_directions.aligned import parameter_names
 from reenact.systems.latent_directions.networks import LatentDirectionsNetworks
 from reenact.systems.latent_directions.people import RandomPeople
@@ -50,8 +52,10 @@ class Arguments:
     def __post_init__(self) -> None:
         if not 0 <= self.truncation <= 1:
             raise ConfigError(f"truncation is {self.truncation}; it must be between 0 and 1")
-        if self.seed < 0 or self.rows < 1:
-            raise ConfigError("seed must be 0 or more, rows 1 or more")
+        if not 0 <= self.seed <= LARGEST_SEED or self.rows < 1:
+            raise ConfigError(f"seed must be from 0 to {LARGEST_SEED}, rows 1 or more")
+        if not 0 < self.reach < math.inf:
+            raise ConfigError(f"reach is {self.reach}; it must be a number above 0")
 
 
 @torch.inference_mode()

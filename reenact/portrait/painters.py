@@ -41,6 +41,12 @@ _DIM, _GAIN = 0.05, (0.3, 2.5)
 _TEETH, _WHITE, _TOOTH_COLOUR = (0.7, 0.95), 0.5, (1.04, 1.0, 0.92)
 """Brightness over that of teeth between which the painter's colours give way, by how much, and to which colour:
 teeth beside red lips came out pink."""
+_BRIGHT, _EVERY = 0.99, 16
+"""Share of a picture's pixels, of which every so many are looked at, that are darker than what is bright in it."""
+_SHOWS_PX = (2.5, 5.0)
+"""Opening of the source's lips over which the brightness of what they show becomes that of its teeth."""
+_GREY = (0.004, 0.02)
+"""Mean difference of colours and their brightness up to which a picture is black and white, and from which on not."""
 _STEEPER = 2.0
 """How much narrower the rim of a mouth is that is drawn finer."""
 
@@ -133,14 +139,16 @@ class _Crops:
     maps: Float[Tensor, "n 7 i j"]
     share: Float[Tensor, "n"]
     light: Float[Tensor, "n 1 k l"] | None = None
-    """Brightness over the skin's, as teeth or the driver tell it, at one of `_FINER` times the crop's side,"""
-    skin: Float[Tensor, "n 1 1 1"] | None = None
-    """and the skin's."""
+    """Brightness over that of teeth, as a template or the driver tells it, at one of `_FINER` times the crop's side,"""
+    white: Float[Tensor, "n 1 1 1"] | None = None
+    """that of teeth in this picture,"""
+    colour: Float[Tensor, "n 1 1 1"] | None = None
+    """and 0 for a picture in black and white, 1 for others."""
 
     def finish(self, drawn: Float[Tensor, "n 3 i j"]) -> tuple[Float[Tensor, "n 4 k l"], Affine]:
         """Colours with their share, as fine as the frames can show them, and layer_from_frame."""
         mask, onto = self.mask, self.onto
-        if self.light is not None and self.skin is not None:
+        if self.light is not None and self.white is not None and self.colour is not None:
             light, finer = self.light, self.light.shape[-1] // mask.shape[-1]
             if finer > _FINER[0]:
                 enlarged = (functional.interpolate(each, scale_factor=finer, mode="bicubic") for each in (drawn, mask))
@@ -149,10 +157,11 @@ class _Crops:
             else:
                 light = functional.avg_pool2d(light, finer)
             own = parts.luma(drawn)
-            wanted = torch.lerp(own, light * self.skin, _TOLD)
+            wanted = torch.lerp(own, light * self.white, _TOLD)
             drawn = drawn * ((wanted + _DIM) / (own + _DIM)).clamp(*_GAIN)
             white = parts.luma(drawn) * drawn.new_tensor(_TOOTH_COLOUR)[:, None, None]
-            drawn = torch.lerp(drawn, white, _WHITE * ramp(light / parts.tooth_light(self.skin), _TEETH)).clamp(0, 1)
+            drawn = torch.lerp(drawn, white, _WHITE * ramp(light, _TEETH))
+            drawn = torch.lerp(parts.luma(drawn), drawn, self.colour).clamp(0, 1)
         return torch.cat([drawn, mask * self.share[:, None, None, None]], 1), onto
 
 
@@ -173,34 +182,66 @@ def _find_mouths(rgb: Tensor, mesh_px: Tensor, source: SourceFace, driver: Drivi
     source_mesh_px = source_mesh_px.expand(count, -1, -1)
     own = parts.align_noses(own.expand(count, -1, -1), source_mesh_px, onto, mesh_px[rows])
     shown = parts.sample(source.rgb.expand(count, -1, -1, -1), own, parts.SIZE)
-    skin = parts.skin_light(shown)
+    shown_points = parts.place(own, source_mesh_px)
+    skin = parts.skin_light(shown).clamp(min=_DIM)
+    over = _tooth_light(source, shown, shown_points) / skin
     large = float(torch.linalg.det(onto[:, :, :2]).min()) < 1 / _LARGE**2
     finer = _FINER[large]
     light, trust = skin.new_zeros(count, 1, *(finer * side for side in parts.SIZE)), skin.new_zeros(count)
     if driver is not None:
         faces = DrivingFaces(rgb=driver.rgb[rows], mesh_px=driver.mesh_px[rows])
         trust = _trust(parts.place(parts.crop_part(faces.mesh_px, "mouth"), faces.mesh_px), points)
-        light = _driver_light(faces, points, skin, finer)
+        light = _driver_light(faces, points, over, finer)
     unsure = (trust < 1).nonzero()[:, 0]
     if len(unsure):
-        teeth = draw_teeth(mesh_px[rows[unsure]], onto[unsure], skin[unsure], finer)
+        teeth = draw_teeth(mesh_px[rows[unsure]], onto[unsure], over[unsure], finer)
         light[unsure] = torch.lerp(teeth, light[unsure], trust[unsure, None, None, None])
-    mask, maps = parts.mouth_inputs(
-        points, shown, parts.place(own, source_mesh_px), functional.avg_pool2d(light, finer)
-    )
+    mask, maps = parts.mouth_inputs(points, shown, shown_points, functional.avg_pool2d(light, finer))
     moved = parts.luma(parts.sample(rgb[rows], onto, parts.SIZE)) / skin
     unlike = ((moved - maps[:, 1:2]).abs() * mask).sum((1, 2, 3)) / mask.sum((1, 2, 3)).clamp(min=1)
     share = share[rows] * (1 - kept[rows] * (1 - trust * ramp(unlike, _UNLIKE)))
-    return _Crops(rows=rows, onto=onto, mask=mask, maps=maps, share=share, light=light, skin=skin)
+    return _Crops(
+        rows=rows,
+        onto=onto,
+        mask=mask,
+        maps=maps,
+        share=share,
+        light=light / over,
+        white=over * skin,
+        colour=_colour_share(shown),
+    )
+
+
+def _tooth_light(
+    source: SourceFace, shown: Float[Tensor, "n 3 i j"], points: Float[Tensor, "n 478 2"]
+) -> Float[Tensor, "n 1 1 1"]:
+    """Brightness of teeth in the source: of those that it shows, else the usual one beside its skin.
+
+    In a dark picture they are no brighter than what is bright in it.
+
+    Args:
+        source: the whole crop.
+        shown: its mouth.
+        points: its mesh in the mouth's pixels.
+    """
+    skin, brightest = parts.skin_light(shown), parts.luma(source.rgb).flatten()[::_EVERY].quantile(_BRIGHT)
+    usual = torch.minimum(parts.tooth_light(skin) * skin, torch.maximum(brightest, skin))
+    inside = parts.luma(shown) * parts.inner_mask(points)
+    own = functional.avg_pool2d(inside, 3, 1, 1).amax((2, 3), keepdim=True)
+    open_ = ramp(_gap(points), _SHOWS_PX)[:, None, None, None]
+    return torch.lerp(usual, torch.maximum(usual, own), open_)
+
+
+def _colour_share(shown: Float[Tensor, "n 3 i j"]) -> Float[Tensor, "n 1 1 1"]:
+    return ramp((shown - parts.luma(shown)).abs().mean((1, 2, 3), keepdim=True), _GREY)
 
 
 def _driver_light(
-    driver: DrivingFaces, points: Float[Tensor, "n 478 2"], skin: Float[Tensor, "n 1 1 1"], finer: int
+    driver: DrivingFaces, points: Float[Tensor, "n 478 2"], white: Float[Tensor, "n 1 1 1"], finer: int
 ) -> Float[Tensor, "n 1 k l"]:
-    """`parts.driver_mouth`, its teeth as bright as teeth are beside the source's skin, and no brighter."""
+    """`parts.driver_mouth`, its teeth as bright as the source's (`white`, over its skin), and no brighter."""
     light = parts.driver_mouth(driver.rgb, driver.mesh_px, points, finer=finer)
     theirs = parts.skin_light(parts.sample(driver.rgb, parts.crop_part(driver.mesh_px, "mouth"), parts.SIZE))
-    white = parts.tooth_light(skin)
     light = light * (white / parts.tooth_light(theirs))
     brightest = (functional.avg_pool2d(light, finer) * parts.inner_mask(points)).amax((2, 3), keepdim=True)
     return light * (white / brightest.clamp(min=_DIM)).clamp(max=1)

@@ -65,7 +65,7 @@ def _morphable(device: torch.device) -> MorphableModel:
 
 
 def draw_teeth(
-    mesh_px: Float[Tensor, "f 478 3"], onto: Affine, skin: Float[Tensor, "f 1 1 1"], finer: int
+    mesh_px: Float[Tensor, "f 478 3"], onto: Affine, white: Float[Tensor, "f 1 1 1"], finer: int
 ) -> Float[Tensor, "f 1 i j"]:
     """Teeth, gums and throat in mouth crops; 1 is the brightness of the skin.
 
@@ -74,7 +74,7 @@ def draw_teeth(
     Args:
         mesh_px: meshes in the frames' pixels.
         onto: their mouth crops (`parts.crop_part`).
-        skin: brightness of the skin under the nose, 0 to 1.
+        white: brightness of teeth over the skin's (`parts.tooth_light`).
         finer: pixels along each of the crop's.
     """
     teeth, model = load_teeth(mesh_px.device), _morphable(mesh_px.device)
@@ -96,7 +96,7 @@ def draw_teeth(
     pixels = parts.place(onto * finer, placed) - placed.new_tensor([x0, y0])
     raster = rasterise(torch.cat([pixels, placed[..., 2:]], 2), teeth.triangles, y1 - y0, x1 - x0)
     light = raster.interpolate(teeth.light[None, :, None].expand(len(pixels), -1, -1), teeth.triangles)
-    light = _close_gaps((light * parts.tooth_light(skin)).clamp(min=_DARK), finer)
+    light = _close_gaps((light * white).clamp(min=_DARK), finer)
     return functional.pad(light, (x0, size[1] - x1, y0, size[0] - y1), value=_DARK)
 
 

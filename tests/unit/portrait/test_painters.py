@@ -113,6 +113,7 @@ def test_a_painted_mouth_is_as_bright_as_the_drivers(painters: Painters, opened:
     left = (torch.arange(256) < middle).float()
     picture = torch.lerp(picture, (0.1 + 0.7 * left).expand_as(picture), (lips > 0.1).float())
     frame = torch.full((1, 3, side, side), 0.5)
+    frame[:, :, : side // 10] = 1
     source = SourceFace(rgb=frame, mesh_px=closed * zoom)
     with torch.inference_mode():
         rgb = painters.paint(frame, wide * zoom, source, DrivingFaces(rgb=picture, mesh_px=wide)).rgb
@@ -135,3 +136,22 @@ def test_teeth_are_no_brighter_than_they_can_be_beside_the_sources_skin(
         painted = painters.paint(frame, opened, SourceFace(rgb=frame, mesh_px=closed), driver)
     most = 0.4 * float(parts.tooth_light(torch.full((1, 1, 1, 1), 0.4)))
     assert float(parts.luma(painted.rgb)[painted.share > 0.9].max()) < most * 0.7 + 0.3 + 0.01
+
+
+def test_a_black_and_white_photo_stays_one(painters: Painters, closed: torch.Tensor, opened: torch.Tensor) -> None:
+    frame = torch.rand(1, 1, 256, 256, generator=torch.Generator().manual_seed(1)).expand(-1, 3, -1, -1)
+    with torch.inference_mode():
+        painted = painters.paint(frame, opened, SourceFace(rgb=frame, mesh_px=closed))
+    assert float(painted.share.max()) > 0.9
+    torch.testing.assert_close(painted.rgb[:, 0], painted.rgb[:, 1], atol=2e-3, rtol=0)
+    torch.testing.assert_close(painted.rgb[:, 2], painted.rgb[:, 1], atol=2e-3, rtol=0)
+
+
+def test_teeth_do_not_glow_in_a_dark_photo(painters: Painters, closed: torch.Tensor, opened: torch.Tensor) -> None:
+    frame = torch.full((1, 3, 256, 256), 0.08)
+    driver = DrivingFaces(rgb=torch.rand(1, 3, 256, 256, generator=torch.Generator().manual_seed(0)), mesh_px=opened)
+    with torch.inference_mode():
+        for one in (None, driver):
+            crop = painters.paint(frame, opened, SourceFace(rgb=frame, mesh_px=closed), one)
+            told = parts.luma(crop.rgb)[crop.share > 0.95].mean()
+            assert float(told) < 0.7 * 0.08 * 1.2 + 0.3 * 0.6  # three tenths are the untrained painter's

@@ -26,7 +26,7 @@ def drawn(mesh: torch.Tensor, finer: int = 2) -> tuple[torch.Tensor, torch.Tenso
     onto = parts.crop_part(mesh, "mouth")
     ring = parts.place(onto, mesh)[:, list(INNER_LIP_RING)]
     inside = parts.signed_distance(ring * finer, (48 * finer, 64 * finer))[0, 0] > 0
-    return draw_teeth(mesh, onto, _SKIN, finer)[0, 0], inside
+    return draw_teeth(mesh, onto, parts.tooth_light(_SKIN), finer)[0, 0], inside
 
 
 def test_an_opened_mouth_shows_teeth_above_the_dark() -> None:

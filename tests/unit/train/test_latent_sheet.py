@@ -52,7 +52,9 @@ def test_the_command_writes_the_same_sheet_for_the_same_seed(checkpoint: pathlib
     ("words", "text"),
     [
         (["--truncation", "1.5"], "truncation is 1.5; it must be between 0 and 1"),
-        (["--seed", "-1"], "seed must be 0 or more"),
+        (["--seed", "-1"], "seed must be from 0 to "),
+        (["--seed", "99999999999999999999"], "seed must be from 0 to "),
+        (["--reach", "nan"], "reach is nan; it must be a number above 0"),
         (["--checkpoint", "correspondence"], "correspondence holds 'correspondence', which has no latent directions"),
     ],
 )
