@@ -9,8 +9,8 @@ from reenact.systems.catalog import CATALOG, system_for
 
 EDITING, LARGE_POSE = system_for("edit"), system_for("large_pose")
 
-EDITING_LIMITS_DEG = {"yaw": 30.0, "pitch": 20.0, "roll": 25.0}
-"""Largest difference from the source's own angles that facegan draws well; beyond, hair and cheeks are smeared."""
+EDITING_LIMITS_DEG = {"yaw": 45.0, "pitch": 30.0, "roll": 45.0}
+"""Largest difference from the source's own angles that facegan draws: up to here its opened mouths are better."""
 PROFILE_DEG = 45.0
 """Yaw of a source beyond which half of its face is hidden, which only dual_generator fills in."""
 

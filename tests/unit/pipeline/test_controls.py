@@ -164,11 +164,11 @@ def test_both_systems_read_the_same_face(engines: Engines, frame: Frame) -> None
     ("edit", "system", "reason"),
     [
         (FaceEdit(action_units={"12": 3.0}), "facegan", "Drawn by FACEGAN."),
-        (FaceEdit(yaw_deg=29.0), "facegan", "at most 30 degrees"),
-        (FaceEdit(yaw_deg=-31.0, action_units={"12": 3.0}), "dual_generator", "yaw is 31 degrees from the source's"),
+        (FaceEdit(yaw_deg=44.0), "facegan", "at most 45 degrees"),
+        (FaceEdit(yaw_deg=-46.0, action_units={"12": 3.0}), "dual_generator", "yaw is 46 degrees from the source's"),
         (FaceEdit(yaw_deg=90.0, mode="absolute"), "dual_generator", "degrees from the source's"),
-        (FaceEdit(pitch_deg=25.0), "dual_generator", "pitch is 25 degrees"),
-        (FaceEdit(roll_deg=-30.0), "dual_generator", "roll is 30 degrees"),
+        (FaceEdit(pitch_deg=31.0), "dual_generator", "pitch is 31 degrees"),
+        (FaceEdit(roll_deg=-30.0), "facegan", "at most 45 degrees"),
     ],
 )
 def test_the_angle_chooses_the_system(engines: Engines, frame: Frame, edit: FaceEdit, system: str, reason: str) -> None:
@@ -197,7 +197,7 @@ def test_a_clip_is_drawn_by_one_system(
     session = open_edit(frame, engines=engines)
     timing: dict[str, Any] = {"seconds": 0.3, "fps": 10, "overwrite": True}
     for result in (
-        session.animate(FaceEdit(yaw_deg=40.0), tmp_path / "out.mp4", **timing),
+        session.animate(FaceEdit(yaw_deg=50.0), tmp_path / "out.mp4", **timing),
         session.turntable(tmp_path / "out.mp4", from_yaw_deg=-5.0, to_yaw_deg=50.0, edit=SMILE, **timing),
     ):
         assert result.warnings[-1].startswith("Drawn by Dual Generator: yaw is")
