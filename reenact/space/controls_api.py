@@ -70,7 +70,7 @@ class ControlsApi:
             background_picture: The picture behind the person, for background "picture".
             paste_back: Whether to return the whole source picture; otherwise only the square around the face.
             source_face: Which of several faces of the source; 1 is the largest, 0 takes the largest.
-            system: "facegan" draws expressions and rotations up to 45 degrees, "dual_generator" larger ones; "auto" chooses.
+            system: "facegan" draws rotations up to 45 degrees, "dual_generator" larger ones; "auto" chooses.
 
         Returns:
             The result as a PNG file; notes.
@@ -109,7 +109,7 @@ class ControlsApi:
             mode: "relative" adds values by name to what the source's face does, "absolute" replaces it.
             background: "keep" the source's own, or "picture" for the given picture; a clip cannot be transparent.
             background_picture: The picture behind the person, for background "picture".
-            system: "facegan" draws expressions and rotations up to 45 degrees, "dual_generator" larger ones; "auto" chooses.
+            system: "facegan" draws rotations up to 45 degrees, "dual_generator" larger ones; "auto" chooses.
             progress: Shown while it runs.
             request: Tells visitors apart, so that `/stop` stops only their own runs.
 
@@ -152,7 +152,7 @@ class ControlsApi:
             source_face: Which of several faces of the source; 1 is the largest, 0 takes the largest.
             background: "keep" the source's own, or "picture" for the given picture; a clip cannot be transparent.
             background_picture: The picture behind the person, for background "picture".
-            system: "facegan" draws expressions and rotations up to 45 degrees, "dual_generator" larger ones; "auto" chooses.
+            system: "facegan" draws rotations up to 45 degrees, "dual_generator" larger ones; "auto" chooses.
             progress: Shown while it runs.
             request: Tells visitors apart, so that `/stop` stops only their own runs.
 
@@ -196,7 +196,7 @@ class ControlsApi:
             kind: "MP4" or "GIF".
             paste_back: Whether to return whole frames; otherwise only the square around the face.
             source_face: Which of several faces of the clip's first frame with a face; 1 is the largest, 0 takes it.
-            system: "facegan" draws expressions and rotations up to 45 degrees, "dual_generator" larger ones; "auto" chooses.
+            system: "facegan" draws rotations up to 45 degrees, "dual_generator" larger ones; "auto" chooses.
             progress: Shown while it runs.
             request: Tells visitors apart, so that `/stop` stops only their own runs.
 
