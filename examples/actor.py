@@ -18,6 +18,8 @@ from reenact.geometry.landmarks import (
 from reenact.geometry.morphable import MorphableModel, Pose
 from reenact.geometry.rasterise import rasterise
 from reenact.media.frame import Frame
+from reenact.portrait.parts import crop_part
+from reenact.portrait.teeth import draw_teeth
 
 OUTER_LIP_RING = (61, 185, 40, 39, 37, 0, 267, 269, 270, 409, 291, 375, 321, 405, 314, 17, 84, 181, 91, 146)
 RIGHT_BROW_RING = (70, 63, 105, 66, 107, 55, 65, 52, 53, 46)
@@ -28,6 +30,8 @@ NOSTRILS = ((98, 97, 2), (327, 326, 2))
 CHEEKS = (50, 280)
 NECK = (0.0, -1.3, -1.0)
 """Centre of the head's rotation, head coordinates."""
+_TEETH_PX = 8
+"""Pixels of the drawn teeth along each of a mouth crop's."""
 SUPERSAMPLING = 2
 """Supersampling: the picture is drawn this many times larger, then reduced."""
 
@@ -38,6 +42,8 @@ class Looks:
 
     skin: tuple[int, int, int] = (224, 178, 150)
     lips: tuple[int, int, int] = (188, 98, 94)
+    teeth: tuple[int, int, int] = (238, 230, 218)
+    throat: tuple[int, int, int] = (62, 20, 24)
     hair: tuple[int, int, int] = (62, 42, 32)
     iris: tuple[int, int, int] = (86, 110, 92)
     shirt: tuple[int, int, int] = (70, 96, 130)
@@ -140,14 +146,18 @@ class Actor:
             self._polygon(paint, self._points(brow), _scale_colour(looks.hair, 1.1), blur=0.014)
 
     def _draw_mouth(self, paint: np.ndarray) -> None:
-        ring = self._points(INNER_LIP_RING)
-        inside = paint.copy()
-        self._polygon(inside, ring, (78, 26, 30))
-        upper = ring[:11]
-        teeth = np.concatenate([upper, (upper + (0, 0.1 * self._unit))[::-1]])
-        self._polygon(inside, teeth, (226, 220, 210), blur=0.008)
+        ring, looks = self._points(INNER_LIP_RING), self._looks
+        mesh = torch.from_numpy(self._mesh).float()[None]
+        onto = crop_part(mesh, "mouth")
+        light = draw_teeth(mesh, onto, torch.ones(1, 1, 1, 1), _TEETH_PX)[0, 0].numpy()
+        layer_from_canvas = onto[0].numpy() * _TEETH_PX
+        layer_from_canvas[:, 2] += layer_from_canvas[:, :2].sum(1) / 2 - 0.5  # pixel centres
+        light = cv2.warpAffine(
+            light, layer_from_canvas, paint.shape[1::-1], flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
+        )
+        inside = np.float32(looks.throat) + light[..., None] * (np.float32(looks.teeth) - np.float32(looks.throat))
         self._blend(paint, inside, ring, blur=0.006)
-        self._line(paint, upper, _scale_colour(self._looks.lips, 0.55), width=0.022)
+        self._line(paint, ring[:11], _scale_colour(looks.lips, 0.55), width=0.022)
 
     def _draw_eye(self, paint: np.ndarray, ring: tuple[int, ...], iris: tuple[int, ...], lid: tuple[int, ...]) -> None:
         inside = np.empty_like(paint)

@@ -22,7 +22,7 @@ _JAWS = (0.0, 0.5, 1.0)
 _YAWS, _PITCHES = (-0.9, -0.6, -0.3, 0.0, 0.3, 0.6, 0.9), (-0.35, 0.0, 0.35)
 """Openings of the jaw and turns of the head, radians, from which a triangle may be seen."""
 _VIEW_PX = 512
-_GUMS_LIGHT, _AMBIENT = 0.5, 0.6
+_GUMS_LIGHT, _AMBIENT = 0.6, 0.6
 """Of a tooth: how bright gums are, and a surface that faces sideways."""
 _DEPTH = 0.45
 """Eye distances behind the front teeth at which hardly any light is left,"""

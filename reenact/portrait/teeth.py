@@ -25,6 +25,8 @@ _CORNERS = (61, 291)
 """Of the mouth."""
 _LOWER = 0.03
 """How much lower teeth lie than in the template."""
+_APART = 0.2
+"""Opening at which the jaws are apart when the chin has not moved: lips hide most of the lower teeth."""
 _WIDEST = 1.2
 """Largest opening of the jaw, in that of the template."""
 _GAP_PX, _CLOSED = 0.9, 0.75
@@ -83,7 +85,7 @@ def draw_teeth(
     mean, (right, left), lip = model.mean, _CORNERS, list(_UPPER_LIP)
     zoom = (neutral[:, right] - neutral[:, left]).norm(dim=1) / (mean[right] - mean[left]).norm()
     drop = fit.pose.invert(mesh_px)[:, CHIN, 1] - neutral[:, CHIN, 1]
-    opened = (drop / teeth.chin_drop).clamp(0, _WIDEST)
+    opened = (drop / teeth.chin_drop).clamp(0, _WIDEST) + _APART
     behind = mean[lip].mean(0) + mean.new_tensor([0, _LOWER, 0])
     own = teeth.vertices + opened[:, None, None] * teeth.jaw - behind
     placed = fit.pose.apply(own * zoom[:, None, None] + neutral[:, lip].mean(1, keepdim=True))
