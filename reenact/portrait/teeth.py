@@ -14,7 +14,7 @@ from torch.nn import functional
 
 from reenact.geometry.landmarks import CHIN, INNER_LIP_RING
 from reenact.geometry.morphable import MorphableModel, load_morphable
-from reenact.geometry.rasterise import rasterise
+from reenact.geometry.rasterise import SUBPIXELS, rasterise
 from reenact.portrait import parts
 from reenact.portrait.parts import Affine
 from reenact.weights import WEIGHTS_NAME, embedded_weights
@@ -31,6 +31,8 @@ _WIDEST = 1.2
 """Largest opening of the jaw, in that of the template."""
 _GAP_PX, _CLOSED = 0.9, 0.75
 """Half the largest gap between teeth that is closed, in the crop's pixels, and by how much."""
+_RIM_PX = 4
+"""Width around the lips that is drawn: nothing that is painted depends on what lies beyond, and so on other frames."""
 _DARK = 0.12
 """Brightness of the throat over that of the skin."""
 
@@ -93,9 +95,10 @@ def draw_teeth(
     ring = parts.place(onto * finer, mesh_px[:, list(INNER_LIP_RING)])
     size = [side * finer for side in parts.SIZE]
     (x0, y0), (x1, y1) = ring.amin((0, 1)).floor().int().tolist(), ring.amax((0, 1)).ceil().int().tolist()
-    x0, y0 = max(x0 - finer, 0), max(y0 - finer, 0)
-    x1, y1 = max(min(x1 + finer, size[1]), x0 + 1), max(min(y1 + finer, size[0]), y0 + 1)
-    pixels = parts.place(onto * finer, placed) - placed.new_tensor([x0, y0])
+    rim = _RIM_PX * finer
+    x0, y0 = max(x0 - rim, 0), max(y0 - rim, 0)
+    x1, y1 = max(min(x1 + rim, size[1]), x0 + 1), max(min(y1 + rim, size[0]), y0 + 1)
+    pixels = (parts.place(onto * finer, placed) * SUBPIXELS).round() / SUBPIXELS - placed.new_tensor([x0, y0])
     raster = rasterise(torch.cat([pixels, placed[..., 2:]], 2), teeth.triangles, y1 - y0, x1 - x0)
     light = raster.interpolate(teeth.light[None, :, None].expand(len(pixels), -1, -1), teeth.triangles)
     light = _close_gaps((light * white).clamp(min=_DARK), finer)
