@@ -26,7 +26,7 @@ from train.run.loop import Batch, LoopConfig, Losses
 from train.run.options import RecipeOptions
 
 _FITTED = 4096
-"""Random people that A is fitted to."""
+"""Random people that A is fitted to, at most; of a small set ten for each of its pictures."""
 _RIDGE = 0.001
 """Added to the mean square of each value of p, against values that hardly vary."""
 _VALIDATED = 192
@@ -172,5 +172,5 @@ def build(train: FaceData, val: FaceData, options: RecipeOptions) -> tuple[Direc
     task = DirectionsTask(train, val, network, PartTaskConfig(), options.cache)
     task.start_from(options.init)
     if "directions" not in PARTS.read(options.init):
-        task.fit(_FITTED)
+        task.fit(min(_FITTED, 10 * len(train)))
     return task, part_loop(1000)
