@@ -27,4 +27,4 @@ def test_front_teeth_are_lightest_and_gums_darker() -> None:
     front, back = shape[:, 2] == 0, shape[:, 2] < 0
     assert tooth[front].min() > 2 * tooth[back].max()
     mixed = light_of(np.concatenate([shape, shape]), np.concatenate([triangles, triangles + 8]), np.arange(16) < 8)
-    np.testing.assert_allclose(mixed[8:], mixed[:8] / 2)
+    np.testing.assert_allclose(mixed[8:], 0.6 * mixed[:8])
