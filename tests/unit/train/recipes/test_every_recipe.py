@@ -71,10 +71,12 @@ def test_other_data_takes_the_place_of_the_first(faces: FaceData, name: str) -> 
     """Batches after `use_data` are those of a task that began with that data; a set without stills will do."""
     fields = {field.name: getattr(faces, field.name)[:6] for field in dataclasses.fields(faces)}
     clips = FaceData(**fields | {"names": tuple(f"other {i}" for i in range(6))})
+    torch.manual_seed(0)
     task = TASKS[name](faces)
     task.use_data(clips)
     batch = sample(task, seed=5)
     if name != "tracker":  # which keeps its first mean mesh
+        torch.manual_seed(0)  # the same networks, which may draw people
         assert_same(batch, sample(TASKS[name](clips), seed=5))
     assert all("other" in row for row in batch.get("names", ()) if row)
 
