@@ -141,13 +141,9 @@ def mouth_inputs(
         shown_points: its mesh in the same pixels.
         driver: of `driver_mouth`; None if there is none.
     """
-    mask, (outer, teeth) = (
-        inner_mask(points),
-        (
-            signed_distance(mesh[:, list(ring)], SIZE)
-            for mesh, ring in ((points, OUTER_LIP_RING), (shown_points, INNER_LIP_RING))
-        ),
-    )
+    mask = inner_mask(points)
+    outer = signed_distance(points[:, list(OUTER_LIP_RING)], SIZE)
+    teeth = signed_distance(shown_points[:, list(INNER_LIP_RING)], SIZE)
     driven = torch.zeros_like(mask.expand(-1, 2, -1, -1)) if driver is None else torch.cat([driver * mask, mask], 1)
     return mask, torch.cat([coverage(outer), driven, shown * 2 - 1, coverage(teeth)], 1)
 
