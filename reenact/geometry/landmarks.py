@@ -133,12 +133,12 @@ def _near_lines(
     return owner, offset - row * columns[owner] + low[owner, 0], row + low[owner, 1]
 
 
-def landmark_spread(mean: Float[Tensor, "478 3"]) -> Float[Tensor, "478 68"]:
+def landmark_spread(mesh: Float[Tensor, "478 3"]) -> Float[Tensor, "478 68"]:
     """Weights that carry displacements of the 68 landmarks to the whole mesh (Gaussian kernels, ridge 0.05).
 
     Args:
-        mean: the mesh on which distances are measured, in outer eye-corner distances.
+        mesh: on which distances are measured, in outer eye-corner distances; its lips apart, or each carries the other.
     """
-    at = mean[list(LANDMARKS_68)]
-    to_all, among = (torch.exp(-torch.cdist(points, at).square() / (2 * _SPREAD_REACH**2)) for points in (mean, at))
+    at = mesh[list(LANDMARKS_68)]
+    to_all, among = (torch.exp(-torch.cdist(points, at).square() / (2 * _SPREAD_REACH**2)) for points in (mesh, at))
     return to_all @ torch.linalg.inv(among + 0.05 * torch.eye(len(at)))

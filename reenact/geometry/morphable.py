@@ -15,6 +15,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from reenact.errors import ShapeError
+from reenact.facs import ACTION_UNITS
 from reenact.types import PerFrame
 from reenact.weights import embedded_weights
 
@@ -87,6 +88,11 @@ class MorphableModel(nn.Module):
         """PNCC colours: the mean shape, each axis stretched to [0, 1]."""
         low, high = self.mean.amin(0), self.mean.amax(0)
         return (self.mean - low) / (high - low).clamp(min=1e-9)
+
+    @property
+    def lips_apart(self) -> Float[Tensor, "478 3"]:
+        """The mean face with AU25 and AU26 at their greatest."""
+        return self.mean + self.au_basis[[ACTION_UNITS.index(unit) for unit in (25, 26)]].sum(0)
 
     def identity_shape(self, identity: Float[Tensor, "f i"]) -> Float[Tensor, "f 478 3"]:
         """Neutral face of given coefficients, head coordinates."""

@@ -56,7 +56,7 @@ class AnchoredShape(nn.Module):
         super().__init__()
         at = list(LANDMARKS_68)
         self.register_buffer("rigid", model.rigid_weight[at], persistent=False)
-        self.register_buffer("spread", landmark_spread(model.mean), persistent=False)
+        self.register_buffer("spread", landmark_spread(model.lips_apart), persistent=False)
 
     def take(self, landmarks: Float[Tensor, "1 68 3"], pose: Pose, code: Float[Tensor, "1 e"]) -> SourceShape:
         """Read a source: landmarks of its mesh (any unit), the pose fitted to it (same unit), its face ID code."""

@@ -42,7 +42,7 @@ class LandmarkRig(nn.Module):
         self.model = model
         at = list(LANDMARKS_68)
         self.register_buffer("basis", model.expression_basis[:, at], persistent=False)
-        self.register_buffer("spread", landmark_spread(model.mean), persistent=False)
+        self.register_buffer("spread", landmark_spread(model.lips_apart), persistent=False)
 
     def take_apart(self, mesh: Float[Tensor, "f 478 3"]) -> RiggedFace:
         """Pose and shape of a source mesh of any unit."""

@@ -129,3 +129,14 @@ def test_edges_can_be_differentiated(points: torch.Tensor) -> None:
     assert places.grad is not None
     assert torch.isfinite(places.grad).all()
     assert places.grad.abs().sum() > 0
+
+
+@pytest.mark.parametrize("lips", [lm.OUTER_LIPS, lm.INNER_LIPS], ids=["outer", "inner"])
+def test_a_lip_does_not_carry_the_other_along(model: MorphableModel, lips: tuple[int, ...]) -> None:
+    """With distances measured on closed lips, each inner lip followed the other for a third of the way."""
+    spread, half = lm.landmark_spread(model.lips_apart), len(lips) // 2
+    upper, lower = (list(lips[i : i + half - 1]) for i in (1, half + 1))
+    for own, other in ((upper, lower), (lower, upper)):
+        own_rows, other_rows = ([lm.LANDMARKS_68.index(point) for point in side] for side in (own, other))
+        assert spread[own][:, own_rows].sum(1).min() > 0.75
+        assert spread[own][:, other_rows].abs().max() < 0.08
