@@ -209,6 +209,7 @@ def random_people(device: torch.device) -> "RandomPeople":
 @functools.cache
 def painters(device: torch.device) -> "Painters":
     """The embedded painters of mouths and eyes; loaded once per device."""
+    from reenact.perception.hidden import HIDDEN, hidden_shares
     from reenact.portrait.networks import Painter, PainterConfig
     from reenact.portrait.painters import Painters
 
@@ -219,7 +220,8 @@ def painters(device: torch.device) -> "Painters":
         load_weights(network, read.weights, where=read.folder)
         folded = fold_batch_norms(network).requires_grad_(False)
         networks[part] = folded.to(device).to(memory_format=torch.channels_last)
-    return Painters(**networks)
+    hidden = load_hidden(device)
+    return Painters(**networks, hidden=lambda rgb, mesh_px: hidden_shares(hidden, rgb, mesh_px)[0] > HIDDEN)
 
 
 def paint(rgb: torch.Tensor, *others: Any) -> "Painted":

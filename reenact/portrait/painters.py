@@ -2,7 +2,7 @@
 
 import dataclasses
 import functools
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import torch
 from jaxtyping import Float, Int
@@ -97,6 +97,9 @@ class Painters:
 
     mouth: Painter
     eye: Painter
+    hidden: Callable[[Tensor, Tensor], Tensor] | None = None
+    """Which of mouth, right and left eye something hides in a source, (3,) bool, from its `rgb` and `mesh_px`: a mask
+    or sunglasses stay what they are. None: nothing is."""
 
     def paint(
         self,
@@ -113,8 +116,10 @@ class Painters:
             source: the source crop, of the same size.
             driver: the driving pictures, where there are any.
         """
-        mouths = _find_mouths(rgb, mesh_px, source, driver)
-        eyes = [_find_eyes(mesh_px, source, left=left) for left in (False, True)]
+        mouth_hidden, *eye_hidden = [False] * 3 if self.hidden is None else self.hidden(source.rgb, source.mesh_px)
+        mouths = None if mouth_hidden else _find_mouths(rgb, mesh_px, source, driver)
+        sides = [left for left in (False, True) if not eye_hidden[left]]
+        eyes = [_find_eyes(mesh_px, source, left=left) for left in sides]
         painted = Painted(rgb=rgb.clone(), share=torch.zeros_like(rgb[:, :1]))
         for painter, found in ((self.mouth, [mouths]), (self.eye, eyes)):
             crops = [each for each in found if each is not None]
@@ -124,7 +129,7 @@ class Painters:
                 drawn = painter(near, mask, maps).split([len(each.rows) for each in crops])
                 for each, pictures in zip(crops, drawn, strict=True):
                     _blend(painted, *each.finish(pictures), each.rows)
-        for left in (False, True):
+        for left in sides:
             _compose_eyes(painted, source, mesh_px, left=left)
         return painted
 

@@ -1,5 +1,7 @@
 """What is painted over a drawn face, and what is left alone."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 import torch
@@ -11,6 +13,7 @@ from reenact.portrait.networks import Painter, PainterConfig
 from reenact.portrait.painters import DrivingFaces, Painted, Painters, SourceFace
 from tests.synthetic import random_clip
 
+_LIPS = (13, 14)
 _LOWER_LIP = (14, 87, 88, 95, 178, 317, 318, 324, 402, 84, 17, 181, 314, 405, 91, 321)
 
 
@@ -81,6 +84,22 @@ def test_a_winking_eye_is_painted_and_the_other_is_not(painters: Painters, close
     right, left = (closed[0, list(ring), :2].mean(0).int().tolist() for ring in (RIGHT_EYE_RING, LEFT_EYE_RING))
     assert share[right[1], right[0]] > 0.9
     assert share[left[1], left[0]] == 0
+
+
+@pytest.mark.parametrize("hidden", range(3))
+def test_a_mask_or_sunglasses_of_the_source_are_left_alone(
+    painters: Painters, closed: torch.Tensor, opened: torch.Tensor, hidden: int
+) -> None:
+    """Lips and teeth were painted on masks, and lids on sunglasses."""
+    target = opened.clone()
+    target[:, [159, 158, 160, 157, 161]] = closed[:, [145, 153, 144, 154, 163]]
+    target[:, [386, 385, 387, 384, 388]] = closed[:, [374, 380, 373, 381, 390]]
+    covered = dataclasses.replace(painters, hidden=lambda rgb, mesh_px: torch.arange(3) == hidden)
+    with_all, without = (paint(each, closed, target).share[0, 0] for each in (painters, covered))
+    for part, points in enumerate((_LIPS, RIGHT_EYE_RING, LEFT_EYE_RING)):
+        x, y = target[0, list(points), :2].mean(0).int().tolist()
+        assert with_all[y, x] > 0.9
+        assert without[y, x] == (0 if part == hidden else with_all[y, x])
 
 
 def test_frames_do_not_depend_on_each_other(painters: Painters, closed: torch.Tensor, opened: torch.Tensor) -> None:
