@@ -9,7 +9,7 @@ from typing import NamedTuple
 import cv2
 import numpy as np
 import torch
-from jaxtyping import Bool, Float, UInt8
+from jaxtyping import Bool, Float, Int, UInt8
 from torch import Tensor
 from torch.nn import functional
 
@@ -28,6 +28,7 @@ from reenact.portrait.matte import (
     hair_fade,
     head_axes,
     head_cells,
+    to_picture,
 )
 
 _MARGIN = (0.01, 0.022)
@@ -56,6 +57,10 @@ _CHANGE_PX = 96
 """Side at which the change of a ground from frame to frame is continued into its hole."""
 _BODY = (0.1, 0.3)
 """Heights of `head_axes` below which a clip's hidden ground is body, and above which it is background."""
+_RISING = 0.1
+"""Height up to which clothes right below the head continue behind it as they are, share of the side."""
+_STRIPES = np.ones((1, 7), np.uint8)
+"""Cells of the parsing: narrower stripes of cloth in the neck are none."""
 _SHADE = 0.2
 """How much darker the neck is behind the chin."""
 
@@ -93,14 +98,19 @@ def complete_ground(
     hole = _find_hole(matte, classes, points)
     covered = (functional.adaptive_max_pool2d(hole, cells)[0, 0] > 0).cpu().numpy()
     axes = head_axes(points, cells)
-    visible, behind, skin = _find_neck(classes, covered, axes)
+    below = classes.ravel()[_first_below(covered & np.isin(classes, (FACE, HAIR)), axes)]
+    visible, behind, skin = _find_neck(classes, covered, axes, below)
     body = _continue_body(classes, covered, visible, behind & ~skin, axes)
+    behind = behind & ~(body & skin & (below == CLOTHES))  # clothes lie over the neck
+    behind = behind | covered & (cv2.morphologyEx(behind.astype(np.uint8), cv2.MORPH_CLOSE, _STRIPES) > 0)
     if not (body & (classes == HAIR) & (axes.height < 0)).any():  # beside the neck
         body = _close_collar(body, covered, behind, axes)
     person = ((classes == FACE) | visible) & ~covered  # no donors; bare shoulders are
     removed = torch.maximum(hole, _enlarge(cv2.dilate(person.astype(np.float32), np.ones((3, 3))), size, hole).ceil())
     layer = (_enlarge(body.astype(np.float32), size, hole) > 0.5).float()
     filled = complete(rgb, removed, layer) if by_exemplar else fill_layers(rgb, removed > 0, layer)
+    cloth = (below == CLOTHES) & covered & body & ~(behind & skin)
+    filled = _raise_cloth(rgb, filled, removed, cloth, axes)
     column = _soften((behind | visible) & skin, size, hole)
     colours = _neck_colours(rgb, hole, visible, axes)
     filled = filled + column * (colours - filled)
@@ -198,7 +208,10 @@ def _soften(cells: Bool[np.ndarray, "j j"], size: int, like: Tensor) -> Float[Te
 
 
 def _find_neck(
-    classes: UInt8[np.ndarray, "j j"], covered: Bool[np.ndarray, "j j"], axes: HeadAxes
+    classes: UInt8[np.ndarray, "j j"],
+    covered: Bool[np.ndarray, "j j"],
+    axes: HeadAxes,
+    below: UInt8[np.ndarray, "j j"],
 ) -> tuple[Bool[np.ndarray, "j j"], Bool[np.ndarray, "j j"], Bool[np.ndarray, "j j"]]:
     """Visible cells of the neck; cells of its column behind the head; which places of it are skin, not cloth."""
     seen = (classes == SKIN) & ~covered & (axes.height < 0.25) & (np.abs(axes.across) < 0.6)
@@ -206,6 +219,9 @@ def _find_neck(
     middle = np.bincount(pieces[seen & (np.abs(axes.across) < 0.25)], minlength=1)
     seen = seen & (pieces == middle.argmax())  # not the arms
     left, right = _neck_sides(seen, axes)
+    above = axes.across[covered & (below == SKIN) & (axes.height < 0.25) & (np.abs(axes.across) < 0.6)]
+    if len(above) > 10:
+        left, right = min(left, np.quantile(above, 0.02)), max(right, np.quantile(above, 0.98))
     middle, half = (left + right) / 2, max((right - left) / 2, 0.05)
     hair = axes.across[(classes == HAIR) & (axes.height < _FLARE[1]) & (np.abs(axes.across) < _FLARE[2])] - middle
     left, right = left - _FLARE[0] * (hair < 0).any(), right + _FLARE[0] * (hair > 0).any()
@@ -269,6 +285,52 @@ def _close_collar(
     width = max(1, round(_COLLAR / float(np.abs(np.diff(axes.height, axis=0)).max())))
     closed = cv2.morphologyEx((body | behind).astype(np.uint8), cv2.MORPH_CLOSE, np.ones((1, width), np.uint8)) > 0
     return body | closed & covered & ~behind
+
+
+def _first_below(head: Bool[np.ndarray, "j j"], axes: HeadAxes) -> Int[np.ndarray, "j j"]:
+    """Index of the first cell below each that is not the head's, along its axis."""
+    size, down = len(head), -_up(axes)
+    at = np.stack(np.mgrid[:size, :size]).reshape(2, -1).astype(np.float64)
+    found, moving = np.arange(size * size), head.ravel().copy()
+    for _ in range(size):
+        if not moving.any():
+            break
+        at[:, moving] += down[::-1, None]
+        row, column = at.round().astype(int).clip(0, size - 1)
+        found = np.where(moving, row * size + column, found)
+        moving &= head.ravel()[found] & (at.min(0) >= 0) & (at.max(0) <= size - 1)
+    return found.reshape(size, size)
+
+
+def _up(axes: HeadAxes) -> Float[np.ndarray, "2"]:
+    """Direction of the head's axis, x and y."""
+    up = np.array([axes.height[0, 1] - axes.height[0, 0], axes.height[1, 0] - axes.height[0, 0]])
+    return up / np.hypot(*up)
+
+
+def _raise_cloth(
+    rgb: Float[Tensor, "1 3 n n"],
+    filled: Float[Tensor, "1 3 n n"],
+    hole: Float[Tensor, "1 1 n n"],
+    cloth: Bool[np.ndarray, "j j"],
+    axes: HeadAxes,
+) -> Float[Tensor, "1 3 n n"]:
+    """Collars and clothes rise behind the chin as they are right below it."""
+    size = rgb.shape[-1]
+    down, missing = -_up(axes), to_picture(hole)[..., 0] > 0
+    chosen = missing & (to_picture(_enlarge(cloth.astype(np.float32), size, hole))[..., 0] > 0.5)
+    at = np.stack(np.nonzero(chosen)).astype(np.float64)
+    steps, moving = np.zeros(at.shape[1]), np.ones(at.shape[1], bool)
+    for _ in range(round(2 * _RISING * size)):
+        at[:, moving] += down[::-1, None]
+        row, column = at.round().astype(int).clip(0, size - 1)
+        steps += moving
+        moving &= missing[row, column]
+    colours = np.asarray(to_picture(rgb))[row, column]
+    share = np.where(moving, 0.0, (2 - steps / (_RISING * size)).clip(0, 1))[:, None]
+    picture = np.array(to_picture(filled))
+    picture[chosen] += share * (colours - picture[chosen])
+    return from_picture(picture, rgb)
 
 
 def _raise(mask: Bool[np.ndarray, "j j"], cells: int) -> Bool[np.ndarray, "j j"]:

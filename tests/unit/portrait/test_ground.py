@@ -137,6 +137,23 @@ def test_the_gap_between_neck_and_collar_is_body(mesh: torch.Tensor) -> None:  #
     assert ground.body[0, 0, 160, 104] == 1
 
 
+def test_a_collar_rises_behind_the_head_as_it_is_below_it(mesh: torch.Tensor) -> None:  # noqa: F811
+    """Patches of cloth and skin were mixed there: flecks showed beside the neck of a head that was raised."""
+    rgb, _, classes = draw(256, radius=0.45)
+    classes[:, 76:], classes[:, 76:, 56:72] = CLOTHES, SKIN
+    classes[(disc(128, 0.45)[0] > 0)] = HAIR
+    large = classes.repeat_interleave(2, 1).repeat_interleave(2, 2)[:, None]
+    stripe = (torch.arange(256) * 37 % 256 / 256)[:16].repeat_interleave(16) * 0.8
+    rgb = torch.where(large == CLOTHES, torch.stack([stripe * 0, stripe, 1 - stripe])[None, :, None], rgb)
+    rgb = torch.where(large == SKIN, torch.tensor([0.9, 0.7, 0.6])[None, :, None, None], rgb)
+    ground = complete_ground(rgb, find_head_matte(rgb, classes, mesh), classes, mesh)
+    for column in (90, 104, 152, 168):
+        rows = ground.hole[0, 0, 152:, column].nonzero()[:, 0] + 152
+        below = rgb[0, :, int(rows.max()) + 1, column]
+        assert (ground.rgb[0, :, int(rows.max()) - 10 : int(rows.max()), column] - below[:, None]).abs().max() < 0.05
+    assert ground.rgb[0, 0, 160, 128] > 0.5, "the neck stays bare"
+
+
 def test_long_hair_stays_on_the_body(mesh: torch.Tensor) -> None:  # noqa: F811
     rgb, _, classes = draw(256)
     classes[:, 64:, 36:92] = HAIR
