@@ -323,10 +323,9 @@ def _raise_cloth(
     steps, moving = np.zeros(at.shape[1]), np.ones(at.shape[1], bool)
     for _ in range(round(2 * _RISING * size)):
         at[:, moving] += down[::-1, None]
-        row, column = at.round().astype(int).clip(0, size - 1)
         steps += moving
-        moving &= missing[row, column]
-    colours = np.asarray(to_picture(rgb))[row, column]
+        moving &= missing[tuple(at.round().astype(int).clip(0, size - 1))]
+    colours = np.asarray(to_picture(rgb))[tuple(at.round().astype(int).clip(0, size - 1))]
     share = np.where(moving, 0.0, (2 - steps / (_RISING * size)).clip(0, 1))[:, None]
     picture = np.array(to_picture(filled))
     picture[chosen] += share * (colours - picture[chosen])
