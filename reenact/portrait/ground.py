@@ -290,7 +290,7 @@ def _close_collar(
 def _first_below(head: Bool[np.ndarray, "j j"], axes: HeadAxes) -> Int[np.ndarray, "j j"]:
     """Index of the first cell below each that is not the head's, along its axis."""
     size, down = len(head), -_up(axes)
-    at = np.stack(np.mgrid[:size, :size]).reshape(2, -1).astype(np.float64)
+    at = np.indices((size, size)).reshape(2, -1).astype(np.float64)
     found, moving = np.arange(size * size), head.ravel().copy()
     for _ in range(size):
         if not moving.any():
