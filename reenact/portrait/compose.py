@@ -13,6 +13,7 @@ from jaxtyping import Float
 from torch import Tensor
 from torch.nn import functional
 
+from reenact.ops.grow import grow, shrink
 from reenact.ops.warp import identity_grid, resize, warp
 from reenact.portrait.head import HeadFlow
 from reenact.portrait.portrait import Portrait
@@ -70,11 +71,11 @@ def warp_head(portrait: Portrait, displacement: Float[Tensor, "f 2 i i"], flow: 
     side = displacement.shape[-1]
     front = resize(flow.front, side).round()
     on_face, around = (_extend(displacement, each) for each in (front, 1 - front))
-    near = functional.max_pool2d(front, 3, 1, 1) * functional.max_pool2d(1 - front, 3, 1, 1)
+    near = grow(front, 1) * grow(1 - front, 1)
     torn = ((on_face - around).abs().amax(1, keepdim=True) > _STEP) * near
     if not bool(torn.any()):
         return _warp_layer(portrait, displacement, flow.inside)
-    torn = functional.avg_pool2d(functional.max_pool2d(torn, 5, 1, 2), 3, 1, 1)
+    torn = functional.avg_pool2d(grow(torn, 2), 3, 1, 1)
     on_face, around = (torch.lerp(displacement, each, torn) for each in (on_face, around))
     behind = _warp_layer(portrait, around, flow.inside * (1 - resize(front, flow.inside.shape[-1])))
     share = smooth_outline(front, behind.rgb.shape[-1])
@@ -121,11 +122,11 @@ def _mend_tears(head: HeadLayer, displacement: Float[Tensor, "f 2 i i"]) -> Head
     torn = torch.maximum(functional.pad(steps[0], (0, 0, 0, 1)), functional.pad(steps[1], (0, 1)))
     if side == coarse or not bool(torn.any()):
         return head
-    where = functional.avg_pool2d(functional.max_pool2d(torn, 5, 1, 2), 3, 1, 1)
+    where = functional.avg_pool2d(grow(torn, 2), 3, 1, 1)
     small = resize(torch.cat([head.rgb * head.matte, head.matte], 1), coarse)
     mean = resize(functional.avg_pool2d(small, 3, 1, 1, count_include_pad=False), side)
     rgb, share = mean[:, :3] / mean[:, 3:].clamp(min=1e-3), ((mean[:, 3:] - 0.5) * 4 + 0.5).clamp(0, 1)
-    inner = -functional.max_pool2d(-small[:, 3:], 3, 1, 1)
+    inner = shrink(small[:, 3:], 1)
     at_rim, where = resize(where * (1 - inner), side), resize(where, side)
     return HeadLayer(rgb=torch.lerp(head.rgb, rgb, at_rim), matte=torch.lerp(head.matte, share, where))
 
@@ -233,4 +234,4 @@ def compose(
 def _around(matte: Float[Tensor, "f 1 n n"]) -> Float[Tensor, "f 1 n n"]:
     """1 on the head and beside it."""
     cells = functional.adaptive_max_pool2d(matte, min(_CELL, matte.shape[-1]))
-    return resize(functional.max_pool2d(cells, 3, 1, 1), matte.shape[-1])
+    return resize(grow(cells, 1), matte.shape[-1])

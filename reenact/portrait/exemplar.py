@@ -19,6 +19,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from reenact.ops.fill import fill_hole
+from reenact.ops.grow import grow
 from reenact.ops.warp import resize
 from reenact.portrait.matte import from_picture, to_picture
 from reenact.portrait.patches import PATCH, Cells, find_cells, nearest, patches_of
@@ -107,12 +108,6 @@ def blur(values: Float[Tensor, "1 c n n"], reach_px: float) -> Float[Tensor, "1 
     size = (2 * max(1, round(reach_px / 2)) + 1,) * 2
     mean = lambda picture: cv2.blur(picture, size, borderType=cv2.BORDER_REPLICATE)  # noqa: E731
     return from_picture(np.atleast_3d(mean(mean(to_picture(values)))), values)
-
-
-def grow(mask: Float[Tensor, "1 1 n n"], reach: int) -> Float[Tensor, "1 1 n n"]:
-    """The largest value within `reach` pixels along both axes."""
-    grown = cv2.dilate(to_picture(mask), np.ones((2 * reach + 1,) * 2, np.uint8))
-    return from_picture(np.atleast_3d(grown), mask)
 
 
 def _texture(

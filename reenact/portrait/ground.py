@@ -14,8 +14,9 @@ from torch import Tensor
 from torch.nn import functional
 
 from reenact.ops.fill import fill_hole
+from reenact.ops.grow import grow
 from reenact.ops.warp import resize
-from reenact.portrait.exemplar import complete, fill_layers, grow
+from reenact.portrait.exemplar import complete, fill_layers
 from reenact.portrait.matte import (
     BACKGROUND,
     CLOTHES,

@@ -7,6 +7,8 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 from torch.nn import functional
 
+from reenact.ops.grow import grow, largest_of_squares, shrink
+
 PATCH = 7
 """Cells per side of a patch."""
 _MEAN = 0.3
@@ -33,14 +35,14 @@ def find_cells(missing: Bool[Tensor, "1 1 s s"]) -> Cells:
     """The cells of a level with a hole."""
     reach = PATCH // 2
     outside = functional.pad(missing.float(), (reach,) * 4, value=1.0)
-    known = functional.max_pool2d(outside, PATCH, 1) == 0
-    near = functional.max_pool2d(missing.float(), 5, 1, 2)[0, 0] > 0
+    known = largest_of_squares(outside, PATCH) == 0
+    near = grow(missing.float(), 2)[0, 0] > 0
     inwards, left = torch.zeros_like(missing, dtype=torch.float32), missing.float()
     for _ in range(16):
         inwards = inwards + left
-        left = 1 - functional.max_pool2d(1 - left, 3, 1, 1)
+        left = shrink(left, 1)
     targets, donors = (mask.flatten().nonzero()[:, 0] for mask in (near, known))
-    allowed = functional.max_pool2d(missing.float(), 3, 1, 1).flatten() == 0
+    allowed = grow(missing.float(), 1).flatten() == 0
     return Cells(missing, near, targets, donors, allowed, inwards[0, 0])
 
 

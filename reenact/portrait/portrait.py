@@ -9,8 +9,8 @@ from torch import Tensor
 
 from reenact.geometry.flow import draw_face
 from reenact.geometry.morphable import MorphableModel
+from reenact.ops.grow import grow
 from reenact.ops.warp import resize
-from reenact.portrait.exemplar import grow
 from reenact.portrait.ground import complete_ground
 from reenact.portrait.head import FullHead, Unfolded, fit_head
 from reenact.portrait.matte import find_head_matte, tidy_classes

@@ -5,6 +5,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 from torch.nn import functional
 
+from reenact.ops.grow import grow
 from reenact.portrait.patches import PATCH, Cells, features_of, nearest, patches_of
 
 _CANDIDATES, _PASSES = 40, 16
@@ -34,7 +35,7 @@ def shared_offsets(
     weight = _TRUST ** cells.inwards.flatten()[cells.targets]
     votes.index_put_((offsets[:, 0] + side - 1, offsets[:, 1] + side - 1), weight, accumulate=True)
     near = functional.avg_pool2d(votes[None, None], 3, 1, 1) + 1e-3 * votes
-    peaks = torch.where(near == functional.max_pool2d(near, 3, 1, 1), near, 0.0).flatten()
+    peaks = torch.where(near == grow(near, 1), near, 0.0).flatten()
     best = peaks.topk(_CANDIDATES).indices
     width = 2 * side - 1
     return torch.stack([best.div(width, rounding_mode="floor"), best % width], 1) - (side - 1)
@@ -149,9 +150,12 @@ def hide_seams(
         for some in halves:
             best = cost(field[cells[some]], some)
             for step in steps:
-                candidate = field[at(y[some] + reach * step[0], x[some] + reach * step[1])]
-                new = cost(candidate, some)
-                better = (new < best) & inside[at(y[some] + reach * step[0], x[some] + reach * step[1])]
-                field[cells[some[better]]] = candidate[better]
-                best = torch.where(better, new, best)
+                beside = at(y[some] + reach * step[0], x[some] + reach * step[1])
+                other = inside[beside] & (field[beside] != field[cells[some]]).any(1)
+                tried = other.nonzero()[:, 0]
+                candidate = field[beside[tried]]
+                new = cost(candidate, some[tried])
+                better = new < best[tried]
+                field[cells[some[tried[better]]]] = candidate[better]
+                best[tried[better]] = new[better]
     return field.T.unflatten(1, (side, side)).contiguous()

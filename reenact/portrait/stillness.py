@@ -7,6 +7,8 @@ from jaxtyping import Float
 from torch import Tensor
 from torch.nn import functional
 
+from reenact.ops.grow import grow
+
 _ROUNDING_PX = 0.01
 """A face that moves less stands still; the rest is rounding."""
 _UNCHANGED_PX = 0.3
@@ -58,5 +60,5 @@ def widen(share: Float[Tensor, "f 1 h w"], reach_share: float) -> Float[Tensor, 
     """The share grown by `reach_share` of the side, with an edge that falls to 0 over twice that."""
     reach = max(round(reach_share * share.shape[-1]), 1)
     size = 2 * reach + 1
-    grown = functional.max_pool2d(functional.max_pool2d(share, (size, 1), 1, (reach, 0)), (1, size), 1, (0, reach))
+    grown = grow(share, reach)
     return functional.avg_pool2d(grown, size, 1, reach, count_include_pad=False)

@@ -19,6 +19,7 @@ from reenact.geometry.landmarks import FACE_OVAL
 from reenact.geometry.morphable import MorphableModel
 from reenact.geometry.rasterise import rasterise, vertex_facing
 from reenact.ops.fill import fill_hole
+from reenact.ops.grow import grow, largest_of_squares, shrink
 from reenact.ops.warp import identity_grid, resize
 from reenact.portrait.exemplar import blur, fill_layers
 from reenact.portrait.head import FullHead, Unfolded, unfold
@@ -127,11 +128,11 @@ def paint_unseen(
     unfolded = raster.interpolate(values[None], template.shell)
     own_at, clear, other_at, better, gain, grows, ear_at = unfolded.split([2, 1, 2, 1, 1, 1, 2], 1)
     rim = max(round(_RIM * layer.shape[-1]), 1)
-    strands, inner = resize(hair, layer.shape[-1]), -functional.max_pool2d(-layer[:, 3:], 2 * rim + 1, 1, rim)
-    near_hair = resize(functional.max_pool2d(hair, 3, 1, 1), layer.shape[-1]) > 0.5
+    strands, inner = resize(hair, layer.shape[-1]), shrink(layer[:, 3:], rim)
+    near_hair = resize(grow(hair, 1), layer.shape[-1]) > 0.5
     inner = inner * ((strands > 0.5) | ~near_hair)  # skin takes no shade from hair
-    reflects = functional.max_pool2d((parsing[:, None] == CLOTHES).to(layer.dtype), _COLLAR, 1, _COLLAR // 2)
-    beside = torch.maximum(functional.max_pool2d(beside, 3, 1, 1), reflects)
+    reflects = grow((parsing[:, None] == CLOTHES).to(layer.dtype), _COLLAR // 2)
+    beside = torch.maximum(grow(beside, 1), reflects)
     inner = inner * (1 - resize(beside, layer.shape[-1]))
     read = torch.cat([layer[:, :3], inner, strands], 1)
     own, other = (
@@ -233,7 +234,7 @@ def _tile(values: Float[Tensor, "1 3 m m"], known: Float[Tensor, "1 1 m m"]) -> 
     """The plainest known square, a cheek's or the forehead's, reflected over the whole picture; 0 if there is none."""
     size = known.shape[-1]
     for side in (round(share * size) for share in _TILE):
-        inside = -functional.max_pool2d(-known, side, 1)
+        inside = -largest_of_squares(-known, side)
         if bool((inside > 0).any()):
             energy = functional.avg_pool2d(values.square().mean(1, keepdim=True), side, 1)
             first = int(torch.where(inside > 0, energy, math.inf).argmin())

@@ -8,6 +8,7 @@ from jaxtyping import Float
 from torch import Tensor
 from torch.nn import functional
 
+from reenact.ops.grow import grow
 from reenact.ops.warp import resize, warp
 
 
@@ -63,5 +64,4 @@ def smoothness(residual: Float[Tensor, "f 2 h h"]) -> Tensor:
 
 def with_rim(openings: Float[Tensor, "f c h w"]) -> Float[Tensor, "f 1 h w"]:
     """Masks of mouth and eye openings merged, and widened by 1/64 of the side, where lips and lids lie."""
-    rim = max(openings.shape[-1] // 64, 1) * 2 + 1
-    return functional.max_pool2d(openings.amax(1, keepdim=True), rim, 1, rim // 2)
+    return grow(openings.amax(1, keepdim=True), max(openings.shape[-1] // 64, 1))

@@ -13,6 +13,7 @@ from reenact.geometry.flow import FaceMaps, part_maps, to_pixels
 from reenact.geometry.morphable import MorphableModel, Pose
 from reenact.geometry.rasterise import rasterise
 from reenact.ops.fill import fill_hole
+from reenact.ops.grow import grow, shrink
 from reenact.ops.warp import identity_grid, resize
 from reenact.portrait.head.fit import FullHead
 from reenact.portrait.head.outline import DIRECTIONS, View, outline_of, read_outline, smoothstep
@@ -126,7 +127,7 @@ class HeadFlow:
         area = (1 + across[:, :1]) * (1 + down[:, 1:]) - across[:, 1:] * down[:, :1]
         share = ((_STRETCHED[1] - area) / (_STRETCHED[1] - _STRETCHED[0])).clamp(0, 1) * self.covered
         reach = max(round(_STRETCHED_REACH * share.shape[-1]), 1)
-        share = functional.max_pool2d(share, 2 * reach + 1, 1, reach)
+        share = grow(share, reach)
         return functional.avg_pool2d(share, 2 * reach + 1, 1, reach, count_include_pad=False)
 
     @property
@@ -136,7 +137,7 @@ class HeadFlow:
         Not along the outline, which is the matte's: there, too, surface is turned away.
         """
         reach = max(round(_OUTLINE * self.covered.shape[-1]), 1)
-        inner = -functional.max_pool2d(-self.covered, 2 * reach + 1, 1, reach)
+        inner = shrink(self.covered, reach)
         shown = functional.avg_pool2d(self.visible, 2 * reach + 1, 1, reach, count_include_pad=False)
         return torch.maximum(inner * (shown < _HIDDEN), self.target.parts.amax(1, keepdim=True))
 
@@ -285,7 +286,7 @@ def _round_off(share: Float[Tensor, "f 1 s s"], face: Bool[Tensor, "f 1 s s"]) -
     """A share of the face, wider beside the face's rim: there it has the teeth of the mesh's triangles."""
     on_face = face.to(share.dtype)
     cells = functional.adaptive_max_pool2d(1 - on_face, min(_RIM_CELLS, share.shape[-1]))
-    near = resize(functional.max_pool2d(cells, 3, 1, 1), share.shape[-1]) * functional.max_pool2d(on_face, 5, 1, 2)
+    near = resize(grow(cells, 1), share.shape[-1]) * grow(on_face, 2)
     return torch.maximum(share, widen(share, _TEETH) * near)
 
 
@@ -322,9 +323,9 @@ def _round_neck(
     neck = raster.covered[:, None].to(posed.dtype)
     flow = fill_hole(raster.interpolate(head.throat_place - posed[..., :2], column), 1 - neck)
     reach = max(round(_GAP * side), 1)
-    near = functional.max_pool2d(neck, 4 * reach + 1, 1, 2 * reach)
-    wide = functional.max_pool2d(torch.maximum(neck, covered.to(neck.dtype)), 2 * reach + 1, 1, reach)
-    closed = -functional.max_pool2d(-wide, 2 * reach + 1, 1, reach) * near
+    near = grow(neck, 2 * reach)
+    wide = grow(torch.maximum(neck, covered.to(neck.dtype)), reach)
+    closed = shrink(wide, reach) * near
     soft = functional.avg_pool2d(closed, 3, 1, 1, count_include_pad=False)
     return torch.cat([flow, soft * turned[:, None, None, None]], 1)
 

@@ -3,9 +3,9 @@
 import torch
 from jaxtyping import Float
 from torch import Tensor
-from torch.nn import functional
 
 from reenact.geometry.landmarks import edge_map
+from reenact.ops.grow import grow, shrink
 from reenact.ops.warp import resize, warp
 from reenact.portrait.compose import HeadLayer, smooth_outline
 from reenact.portrait.posed import PosedHead
@@ -52,9 +52,9 @@ def finish(
 def _even(posed: PosedHead) -> Float[Tensor, "f 1 s s"]:
     """1 where the source is shown and neighbouring pixels move alike, so not across an outline."""
     most, least = (
-        functional.max_pool2d(posed.displacement, 3, 1, 1),
-        -functional.max_pool2d(-posed.displacement, 3, 1, 1),
+        grow(posed.displacement, 1),
+        shrink(posed.displacement, 1),
     )
     step_px = (most - least).amax(1, keepdim=True) * (posed.shown.shape[-1] / 2)
-    shown = -functional.max_pool2d(-posed.shown, 3, 1, 1)
+    shown = shrink(posed.shown, 1)
     return shown * (step_px < _STEP_PX)

@@ -5,13 +5,13 @@ import dataclasses
 import torch
 from jaxtyping import Float
 from torch import Tensor
-from torch.nn import functional
 
 from reenact.geometry.gaze import read_gaze_rad, turn_eyes
 from reenact.geometry.landmarks import LANDMARKS_68
 from reenact.geometry.morphable import MorphableModel, Pose, load_morphable
 from reenact.geometry.placement import head_to_picture, place_head, rotation_of_angles, to_half_sides, turn_on_neck
 from reenact.geometry.unit_movements import pucker_lips
+from reenact.ops.grow import grow
 from reenact.ops.warp import resize
 from reenact.portrait.compose import Rendered, carry_body, compose, warp_head
 from reenact.portrait.head import move_head
@@ -52,7 +52,7 @@ class FaceganIdentity(EncodedCrop):
         """1 on the head and a rim around it, 0 on the background: what the paper's G_b fills."""
         share = resize(self.portrait.head[:, 3:], self.rgb.shape[-1])
         reach = max(round(_RIM * share.shape[-1]), 1)
-        return functional.max_pool2d((share > 0.5).float(), 2 * reach + 1, 1, reach)
+        return grow((share > 0.5).float(), reach)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

@@ -15,6 +15,7 @@ from torch.nn import functional
 
 from reenact.errors import ConfigError
 from reenact.geometry.morphable import load_morphable
+from reenact.ops.grow import grow
 from reenact.ops.warp import resize, warp
 from reenact.systems.facegan.config import PRESETS, FaceganConfig
 from reenact.systems.facegan.networks import BackgroundMixer, MixedPicture, mix
@@ -177,7 +178,7 @@ def background_change(picture: Tensor, batch: Batch) -> Tensor:
 def widen(mask: Tensor, share: float) -> Tensor:
     """A mask grown by a share of the side in each direction."""
     reach = max(round(share * mask.shape[-1]), 1)
-    return functional.max_pool2d(mask, 2 * reach + 1, 1, reach)
+    return grow(mask, reach)
 
 
 def soften(foreground: Tensor, side: int) -> Tensor:
