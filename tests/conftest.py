@@ -1,5 +1,6 @@
 """Setup of all tests: two CPU threads, fixed seeds, no connections to other machines, skips with a reason."""
 
+import hashlib
 import ipaddress
 import os
 import pathlib
@@ -107,6 +108,34 @@ def fresh_accelerator(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[], 
     yield reset
     reset()
     cv2.setNumThreads(threads)
+
+
+@pytest.fixture(scope="session")
+def kept_portraits() -> dict[bytes, Any]:
+    """The last portraits of this session, by a digest of what they were made from."""
+    return {}
+
+
+@pytest.fixture(scope="module")
+def portraits_once(kept_portraits: dict[bytes, Any]) -> Iterator[None]:
+    """Take a source apart once for all tests that use it: most of the time of a short run goes there."""
+    from reenact.portrait import portrait
+
+    build = portrait.build_portrait
+
+    def build_once(model: Any, rgb: torch.Tensor, parsing: torch.Tensor | None, mesh: torch.Tensor) -> Any:
+        digest = hashlib.sha256()
+        for tensor in (model.mean, rgb, mesh, torch.zeros(0) if parsing is None else parsing):
+            digest.update(repr(tensor.shape).encode() + tensor.numpy().tobytes())
+        made = kept_portraits.pop(digest.digest(), None)
+        kept_portraits[digest.digest()] = made = made or build(model, rgb, parsing, mesh)
+        if len(kept_portraits) > 20:
+            kept_portraits.pop(next(iter(kept_portraits)))
+        return made
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(portrait, "build_portrait", build_once)
+        yield
 
 
 @pytest.fixture(scope="session")

@@ -13,6 +13,11 @@ import pytest
 WEIGHTS = ("correspondence", "geometry", "painters/mouth", "painters/eye", "perception/tracker", "perception/detector")
 
 
+@pytest.fixture(scope="module", autouse=True)
+def same_portraits(portraits_once: None) -> None:
+    """Sources that several tests share are taken apart once."""
+
+
 @pytest.fixture(scope="session")
 def weights(embedded: Callable[[str], pathlib.Path]) -> dict[str, pathlib.Path]:
     """Folders of all that a run needs, or a skip that names what is missing."""

@@ -1,6 +1,5 @@
 """Every recipe on painted faces, through the command line and the real loop."""
 
-import functools
 import pathlib
 from typing import Any
 
@@ -9,13 +8,15 @@ import pytest
 import torch
 
 import train.cli
-import train.recipes.perception.detector
 import train.run.loop
 from reenact.geometry.morphable import load_morphable
 from tests.labelled_set import painted_faces, write_labelled
 from tests.toy_training import read_log
 from train.cli import main
+from train.profiling import rendered_set
 from train.recipes import RECIPES
+from train.recipes.latent_directions import directions, refine
+from train.recipes.perception import detector
 from train.run.state import TrainingState
 
 pytestmark = pytest.mark.usefixtures("fresh_accelerator")
@@ -86,12 +87,17 @@ def loss_of(task: Any) -> float:
 
 @pytest.fixture
 def few_pictures(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The detector is validated on hundreds of scenes and patterns of its own making; here on a handful."""
-    config = train.recipes.perception.detector.DetectorTaskConfig
-    monkeypatch.setattr(
-        train.recipes.perception.detector, "DetectorTaskConfig", functools.partial(config, val_scenes=4)
-    )
-    monkeypatch.setattr(train.recipes.perception.detector, "faceless_pictures", lambda backgrounds: backgrounds[:4])
+    """What recipes make beforehand and validate on are hundreds of pictures; here a handful."""
+
+    def change(module: Any, config: str, **values: int) -> None:
+        made = getattr(module, config)
+        monkeypatch.setattr(module, config, lambda **given: made(**given | values))
+
+    change(detector, "DetectorTaskConfig", val_scenes=4)
+    change(rendered_set, "ProfiledSetConfig", per_photo=1)
+    change(refine, "RefineTaskConfig", pool=16)
+    monkeypatch.setattr(detector, "faceless_pictures", lambda backgrounds: backgrounds[:4])
+    monkeypatch.setattr(directions, "_VALIDATED", 32)
 
 
 @pytest.mark.usefixtures("few_pictures")

@@ -169,16 +169,17 @@ def linked() -> list[Any]:
     return kept
 
 
+@hypothesis.settings(max_examples=60)
 @hypothesis.given(data=st.data())
 def test_queries_of_links_and_what_the_browser_keeps(linked: list[Any], data: st.DataObject) -> None:
-    for tab in linked:
-        names = [*tab.linked.components] if tab.linked else []
-        pairs = st.lists(st.tuples(st.sampled_from([*names, "tab"]), TEXTS), max_size=4)
-        query = "&".join(f"{name}={value}" for name, value in data.draw(pairs))
-        values = data.draw(st.lists(objects("path"), min_size=len(tab.components), max_size=len(tab.components)))
-        text = json.dumps([tab.layout.value, *values])
-        assert len(tab.restored(text, query)) == len(tab.components)
-        assert len(tab.restored(data.draw(TEXTS), "?" + data.draw(TEXTS))) == len(tab.components)
+    tab = data.draw(st.sampled_from(linked))
+    names = [*tab.linked.components] if tab.linked else []
+    pairs = st.lists(st.tuples(st.sampled_from([*names, "tab"]), TEXTS), max_size=4)
+    query = "&".join(f"{name}={value}" for name, value in data.draw(pairs))
+    values = data.draw(st.lists(objects("path"), min_size=len(tab.components), max_size=len(tab.components)))
+    text = json.dumps([tab.layout.value, *values])
+    assert len(tab.restored(text, query)) == len(tab.components)
+    assert len(tab.restored(data.draw(TEXTS), "?" + data.draw(TEXTS))) == len(tab.components)
 
 
 @pytest.fixture(scope="module")

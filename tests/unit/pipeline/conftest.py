@@ -122,6 +122,11 @@ class ShiftSystem(Reenactor[Any, Any, Any]):
         )
 
 
+@pytest.fixture(scope="module", autouse=True)
+def same_portraits(portraits_once: None) -> None:
+    """Sources that several tests share are taken apart once."""
+
+
 @pytest.fixture
 def engine() -> Engine:
     return Engine(system=ShiftSystem().requires_grad_(False), tracker=MarkTracker(), device=torch.device("cpu"))

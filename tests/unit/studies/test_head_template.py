@@ -1,6 +1,7 @@
 """Reduction of a head to a template."""
 
 import numpy as np
+import pytest
 from scipy.spatial import ConvexHull
 
 from studies.head_template import light_ear, nearest_on_surface, simplify
@@ -36,7 +37,8 @@ def test_the_nearest_place_on_a_surface() -> None:
     np.testing.assert_allclose(place, [[0.25, 0.25, 0], [1, 0, 0]], atol=1e-12)
 
 
-def test_light_reaches_the_side_of_a_ball_everywhere_but_not_a_pit_in_it() -> None:
+def test_light_reaches_the_side_of_a_ball_everywhere_but_not_a_pit_in_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("studies.head_template._LIGHTS", 60)
     points, triangles = ball(1500)
     triangles = triangles[:, ::-1]  # clockwise, as the template's
     near = points[:, 0] > 0.8
