@@ -129,7 +129,7 @@ def portraits_once(kept_portraits: dict[bytes, Any]) -> Iterator[None]:
             digest.update(repr(tensor.shape).encode() + tensor.numpy().tobytes())
         made = kept_portraits.pop(digest.digest(), None)
         kept_portraits[digest.digest()] = made = made or build(model, rgb, parsing, mesh)
-        if len(kept_portraits) > 20:
+        if len(kept_portraits) > 12:
             kept_portraits.pop(next(iter(kept_portraits)))
         return made
 
