@@ -94,10 +94,12 @@ def test_requirements_are_the_project_dependencies() -> None:
 
 
 def test_ci_runs_the_test_command_of_the_readme() -> None:
-    command = 'pip install -e ".[dev,train]" && pytest'
-    assert command in (REPOSITORY / "README.md").read_text(encoding="utf-8")
+    install, test = 'pip install -e ".[dev,train]"', "pytest"
+    assert f"{install} && {test}" in (REPOSITORY / "README.md").read_text(encoding="utf-8")
     script = (REPOSITORY / ".ci" / "run").read_text(encoding="utf-8")
-    assert command in script.replace("pip install -q ", "pip install ")
+    assert f"\n{install}\n" in script.replace("pip install -q ", "pip install ")
+    for half in ('"${second[@]}"', '"${second[@]/#/--ignore=}"', '-m "processes or browser"'):
+        assert f"{test} {half} || status=$?\n" in script
 
 
 def test_every_row_of_a_table_is_in_one() -> None:
