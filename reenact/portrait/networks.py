@@ -5,6 +5,7 @@ mask, maps, x and y ┴─ unshuffle 2 ─▶ U-Net ─▶ shuffle 2 ─▶ RGB
 """
 
 import dataclasses
+from typing import Literal
 
 import torch
 from jaxtyping import Float
@@ -13,16 +14,19 @@ from torch.nn import functional
 
 from reenact.portrait.parts import Part
 
+PaintedPart = Part | Literal["side"]
+"""A mouth, an eye, or the side of a head."""
 MAPS = 7
 """Channels beside surroundings and mask. Mouth: outer lips; the driver's mouth and whether it is given; the source's
-RGB; its inner lips. Eye: lids, iris; the source's RGB; its lids and iris. A picture that is not given is all 0."""
+RGB; its inner lips. Eye: lids, iris; the source's RGB; its lids and iris. Side of a head: hair; RGB that was made up;
+RGB that the source hardly shows. A picture that is not given is all 0."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class PainterConfig:
     """Of one painter."""
 
-    part: Part
+    part: PaintedPart
     """What it paints."""
     widths: tuple[int, ...] = (24, 48, 88)
     """Channels at 1/2, 1/4 and 1/8 of the crop."""

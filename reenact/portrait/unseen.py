@@ -7,6 +7,7 @@ strands of what is shown, reflected outwards. Made once per source, so it does n
 
 import dataclasses
 import math
+from typing import NamedTuple
 
 import cv2
 import numpy as np
@@ -27,6 +28,8 @@ from reenact.portrait.head.outline import MIDDLE, View, outline_of, read_outline
 from reenact.portrait.head.template import EAR, SKULL
 from reenact.portrait.head.unfolded import Sources
 from reenact.portrait.matte import BACKGROUND, CLOTHES, HAIR
+from reenact.portrait.networks import Painter
+from reenact.portrait.sides import paint_sides
 
 _SIZE = (192, 384)
 """Least and greatest side of the unfolded picture; between them it is three quarters of the source's."""
@@ -99,8 +102,22 @@ class Unseen:
     """Vertices at ears that no hair covers."""
 
 
+class Completed(NamedTuple):
+    """An unfolded head, made up without a network."""
+
+    picture: Float[Tensor, "1 5 m m"]
+    """RGB, 1 where it was made up, and 1 where there is hair."""
+    points: Unfolded
+    ears: Bool[Tensor, "n"]
+    """As in `Unseen`."""
+
+
 def paint_unseen(
-    model: MorphableModel, head: FullHead, layer: Float[Tensor, "1 4 n n"], parsing: UInt8[Tensor, "1 j j"]
+    model: MorphableModel,
+    head: FullHead,
+    layer: Float[Tensor, "1 4 n n"],
+    parsing: UInt8[Tensor, "1 j j"],
+    painter: Painter | None = None,
 ) -> Unseen:
     """Unfold the head of a source and complete it.
 
@@ -109,7 +126,17 @@ def paint_unseen(
         head: in depth.
         layer: `Portrait.head`.
         parsing: of the source, as for `build_portrait`.
+        painter: of sides (`reenact.portrait.sides`); None: sides are made up like the rest.
     """
+    picture, points, ears = complete_unseen(model, head, layer, parsing)
+    rgb = picture[:, :3] if painter is None else paint_sides(painter, head, points, picture, layer)
+    return Unseen(rgb=rgb.clamp(0, 1), points=points, ears=ears)
+
+
+def complete_unseen(
+    model: MorphableModel, head: FullHead, layer: Float[Tensor, "1 4 n n"], parsing: UInt8[Tensor, "1 j j"]
+) -> Completed:
+    """Unfold the head of a source and make up what it hides; arguments as for `paint_unseen`."""
     hair = (parsing[:, None] == HAIR).to(layer.dtype)
     hangs, next_to = _find_hair_beside(head, hair)
     bare = _share_of_ears(head, hangs) <= _COVERED
@@ -161,7 +188,7 @@ def paint_unseen(
     below = blur(fill_hole(below, 1 - raster.covered[:, None].to(below.dtype)).clamp(min=0), _SMOOTH * side)
     below = below * (2 * blur(hole, _SMOOTH * side) - 1).clamp(min=0) * (1 - hair)
     rgb = rgb * (1 - rgb.new_tensor(_SHADE)[:, None, None] * below)
-    return Unseen(rgb=rgb.clamp(0, 1), points=points, ears=ears)
+    return Completed(torch.cat([rgb.clamp(0, 1), hole, hair], 1), points, ears)
 
 
 def _facing_down(head: FullHead) -> Float[Tensor, "n"]:

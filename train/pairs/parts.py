@@ -40,7 +40,8 @@ class PartSampler:
     """Draws targets of one part, and cuts them."""
 
     def __init__(self, data: FaceData, part: Part, model: MorphableModel | None = None) -> None:
-        self.data, self.part = data, part
+        self.data = data
+        self.part: Part = part
         self.model = load_morphable() if model is None else model
         mesh = np.asarray(data.mesh_px)
         distance = np.linalg.norm(mesh[:, 33] - mesh[:, 263], axis=-1)
@@ -73,6 +74,15 @@ class PartSampler:
         noise = torch.Generator().manual_seed(int(rng.integers(2**62)))
         batch = change(self.cut(self.draw(rng, size), noise, warped_share=0.4, driver_share=0.5), self.part, noise)
         return {name: value.to(device) for name, value in batch.items()}
+
+    def validation(self, count: int) -> dict[str, Batch]:
+        """The same crops at each call: mouths without ("") and with the driver's ("_driven"), or eyes.
+
+        Frames of clips have the warped source around them.
+        """
+        draws = self.draw(np.random.default_rng(1), count)
+        shares = {"": 0.0, "_driven": 1.0} if self.part == "mouth" else {"": 0.0}
+        return {name: self.cut(draws, driver_share=share) for name, share in shares.items()}
 
     def cut(
         self,

@@ -15,6 +15,7 @@ RECIPES = {
     "morphable": "train.recipes.perception.morphable",
     "mouth_painter": "train.recipes.painters.mouth",
     "eye_painter": "train.recipes.painters.eye",
+    "side_painter": "train.recipes.painters.side",
     "correspondence": "train.recipes.correspondence.flow",
     "facegan_landmarks": "train.recipes.facegan.landmarks",
     "facegan_reenactor": "train.recipes.facegan.reenactor",

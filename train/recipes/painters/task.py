@@ -1,7 +1,7 @@
-"""Painters of mouths and eyes learn by inpainting stills and frames that show them open or closed.
+"""Painters learn by inpainting: mouths and eyes of stills and frames that show them open or closed, sides of heads.
 
-Surroundings are partly the set's own pixels, partly another frame warped along the meshes, blurred and displaced as
-the systems' results are. The truth is always the real picture.
+Surroundings of mouths and eyes are partly the set's own pixels, partly another frame warped along the meshes, blurred
+and displaced as the systems' results are. The truth is always the real picture.
 """
 
 import dataclasses
@@ -13,18 +13,22 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from reenact.portrait.networks import Painter, PainterConfig
-from reenact.portrait.parts import Part
+from reenact.portrait.networks import PaintedPart, Painter, PainterConfig
 from train.data.faces import FaceData
 from train.losses.adversarial import PatchDiscriminator
 from train.losses.perceptual import EfficientNetFeatures, feature_distance
 from train.pairs.parts import PartSampler
+from train.pairs.sides import SideSampler
 from train.run.export import start_from, write_model
 from train.run.loop import Batch, LoopConfig, Losses
 from train.run.options import RecipeOptions
 
-_CONDITIONS = {"mouth": 1, "eye": 2}
-"""First maps that the critic sees: lips, or lids and iris."""
+_CONDITIONS = {"mouth": 1, "eye": 2, "side": 1}
+"""First maps that the critic sees: lips, lids and iris, or hair."""
+_SHOWN = {"mouth": 3, "eye": 2, "side": 4}
+"""First of the maps with what the source shows."""
+_ENLARGED = {"mouth": 1.5, "eye": 1.5, "side": 1.0}
+"""Size at which features are compared, over the crop's."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -34,7 +38,7 @@ class PainterTaskConfig:
     colour: float = 2.0
     """Of the mean absolute difference."""
     perceptual: float = 0.7
-    """Of the distance in EfficientNet-Lite0's features, at 1.5 times the crop's side."""
+    """Of the distance in EfficientNet-Lite0's features."""
     adversarial: float = 0.2
     """Of the hinge critic. Its norm is "instance": with spectral norms it learned too slowly to tell anything apart."""
     matching: float = 0.5
@@ -47,22 +51,22 @@ class PainterTask:
     """Surroundings and maps to what lies under the mask."""
 
     def __init__(self, train: FaceData, val: FaceData, network: PainterConfig, config: PainterTaskConfig) -> None:
-        self.part: Part = network.part
+        self.part: PaintedPart = network.part
         self.network_config, self.config = network, config
-        self.sampler, self.val = PartSampler(train, self.part), PartSampler(val, self.part)
+        self.sampler, self.val = (_make_sampler(data, self.part) for data in (train, val))
         self.networks = Painter(network)
         self.critic = PatchDiscriminator(3 + 1 + _CONDITIONS[self.part], width=32, norm="instance")
         self.features = EfficientNetFeatures().to(memory_format=torch.channels_last)
 
     def use_data(self, train: FaceData) -> None:
-        self.sampler = PartSampler(train, self.part)
+        self.sampler = _make_sampler(train, self.part)
 
     def sample_batch(self, rng: np.random.Generator, size: int, device: torch.device) -> Batch:
         batch = self.sampler.sample(rng, size, device)
         return {name: value.contiguous(memory_format=torch.channels_last) for name, value in batch.items()}
 
     def inputs(self, batch: Batch) -> tuple[Tensor, ...]:
-        return batch["near"], batch["mask"], batch["maps"]
+        return batch["near"], batch.get("hole", batch["mask"]), batch["maps"]
 
     def compute_losses(self, outputs: Tensor, batch: Batch, critic: nn.Module | None) -> Losses:
         assert critic is not None
@@ -92,8 +96,10 @@ class PainterTask:
 
     def distance(self, picture: Tensor, target: Tensor) -> Tensor:
         """Feature distance of each crop."""
-        larger = [functional.interpolate(each, scale_factor=1.5, mode="bilinear") for each in (picture, target)]
-        return feature_distance(self.features.to(picture.device), *larger)
+        zoom, pair = _ENLARGED[self.part], (picture, target)
+        if zoom != 1:
+            pair = (functional.interpolate(each, scale_factor=zoom, mode="bilinear") for each in pair)
+        return feature_distance(self.features.to(picture.device), *pair)
 
     @torch.no_grad()
     def validate(self, networks: nn.Module, device: torch.device) -> dict[str, float]:
@@ -109,10 +115,8 @@ class PainterTask:
         return figures
 
     def validation_batches(self, device: torch.device) -> dict[str, Batch]:
-        """Mouths without and with the driver's, or eyes; frames of clips have the warped source around them."""
-        draws = self.val.draw(np.random.default_rng(1), self.config.validation)
-        shares = {"": 0.0, "_driven": 1.0} if self.part == "mouth" else {"": 0.0}
-        cuts = {name: self.val.cut(draws, driver_share=share) for name, share in shares.items()}
+        """The sampler's, by ending of the figures' names."""
+        cuts = self.val.validation(self.config.validation)
         return {name: {key: value.to(device) for key, value in cut.items()} for name, cut in cuts.items()}
 
     @torch.no_grad()
@@ -120,7 +124,7 @@ class PainterTask:
         """Rows of 12: what the source shows, surroundings, painted (for mouths without and with the driver), truth."""
         batches = self.validation_batches(device)
         one = next(iter(batches.values()))
-        first = 3 if self.part == "mouth" else 2
+        first = _SHOWN[self.part]
         rows = [one["maps"][:, first : first + 3] / 2 + 0.5, one["near"]]
         for batch in batches.values():
             rows.append(torch.lerp(batch["near"], networks(*self.inputs(batch)), batch["mask"]))
@@ -135,6 +139,10 @@ class PainterTask:
         write_model(networks, folder, config, facts)
 
 
+def _make_sampler(data: FaceData, part: PaintedPart) -> PartSampler | SideSampler:
+    return SideSampler(data) if part == "side" else PartSampler(data, part)
+
+
 def masked_difference(picture: Tensor, target: Tensor, mask: Tensor) -> Tensor:
     """Mean absolute difference under the mask."""
     return ((picture - target).abs() * mask).sum() / (3 * mask.sum()).clamp(min=1)
@@ -146,7 +154,9 @@ def _near_mask(values: Tensor, mask: Tensor) -> Tensor:
     return (values.float() * weight).sum() / weight.sum()
 
 
-def build_painter(part: Part, train: FaceData, val: FaceData, options: RecipeOptions) -> tuple[PainterTask, LoopConfig]:
+def build_painter(
+    part: PaintedPart, train: FaceData, val: FaceData, options: RecipeOptions
+) -> tuple[PainterTask, LoopConfig]:
     """What both recipes build."""
     task = PainterTask(train, val, PainterConfig(part=part), PainterTaskConfig())
     start_from(task.networks, options.init)

