@@ -21,6 +21,7 @@ from reenact.portrait.ground import FollowedGround, complete_ground, follow_grou
 from reenact.portrait.head import FullHead, fit_head, follow_head
 from reenact.portrait.matte import HeadMatte, find_head_matte, from_picture, tidy_classes, to_picture
 from reenact.portrait.portrait import Portrait
+from reenact.portrait.sides import load_side_painter
 from reenact.portrait.unseen import Unseen, follow_unseen, paint_unseen
 
 _SAME_OUTLINE = 0.008
@@ -76,7 +77,8 @@ class ClipPortraits:
             first = complete_ground(rgb, matte, parsing, mesh)
             ground = FollowedGround(rgb=first.rgb, hole=first.hole, seen=1 - first.hole, body=first.body)
             shape = fit_head(model, mesh, matte.share)
-            unseen = paint_unseen(model, shape, torch.cat([matte.rgb, matte.share], 1), parsing)
+            layer, painter = torch.cat([matte.rgb, matte.share], 1), load_side_painter(rgb.device)
+            unseen = paint_unseen(model, shape, layer, parsing, painter)
         else:
             known = torch.cat([before.ground.rgb, before.ground.seen], 1)
             known = _carry(known, here @ np.linalg.inv(before.crop_from_frame), rgb.shape[-1])

@@ -175,9 +175,16 @@ def _show_unseen(portrait: Portrait, head: HeadLayer, flow: HeadFlow) -> HeadLay
         side = at.shape[-1]
         rim = widen(1 - resize(portrait.head[:, 3:], side), _RIM)
         in_rim = in_rim * warp(rim.expand(len(at), -1, -1, -1), flow.displacement)
-    where, share = resize(at[:, :2], head.rgb.shape[-1]), torch.maximum(at[:, 2:], in_rim)
+    where, share = resize(at[:, :2], head.rgb.shape[-1]), _soften(torch.maximum(at[:, 2:], in_rim), flow.covered)
     colours = warp(unseen.rgb.expand(len(at), -1, -1, -1), where, "bicubic").clamp(0, 1)
     return head._replace(rgb=torch.lerp(head.rgb, colours, resize(share, head.rgb.shape[-1])))
+
+
+def _soften(share: Float[Tensor, "f 1 s s"], covered: Float[Tensor, "f 1 s s"]) -> Float[Tensor, "f 1 s s"]:
+    """A share of the head without hard edges on it; along its outline it stays as it is."""
+    reach = max(round(_RIM * share.shape[-1]), 1)
+    mean, known = (functional.avg_pool2d(each, 2 * reach + 1, 1, reach) for each in (share * covered, covered))
+    return torch.where(covered > 0, mean / known.clamp(min=1e-6), share)
 
 
 def compose(

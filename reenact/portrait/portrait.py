@@ -14,6 +14,7 @@ from reenact.ops.warp import resize
 from reenact.portrait.ground import complete_ground
 from reenact.portrait.head import FullHead, Unfolded, fit_head
 from reenact.portrait.matte import find_head_matte, tidy_classes
+from reenact.portrait.sides import load_side_painter
 from reenact.portrait.unseen import Unseen, paint_unseen
 from reenact.types import FaceImage
 
@@ -110,5 +111,5 @@ def build_portrait(
         body=ground.body,
         head=head,
         shape=shape,
-        unseen=paint_unseen(model, shape, head, parsing),
+        unseen=paint_unseen(model, shape, head, parsing, load_side_painter(rgb.device)),
     )
