@@ -1,4 +1,4 @@
-"""Recipe: the painter of the sides of heads, learned from some 1,300 photos and frames, most of them of turned heads."""
+"""Recipe: the painter of the sides of heads, learned from some 1,300 photos and frames, mostly of turned heads."""
 
 from train.data.faces import FaceData
 from train.recipes.painters.task import PainterTask, build_painter
