@@ -14,6 +14,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from reenact.geometry.rasterise import rasterise, vertex_facing
+from reenact.ops.fill import fill_hole
 from reenact.portrait.exemplar import blur
 from reenact.portrait.head import FullHead, Unfolded
 from reenact.portrait.head.outline import MIDDLE, smoothstep
@@ -37,6 +38,8 @@ _RIM = 0.03
 _DETAIL, _SAME, _LIGHT = 0.04, 0.08, 0.5
 """Size of details, share of the side; difference of colours up to which both show the same surface; and how much of
 it is taken."""
+_OWN = 0.8
+"""Share of a tone that is the source's, not the painter's."""
 _MIDDLE_PX = 16
 """Distance from the middle of the head over which both sides meet."""
 
@@ -123,9 +126,23 @@ def paint_sides(
     raster = rasterise(pixels[None], head.template.shell, side, side)
     found = read_at(whole, raster.interpolate(_places(head)[None], head.template.shell))
     rgb, hole, hair = completed.split([3, 1, 1], 1)
-    colours = _keep_plain_skin(found[:, :3], rgb, hair)
+    colours = _keep_plain_skin(_in_own_tones(found[:, :3], completed), rgb, hair)
     inside = (1 - 2 * blur(1 - hole, _RIM * side)).clamp(min=0)  # beside what is shown, that is continued
     return torch.lerp(rgb, colours, found[:, 3:] * inside * hole * raster.covered[:, None])
+
+
+def _in_own_tones(painted: Float[Tensor, "1 3 m m"], completed: Float[Tensor, "1 5 m m"]) -> Float[Tensor, "1 3 m m"]:
+    """What is painted, its tone between those of the skin and the hair that were made up nearby.
+
+    So a black and white photo stays one, and an ear is not lighter than its cheek.
+    """
+    rgb, _, hair = completed.split([3, 1, 1], 1)
+    tones = [fill_hole(rgb, other) if bool((other < 1).any()) else rgb for other in (hair, 1 - hair)]
+    low, skin, strands = blur(torch.cat([painted, *tones], 1), _DETAIL * rgb.shape[-1]).split(3, 1)
+    across = strands - skin
+    share = ((low - skin) * across).sum(1, keepdim=True) / across.square().sum(1, keepdim=True).clamp(min=1e-4)
+    own = skin + share.clamp(0, 1) * across
+    return (painted + _OWN * (own - low)).clamp(0, 1)
 
 
 def _keep_plain_skin(

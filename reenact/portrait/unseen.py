@@ -86,6 +86,8 @@ _SOME, _RING = 0.2, 0.35
 """Least share of the sides of a head above the ears that has hair if there is some, and if the top is bald."""
 _COVERED = 0.4
 """Share of an ear under hair from which all of it counts as covered."""
+_STRONGEST, _LOOKED_AT = 0.98, 20_000
+"""Quantile of the source's colour strength that hidden surface may have, and the number of pixels it is found from."""
 _CROWN, _HAIRY = 1.0, 0.3
 """Height in head coordinates of the top of the head, and the least share of it that has hair unless it is bald."""
 
@@ -130,7 +132,7 @@ def paint_unseen(
     """
     picture, points, ears = complete_unseen(model, head, layer, parsing)
     rgb = picture[:, :3] if painter is None else paint_sides(painter, head, points, picture, layer)
-    return Unseen(rgb=rgb.clamp(0, 1), points=points, ears=ears)
+    return Unseen(rgb=_limit_colour(rgb, layer).clamp(0, 1), points=points, ears=ears)
 
 
 def complete_unseen(
@@ -189,6 +191,17 @@ def complete_unseen(
     below = below * (2 * blur(hole, _SMOOTH * side) - 1).clamp(min=0) * (1 - hair)
     rgb = rgb * (1 - rgb.new_tensor(_SHADE)[:, None, None] * below)
     return Completed(torch.cat([rgb.clamp(0, 1), hole, hair], 1), points, ears)
+
+
+def _limit_colour(rgb: Float[Tensor, "1 3 m m"], layer: Float[Tensor, "1 4 n n"]) -> Float[Tensor, "1 3 m m"]:
+    """Colours no stronger than the source's own: a black and white photo stays one."""
+    strength = lambda picture: picture.amax(1, keepdim=True) - picture.amin(1, keepdim=True)  # noqa: E731
+    own = strength(layer[:, :3])[layer[:, 3:] > _SOLID]
+    if not len(own):
+        return rgb
+    most = own[:: max(len(own) // _LOOKED_AT, 1)].quantile(_STRONGEST)
+    grey = rgb.mean(1, keepdim=True)
+    return grey + (rgb - grey) * (most / strength(rgb).clamp(min=1e-3)).clamp(max=1)
 
 
 def _facing_down(head: FullHead) -> Float[Tensor, "n"]:
