@@ -329,6 +329,11 @@ def _raise_cloth(
     colours = np.asarray(to_picture(rgb))[tuple(at.round().astype(int).clip(0, size - 1))]
     share = np.where(moving, 0.0, (2 - steps / (_RISING * size)).clip(0, 1))[:, None]
     picture = np.array(to_picture(filled))
+    raised = np.zeros((*picture.shape[:2], 4), np.float32)
+    raised[chosen] = np.concatenate([colours * ~moving[:, None], ~moving[:, None]], 1)
+    around = cv2.blur(raised, (2 * round(_RISING * size / 4) + 1,) * 2)[chosen]
+    around = around[:, :3] / around[:, 3:].clip(1e-3)
+    colours += (steps / (_RISING * size)).clip(0, 1)[:, None] * (around - colours)  # no stripes
     picture[chosen] += share * (colours - picture[chosen])
     return from_picture(picture, rgb)
 
