@@ -209,7 +209,7 @@ def random_people(device: torch.device) -> "RandomPeople":
 @functools.cache
 def painters(device: torch.device) -> "Painters":
     """The embedded painters of mouths and eyes; loaded once per device."""
-    from reenact.perception.hidden import HIDDEN, hidden_shares
+    from reenact.perception.hidden import BOTH_EYES, HIDDEN, hidden_shares
     from reenact.portrait.networks import Painter, PainterConfig
     from reenact.portrait.painters import Painters
 
@@ -221,7 +221,13 @@ def painters(device: torch.device) -> "Painters":
         folded = fold_batch_norms(network).requires_grad_(False)
         networks[part] = folded.to(device).to(memory_format=torch.channels_last)
     hidden = load_hidden(device)
-    return Painters(**networks, hidden=lambda rgb, mesh_px: hidden_shares(hidden, rgb, mesh_px)[0] > HIDDEN)
+
+    def find_hidden(rgb: torch.Tensor, mesh_px: torch.Tensor) -> torch.Tensor:
+        shares = hidden_shares(hidden, rgb, mesh_px)[0]
+        shares[1:] += shares[1:].amax() * (shares[1:] > BOTH_EYES)  # sunglasses hide both eyes
+        return shares > HIDDEN
+
+    return Painters(**networks, hidden=find_hidden)
 
 
 def paint(rgb: torch.Tensor, *others: Any) -> "Painted":

@@ -16,6 +16,8 @@ HIDDEN_PARTS = ("mouth", "right eye", "left eye")
 """Order of the answers; the person's right and left."""
 HIDDEN = 0.8
 """Probability from which on a part counts as hidden; see the card of the weights for its false alarms."""
+BOTH_EYES = 0.3
+"""Probability from which on an eye is hidden if the other one is: by the same sunglasses."""
 _SKIN_POINTS = (50, 280, 101, 330, 205, 425, 4, 195, 151, 9)
 """Cheeks, nose and forehead: what hides one part leaves most of them."""
 _AROUND = 0.03

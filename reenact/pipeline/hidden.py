@@ -26,14 +26,15 @@ _UPPER_LIP, _LOWER_LIP = 13, 14
 
 
 def hidden_notes(
-    network: nn.Module, rgb: Float[Tensor, "1 3 h w"], mesh_px: Float[Tensor, "1 478 3"]
+    network: nn.Module, rgb: Float[Tensor, "1 3 h w"], mesh_px: Float[Tensor, "1 478 3"], *, source: bool = False
 ) -> tuple[Note, ...]:
-    """A note on the hidden parts of a face in a picture; empty if there are none."""
+    """A note on the hidden parts of a face in a picture, of a driver or a source; empty if there are none."""
     shares = hidden_shares(network, rgb, mesh_px)[0].tolist()
     found = [part for part, share in zip(HIDDEN_PARTS, shares, strict=True) if share > HIDDEN]
     if not found:
         return ()
-    return (Note(f"Something seems to hide the {' and the '.join(found)}, a hand or a mask perhaps; it is guessed."),)
+    then = "nothing is painted on it" if source else "it is guessed"
+    return (Note(f"Something seems to hide the {' and the '.join(found)}, a hand or a mask perhaps; {then}."),)
 
 
 def find_hidden(network: nn.Module, faces: DrivingFaces) -> Bool[Tensor, "3"]:

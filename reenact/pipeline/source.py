@@ -133,7 +133,7 @@ def prepare_source(
         if tune_steps:
             identity = system.tune(identity, tune_steps, progress)
         warnings += system.source_notes(identity, on_device)
-        warnings += () if hidden is None else hidden_notes(hidden, image.rgb, on_device.mesh_px)
+        warnings += () if hidden is None else hidden_notes(hidden, image.rgb, on_device.mesh_px, source=True)
     return Source(
         frame=frame,
         image=image,

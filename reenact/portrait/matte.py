@@ -54,6 +54,11 @@ _HAIRLINE = 1.3
 """Height above which skin under hair is hair."""
 _COLLAR = 0.45
 """Height up to which hair that touches clothes and reaches no higher is a collar."""
+_CORE, _OUTLINE_CELLS, _FEWEST = 2.0, 9.0, 12
+"""Cells from other classes at which hair is surely hair, and from the background at which its outline is doubted; the
+fewest of the former that tell its colours."""
+_UNLIKE, _LIKE = 0.16, 0.4
+"""Difference of colours from which hair is unlike all other, and share of it that the background's may have."""
 _LARGEST_GAP = 0.01
 """Gaps up to this share of the crop are filled."""
 _COLOUR_NOISE = 1e-5
@@ -159,6 +164,34 @@ def tidy_classes(parsing: UInt8[Tensor, "1 j j"], mesh: Float[Tensor, "1 478 3"]
     collar = (top < _COLLAR) & (dressed > 0)
     collar[0] = False
     return torch.from_numpy(np.where(collar[pieces], CLOTHES, classes).astype(np.uint8))[None].to(parsing.device)
+
+
+def drop_background(parsing: UInt8[Tensor, "1 j j"], rgb: Float[Tensor, "1 3 n n"]) -> UInt8[Tensor, "1 j j"]:
+    """The parsing without hair along the outline that has the colours of the background next to it, and not of hair.
+
+    Args:
+        parsing: of `tidy_classes`.
+        rgb: of the crop, 0 to 1.
+    """
+    classes, cells = parsing[0].cpu().numpy(), parsing.shape[-1]
+    hair, behind = ((classes == each).astype(np.uint8) for each in (HAIR, BACKGROUND))
+    colours = to_picture(resize(rgb, cells))
+    depth = cv2.distanceTransform(1 - behind, cv2.DIST_L2, 5)
+    core = (cv2.distanceTransform(hair, cv2.DIST_L2, 5) > _CORE) & (depth > _OUTLINE_CELLS)
+    doubtful = (hair > 0) & (depth <= _OUTLINE_CELLS)
+    beside = (behind > 0) & (cv2.dilate(doubtful.astype(np.uint8), np.ones((5, 5), np.uint8)) > 0)
+    beside &= cv2.erode(behind, np.ones((3, 3), np.uint8)) > 0
+    if core.sum() < _FEWEST or not doubtful.any() or not beside.any():
+        return parsing
+    at, there = (torch.from_numpy(np.argwhere(each)).float() for each in (doubtful, beside))
+    own, inner, outer = (torch.from_numpy(colours[each]) for each in (doubtful, core, beside))
+    to_hair = torch.cdist(own, inner).kthvalue(min(_FEWEST, len(inner)), 1).values
+    far = torch.cdist(at, there) > 2 * _OUTLINE_CELLS
+    to_background = torch.cdist(own, outer).masked_fill(far, torch.inf).amin(1)
+    wrong = np.zeros_like(hair, np.float32)
+    wrong[doubtful] = ((to_hair > _UNLIKE) & (to_background < _LIKE * to_hair)).float().numpy()
+    wrong = cv2.blur(wrong, (3, 3)) / cv2.blur(doubtful.astype(np.float32), (3, 3)).clip(1e-3) > 0.5
+    return torch.from_numpy(np.where(wrong & doubtful, BACKGROUND, classes))[None].to(parsing.device)
 
 
 def head_axes(points: Float[np.ndarray, "478 2"], side: int) -> HeadAxes:

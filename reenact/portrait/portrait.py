@@ -13,7 +13,7 @@ from reenact.ops.grow import grow
 from reenact.ops.warp import resize
 from reenact.portrait.ground import complete_ground
 from reenact.portrait.head import FullHead, Unfolded, fit_head
-from reenact.portrait.matte import find_head_matte, tidy_classes
+from reenact.portrait.matte import drop_background, find_head_matte, tidy_classes
 from reenact.portrait.sides import load_side_painter
 from reenact.portrait.unseen import Unseen, paint_unseen
 from reenact.types import FaceImage
@@ -100,7 +100,7 @@ def build_portrait(
     """
     if parsing is None:
         parsing = ((draw_face(model, mesh, _PARSING_PX).parts.amax(1) > 0) * _FACE).to(torch.uint8)
-    parsing = tidy_classes(parsing, mesh)
+    parsing = drop_background(tidy_classes(parsing, mesh), rgb)
     matte = find_head_matte(rgb, parsing, mesh)
     ground = complete_ground(rgb, matte, parsing, mesh)
     head, shape = torch.cat([matte.rgb, matte.share], 1), fit_head(model, mesh, matte.share)

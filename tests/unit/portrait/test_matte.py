@@ -12,6 +12,7 @@ from reenact.portrait.matte import (
     FACE,
     HAIR,
     SKIN,
+    drop_background,
     find_head_matte,
     head_axes,
     head_cells,
@@ -148,3 +149,24 @@ def test_nose_and_ear_of_a_profile_are_the_heads() -> None:
     ear = (axes.height > 0.35) & (axes.height < 0.6) & (axes.face < 0) & (axes.face > -0.4)
     parsing = np.where(ear | (axes.face > 0), FACE, BACKGROUND).astype(np.uint8)
     assert head_cells(parsing, points)[ear].mean() > 0.95
+
+
+@pytest.mark.parametrize("hair_rgb", [(0.05, 0.05, 0.05), (0.75, 0.72, 0.7)])
+def test_hair_in_the_colours_of_the_background_is_none(hair_rgb: tuple[float, float, float]) -> None:
+    """Leaves beside black hair were turned with the head."""
+    place = (torch.arange(256) + 0.5) * 2 / 256 - 1
+    head = torch.hypot(place[None], place[:, None]) < 0.5
+    noise = 0.03 * torch.randn(3, 256, 256, generator=torch.Generator().manual_seed(0))
+    rgb = torch.where(head, *(torch.tensor(each)[:, None, None] for each in (hair_rgb, (0.4, 0.25, 0.1)))) + noise
+    true = torch.where(head[::2, ::2], HAIR, BACKGROUND).to(torch.uint8)[None]
+    wrong = true.clone()
+    wrong[:, 40:60, 28:34] = HAIR
+    assert (wrong != true).sum() > 40
+    mended = drop_background(wrong, rgb[None].clamp(0, 1))
+    assert (mended != true).sum() <= 8
+    assert torch.equal(drop_background(true, rgb[None].clamp(0, 1)), true)
+
+
+def test_hair_like_the_background_stays() -> None:
+    rgb, _, classes = draw(256)
+    assert torch.equal(drop_background(classes, torch.full_like(rgb, 0.3)), classes)
