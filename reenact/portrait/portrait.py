@@ -6,9 +6,11 @@ import functools
 import torch
 from jaxtyping import Float, UInt8
 from torch import Tensor
+from torch.nn import functional
 
-from reenact.geometry.flow import draw_face
+from reenact.geometry.flow import draw_face, to_pixels
 from reenact.geometry.morphable import MorphableModel
+from reenact.geometry.rasterise import rasterise
 from reenact.ops.grow import grow
 from reenact.ops.warp import resize
 from reenact.portrait.ground import complete_ground
@@ -23,6 +25,8 @@ _FACE = 1
 _PARSING_PX = 128
 _PART = 0.2
 """Share of the head from which a pixel shows too much of it to be kept when the head leaves."""
+_TOUCHES = 0.5
+"""Share of the head beyond the border of its picture from which it is cut off there."""
 _HALO = 0.008
 """Width of the halo of a head, share of the side."""
 
@@ -103,7 +107,9 @@ def build_portrait(
     parsing = drop_background(tidy_classes(parsing, mesh), rgb)
     matte = find_head_matte(rgb, parsing, mesh)
     ground = complete_ground(rgb, matte, parsing, mesh)
-    head, shape = torch.cat([matte.rgb, matte.share], 1), fit_head(model, mesh, matte.share)
+    top = _cut_off_at(rgb, matte.share)
+    shape = fit_head(model, mesh, matte.share, top)
+    head = torch.cat([matte.rgb, _round_off(matte.share, shape)], 1)
     return Portrait(
         rgb=rgb,
         ground=ground.rgb,
@@ -113,3 +119,21 @@ def build_portrait(
         shape=shape,
         unseen=paint_unseen(model, shape, head, parsing, load_side_painter(rgb.device)),
     )
+
+
+def _cut_off_at(rgb: Float[Tensor, "1 3 n n"], share: Float[Tensor, "1 1 n n"]) -> float:
+    """`FullHead.top`: where a crop that exceeds its picture repeats the upper border, and a head touches it."""
+    same = (rgb[0, :, 1:] == rgb[0, :, :-1]).all(2).all(0)
+    rows = len(same) if bool(same.all()) else int((~same).to(torch.uint8).argmax())
+    return 2 * rows / rgb.shape[-1] - 1 if rows and float(share[:, :, :rows].max()) > _TOUCHES else -1.0
+
+
+def _round_off(share: Float[Tensor, "1 1 n n"], head: FullHead) -> Float[Tensor, "1 1 n n"]:
+    """A head that is cut off ends beyond the border as the template's does."""
+    rows = round((head.top + 1) / 2 * share.shape[-1])
+    if not rows:
+        return share
+    raster = rasterise(to_pixels(head.posed(), _PARSING_PX), head.template.shell, _PARSING_PX, _PARSING_PX)
+    inside = functional.avg_pool2d(raster.covered[:, None].to(share.dtype), 3, 1, 1)
+    inside[:, :, 0] = 0  # or the border would be repeated
+    return torch.cat([(share * resize(inside, share.shape[-1]))[:, :, :rows], share[:, :, rows:]], 2)

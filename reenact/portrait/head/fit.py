@@ -97,6 +97,8 @@ class FullHead:
     """Where the matte ends, if that is farther out: loose hair beside the head."""
     hangs: Float[Tensor, "1 d"]
     """1 in directions below the middle in which hair hangs beside the face, 0 in others."""
+    top: float = -1.0
+    """Upper border of what the source shows, in half-sides: a head may be cut off there."""
 
     def posed(self) -> Float[Tensor, "1 n 3"]:
         """The vertices in the source."""
@@ -112,13 +114,16 @@ class FullHead:
         return moved
 
 
-def fit_head(model: MorphableModel, mesh: Float[Tensor, "1 478 3"], share: Float[Tensor, "1 1 n n"]) -> FullHead:
+def fit_head(
+    model: MorphableModel, mesh: Float[Tensor, "1 478 3"], share: Float[Tensor, "1 1 n n"], top: float = -1.0
+) -> FullHead:
     """Fit the template to a source.
 
     Args:
         model: the morphable model.
         mesh: in half-sides of the source's picture (-1 to 1; z in the same unit, smaller is nearer).
         share: soft matte of the head in that picture: face, ears and hair.
+        top: `FullHead.top`.
     """
     template = load_template(mesh.device)
     fit = model.fit(mesh)
@@ -130,11 +135,17 @@ def fit_head(model: MorphableModel, mesh: Float[Tensor, "1 478 3"], share: Float
     shape[template.on_face] = (own[0, template.corners] * template.weights[..., None]).sum(1)
     inwards = functional.normalize(shape.new_tensor(MIDDLE) - shape[template.on_face], dim=1)
     shape[template.on_face] += _UNDER * inwards
-    matte = _matte_outline(View.of(fit.pose), share)
+    matte = _matte_outline(View.of(fit.pose), share, top)
     shape = _push_to_hair(template, fit.pose, shape, matte)
     shape = _pull_in(template, fit.pose, mesh, shape, matte)
     look = _look_at(model, template, fit.pose, mesh, shape, _SIDE)
-    return _placed(template, fit.pose, mesh, shape, matte, _reach(template, _CARRY), look)
+    if top > -1:
+        below, mesh_below = fit.pose.apply(shape[None])[0, :, 1] > top, mesh[..., 1] > top
+        look = look._replace(
+            mesh_visible=look.mesh_visible * mesh_below, visible=look.visible * below, seen=look.seen & below
+        )
+    head = _placed(template, fit.pose, mesh, shape, matte, _reach(template, _CARRY), look)
+    return dataclasses.replace(head, top=top)
 
 
 def follow_head(
@@ -277,13 +288,13 @@ def _lowness(like: Tensor, low: tuple[float, float] = _LOW) -> Float[Tensor, "1 
     return smoothstep((torch.sin(angle) - low[0]) / (low[1] - low[0]))[None]
 
 
-def _matte_outline(view: View, share: Float[Tensor, "1 1 n n"]) -> Float[Tensor, "1 d"]:
+def _matte_outline(view: View, share: Float[Tensor, "1 1 n n"], top: float = -1.0) -> Float[Tensor, "1 d"]:
     """Distance at which the matte ends, seen from the middle; 0 where it leaves the picture."""
     direction = torch.arange(DIRECTIONS, device=share.device, dtype=share.dtype)
     distance = (torch.arange(_STEPS, device=share.device, dtype=share.dtype) + 0.5) * (_FARTHEST / _STEPS)
     rays = [direction.repeat_interleave(_STEPS)[None], distance.repeat(DIRECTIONS)[None]]
     place = view.to_picture(rays[0], rays[1]).mT.unflatten(1, (DIRECTIONS, _STEPS))
-    inside = (place.abs() < 1).all(-1)[0]
+    inside = ((place.abs() < 1).all(-1) & (place[..., 1] > top))[0]
     value = functional.grid_sample(share, place, align_corners=False)[0, 0]
     ahead = functional.max_pool1d(functional.pad(value, (0, _GAP - 1)), _GAP, stride=1)
     started = torch.cumsum((value > 0.5).long(), 1) > 0

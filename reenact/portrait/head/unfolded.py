@@ -76,7 +76,7 @@ def unfold(model: MorphableModel, head: FullHead, ears: Bool[Tensor, "n"]) -> tu
     cosines[0] *= torch.where(ears, _facing_ears(head), 1.0)
     cosine, other = torch.cat(cosines), torch.cat([cosines[0][nearest], cosines[1][swap]])
     clear, other_clear = (
-        smoothstep((each - _CLEAR[0]) / (_CLEAR[1] - _CLEAR[0])) * (at.abs() < 1).all(1)
+        smoothstep((each - _CLEAR[0]) / (_CLEAR[1] - _CLEAR[0])) * (at.abs() < 1).all(1) * (at[:, 1] > head.top)
         for each, at in ((cosine, own[:, :2]), (other, counterpart))
     )
     ratio = (cosine / other.clamp(min=1e-6) - _CLEARER[0]) / (_CLEARER[1] - _CLEARER[0])
