@@ -11,6 +11,7 @@ from jaxtyping import Float, UInt8
 from torch import Tensor
 
 from reenact.geometry.morphable import load_morphable
+from reenact.portrait import parts
 from reenact.portrait.head import unfold
 from reenact.portrait.matte import tidy_classes
 from reenact.portrait.posed import build_head
@@ -18,6 +19,7 @@ from reenact.portrait.sides import both_sides, lay_out, read_at, side_inputs
 from reenact.portrait.unseen import complete_unseen
 from reenact.types import head_angles_rad
 from train.data.faces import FaceData
+from train.pairs.parts import random_similarity
 from train.profiling.turn import turn_head
 from train.run.loop import Batch
 
@@ -52,8 +54,12 @@ class SideSampler:
         self._made: dict[int, UInt8[np.ndarray, "13 192 128"]] = {}
 
     def sample(self, rng: np.random.Generator, size: int, device: torch.device) -> Batch:
-        """A batch in random light."""
-        batch = self.at(rng.integers(_POOL, size=size).tolist())
+        """A batch in random light; an ear is nearly at the same place."""
+        noise = torch.Generator().manual_seed(int(rng.integers(2**62)))
+        layers = self._stack(rng.integers(_POOL, size=size).tolist())
+        rows, columns = layers.shape[-2:]
+        layers = parts.sample(layers, random_similarity(size, (rows, columns), noise), (rows, columns), "zeros")
+        batch = _batch_of(layers)
         light = [rng.uniform(0.75, 1.3, (size, channels, 1, 1)) for channels in (3, 1)]
         gain, bend = (
             torch.from_numpy(light[0] * light[1]).float(),
@@ -63,24 +69,14 @@ class SideSampler:
 
     def validation(self, count: int) -> dict[str, Batch]:
         """The first samples of the pool."""
-        return {"": self.at(list(range(count)))}
+        return {"": _batch_of(self._stack(list(range(count))))}
 
-    def at(self, indices: list[int]) -> Batch:
-        """Samples of the pool.
-
-        Returns:
-            target, near, hole, maps (as `SideInputs`), and mask: 1 where a hole has a truth, little where it has none
-            and the painter is to leave what was made up; all (n, c, 192, 128).
-        """
+    def _stack(self, indices: list[int]) -> Float[Tensor, "n 13 192 128"]:
+        """Samples of the pool, each as in `lay_out`."""
         for index in indices:
             if index not in self._made:
                 self._made[index] = self._make(np.random.default_rng((_SEED, index)))
-        stacked = torch.from_numpy(np.stack([self._made[index] for index in indices])).float() / 255
-        near, hole, hair, own, shown, target, mask = stacked.split([3, 1, 1, 3, 1, 3, 1], 1)
-        maps = torch.cat([hair, near * 2 - 1, (own * 2 - 1) * shown], 1)
-        target = torch.lerp(near, target, mask)
-        mask = torch.maximum(mask, _ELSEWHERE * hole)
-        return {"near": near, "hole": hole, "maps": maps, "target": target, "mask": mask}
+        return torch.from_numpy(np.stack([self._made[index] for index in indices])).float() / 255
 
     def _make(self, rng: np.random.Generator) -> UInt8[np.ndarray, "13 192 128"]:
         """Near, hole, hair, own, shown, target, mask, in 8 bits."""
@@ -115,6 +111,21 @@ class SideSampler:
         truth = both_sides(torch.cat([colours[:, :3], known.to(colours.dtype)], 1))
         own = (maps[:, 4:] + 1) / 2
         return torch.cat([near, hole, maps[:, :1], own, shown, truth[:, :3], truth[:, 3:] * hole], 1)
+
+
+def _batch_of(layers: Float[Tensor, "n 13 h w"]) -> Batch:
+    """What a painter learns from.
+
+    Returns:
+        target, near, hole, maps (as `SideInputs`), and mask: 1 where a hole has a truth, little where it has none and
+        the painter is to leave what was made up; all (n, c, h, w).
+    """
+    near, hole, hair, own, shown, target, mask = layers.split([3, 1, 1, 3, 1, 3, 1], 1)
+    hole, shown = (hole > 0.5).float(), (shown > 0.99).float()
+    mask = (mask > 0.99) * hole
+    maps = torch.cat([hair, near * 2 - 1, (own * 2 - 1) * shown], 1)
+    target = torch.lerp(near, target, mask)
+    return {"near": near, "hole": hole, "maps": maps, "target": target, "mask": torch.maximum(mask, _ELSEWHERE * hole)}
 
 
 def _relight(batch: Batch, gain: Tensor, bend: Tensor) -> Batch:
