@@ -57,8 +57,9 @@ _COLLAR = 0.45
 _CORE, _OUTLINE_CELLS, _FEWEST = 2.0, 9.0, 12
 """Cells from other classes at which hair is surely hair, and from the background at which its outline is doubted; the
 fewest of the former that tell its colours."""
-_UNLIKE, _LIKE = 0.16, 0.4
-"""Difference of colours from which hair is unlike all other, and share of it that the background's may have."""
+_UNLIKE, _LIKE, _MOST = 0.16, 0.4, 0.12
+"""Difference of colours from which hair is unlike all other; share of it that the background's may have; and largest
+share of the hair that is none."""
 _LARGEST_GAP = 0.01
 """Gaps up to this share of the crop are filled."""
 _COLOUR_NOISE = 1e-5
@@ -191,7 +192,10 @@ def drop_background(parsing: UInt8[Tensor, "1 j j"], rgb: Float[Tensor, "1 3 n n
     wrong = np.zeros_like(hair, np.float32)
     wrong[doubtful] = ((to_hair > _UNLIKE) & (to_background < _LIKE * to_hair)).float().numpy()
     wrong = cv2.blur(wrong, (3, 3)) / cv2.blur(doubtful.astype(np.float32), (3, 3)).clip(1e-3) > 0.5
-    return torch.from_numpy(np.where(wrong & doubtful, BACKGROUND, classes))[None].to(parsing.device)
+    wrong &= doubtful
+    if wrong.sum() > _MOST * hair.sum():  # one side of the hair in another light
+        return parsing
+    return torch.from_numpy(np.where(wrong, BACKGROUND, classes))[None].to(parsing.device)
 
 
 def head_axes(points: Float[np.ndarray, "478 2"], side: int) -> HeadAxes:

@@ -170,3 +170,6 @@ def test_hair_in_the_colours_of_the_background_is_none(hair_rgb: tuple[float, fl
 def test_hair_like_the_background_stays() -> None:
     rgb, _, classes = draw(256)
     assert torch.equal(drop_background(classes, torch.full_like(rgb, 0.3)), classes)
+    lit = rgb.clone()
+    lit[:, :, :, :96] = rgb[:, :, :1, :1]  # one side of the head in the background's colour
+    assert torch.equal(drop_background(classes, lit), classes)
