@@ -66,11 +66,23 @@ def load_side_painter(device: torch.device) -> Painter:
     return painter.eval().requires_grad_(False)
 
 
-def lay_out(head: FullHead, values: Float[Tensor, "n k"]) -> tuple[Float[Tensor, "1 k s s"], Bool[Tensor, "1 1 s s"]]:
-    """Values of the template's vertices in the layout, and where there is any."""
+def lay_out(
+    head: FullHead,
+    values: Float[Tensor, "n k"],
+    places: Float[Tensor, "n 2"] | None = None,
+    side: int = SIDE,
+) -> tuple[Float[Tensor, "1 k s s"], Bool[Tensor, "1 1 s s"]]:
+    """Values of the template's vertices in a layout, and where there is any.
+
+    Args:
+        head: of a source.
+        values: of its vertices.
+        places: of the vertices in the layout, -1 to 1; None: that of the sides.
+        side: of the layout in pixels.
+    """
     depth = -(head.shape - head.shape.new_tensor(MIDDLE)).norm(dim=1, keepdim=True)
-    pixels = torch.cat([(_places(head) + 1) * (SIDE / 2), depth], 1)
-    raster = rasterise(pixels[None], head.template.shell, SIDE, SIDE)
+    pixels = torch.cat([((_places(head) if places is None else places) + 1) * (side / 2), depth], 1)
+    raster = rasterise(pixels[None], head.template.shell, side, side)
     return raster.interpolate(values[None], head.template.shell), raster.covered[:, None]
 
 
@@ -121,14 +133,12 @@ def paint_sides(
     whole = functional.pad(
         torch.cat([painted[:1], painted[1:].flip(-1)], 3), (0, 0, ROWS.start, SIDE - ROWS.stop), mode="constant"
     )
-    depth = -(head.shape - head.shape.new_tensor(MIDDLE)).norm(dim=1, keepdim=True)
-    pixels = torch.cat([(points.place[:count] + 1) * (side / 2), depth], 1)
-    raster = rasterise(pixels[None], head.template.shell, side, side)
-    found = read_at(whole, raster.interpolate(_places(head)[None], head.template.shell))
+    places, covered = lay_out(head, _places(head), points.place[:count], side)
+    found = read_at(whole, places)
     rgb, hole, hair = completed.split([3, 1, 1], 1)
     colours = _keep_plain_skin(_in_own_tones(found[:, :3], completed), rgb, hair)
     inside = (1 - 2 * blur(1 - hole, _RIM * side)).clamp(min=0)  # beside what is shown, that is continued
-    return torch.lerp(rgb, colours, found[:, 3:] * inside * hole * raster.covered[:, None])
+    return torch.lerp(rgb, colours, found[:, 3:] * inside * hole * covered)
 
 
 def _in_own_tones(painted: Float[Tensor, "1 3 m m"], completed: Float[Tensor, "1 5 m m"]) -> Float[Tensor, "1 3 m m"]:
