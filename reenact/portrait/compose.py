@@ -231,7 +231,8 @@ def compose(
         place, neck = resize(flow.neck, side).split([2, 1], dim=1)
         shown = (portrait.body * (1 - portrait.hole)).expand(count, -1, -1, -1)
         # cloth that the source shows lies over the neck
-        neck = neck * (1 - (shown if bend is None else warp(shown, bend)))
+        shown, reach = shown if bend is None else warp(shown, bend), max(round(_RIM * side), 1)
+        neck = neck * (1 - functional.avg_pool2d(shown, 2 * reach + 1, 1, reach, count_include_pad=False))
         ground = torch.lerp(ground, warp(portrait.ground.expand(count, -1, -1, -1), place), neck)
         redrawn, share = redrawn | (neck > 0), torch.maximum(share, (neck > 0).to(share.dtype))
     frame, share = torch.lerp(ground, head.rgb, head.matte), share * redrawn

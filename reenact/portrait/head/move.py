@@ -326,7 +326,10 @@ def _round_neck(
     near = grow(neck, 2 * reach)
     wide = grow(torch.maximum(neck, covered.to(neck.dtype)), reach)
     closed = shrink(wide, reach) * near
-    soft = functional.avg_pool2d(closed, 3, 1, 1, count_include_pad=False)
+    soft = closed
+    for _ in range(2):
+        soft = functional.avg_pool2d(soft, 7, 1, 3, count_include_pad=False)
+    soft = ((soft - 0.5) * 2 + 0.5).clamp(0, 1)
     return torch.cat([flow, soft * turned[:, None, None, None]], 1)
 
 
