@@ -180,6 +180,14 @@ def _show_unseen(portrait: Portrait, head: HeadLayer, flow: HeadFlow) -> HeadLay
     return head._replace(rgb=torch.lerp(head.rgb, colours, resize(share, head.rgb.shape[-1])))
 
 
+def _end_at_jaw(head: HeadLayer, flow: HeadFlow, body: Float[Tensor, "f 1 n n"]) -> HeadLayer:
+    """The head without the rim of the source's chin where, before the neck, it ends with surface that was hidden."""
+    assert flow.unseen is not None
+    side = head.matte.shape[-1]
+    beyond = 1 - smooth_outline(flow.covered, side)
+    return head._replace(matte=head.matte * (1 - beyond * body * resize(flow.unseen[:, 2:], side)))
+
+
 def _soften(share: Float[Tensor, "f 1 s s"], covered: Float[Tensor, "f 1 s s"]) -> Float[Tensor, "f 1 s s"]:
     """A share of the head without hard edges on it; along its outline it stays as it is."""
     reach = max(round(_RIM * share.shape[-1]), 1)
@@ -222,6 +230,9 @@ def compose(
         moved = warp(torch.cat([ground, source], 1), bend).chunk(2, dim=1)
         ground, own = (torch.where(bent, new, old) for new, old in zip(moved, (ground, source), strict=True))
         redrawn = redrawn | bent
+    if flow is not None and flow.unseen is not None:
+        body = portrait.body.expand(count, -1, -1, -1)
+        head = _end_at_jaw(head, flow, body if bend is None else warp(body, bend))
     left = portrait.left.expand(count, -1, -1, -1)
     if bend is not None:
         left = warp(left, bend)

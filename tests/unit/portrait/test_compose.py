@@ -2,6 +2,7 @@
 
 import dataclasses
 
+import pytest
 import torch
 
 from reenact.geometry.flow import FaceMaps
@@ -150,3 +151,22 @@ def test_only_the_upper_border_is_free() -> None:
     fade = border_fade(torch.zeros(1, 2, SIDE, SIDE))[0, 0]
     assert fade[: SIDE // 2, SIDE // 2].min() == 1
     assert max(fade[-1].max(), fade[:, 0].max(), fade[:, -1].max()) < 0.15
+
+
+def test_a_hidden_jaw_ends_without_the_rim_of_the_sources_chin() -> None:
+    """A raised head had a dark, ragged line along its throat: the chin's outline, drawn once more."""
+    source = portrait()
+    covered = torch.zeros(1, 1, 32, 32)
+    covered[..., :16, :] = 1
+    flow = dataclasses.replace(
+        unguided(source), covered=covered, unseen=torch.cat([torch.zeros(1, 2, 32, 32), torch.ones(1, 1, 32, 32)], 1)
+    )
+    matte = torch.zeros(1, 1, SIDE, SIDE)
+    matte[..., :38, :] = 1
+    moving = torch.ones(1, 1, SIDE, SIDE)
+    for body, rim in ((1.0, 0.3), (0.0, 0.9)):  # before the neck, and before the background
+        one = dataclasses.replace(source, body=torch.full_like(source.body, body))
+        head = HeadLayer(rgb=torch.full((1, 3, SIDE, SIDE), 0.9), matte=matte)
+        frame = compose(one, head, moving, moving, flow=flow).rgb
+        assert frame[0, 0, 36:38, :10].mean() == pytest.approx(rim, abs=0.05)
+        assert frame[0, 0, 20:28, :10].mean() == pytest.approx(0.9, abs=0.01)
