@@ -220,6 +220,8 @@ def compose(
     """
     if flow is not None:
         head = _show_unseen(portrait, head, flow)
+    if portrait.is_grey:  # networks add a tint
+        head = head._replace(rgb=head.rgb.mean(1, keepdim=True).expand_as(head.rgb))
     side, count = portrait.rgb.shape[-1], len(head.rgb)
     share, far = (resize(each, side) for each in (widen(moving, _NEAR), far))
     source, ground = (each.expand(count, -1, -1, -1) for each in (portrait.rgb, portrait.ground))

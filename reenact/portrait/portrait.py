@@ -25,6 +25,8 @@ _FACE = 1
 _PARSING_PX = 128
 _PART = 0.2
 """Share of the head from which a pixel shows too much of it to be kept when the head leaves."""
+_GREY = 0.03
+"""Difference of red, green and blue up to which a picture is black and white: its compression leaves some."""
 _TOUCHES = 0.5
 """Share of the head beyond the border of its picture from which it is cut off there."""
 _HALO = 0.008
@@ -57,6 +59,11 @@ class Portrait:
     def unfolded(self) -> Unfolded | None:
         """Where the head's points lie in the picture of `unseen`."""
         return None if self.unseen is None else self.unseen.points
+
+    @functools.cached_property
+    def is_grey(self) -> bool:
+        """Whether the source is black and white."""
+        return float((self.rgb.amax(1) - self.rgb.amin(1)).max()) < _GREY
 
     @functools.cached_property
     def left(self) -> Float[Tensor, "1 1 n n"]:

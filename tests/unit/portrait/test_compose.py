@@ -170,3 +170,15 @@ def test_a_hidden_jaw_ends_without_the_rim_of_the_sources_chin() -> None:
         frame = compose(one, head, moving, moving, flow=flow).rgb
         assert frame[0, 0, 36:38, :10].mean() == pytest.approx(rim, abs=0.05)
         assert frame[0, 0, 20:28, :10].mean() == pytest.approx(0.9, abs=0.01)
+
+
+def test_a_black_and_white_source_gets_no_colours() -> None:
+    """The drawing networks add a tint to a face."""
+    source = portrait()
+    tinted = torch.tensor([0.8, 0.6, 0.5])[None, :, None, None].expand(1, 3, SIDE, SIDE)
+    head, moving = HeadLayer(rgb=tinted, matte=source.head[:, 3:]), torch.ones(1, 1, SIDE, SIDE)
+    grey = compose(source, head, moving, moving).rgb
+    assert (grey.amax(1) - grey.amin(1)).max() < 1e-5
+    coloured = dataclasses.replace(source, rgb=source.rgb * torch.tensor([1.0, 0.9, 0.8])[None, :, None, None])
+    frame = compose(coloured, head, moving, moving).rgb
+    assert (frame.amax(1) - frame.amin(1)).max() > 0.2
