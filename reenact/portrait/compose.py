@@ -35,6 +35,10 @@ _TEAR = 0.05
 """Difference of neighbouring displacements, half-sides, that no surface makes."""
 _STEP = 0.02
 """Difference of the displacements on both sides of the face's rim, half-sides, from which they are drawn apart."""
+_CHIN = 199
+"""Point of the mesh."""
+_SHADE, _HUE = 0.75, 0.04
+"""Brightness of a neck over that of the chin, and difference of hues from which it begins to be cloth."""
 _SEEN = 1 / 512
 """A smaller share of the head changes no 8-bit value."""
 
@@ -246,10 +250,19 @@ def compose(
         # cloth that the source shows lies over the neck
         shown, reach = shown if bend is None else warp(shown, bend), max(round(_RIM * side), 1)
         neck = neck * (1 - functional.avg_pool2d(shown, 2 * reach + 1, 1, reach, count_include_pad=False))
-        ground = torch.lerp(ground, warp(portrait.ground.expand(count, -1, -1, -1), place), neck)
+        ground = torch.lerp(ground, _bare(portrait, warp(portrait.ground.expand(count, -1, -1, -1), place)), neck)
         redrawn, share = redrawn | (neck > 0), torch.maximum(share, (neck > 0).to(share.dtype))
     frame, share = torch.lerp(ground, head.rgb, head.matte), share * redrawn
     return Rendered(rgb=torch.where(share > 0, torch.lerp(source, frame, share), source), changed=share)
+
+
+def _bare(portrait: Portrait, neck: Float[Tensor, "f 3 n n"]) -> Float[Tensor, "f 3 n n"]:
+    """Colours of a neck, those of a collar before it replaced by the chin's."""
+    at = portrait.shape.mesh[:, [_CHIN], :2].clamp(-1, 1)
+    skin = functional.grid_sample(portrait.head[:, :3], at[:, None], align_corners=False) * _SHADE
+    hue, other = (each / each.sum(1, keepdim=True).clamp(min=0.05) for each in (skin, neck))
+    collar = ((hue - other).abs().amax(1, keepdim=True) / _HUE - 1).clamp(0, 1)
+    return torch.lerp(neck, skin.expand_as(neck), collar)
 
 
 def _around(matte: Float[Tensor, "f 1 n n"]) -> Float[Tensor, "f 1 n n"]:
