@@ -131,7 +131,7 @@ def build_portrait(
 def _cut_off_at(rgb: Float[Tensor, "1 3 n n"], share: Float[Tensor, "1 1 n n"]) -> float:
     """`FullHead.top`: where a crop that exceeds its picture repeats the upper border, and a head touches it."""
     same = (rgb[0, :, 1:] == rgb[0, :, :-1]).all(2).all(0)
-    rows = len(same) if bool(same.all()) else int((~same).to(torch.uint8).argmax())
+    rows = int((~same).to(torch.uint8).argmax())
     return 2 * rows / rgb.shape[-1] - 1 if rows and float(share[:, :, :rows].max()) > _TOUCHES else -1.0
 
 

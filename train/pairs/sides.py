@@ -10,6 +10,7 @@ import torch
 from jaxtyping import Float, UInt8
 from torch import Tensor
 
+from reenact.errors import ConfigError
 from reenact.geometry.morphable import load_morphable
 from reenact.portrait import parts
 from reenact.portrait.head import unfold
@@ -38,7 +39,9 @@ _ELSEWHERE = 0.05
 _POOL, _SEED = 1600, 0
 """Number of samples, each of which takes about a second to make, and seed of the pool."""
 _LEAST = 250
-"""Fewer pixels to paint are no sample: the next photo is taken."""
+"""Fewer pixels to paint are no sample: the next photo is taken,"""
+_TRIES = 200
+"""this often."""
 
 
 class SideSampler:
@@ -80,7 +83,7 @@ class SideSampler:
 
     def _make(self, rng: np.random.Generator) -> UInt8[np.ndarray, "13 192 128"]:
         """Near, hole, hair, own, shown, target, mask, in 8 bits."""
-        while True:
+        for _ in range(_TRIES):
             kind = int(rng.choice(3, p=(1 - _FRAMES_SHARE - _FRONTAL_SHARE, _FRAMES_SHARE, _FRONTAL_SHARE)))
             if not len(self.rows[kind]):
                 continue
@@ -92,6 +95,9 @@ class SideSampler:
             layers = layers[:1] if way > 0 else layers[1:]  # who looks to the picture's right shows the picture's left
             if float(layers[:, -1:].sum()) >= _LEAST:
                 return (layers[0].clamp(0, 1) * 255).round().byte().numpy()
+        raise ConfigError(
+            "No photo of this set shows the side of a head with its parsing; a painter of sides cannot learn."
+        )
 
     def lay_out(self, row: int, yaw_deg: float) -> Float[Tensor, "2 13 192 128"]:
         """Both sides of a photo whose source has another yaw: near, hole, hair, own, shown, target, mask."""

@@ -6,12 +6,14 @@ import numpy as np
 import pytest
 import torch
 
+from reenact.errors import ConfigError
 from reenact.geometry.morphable import load_morphable
 from reenact.portrait import parts
 from reenact.portrait.networks import MAPS, PainterConfig
 from tests.synthetic import face_set
 from train.data.faces import FaceData
 from train.pairs.parts import PartDraws, PartSampler
+from train.pairs.sides import SideSampler
 from train.recipes.painters.task import PainterTask, PainterTaskConfig
 
 PARTS = ("mouth", "eye")
@@ -73,3 +75,10 @@ def test_surroundings_are_another_frame_on_the_targets_mesh(faces: FaceData, par
     cut, own = sampler.cut(draws), sampler.cut(dataclasses.replace(draws, rows=draws.sources))
     warped, unwarped = ((picture - cut["target"]).abs().mean() for picture in (cut["near"], own["target"]))
     assert warped < unwarped
+
+
+def test_a_set_without_sides_of_heads_is_refused(faces: FaceData) -> None:
+    """The search for one went on for ever."""
+    bare = dataclasses.replace(faces, has_parsing=np.zeros(len(faces), bool))
+    with pytest.raises(ConfigError, match="side of a head"):
+        SideSampler(bare).validation(1)
