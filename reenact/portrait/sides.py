@@ -40,6 +40,8 @@ _DETAIL, _SAME, _LIGHT = 0.04, 0.08, 0.5
 it is taken."""
 _OWN = 0.8
 """Share of a tone that is the source's, not the painter's."""
+_HAIRLINE = 0.1
+"""Distance from skin, share of the side, over which painting ends in hair: strands that were made up look better."""
 _MIDDLE_PX = 16
 """Distance from the middle of the head over which both sides meet."""
 
@@ -138,7 +140,8 @@ def paint_sides(
     rgb, hole, hair = completed.split([3, 1, 1], 1)
     colours = _keep_plain_skin(_in_own_tones(found[:, :3], completed), rgb, hair)
     inside = (1 - 2 * blur(1 - hole, _RIM * side)).clamp(min=0)  # beside what is shown, that is continued
-    return torch.lerp(rgb, colours, found[:, 3:] * inside * hole * covered)
+    near_skin = (4 * (1 - blur(hair, _HAIRLINE * side))).clamp(0, 1)
+    return torch.lerp(rgb, colours, found[:, 3:] * inside * near_skin * hole * covered)
 
 
 def _in_own_tones(painted: Float[Tensor, "1 3 m m"], completed: Float[Tensor, "1 5 m m"]) -> Float[Tensor, "1 3 m m"]:

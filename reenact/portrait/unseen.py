@@ -53,8 +53,9 @@ _STRAND = 0.03
 """Largest size of a strand of hair over the side of the unfolded picture."""
 _GRAIN = 0.03
 """Largest detail of hidden skin: a mark or a frame of glasses would be seen again and again."""
-_PORES, _TILE = 0.006, (0.1, 0.06)
-"""Largest size of a detail of skin, and sides of the squares that it is taken from, share of the side."""
+_PORES, _SQUARE, _PLAINER = 0.006, (0.1, 0.06), 0.7
+"""Largest size of a detail of skin, sides of the squares in which it is looked for, share of the side, and its strength
+over theirs."""
 _ISLAND = 0.02
 """Smaller pieces of hair, or of skin in hair, are none where the source hides them: share of the unfolded picture."""
 _SHARD = 0.004
@@ -102,6 +103,8 @@ class Unseen:
     """Where the head's points lie in it."""
     ears: Bool[Tensor, "n"]
     """Vertices at ears that no hair covers."""
+    skin: Bool[Tensor, "k"]
+    """Points with skin, not hair, at the rim of the face and beside it."""
 
 
 class Completed(NamedTuple):
@@ -111,7 +114,8 @@ class Completed(NamedTuple):
     """RGB, 1 where it was made up, and 1 where there is hair."""
     points: Unfolded
     ears: Bool[Tensor, "n"]
-    """As in `Unseen`."""
+    """As in `Unseen`, like the next."""
+    skin: Bool[Tensor, "k"]
 
 
 def paint_unseen(
@@ -130,9 +134,9 @@ def paint_unseen(
         parsing: of the source, as for `build_portrait`.
         painter: of sides (`reenact.portrait.sides`); None: sides are made up like the rest.
     """
-    picture, points, ears = complete_unseen(model, head, layer, parsing)
+    picture, points, ears, skin = complete_unseen(model, head, layer, parsing)
     rgb = picture[:, :3] if painter is None else paint_sides(painter, head, points, picture, layer)
-    return Unseen(rgb=_limit_colour(rgb, layer).clamp(0, 1), points=points, ears=ears)
+    return Unseen(rgb=_limit_colour(rgb, layer).clamp(0, 1), points=points, ears=ears, skin=skin)
 
 
 def complete_unseen(
@@ -145,7 +149,8 @@ def complete_unseen(
     framed = ~bare & (_share_of_ears(head, next_to) > _FRAMED)
     template, count = head.template, len(head.shape)
     ears = bare & (template.ear_places.abs().amax(1) < 1)
-    points, sources = unfold(model, head, ears)
+    skin = _find_skin(head, hair)
+    points, sources = unfold(model, head, ears, skin)
     side = min(max(round(0.75 * layer.shape[-1]), _SIZE[0]), _SIZE[1])
     depth = -(head.shape - head.shape.new_tensor(MIDDLE)).norm(dim=1, keepdim=True)
     raster = rasterise(torch.cat([(points.place[:count] + 1) * (side / 2), depth], 1)[None], template.shell, side, side)
@@ -190,7 +195,7 @@ def complete_unseen(
     below = blur(fill_hole(below, 1 - raster.covered[:, None].to(below.dtype)).clamp(min=0), _SMOOTH * side)
     below = below * (2 * blur(hole, _SMOOTH * side) - 1).clamp(min=0) * (1 - hair)
     rgb = rgb * (1 - rgb.new_tensor(_SHADE)[:, None, None] * below)
-    return Completed(torch.cat([rgb.clamp(0, 1), hole, hair], 1), points, ears)
+    return Completed(torch.cat([rgb.clamp(0, 1), hole, hair], 1), points, ears, skin)
 
 
 def _limit_colour(rgb: Float[Tensor, "1 3 m m"], layer: Float[Tensor, "1 4 n n"]) -> Float[Tensor, "1 3 m m"]:
@@ -219,7 +224,7 @@ def follow_unseen(model: MorphableModel, head: FullHead, before: Unseen) -> Unse
         head: in this frame.
         before: of an earlier frame.
     """
-    points, _ = unfold(model, head, before.ears)
+    points, _ = unfold(model, head, before.ears, before.skin)
     return dataclasses.replace(before, points=before.points._replace(hidden=points.hidden))
 
 
@@ -240,7 +245,7 @@ def _complete(
     light = smooth.mean(1, keepdim=True) / mean.mean(1, keepdim=True).clamp(min=1e-3)
     # the rim mixes with what is behind it and reflects clothes: farther from it the mean hue counts
     tone = torch.lerp(mean * light ** (_LIGHT[0] + (_LIGHT[1] - _LIGHT[0]) * hair), smooth, near)
-    detail = (1 - hair) * _tile(_detail(rgb, skin, _PORES), skin).clamp(-_GRAIN, _GRAIN)
+    detail = (1 - hair) * _grain(_detail(rgb, skin, _PORES), skin).clamp(-_GRAIN, _GRAIN)
     if bool(own.any()):
         detail = detail + hair * _reflect(_detail(rgb, own, _STRAND), own)
     return torch.where(hole > 0, (tone + detail).clamp(0, 1), rgb)
@@ -270,18 +275,18 @@ def _detail(rgb: Float[Tensor, "1 3 m m"], known: Float[Tensor, "1 1 m m"], size
     return (rgb - around[0] / around[1].clamp(min=1e-3)) * known
 
 
-def _tile(values: Float[Tensor, "1 3 m m"], known: Float[Tensor, "1 1 m m"]) -> Float[Tensor, "1 3 m m"]:
-    """The plainest known square, a cheek's or the forehead's, reflected over the whole picture; 0 if there is none."""
-    size = known.shape[-1]
-    for side in (round(share * size) for share in _TILE):
-        inside = -largest_of_squares(-known, side)
+def _grain(values: Float[Tensor, "1 3 m m"], known: Float[Tensor, "1 1 m m"]) -> Float[Tensor, "1 3 m m"]:
+    """Noise as strong as the detail of the plainest known square, a cheek's or the forehead's; 0 if there is none."""
+    side = known.shape[-1]
+    noise = torch.randn(1, 1, side, side, generator=torch.Generator().manual_seed(0)).to(values)
+    noise = _detail(noise.expand(-1, 3, -1, -1), torch.ones_like(known), _PORES)
+    for size in (round(share * side) for share in _SQUARE):
+        inside = -largest_of_squares(-known, size)
         if bool((inside > 0).any()):
-            energy = functional.avg_pool2d(values.square().mean(1, keepdim=True), side, 1)
-            first = int(torch.where(inside > 0, energy, math.inf).argmin())
-            top, left = divmod(first, energy.shape[-1])
-            at = torch.arange(size, device=known.device)
-            down, across = (_fold(at - start, float(side - 1)).long() + start for start in (top, left))
-            return values[:, :, down][..., across]
+            energy = functional.avg_pool2d(values.square(), size, 1)
+            plainest = int(torch.where(inside > 0, energy.mean(1, keepdim=True), math.inf).argmin())
+            strength = energy.flatten(2)[..., plainest].sqrt()[..., None, None]
+            return noise * (_PLAINER * strength / noise.std())
     return torch.zeros_like(values)
 
 
@@ -358,6 +363,15 @@ def _find_hair_beside(head: FullHead, hair: Float[Tensor, "1 1 j j"]) -> tuple[B
     around = [view.to_picture(direction, each).mT for each in (torch.maximum(distance, face + _BESIDE), face + _NEXT)]
     beside, next_to = functional.grid_sample(hair, torch.cat(around)[None], align_corners=False)[0, 0] > 0.5
     return beside, next_to
+
+
+def _find_skin(head: FullHead, hair: Float[Tensor, "1 1 j j"]) -> Bool[Tensor, "m"]:
+    """`Unseen.skin`. Inside the face a steep nose or lid is the source's own however it is seen."""
+    places = torch.cat([head.posed()[0, :, :2], head.mesh[0, :, :2]])
+    bare = functional.grid_sample(hair, places[None, None], align_corners=False)[0, 0, 0] < 0.5
+    points = head.pose.invert(head.mesh)[0]
+    at_rim = torch.cdist(points, points[list(FACE_OVAL)]).amin(1) < _CHEEK
+    return bare & torch.cat([torch.ones_like(bare[: len(head.shape)]), at_rim])
 
 
 def _share_of_ears(head: FullHead, found: Bool[Tensor, "n"]) -> Float[Tensor, "n"]:

@@ -106,7 +106,7 @@ class SideSampler:
         turned = turn_head(self.model, photo, yaw_deg, data.parsing[row])
         source = build_head(self.model, turned.rgb, turned.mesh_px, turned.parsing)
         classes = tidy_classes(torch.from_numpy(turned.parsing)[None], source.mesh)
-        picture, points, _ = complete_unseen(self.model, source.shape, source.colours, classes)
+        picture, points, *_ = complete_unseen(self.model, source.shape, source.colours, classes)
         near, hole, maps = side_inputs(source.shape, points, picture, source.colours)
         shown = (maps[:, 4:] != 0).any(1, keepdim=True).to(near.dtype)
         count = len(photo.shape.shape)

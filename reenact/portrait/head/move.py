@@ -43,6 +43,8 @@ _EAR_TURNED = (0.2, 0.45)
 """Change of the cosine of an ear's side and the viewer's direction over which what the source shows of it gives way."""
 _FAR_RAD = (0.35, 0.5)
 """Rotation from which a turn is far, and the range over which that sets in."""
+_NECK_RAD = (0.3, 0.12)
+"""The same for the neck: half transparent over the background, it is seen as a ghost."""
 _HIDDEN = 0.3
 """Share of the surface around a pixel that the source shows, below which it counts as hidden."""
 _OUTLINE = 0.025
@@ -78,6 +80,8 @@ class HeadFlow:
     """Target pixel -> source place of the ground: the neck follows the head, the shoulders do not."""
     turned: Float[Tensor, "f 1 1 1"]
     """1 for a head that has turned far, 0 for one that has not."""
+    solid: Float[Tensor, "f 1 1 1"]
+    """The same for smaller turns."""
     target: FaceMaps
     """Maps of the target meshes."""
     unseen: Float[Tensor, "f 3 s s"] | None = None
@@ -134,12 +138,14 @@ class HeadFlow:
     def inside(self) -> Float[Tensor, "f 1 s s"]:
         """1 where the head stands whatever its matte says: on the face, and on surface that the source hides.
 
+        A head that has turned is solid: the gaps of loose hair are the source's outline, and would be holes in it.
         Not along the outline, which is the matte's: there, too, surface is turned away.
         """
         reach = max(round(_OUTLINE * self.covered.shape[-1]), 1)
         inner = shrink(self.covered, reach)
         shown = functional.avg_pool2d(self.visible, 2 * reach + 1, 1, reach, count_include_pad=False)
-        return torch.maximum(inner * (shown < _HIDDEN), self.target.parts.amax(1, keepdim=True))
+        solid = torch.maximum((shown < _HIDDEN).to(inner.dtype), self.solid)
+        return torch.maximum(inner * solid, self.target.parts.amax(1, keepdim=True))
 
 
 def move_head(
@@ -207,6 +213,7 @@ def move_head(
         bend=_bend_neck(head, posed, pose, side),
         neck=_round_neck(head, posed, pose, covered),
         turned=_far(head, pose)[:, None, None, None],
+        solid=smoothstep(_angle(head, pose) / _TURNED_RAD)[:, None, None, None],
         target=FaceMaps(pncc=in_face[:, :3], parts=part_maps(model, face.triangle)),
     )
 
@@ -315,7 +322,7 @@ def _round_neck(
 
     Between the neck and the head (`covered`) there is no gap.
     """
-    turned = _far(head, pose)
+    turned = smoothstep((_angle(head, pose) - _NECK_RAD[0]) / _NECK_RAD[1])
     if not bool(turned.any()):
         return None
     column, side = head.template.column, covered.shape[-1]
@@ -329,7 +336,7 @@ def _round_neck(
     soft = closed
     for _ in range(2):
         soft = functional.avg_pool2d(soft, 7, 1, 3, count_include_pad=False)
-    soft = ((soft - 0.5) * 2 + 0.5).clamp(0, 1)
+    soft = ((soft - 0.5) * 4 + 0.5).clamp(0, 1)
     return torch.cat([flow, soft * turned[:, None, None, None]], 1)
 
 

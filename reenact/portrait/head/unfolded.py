@@ -22,6 +22,8 @@ FARTHEST_RAD = 2.5
 """Angle at the border of the unfolded picture."""
 _CLEAR = (0.12, 0.3)
 """Cosine of a surface and the viewer's direction over which it begins to be seen clearly."""
+_SKIN_CLEAR = (0.22, 0.45)
+"""The same for skin: light shines off it at its rim, which would be a stripe on a turned cheek. Strands do not."""
 _EAR_CLEAR = (0.3, 0.6)
 """The same for the side of a head and its whole ear, which is a few pixels wide seen from the front."""
 _CLEARER = (0.3, 0.5)
@@ -52,13 +54,16 @@ class Sources(NamedTuple):
     """1 where the source shows the counterpart more clearly than the point."""
 
 
-def unfold(model: MorphableModel, head: FullHead, ears: Bool[Tensor, "n"]) -> tuple[Unfolded, Sources]:
+def unfold(
+    model: MorphableModel, head: FullHead, ears: Bool[Tensor, "n"], skin: Bool[Tensor, "m"] | None = None
+) -> tuple[Unfolded, Sources]:
     """Lay out a head.
 
     Args:
         model: that of `fit_head`.
         head: of a source.
         ears: vertices that count as hidden unless the source shows the side of the head.
+        skin: points with skin, not hair. None: there are none.
     """
     flipped = head.shape * head.shape.new_tensor([-1, 1, 1])
     nearest = head.template.opposite
@@ -75,8 +80,11 @@ def unfold(model: MorphableModel, head: FullHead, ears: Bool[Tensor, "n"]) -> tu
     cosines[0] = _even(cosines[0], head.template.triangles)  # hair makes the skull rough, and parts of it visible
     cosines[0] *= torch.where(ears, _facing_ears(head), 1.0)
     cosine, other = torch.cat(cosines), torch.cat([cosines[0][nearest], cosines[1][swap]])
+    low, high = own.new_tensor(_CLEAR)[:, None].expand(-1, len(own))
+    if skin is not None:
+        low, high = (torch.where(skin, value, each) for value, each in zip(_SKIN_CLEAR, (low, high), strict=True))
     clear, other_clear = (
-        smoothstep((each - _CLEAR[0]) / (_CLEAR[1] - _CLEAR[0])) * (at.abs() < 1).all(1) * (at[:, 1] > head.top)
+        smoothstep((each - low) / (high - low)) * (at.abs() < 1).all(1) * (at[:, 1] > head.top)
         for each, at in ((cosine, own[:, :2]), (other, counterpart))
     )
     ratio = (cosine / other.clamp(min=1e-6) - _CLEARER[0]) / (_CLEARER[1] - _CLEARER[0])

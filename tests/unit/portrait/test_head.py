@@ -275,3 +275,17 @@ def test_no_gap_opens_between_a_turned_head_and_its_neck(model: MorphableModel, 
     edges = body[0, 0].diff(dim=1).abs().sum(1)
     rows = (flow.neck[0, 2] > 0.5).any(1) & (flow.covered[0, 0] > 0).any(1)
     assert rows.sum() > 10 and edges[rows].max() <= 2  # head and neck side by side are one stretch of pixels
+
+
+def test_the_side_of_a_turned_neck_is_no_ghost(model: MorphableModel, head: FullHead) -> None:
+    """At 26 degrees a third of the neck was laid over the background."""
+    flow = move_head(model, head, mean_face(model, pose((0, 26, 0))), SIDE)
+    assert flow.neck is not None
+    assert flow.neck[:, 2].max() > 0.95
+
+
+def test_a_turned_head_is_solid_where_its_source_has_loose_hair(model: MorphableModel, head: FullHead) -> None:
+    inside = [move_head(model, head, mean_face(model, pose((0, yaw, 0))), SIDE).inside for yaw in (0, 25)]
+    face = [move_head(model, head, mean_face(model, pose((0, yaw, 0))), SIDE).target.parts.sum() for yaw in (0, 25)]
+    assert inside[0].sum() < 1.05 * face[0], "only the face"
+    assert inside[1].sum() > 1.5 * face[1]

@@ -66,7 +66,7 @@ def test_the_left_side_is_mirrored() -> None:
 
 def test_the_painter_sees_what_is_shown_and_what_is_made_up(model: MorphableModel) -> None:
     head, layer, parsing = source_of(model, 25.0)
-    picture, points, _ = complete_unseen(model, head, layer, parsing)
+    picture, points, *_ = complete_unseen(model, head, layer, parsing)
     inputs = side_inputs(head, points, picture, layer)
     assert all(torch.isfinite(each).all() for each in inputs)
     shown = (inputs.maps[:, 4:] != 0).any(1).float().mean((1, 2))
@@ -78,7 +78,7 @@ def test_the_painter_sees_what_is_shown_and_what_is_made_up(model: MorphableMode
 @pytest.mark.parametrize("yaw", YAWS)
 def test_only_what_is_made_up_is_painted_and_both_sides_alike(model: MorphableModel, yaw: float) -> None:
     head, layer, parsing = source_of(model, yaw)
-    picture, points, _ = complete_unseen(model, head, layer, parsing)
+    picture, points, *_ = complete_unseen(model, head, layer, parsing)
     painted = paint_sides(Paint(), head, points, picture, layer)
     hole = picture[:, 3:4] > 0.5
     changed = (painted - picture[:, :3]).abs().amax(1, keepdim=True) > 1e-6
@@ -89,9 +89,17 @@ def test_only_what_is_made_up_is_painted_and_both_sides_alike(model: MorphableMo
         assert float(halves[0]) == pytest.approx(float(halves[1]), rel=0.15)
 
 
+def test_painting_ends_in_hair(model: MorphableModel) -> None:
+    """Skin was painted into the hair of a crown."""
+    head, layer, parsing = source_of(model, 0.0)
+    picture, points, *_ = complete_unseen(model, head, layer, parsing)
+    picture[:, 4:] = 1
+    assert torch.equal(paint_sides(Paint(), head, points, picture, layer), picture[:, :3])
+
+
 def test_the_embedded_painter_is_steady(model: MorphableModel) -> None:
     head, layer, parsing = source_of(model, 0.0)
-    picture, points, _ = complete_unseen(model, head, layer, parsing)
+    picture, points, *_ = complete_unseen(model, head, layer, parsing)
     painter = load_side_painter(torch.device("cpu"))
     first, second = (paint_sides(painter, head, points, picture, layer) for _ in range(2))
     assert torch.equal(first, second)
@@ -110,7 +118,7 @@ def test_what_is_painted_keeps_to_the_tones_of_skin_and_hair(model: MorphableMod
     head, layer, parsing = source_of(model, 0.0)
     skin = torch.tensor([0.3, 0.2, 0.15])[None, :, None, None].expand(1, 3, *layer.shape[-2:])
     layer = torch.cat([torch.where(layer[:, :3].mean(1, keepdim=True) < 0.2, layer[:, :3], skin), layer[:, 3:]], 1)
-    picture, points, _ = complete_unseen(model, head, layer, parsing)
+    picture, points, *_ = complete_unseen(model, head, layer, parsing)
     painter = Paint()
     painter.forward = lambda rgb, mask, maps: torch.ones_like(rgb)
     painted = paint_sides(painter, head, points, picture, layer)
