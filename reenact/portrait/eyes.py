@@ -26,6 +26,8 @@ _LASHES_PX = (0.7, 1.6)
 a slit;"""
 _LASH_LINE_PX = (3.2, 1.5)
 """width of what is kept in one piece outside it, of the upper and of the lower lid."""
+_SHADOW, _SHADOW_PX = 0.8, 3.0
+"""Darkness of a lowered lid's shadow at its rim, from half-way down on, and the distance over which it falls to 1/e."""
 _BEND_PX = 3.0
 """Reach over which the lids' movement is smoothed, so that lashes beyond the corners move along."""
 _COVERED_PX = (0.5, 2.2)
@@ -76,6 +78,7 @@ class EyeLayers:
         lids = _lids(points, self.points, left=left)
         lids = torch.cat([lids[:, :, :2], lids[:, :, 2:] * zoom], 2)
         ball = torch.lerp(parts.sample(self.white.expand(count, -1, -1, -1), lids, size), drawn, disc)
+        ball = ball * (1 - self._shadow(points))
         above, below, lower = self._stretch(points)
         skin = torch.lerp(self._skin_at(above), self._skin_at(below), lower)
         seen = _between_lids(points, zoom, 1 - _closing(points, self.points, left=left), left=left)
@@ -94,6 +97,19 @@ class EyeLayers:
     def _skin_at(self, before: Float[Tensor, "f h w 2"]) -> Float[Tensor, "f 3 h w"]:
         return functional.grid_sample(self.skin.expand(len(before), -1, -1, -1), before, "bilinear", "border", False)
 
+    def _shadow(self, points: Float[Tensor, "f 478 2"]) -> Float[Tensor, "f 1 h w"]:
+        """Of lashes and lid on the eye, as far as the lid is lower than the source's."""
+        x, y = self._columns(points)
+        lid = _curve(points[:, list(_upper(self.left))], x.expand(len(points), -1))[:, None]
+        lowered = 1 - _opening(points, left=self.left) / _opening(self.points, left=self.left).clamp(min=1e-3)
+        dark = _SHADOW * (2 * lowered).clamp(0, 1)[:, None, None]
+        return (dark * torch.exp((lid - y).clamp(max=0) / _SHADOW_PX))[:, None]
+
+    def _columns(self, like: Tensor) -> tuple[Float[Tensor, "w"], Float[Tensor, "h 1"]]:
+        """x and y of a layer's pixels, in crop pixels."""
+        across, down = (torch.arange(size * self.zoom).to(like) for size in reversed(parts.SIZE))
+        return (across + 0.5) / self.zoom, ((down + 0.5) / self.zoom)[:, None]
+
     def _stretch(
         self, points: Float[Tensor, "f 478 2"]
     ) -> tuple[Float[Tensor, "f h w 2"], Float[Tensor, "f h w 2"], Float[Tensor, "f 1 h w"]]:
@@ -105,8 +121,7 @@ class EyeLayers:
         (height, width), left = parts.SIZE, self.left
         own, ring = self.points.expand(len(points), -1, -1), _ring(left)
         outer, inner = (ring[8], ring[0]) if left else (ring[0], ring[8])
-        x = (torch.arange(width * self.zoom).to(points) + 0.5) / self.zoom
-        y = (torch.arange(height * self.zoom).to(points)[:, None] + 0.5) / self.zoom
+        x, y = self._columns(points)
         along = (x - points[:, [outer], 0]) / (points[:, [inner], 0] - points[:, [outer], 0]).clamp(min=1)
         before_x = own[:, [outer], 0] + along * (own[:, [inner], 0] - own[:, [outer], 0])
         covered = _closing(points, own, left=left)[:, None, None]
@@ -118,7 +133,7 @@ class EyeLayers:
 
         brow, before_brow = heights(_UNDER_BROW[left])
         cheek, before_cheek = heights(_UNDER_EYE[left])
-        upper, before_upper = heights((*ring[8:], ring[0]))
+        upper, before_upper = heights(_upper(left))
         lower, before_lower = heights(ring[:9])
         upper, limits = torch.minimum(upper, lower), (before_upper + reach, before_lower - reach)
         limits = limits[0] - _COVERED_PX[0] * covered, limits[1] + _COVERED_PX[1] * covered
@@ -194,6 +209,12 @@ def _iris(left: bool) -> tuple[int, ...]:
 def _ring(left: bool) -> tuple[int, ...]:
     """The lower lid from corner to corner, then the upper one back."""
     return LEFT_EYE_RING if left else RIGHT_EYE_RING
+
+
+def _upper(left: bool) -> tuple[int, ...]:
+    """The upper lid from corner to corner."""
+    ring = _ring(left)
+    return (*ring[8:], ring[0])
 
 
 def _opening(points: Tensor, *, left: bool) -> Float[Tensor, "f"]:

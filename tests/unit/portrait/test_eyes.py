@@ -57,6 +57,16 @@ def test_an_iris_looks_elsewhere_over_the_white(eye: EyeLayers) -> None:
     assert at(picture, left_behind, eye.zoom) == pytest.approx(_WHITE, abs=0.1)
 
 
+def test_a_lowered_lid_throws_a_shadow(eye: EyeLayers) -> None:
+    """The white shone under half-closed lids, and the tracker read them as open."""
+    points = eye.points.clone()
+    points[:, _UPPER] = (points[:, _UPPER] + points[:, _LOWER]) / 2
+    white = points[0, [_UPPER[0], _LOWER[0]]].mean(0)
+    before, after = (at(composed(eye, each), white, eye.zoom) for each in (eye.points, points))
+    assert before == pytest.approx(_WHITE, abs=0.1)
+    assert after < 0.85 * before
+
+
 def test_closed_lids_show_skin_alone(eye: EyeLayers) -> None:
     points = eye.points.clone()
     points[:, _UPPER] = points[:, _LOWER]
