@@ -31,6 +31,8 @@ _VOTES = (6, 3)
 """Rounds of search and vote at the two coarser levels."""
 _LARGEST_SHIFT = 0.06
 """Largest difference of mean colours that is evened out."""
+_RIM_CELLS = 3
+"""Depth from which no larger one is."""
 _FEWEST_PATCHES = 30
 """With fewer known patches the hole is filled smoothly."""
 _DETAIL_PX, _DETAIL = 256, (0.012, 0.028)
@@ -186,9 +188,14 @@ def _join(
 ) -> Float[Tensor, "1 3 s s"]:
     """What the copied colours lack at the rim of the hole, continued into it, so that no edge shows there.
 
-    As Farbman et al. ("Coordinates for Instant Image Cloning", 2009), but by push and pull.
+    As Farbman et al. ("Coordinates for Instant Image Cloning", 2009), but by push and pull. Large differences, of
+    leaves or of the head's last hairs, end near the rim: they would spread as fog.
     """
-    return fill_layers(difference, ~(cells.near & ~cells.missing), labels)
+    unknown = ~(cells.near & ~cells.missing)
+    at_rim, small = (
+        fill_layers(each, unknown, labels) for each in (difference, difference.clamp(-_LARGEST_SHIFT, _LARGEST_SHIFT))
+    )
+    return torch.lerp(at_rim, small, (cells.inwards / _RIM_CELLS).clamp(max=1))
 
 
 def _average(values: Float[Tensor, "1 c s s"]) -> Float[Tensor, "1 c s s"]:

@@ -64,6 +64,15 @@ def test_no_edge_shows_where_the_hole_begins() -> None:
     assert (within - beyond).abs()[along].mean() < 0.1
 
 
+def test_light_hairs_around_a_hole_spread_no_fog() -> None:
+    rgb = (0.2 + 0.15 * torch.randn(1, 3, 256, 256, generator=torch.Generator().manual_seed(0))).clamp(0, 1)
+    hole, rim, inner = (disc(256, radius) for radius in (0.5, 0.54, 0.35))
+    rgb = torch.where((rim > hole) & (torch.arange(256) > 128), 0.8, rgb)
+    result = complete(torch.where(hole > 0, 0.0, rgb), hole, torch.zeros_like(hole))
+    inside = result[inner.expand(-1, 3, -1, -1) > 0]
+    assert inside.mean() < 0.26
+
+
 def grown_mean(picture: torch.Tensor, ring: torch.Tensor) -> torch.Tensor:
     """Mean of a ring's pixels within 6 pixels of each place."""
     total, share = (functional.avg_pool2d(each, 13, 1, 6) for each in (picture * ring, ring))
