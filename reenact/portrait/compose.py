@@ -38,7 +38,9 @@ _STEP = 0.02
 _CHIN = 199
 """Point of the mesh."""
 _SHADE, _HUE = 0.75, 0.04
-"""Brightness of a neck over that of the chin, and difference of hues from which it begins to be cloth."""
+"""Brightness of a neck over that of the chin, and difference of hues from which it begins to be cloth;"""
+_SAME_HUE = 0.1
+"""that of chin and throat from which the throat is cloth."""
 _SEEN = 1 / 512
 """A smaller share of the head changes no 8-bit value."""
 
@@ -257,12 +259,19 @@ def compose(
 
 
 def _bare(portrait: Portrait, neck: Float[Tensor, "f 3 n n"]) -> Float[Tensor, "f 3 n n"]:
-    """Colours of a neck, those of a collar before it replaced by the chin's."""
+    """Colours of a neck, those of a collar before it replaced by skin: the throat's, or the chin's where cloth hides it."""
     at = portrait.shape.mesh[:, [_CHIN], :2].clamp(-1, 1)
     skin = functional.grid_sample(portrait.head[:, :3], at[:, None], align_corners=False) * _SHADE
-    hue, other = (each / each.sum(1, keepdim=True).clamp(min=0.05) for each in (skin, neck))
-    collar = ((hue - other).abs().amax(1, keepdim=True) / _HUE - 1).clamp(0, 1)
-    return torch.lerp(neck, skin.expand_as(neck), collar)
+    places = portrait.shape.throat_place.clamp(-1, 1).reshape(1, 1, -1, 2)
+    throat = functional.grid_sample(portrait.ground, places, align_corners=False).median(3, keepdim=True).values
+    skin = torch.where(_unlike(skin, throat) < _SAME_HUE, throat, skin)
+    return torch.lerp(neck, skin.expand_as(neck), (_unlike(skin, neck) / _HUE - 1).clamp(0, 1))
+
+
+def _unlike(first: Float[Tensor, "1 3 1 1"], second: Float[Tensor, "f 3 h w"]) -> Float[Tensor, "f 1 h w"]:
+    """Largest difference of the shares of red, green and blue."""
+    shares = [each / each.sum(1, keepdim=True).clamp(min=0.05) for each in (first, second)]
+    return (shares[0] - shares[1]).abs().amax(1, keepdim=True)
 
 
 def _around(matte: Float[Tensor, "f 1 n n"]) -> Float[Tensor, "f 1 n n"]:

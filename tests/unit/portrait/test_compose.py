@@ -185,14 +185,15 @@ def test_a_black_and_white_source_gets_no_colours() -> None:
 
 
 def test_the_side_of_a_neck_is_skin_though_a_collar_is_before_it() -> None:
-    """Its colours are those of the throat: a shirt up to the chin made the whole neck one."""
+    """Its colours are those of the throat: a shirt up to the chin made the whole neck one. A warm throat is skin."""
     source = portrait()
     skin, shirt = (torch.tensor(each)[None, :, None, None] for each in ((0.8, 0.55, 0.4), (0.5, 0.6, 0.9)))
     head = torch.cat([skin.expand(1, 3, SIDE, SIDE), source.head[:, 3:]], 1)
     neck = torch.cat([torch.zeros(1, 2, 32, 32), torch.ones(1, 1, 32, 32)], 1)
     moving, flow = torch.ones(1, 1, SIDE, SIDE), dataclasses.replace(unguided(source), neck=neck)
-    for throat in (shirt, 0.5 * skin):
+    warm = torch.tensor((0.7, 0.38, 0.26))[None, :, None, None]
+    for throat, wanted in ((shirt, skin), (0.5 * skin, skin), (warm, warm)):
         one = dataclasses.replace(source, head=head, ground=throat.expand(1, 3, SIDE, SIDE).contiguous())
         nothing = HeadLayer(rgb=torch.zeros_like(one.rgb), matte=torch.zeros(1, 1, SIDE, SIDE))
         rgb = compose(one, nothing, moving, moving, flow=flow).rgb[0, :, 50, 50]
-        assert torch.allclose(rgb / rgb.sum(), skin[0, :, 0, 0] / skin.sum(), atol=0.01)
+        assert torch.allclose(rgb / rgb.sum(), wanted[0, :, 0, 0] / wanted.sum(), atol=0.01)
