@@ -259,7 +259,7 @@ def compose(
 
 
 def _bare(portrait: Portrait, neck: Float[Tensor, "f 3 n n"]) -> Float[Tensor, "f 3 n n"]:
-    """Colours of a neck, those of a collar before it replaced by skin: the throat's, or the chin's where cloth hides it."""
+    """Colours of a neck, those of a collar before it replaced by the throat's skin, or the chin's if cloth hides it."""
     at = portrait.shape.mesh[:, [_CHIN], :2].clamp(-1, 1)
     skin = functional.grid_sample(portrait.head[:, :3], at[:, None], align_corners=False) * _SHADE
     places = portrait.shape.throat_place.clamp(-1, 1).reshape(1, 1, -1, 2)
