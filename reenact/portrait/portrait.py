@@ -6,11 +6,9 @@ import functools
 import torch
 from jaxtyping import Float, UInt8
 from torch import Tensor
-from torch.nn import functional
 
-from reenact.geometry.flow import draw_face, to_pixels
+from reenact.geometry.flow import draw_face
 from reenact.geometry.morphable import MorphableModel
-from reenact.geometry.rasterise import rasterise
 from reenact.ops.grow import grow
 from reenact.ops.warp import resize
 from reenact.portrait.ground import complete_ground
@@ -29,6 +27,8 @@ _GREY = 0.03
 """Difference of red, green and blue up to which a picture is black and white: its compression leaves some."""
 _TOUCHES = 0.5
 """Share of the head beyond the border of its picture from which it is cut off there."""
+_BELOW = 0.06
+"""Distance below the border at which its outline is looked at, share of the side."""
 _HALO = 0.008
 """Width of the halo of a head, share of the side."""
 
@@ -115,8 +115,8 @@ def build_portrait(
     matte = find_head_matte(rgb, parsing, mesh)
     ground = complete_ground(rgb, matte, parsing, mesh)
     top = _cut_off_at(rgb, matte.share)
-    shape = fit_head(model, mesh, matte.share, top)
-    head = torch.cat([matte.rgb, _round_off(matte.share, shape)], 1)
+    head = _round_off(torch.cat([matte.rgb, matte.share], 1), top)
+    shape = fit_head(model, mesh, head[:, 3:], top)
     return Portrait(
         rgb=rgb,
         ground=ground.rgb,
@@ -135,12 +135,26 @@ def _cut_off_at(rgb: Float[Tensor, "1 3 n n"], share: Float[Tensor, "1 1 n n"]) 
     return 2 * rows / rgb.shape[-1] - 1 if rows and float(share[:, :, :rows].max()) > _TOUCHES else -1.0
 
 
-def _round_off(share: Float[Tensor, "1 1 n n"], head: FullHead) -> Float[Tensor, "1 1 n n"]:
-    """A head that is cut off ends beyond the border as the template's does."""
-    rows = round((head.top + 1) / 2 * share.shape[-1])
+def _round_off(layer: Float[Tensor, "1 4 n n"], top: float) -> Float[Tensor, "1 4 n n"]:
+    """A head that is cut off ends beyond the border round, as its outline below tells, in mirrored colours.
+
+    The square of an ellipse's width changes evenly near its end.
+    """
+    side = layer.shape[-1]
+    rows = round((top + 1) / 2 * side)
     if not rows:
-        return share
-    raster = rasterise(to_pixels(head.posed(), _PARSING_PX), head.template.shell, _PARSING_PX, _PARSING_PX)
-    inside = functional.avg_pool2d(raster.covered[:, None].to(share.dtype), 3, 1, 1)
-    inside[:, :, 0] = 0  # or the border would be repeated
-    return torch.cat([(share * resize(inside, share.shape[-1]))[:, :, :rows], share[:, :, rows:]], 2)
+        return layer
+    place = (torch.arange(side, device=layer.device) + 0.5).to(layer.dtype)
+    at = torch.tensor([rows, rows + round(_BELOW * side)], device=layer.device).clamp(max=side - 1)
+    share = layer[0, 3, at]
+    area = share.sum(1)
+    middle, half = (share * place).sum(1) / area.clamp(min=1), area / 2
+    above = (rows - place[:rows]) / (at[1] - at[0]).clamp(min=1)
+    least = half[0] * (at[1] - at[0]) * max(2.0, float(half[0]) / max(rows - 1, 1))  # it ends within the crop
+    steepness = (half[1].square() - half[0].square()).maximum(least)
+    half_above = (half[0].square() - above * steepness).clamp(min=0).sqrt()[:, None]
+    inside = (half_above - (place - middle[0] - above[:, None] * (middle[0] - middle[1])).abs() + 0.5).clamp(0, 1)
+    inside[0] = 0  # or the border would be repeated
+    mirrored = layer[:, :3].flip(2)[:, :, side - 2 * rows : side - rows] if 2 * rows <= side else layer[:, :3, :rows]
+    cap = torch.cat([mirrored, (inside * (half_above > 0))[None, None]], 1)
+    return torch.cat([cap, layer[:, :, rows:]], 2)
