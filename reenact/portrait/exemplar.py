@@ -31,7 +31,7 @@ _VOTES = (6, 3)
 """Rounds of search and vote at the two coarser levels."""
 _LARGEST_SHIFT = 0.06
 """Largest difference of mean colours that is evened out."""
-_RIM_CELLS = 3
+_RIM_CELLS = 12
 """Depth from which no larger one is."""
 _FEWEST_PATCHES = 30
 """With fewer known patches the hole is filled smoothly."""

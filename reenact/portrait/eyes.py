@@ -40,7 +40,7 @@ _LOOKS_PX = (0.4, 1.2)
 """Of `turned_share`."""
 _SHOWN = (0.14, 0.2)
 """Opening of the source's lids over the eye's width from which its iris and white are known."""
-_CLOSING = (0.4, 0.48)
+_CLOSING = (0.55, 0.7)
 """Opening over the source's up to which lids are closed, and from which they are not; between, irises shine through."""
 _MOST_ZOOM = 12
 """Pixels of a layer in one of an eye's crop."""
