@@ -39,8 +39,8 @@ _CHIN = 199
 """Point of the mesh."""
 _SHADE, _HUE = 0.75, 0.04
 """Brightness of a neck over that of the chin, and difference of hues from which it begins to be cloth;"""
-_SAME_HUE = 0.1
-"""that of chin and throat from which the throat is cloth."""
+_SAME_HUE, _DARKEST = 0.1, 0.8
+"""that of chin and throat from which the throat is cloth, and least brightness of a throat over that of such a neck."""
 _SEEN = 1 / 512
 """A smaller share of the head changes no 8-bit value."""
 
@@ -264,6 +264,8 @@ def _bare(portrait: Portrait, neck: Float[Tensor, "f 3 n n"]) -> Float[Tensor, "
     skin = functional.grid_sample(portrait.head[:, :3], at[:, None], align_corners=False) * _SHADE
     places = portrait.shape.throat_place.clamp(-1, 1).reshape(1, 1, -1, 2)
     throat = functional.grid_sample(portrait.ground, places, align_corners=False).median(3, keepdim=True).values
+    darker = skin.mean(1, keepdim=True) / throat.mean(1, keepdim=True).clamp(min=0.05)
+    throat = (throat * (_DARKEST * darker).clamp(min=1)).clamp(max=1)
     skin = torch.where(_unlike(skin, throat) < _SAME_HUE, throat, skin)
     return torch.lerp(neck, skin.expand_as(neck), (_unlike(skin, neck) / _HUE - 1).clamp(0, 1))
 
