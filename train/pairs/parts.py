@@ -12,6 +12,7 @@ from reenact.geometry.flow import mesh_flow
 from reenact.geometry.landmarks import INNER_LIP_RING
 from reenact.geometry.morphable import MorphableModel, load_morphable
 from reenact.ops.warp import warp
+from reenact.perception.crop import tracker_crop
 from reenact.portrait import parts
 from reenact.portrait.parts import Affine, Part
 from train.data.faces import FaceData
@@ -22,6 +23,12 @@ _PARTED = (0.04, 0.15)
 """Opening of the lips over the eye distance: from which on a mouth is painted, and from which on it is wide open."""
 _LIDS = (0.0, 0.12, 0.2, 0.3, 9.0)
 """Bins of the opening of an eye over its width; all are drawn alike, and so stills and frames of each."""
+_KNOWN = {"mouth": (0.75, 0.4), "eye": (0.9, 0.5)}
+"""Share of the frames, and of the stills, for which the source's part is shown. A still's own mouth, distorted, or its
+other eye tells more of the target than a source will."""
+_FACE_PX = 128
+"""Side of the face in which eyes are read."""
+_FLIP = ((-1.0, 0.0, parts.SIZE[1]), (0.0, 1.0, 0.0))
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -102,7 +109,8 @@ class PartSampler:
             driver_share: of the mouths for which the driver's is given.
 
         Returns:
-            target, near (surroundings), mask, maps (`reenact.portrait.networks.MAPS`), all (n, c, h, w).
+            target, near (surroundings), mask, maps (`reenact.portrait.networks.MAPS`), all (n, c, h, w). Of eyes also
+            face and face_from_eyes (`train.losses.lids`).
         """
         sides = [(index, bool(left)) for left in (False, True) if len(index := np.flatnonzero(draws.left == left))]
         cuts: list[Batch] = []
@@ -137,18 +145,21 @@ class PartSampler:
                 source[warped], source_mesh[warped], own[warped], mesh[warped], onto[warped]
             )
         points, theirs = parts.place(onto, mesh), parts.place(own, source_mesh)
+        extra: Batch = {}
         shown = parts.sample(source, own, size)
         if self.part == "mouth":
             driver = parts.driver_mouth(target, mesh, points, None if noise is None else lip_jitter(points, noise))
             mask, maps = parts.mouth_inputs(points, shown, theirs, driver)
             maps[:, 1:3] *= _chosen(count, driver_share, noise)
-            shares = torch.where(pair, 0.75, 0.4)[:, None, None, None]
-            maps[:, 3:] *= shares > (0.5 if noise is None else torch.rand(count, 1, 1, 1, generator=noise))
         else:
             seen, other = (parts.eye_maps(theirs, left=side) for side in (left, not left))
             mask, maps = parts.eye_inputs(points, shown, torch.where(pair[:, None, None, None], seen, other), left=left)
-            maps[:, 2:] *= _chosen(count, 0.9, noise)
-        return {"target": cut, "near": near, "mask": mask, "maps": maps}
+            extra = _place_in_face(target, mesh, onto, left=left)
+        shares = torch.where(pair, *_KNOWN[self.part])[:, None, None, None]
+        maps[:, 3 if self.part == "mouth" else 2 :] *= shares >= (
+            0.5 if noise is None else torch.rand(count, 1, 1, 1, generator=noise)
+        )
+        return {"target": cut, "near": near, "mask": mask, "maps": maps} | extra
 
     def warp_source(self, source: Tensor, mesh: Tensor, own: Affine, target: Tensor, onto: Affine) -> Tensor:
         """The source's part, warped along the meshes alone onto the target's crop."""
@@ -185,7 +196,22 @@ def change(batch: Batch, part: Part, noise: torch.Generator) -> Batch:
         picture.copy_(torch.where(grey, picture.mean(1, keepdim=True), picture))
     mirrored = (torch.rand(count, generator=noise) < 0.5)[:, None, None, None]
     changed = batch | pictures | {"maps": maps}
-    return {name: torch.where(mirrored, value.flip(3), value) for name, value in changed.items()}
+    flipped = {name: value.flip(3) for name, value in changed.items() if not name.startswith("face")}
+    if part == "eye":
+        onto = batch["face_from_eyes"]
+        flip = onto.new_tensor(_FLIP).expand(2 * count, -1, -1)
+        flipped["face_from_eyes"] = parts.chain(onto.flatten(0, 1), flip).unflatten(0, (count, 2))
+    return changed | {name: torch.where(mirrored, value, changed[name]) for name, value in flipped.items()}
+
+
+def _place_in_face(target: Tensor, mesh: Tensor, onto: Affine, *, left: bool) -> Batch:
+    """The tracker's crops, and where an eye's crop, and its mirrored copy, lie in them."""
+    crops = np.stack([tracker_crop(one, _FACE_PX)[:2] for one in mesh.numpy()])
+    face = torch.from_numpy(crops).float()
+    jitter = parts.chain(onto, parts.invert(parts.crop_part(mesh, "eye", left=left)))
+    other = parts.chain(jitter, parts.crop_part(mesh, "eye", left=not left))
+    places = torch.stack([parts.chain(face, parts.invert(each)) for each in (onto, other)], 1)
+    return {"face": parts.sample(target, face, (_FACE_PX, _FACE_PX)), "face_from_eyes": places}
 
 
 def random_similarity(count: int, size: tuple[int, int], noise: torch.Generator) -> Affine:

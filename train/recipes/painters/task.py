@@ -16,6 +16,7 @@ from torch.nn import functional
 from reenact.portrait.networks import PaintedPart, Painter, PainterConfig
 from train.data.faces import FaceData
 from train.losses.adversarial import PatchDiscriminator
+from train.losses.lids import LidReader
 from train.losses.perceptual import EfficientNetFeatures, feature_distance
 from train.pairs.parts import PartSampler
 from train.pairs.sides import SideSampler
@@ -43,6 +44,8 @@ class PainterTaskConfig:
     """Of the hinge critic. Its norm is "instance": with spectral norms it learned too slowly to tell anything apart."""
     matching: float = 0.5
     """Of the mean absolute difference of the critic's features (pix2pixHD)."""
+    lids: float = 2.0
+    """Of the mean absolute difference of an eye's opening over its width, as the tracker reads it."""
     validation: int = 48
     """Crops of validation people, the same ones every time."""
 
@@ -57,6 +60,7 @@ class PainterTask:
         self.networks = Painter(network)
         self.critic = PatchDiscriminator(3 + 1 + _CONDITIONS[self.part], width=32, norm="instance")
         self.features = EfficientNetFeatures().to(memory_format=torch.channels_last)
+        self.lids = LidReader() if self.part == "eye" else None
 
     def use_data(self, train: FaceData) -> None:
         self.sampler = _make_sampler(train, self.part)
@@ -76,12 +80,21 @@ class PainterTask:
         with torch.no_grad():
             real = critic(self.judged(target, batch))
         matching = [functional.l1_loss(a.float(), b.float()) for a, b in zip(fake[:-1], real[:-1], strict=True)]
-        return {
+        losses = {
             "colour": config.colour * masked_difference(outputs, target, mask),
             "perceptual": config.perceptual * self.distance(picture, target).mean(),
             "adversarial": config.adversarial * _near_mask(-fake[-1], mask),
             "matching": config.matching * torch.stack(matching).sum(),
         }
+        return losses if self.lids is None else losses | {"lids": config.lids * self._misread(self.lids, picture, batch)}
+
+    def _misread(self, lids: LidReader, picture: Tensor, batch: Batch) -> Tensor:
+        """Mean absolute difference of the openings that the tracker reads, from those in the true picture."""
+        where = batch["mask"], batch["face"], batch["face_from_eyes"]
+        reader = lids.to(picture.device)
+        with torch.no_grad():
+            wanted = reader(batch["target"], *where)
+        return functional.l1_loss(reader(picture, *where), wanted)
 
     def compute_critic_losses(self, outputs: Tensor, batch: Batch, critic: nn.Module) -> Losses:
         mask, target = batch["mask"], batch["target"]
@@ -112,6 +125,8 @@ class PainterTask:
                 figures[f"colour{name}{kind}"] = float(masked_difference(inside, target, mask))
                 picture = target * (1 - mask) + inside * mask
                 figures[f"features{name}{kind}"] = float(self.distance(picture, target).mean())
+                if self.lids is not None:
+                    figures[f"lids{name}{kind}"] = float(self._misread(self.lids, picture, batch))
         return figures
 
     def validation_batches(self, device: torch.device) -> dict[str, Batch]:
