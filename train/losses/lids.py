@@ -5,6 +5,7 @@ from typing import Any
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
+from torch.nn import functional
 
 from reenact.geometry.landmarks import eye_openings
 from reenact.hub.loading import load_tracker
@@ -34,8 +35,8 @@ class LidReader(nn.Module):
             face: crops of `reenact.perception.crop.tracker_crop`.
             face_from_eyes: where the crop lies in the face: its own side, and mirrored on the other.
         """
-        layer, size = torch.cat([eye, mask], 1).float(), (face.shape[-2], face.shape[-1])
-        for onto in face_from_eyes.unbind(1):
+        layer, size = functional.avg_pool2d(torch.cat([eye, mask], 1).float(), 2), (face.shape[-2], face.shape[-1])
+        for onto in (face_from_eyes * face_from_eyes.new_tensor([2, 2, 1])).unbind(1):
             laid = parts.sample(layer, onto, size)
             face = torch.lerp(face, laid[:, :3], laid[:, 3:])
         return eye_openings(self.network(face.contiguous(memory_format=torch.channels_last)).mesh).mean(1)
