@@ -86,7 +86,9 @@ class PainterTask:
             "adversarial": config.adversarial * _near_mask(-fake[-1], mask),
             "matching": config.matching * torch.stack(matching).sum(),
         }
-        return losses if self.lids is None else losses | {"lids": config.lids * self._misread(self.lids, picture, batch)}
+        return (
+            losses if self.lids is None else losses | {"lids": config.lids * self._misread(self.lids, picture, batch)}
+        )
 
     def _misread(self, lids: LidReader, picture: Tensor, batch: Batch) -> Tensor:
         """Mean absolute difference of the openings that the tracker reads, from those in the true picture."""

@@ -12,7 +12,7 @@ from reenact.portrait import parts
 from reenact.portrait.networks import MAPS, PainterConfig
 from tests.synthetic import face_set
 from train.data.faces import FaceData
-from train.pairs.parts import PartDraws, PartSampler
+from train.pairs.parts import PartDraws, PartSampler, change
 from train.pairs.sides import SideSampler
 from train.recipes.painters.task import PainterTask, PainterTaskConfig
 
@@ -75,6 +75,18 @@ def test_surroundings_are_another_frame_on_the_targets_mesh(faces: FaceData, par
     cut, own = sampler.cut(draws), sampler.cut(dataclasses.replace(draws, rows=draws.sources))
     warped, unwarped = ((picture - cut["target"]).abs().mean() for picture in (cut["near"], own["target"]))
     assert warped < unwarped
+
+
+def test_a_mirrored_eye_lies_in_its_place_of_the_face(faces: FaceData) -> None:
+    sampler = PartSampler(faces, "eye")
+    batch = sampler.cut(sampler.draw(np.random.default_rng(0), 8))
+    changed = change(batch, "eye", torch.Generator().manual_seed(0))
+    mirrored = (changed["mask"] != batch["mask"]).flatten(1).any(1)
+    assert mirrored.any()
+    assert not mirrored.all()
+    for side in (0, 1):
+        laid, wanted = (parts.sample(b["mask"], b["face_from_eyes"][:, side], (128, 128)) for b in (changed, batch))
+        assert torch.allclose(laid, wanted, atol=0.02)
 
 
 def test_a_set_without_sides_of_heads_is_refused(faces: FaceData) -> None:
