@@ -175,18 +175,22 @@ def take_apart(rgb: Float[Tensor, "1 3 s s"], mesh_px: Float[Tensor, "1 478 3"],
     )
 
 
-def known_share(points: Float[Tensor, "f 478 2"], own: Float[Tensor, "1 478 2"], *, left: bool) -> Float[Tensor, "f"]:
-    """1 for eyes that are composed, 0 for those that are better painted.
+def shown_share(own: Float[Tensor, "1 478 2"], *, left: bool) -> Float[Tensor, "1"]:
+    """1 for an eye whose white and iris the source shows, 0 for a closed one; `own` is its mesh in the eye's crop."""
+    return ramp(_opening(own, left=left), _SHOWN)
 
-    Painted are eyes that the source shows closed, whose white and iris are not known, and closed lids: most of their
-    skin is folded away in the source.
+
+def open_share(points: Float[Tensor, "f 478 2"], own: Float[Tensor, "1 478 2"], *, left: bool) -> Float[Tensor, "f"]:
+    """1 for lids that are composed, 0 for closed and half closed ones, which are better painted.
+
+    Most of their skin is folded away in the source.
 
     Args:
         points: the target mesh in the eye's crop.
         own: the source's in its own.
         left: which eye.
     """
-    return ramp(_opening(own, left=left), _SHOWN) * (1 - _closing(points, own, left=left))
+    return 1 - _closing(points, own, left=left)
 
 
 def turned_share(points: Float[Tensor, "f 478 2"], own: Float[Tensor, "1 478 2"], *, left: bool) -> Float[Tensor, "f"]:

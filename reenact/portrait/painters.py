@@ -11,7 +11,7 @@ from torch.nn import functional
 
 from reenact.geometry.landmarks import INNER_LIP_RING, LEFT_EYE_RING, LEFT_IRIS, RIGHT_EYE_RING, RIGHT_IRIS
 from reenact.portrait import parts
-from reenact.portrait.eyes import EyeLayers, known_share, take_apart, turned_share
+from reenact.portrait.eyes import EyeLayers, open_share, shown_share, take_apart, turned_share
 from reenact.portrait.networks import Painter
 from reenact.portrait.parts import OUTER_LIP_RING, Affine, Part, ramp
 from reenact.portrait.teeth import draw_teeth
@@ -267,16 +267,31 @@ def _find_eyes(mesh_px: Tensor, source: SourceFace, *, left: bool) -> _Crops | N
 
 
 def _compose_eyes(painted: Painted, source: SourceFace, mesh_px: Tensor, *, left: bool) -> None:
-    """Lay eyes of the source's own pixels over the frames in which they move, in place."""
+    """Lay eyes of the source's own pixels over the frames in which they move, in place.
+
+    Painted lids get the fine detail of the source's, stretched: the painter has few pixels for skin and lashes.
+    """
     onto, points, theirs = _place_eyes(mesh_px, source, left=left)
     turned = turned_share(points, theirs, left=left) * ramp(_width(points, _side(left)), _WIDTH_PX["eye"])
-    share = torch.maximum(_eye_changed(points, theirs, left=left), turned) * _known(points, theirs, left=left)
-    rows = share.nonzero()[:, 0]
+    known, changed = _known(points, theirs, left=left), _eye_changed(points, theirs, left=left)
+    share = torch.maximum(changed, turned) * known
+    closing = changed * (_shown(theirs, left=left) - known)
+    rows = (share + closing).nonzero()[:, 0]
     if len(rows):
         eye = source.eyes[left]
-        layer = eye.compose(points[rows])
-        layer[:, 3:] *= share[rows, None, None, None]
-        _blend(painted, layer, onto[rows] * eye.zoom, rows)
+        layer, onto = eye.compose(points[rows]), onto[rows] * eye.zoom
+        mask = layer[:, 3:]
+        detail = layer[:, :3] - _mean_around(layer[:, :3], eye.zoom)
+        _blend(painted, torch.cat([detail, mask * closing[rows, None, None, None]], 1), onto, rows, add=True)
+        _blend(painted, torch.cat([layer[:, :3], mask * share[rows, None, None, None]], 1), onto, rows)
+
+
+def _mean_around(layer: Float[Tensor, "n 3 i j"], zoom: int) -> Float[Tensor, "n 3 i j"]:
+    """Means over about three crop pixels, twice."""
+    reach = max(1, round(0.75 * zoom))
+    for _ in range(2):
+        layer = functional.avg_pool2d(layer, 2 * reach + 1, 1, reach, count_include_pad=False)
+    return layer
 
 
 def _place_eyes(mesh_px: Tensor, source: SourceFace, *, left: bool) -> tuple[Affine, Tensor, Tensor]:
@@ -286,8 +301,13 @@ def _place_eyes(mesh_px: Tensor, source: SourceFace, *, left: bool) -> tuple[Aff
 
 
 def _known(points: Tensor, theirs: Tensor, *, left: bool) -> Float[Tensor, "f"]:
-    """1 for an eye that is composed: the source shows it well, and from the front."""
-    return known_share(points, theirs, left=left) * ramp(_width(theirs, _side(left)), _WIDTH_PX["eye"])
+    """1 for an eye that is composed: the source shows it well, and it does not close."""
+    return _shown(theirs, left=left) * open_share(points, theirs, left=left)
+
+
+def _shown(theirs: Tensor, *, left: bool) -> Float[Tensor, "1"]:
+    """1 for an eye that the source shows open, and from the front."""
+    return shown_share(theirs, left=left) * ramp(_width(theirs, _side(left)), _WIDTH_PX["eye"])
 
 
 def _eye_changed(points: Tensor, theirs: Tensor, *, left: bool) -> Float[Tensor, "f"]:
@@ -319,15 +339,18 @@ def _gap(points: Tensor) -> Float[Tensor, "f"]:
     return (points[:, _UPPER_LIP] - points[:, _LOWER_LIP]).norm(dim=-1)
 
 
-def _blend(painted: Painted, layer: Float[Tensor, "n 4 i j"], onto: Affine, rows: Int[Tensor, "n"]) -> None:
-    """Lay crops, RGB and share, over their frames, in place."""
+def _blend(
+    painted: Painted, layer: Float[Tensor, "n 4 i j"], onto: Affine, rows: Int[Tensor, "n"], *, add: bool = False
+) -> None:
+    """Lay crops, RGB and share, over their frames, or add them, in place."""
     top, bottom, left, right = _box(onto, (layer.shape[-2], layer.shape[-1]), painted.rgb.shape[-1])
     back = parts.invert(onto)
     back = torch.cat([back[:, :, :2], back[:, :, 2:] - back.new_tensor([[left], [top]])], 2)
-    layer = parts.sample(layer, back, (bottom - top, right - left), "zeros")
+    rgb, share = parts.sample(layer, back, (bottom - top, right - left), "zeros").split([3, 1], 1)
     region = (rows, slice(None), slice(top, bottom), slice(left, right))
-    painted.rgb[region] = torch.lerp(painted.rgb[region], layer[:, :3], layer[:, 3:])
-    painted.share[region] = torch.maximum(painted.share[region], layer[:, 3:])
+    frame = painted.rgb[region]
+    painted.rgb[region] = (frame + share * rgb).clamp(0, 1) if add else torch.lerp(frame, rgb, share)
+    painted.share[region] = torch.maximum(painted.share[region], share)
 
 
 def _box(onto: Affine, size: tuple[int, int], side: int) -> tuple[int, int, int, int]:

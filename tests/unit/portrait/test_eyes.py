@@ -7,7 +7,7 @@ import torch
 from reenact.geometry.landmarks import RIGHT_EYE_RING, RIGHT_IRIS
 from reenact.geometry.morphable import load_morphable
 from reenact.portrait import parts
-from reenact.portrait.eyes import EyeLayers, known_share, take_apart, turned_share
+from reenact.portrait.eyes import EyeLayers, open_share, shown_share, take_apart, turned_share
 from tests.synthetic import random_clip
 
 _SKIN, _WHITE, _IRIS = 0.6, 0.9, 0.1
@@ -80,5 +80,6 @@ def test_closed_lids_and_closed_sources_are_painted(eye: EyeLayers) -> None:
     closed = eye.points.clone()
     closed[:, _UPPER] = closed[:, _LOWER]
     both = torch.cat([eye.points, closed])
-    assert known_share(both, eye.points, left=False).tolist() == [1, 0]
-    assert known_share(both, closed, left=False).tolist() == [0, 0]
+    assert open_share(both, eye.points, left=False).tolist() == [1, 0]
+    assert shown_share(eye.points, left=False).tolist() == [1]
+    assert shown_share(closed, left=False).tolist() == [0]
