@@ -86,6 +86,20 @@ def test_a_winking_eye_is_painted_and_the_other_is_not(painters: Painters, close
     assert share[left[1], left[0]] == 0
 
 
+def test_painted_lids_have_the_grain_of_the_sources_skin(painters: Painters, closed: torch.Tensor) -> None:
+    """The painter's 64 x 48 pixels were a smooth patch in a large photo."""
+    plain = Painter(PainterConfig(part="eye", widths=(4,)))
+    plain.forward = lambda rgb, mask, maps: torch.full_like(rgb, 0.5)
+    winking = closed.clone()
+    winking[:, [159, 158, 160, 157, 161]] = closed[:, [145, 153, 144, 154, 163]]
+    x, y = winking[0, list(RIGHT_EYE_RING), :2].mean(0).int().tolist()
+    painted = paint(dataclasses.replace(painters, eye=plain), closed, winking)
+    assert painted.share[0, 0, y - 3, x] > 0.9
+    lid = painted.rgb[0, :, y - 5 : y - 1, x - 4 : x + 4]
+    assert lid.mean() == pytest.approx(0.5, abs=0.06)
+    assert 0.03 < lid.std() < 0.3
+
+
 @pytest.mark.parametrize("hidden", range(3))
 def test_a_mask_or_sunglasses_of_the_source_are_left_alone(
     painters: Painters, closed: torch.Tensor, opened: torch.Tensor, hidden: int
