@@ -33,6 +33,8 @@ _LARGEST_SHIFT = 0.06
 """Largest difference of mean colours that is evened out."""
 _RIM_CELLS = 12
 """Depth from which no larger one is."""
+_FITS = (0.05, 0.15)
+"""Difference of the copied colours and those at the rim from which a copy is doubted, and from which it is dropped."""
 _FEWEST_PATCHES = 30
 """With fewer known patches the hole is filled smoothly."""
 _DETAIL_PX, _DETAIL = 256, (0.012, 0.028)
@@ -66,8 +68,9 @@ def complete(
     guide = torch.where(missing, _copy(smooth, offsets, smooth)[0], colours)
     offsets = hide_seams(guide, labels, cells, offsets)
     copied, shift = _copy(smooth, offsets, smooth)
-    shift = shift + _join(colours - copied, labels, cells)
-    return _mix_in_smooth(rgb, _apply(rgb, hole, cells, offsets, shift), hole, layer)
+    lacks = colours - copied
+    copied = _apply(rgb, hole, cells, offsets, shift + _join(lacks, labels, cells))
+    return _mix_in_smooth(rgb, copied, hole, layer, _doubt(lacks, labels, cells))
 
 
 def _guess(
@@ -92,13 +95,18 @@ def _mix_in_smooth(
     copied: Float[Tensor, "1 3 n n"],
     hole: Float[Tensor, "1 1 n n"],
     layer: Float[Tensor, "1 1 n n"],
+    doubt: Float[Tensor, "1 1 s s"],
 ) -> Float[Tensor, "1 3 n n"]:
-    """Where the surroundings are plain or out of focus, only the grain is copied, on smoothly continued colours."""
+    """Where the surroundings are plain or out of focus, only the grain is copied, on smoothly continued colours.
+
+    So it is where copies are in doubt.
+    """
     missing, side = hole > 0, min(rgb.shape[-1], _DETAIL_PX)
     colours, unknown = _shrink(rgb, hole, side)
     smooth = resize(fill_layers(colours, unknown, (resize(layer, side) > 0.5).float()), rgb.shape[-1])
     strength = resize(_texture(rgb, hole, layer), rgb.shape[-1])
     textured = ((strength - _DETAIL[0]) / (_DETAIL[1] - _DETAIL[0])).clamp(0, 1)
+    textured = textured * (1 - resize(doubt, rgb.shape[-1]))
     grain = copied - blur(copied, _GRAIN * rgb.shape[-1])
     grain = torch.minimum(torch.maximum(grain, -strength), strength)  # no edges of patches
     mixed = torch.lerp(smooth + grain, copied, textured).clamp(0, 1)
@@ -196,6 +204,15 @@ def _join(
         fill_layers(each, unknown, labels) for each in (difference, difference.clamp(-_LARGEST_SHIFT, _LARGEST_SHIFT))
     )
     return torch.lerp(at_rim, small, (cells.inwards / _RIM_CELLS).clamp(max=1))
+
+
+def _doubt(
+    difference: Float[Tensor, "1 3 s s"], labels: Float[Tensor, "1 1 s s"], cells: Cells
+) -> Float[Tensor, "1 1 s s"]:
+    """1 where copies do not fit the rim of the hole, falling to 0 inwards: they would be shards beside the head."""
+    size = difference.abs().mean(1, keepdim=True).expand(-1, 3, -1, -1)
+    size = fill_layers(size, ~(cells.near & ~cells.missing), labels)[:, :1]
+    return ((size - _FITS[0]) / (_FITS[1] - _FITS[0])).clamp(0, 1) * (1 - cells.inwards / _RIM_CELLS).clamp(min=0)
 
 
 def _average(values: Float[Tensor, "1 c s s"]) -> Float[Tensor, "1 c s s"]:
