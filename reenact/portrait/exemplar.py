@@ -33,8 +33,9 @@ _LARGEST_SHIFT = 0.06
 """Largest difference of mean colours that is evened out."""
 _RIM_CELLS = 12
 """Depth from which no larger one is."""
-_FITS = (0.05, 0.15)
-"""Difference of the copied colours and those at the rim from which a copy is doubted, and from which it is dropped."""
+_FITS, _DOUBTED_CELLS = (0.05, 0.15), 7
+"""Difference of the copied colours and those at the rim from which a copy is doubted, and from which it is dropped; and
+the depth to which it is."""
 _FEWEST_PATCHES = 30
 """With fewer known patches the hole is filled smoothly."""
 _DETAIL_PX, _DETAIL = 256, (0.012, 0.028)
@@ -212,7 +213,7 @@ def _doubt(
     """1 where copies do not fit the rim of the hole, falling to 0 inwards: they would be shards beside the head."""
     size = difference.abs().mean(1, keepdim=True).expand(-1, 3, -1, -1)
     size = fill_layers(size, ~(cells.near & ~cells.missing), labels)[:, :1]
-    return ((size - _FITS[0]) / (_FITS[1] - _FITS[0])).clamp(0, 1) * (1 - cells.inwards / _RIM_CELLS).clamp(min=0)
+    return ((size - _FITS[0]) / (_FITS[1] - _FITS[0])).clamp(0, 1) * (1 - cells.inwards / _DOUBTED_CELLS).clamp(min=0)
 
 
 def _average(values: Float[Tensor, "1 c s s"]) -> Float[Tensor, "1 c s s"]:
