@@ -40,7 +40,8 @@ _CHIN = 199
 _SHADE, _HUE = 0.75, 0.04
 """Brightness of a neck over that of the chin, and difference of hues from which it begins to be cloth;"""
 _SAME_HUE, _DARKEST = 0.1, 0.8
-"""that of chin and throat from which the throat is cloth, and least brightness of a throat over that of such a neck."""
+"""that of chin and throat from which the throat is cloth, as it is if it is less red, and least brightness of a throat
+over that of such a neck."""
 _SEEN = 1 / 512
 """A smaller share of the head changes no 8-bit value."""
 
@@ -266,8 +267,13 @@ def _bare(portrait: Portrait, neck: Float[Tensor, "f 3 n n"]) -> Float[Tensor, "
     throat = functional.grid_sample(portrait.ground, places, align_corners=False).median(3, keepdim=True).values
     darker = skin.mean(1, keepdim=True) / throat.mean(1, keepdim=True).clamp(min=0.05)
     throat = (throat * (_DARKEST * darker).clamp(min=1)).clamp(max=1)
-    skin = torch.where(_unlike(skin, throat) < _SAME_HUE, throat, skin)
+    is_skin = (_unlike(skin, throat) < _SAME_HUE) & (_red(throat) > _red(skin) - _HUE)
+    skin = torch.where(is_skin, throat, skin)
     return torch.lerp(neck, skin.expand_as(neck), (_unlike(skin, neck) / _HUE - 1).clamp(0, 1))
+
+
+def _red(colour: Float[Tensor, "1 3 1 1"]) -> Float[Tensor, "1 1 1 1"]:
+    return colour[:, :1] / colour.sum(1, keepdim=True).clamp(min=0.05)
 
 
 def _unlike(first: Float[Tensor, "1 3 1 1"], second: Float[Tensor, "f 3 h w"]) -> Float[Tensor, "f 1 h w"]:

@@ -143,17 +143,17 @@ class _Crops:
     mask: Float[Tensor, "n 1 i j"]
     maps: Float[Tensor, "n 7 i j"]
     share: Float[Tensor, "n"]
+    colour: Float[Tensor, "n 1 1 1"]
+    """0 for a picture in black and white, 1 for others."""
     light: Float[Tensor, "n 1 k l"] | None = None
     """Brightness over that of teeth, as a template or the driver tells it, at one of `_FINER` times the crop's side,"""
     white: Float[Tensor, "n 1 1 1"] | None = None
-    """that of teeth in this picture,"""
-    colour: Float[Tensor, "n 1 1 1"] | None = None
-    """and 0 for a picture in black and white, 1 for others."""
+    """and that of teeth in this picture."""
 
     def finish(self, drawn: Float[Tensor, "n 3 i j"]) -> tuple[Float[Tensor, "n 4 k l"], Affine]:
         """Colours with their share, as fine as the frames can show them, and layer_from_frame."""
         mask, onto = self.mask, self.onto
-        if self.light is not None and self.white is not None and self.colour is not None:
+        if self.light is not None and self.white is not None:
             light, finer = self.light, self.light.shape[-1] // mask.shape[-1]
             if finer > _FINER[0]:
                 enlarged = (functional.interpolate(each, scale_factor=finer, mode="bicubic") for each in (drawn, mask))
@@ -166,7 +166,7 @@ class _Crops:
             drawn = drawn * ((wanted + _DIM) / (own + _DIM)).clamp(*_GAIN)
             white = parts.luma(drawn) * drawn.new_tensor(_TOOTH_COLOUR)[:, None, None]
             drawn = torch.lerp(drawn, white, _WHITE * ramp(light, _TEETH))
-            drawn = torch.lerp(parts.luma(drawn), drawn, self.colour).clamp(0, 1)
+        drawn = torch.lerp(parts.luma(drawn), drawn, self.colour).clamp(0, 1)
         return torch.cat([drawn, mask * self.share[:, None, None, None]], 1), onto
 
 
@@ -263,7 +263,7 @@ def _find_eyes(mesh_px: Tensor, source: SourceFace, *, left: bool) -> _Crops | N
     shown, seen = parts.sample(source.rgb, own, parts.SIZE), parts.eye_maps(theirs, left=left)
     shown, seen = (each.expand(len(rows), -1, -1, -1) for each in (shown, seen))
     mask, maps = parts.eye_inputs(points[rows], shown, seen, left=left)
-    return _Crops(rows=rows, onto=onto[rows], mask=mask, maps=maps, share=share[rows])
+    return _Crops(rows=rows, onto=onto[rows], mask=mask, maps=maps, share=share[rows], colour=_colour_share(shown))
 
 
 def _compose_eyes(painted: Painted, source: SourceFace, mesh_px: Tensor, *, left: bool) -> None:

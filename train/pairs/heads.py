@@ -36,7 +36,7 @@ def move_heads(
         pairs = zip(*(each.float().split(1) for each in (source, share, target)), strict=True)
         flows = [move_head(model, fit_head(model, mesh, head), goal, side) for mesh, head, goal in pairs]
     maps = [each.target for each in flows]
-    names = ("displacement", "visible", "covered", "front", "bend", "turned", "solid")
+    names = ("displacement", "visible", "covered", "front", "bend", "turned", "solid", "beyond")
     return HeadFlow(
         **{name: torch.cat([getattr(each, name) for each in flows]) for name in names},
         target=FaceMaps(pncc=torch.cat([each.pncc for each in maps]), parts=torch.cat([each.parts for each in maps])),

@@ -82,6 +82,8 @@ class HeadFlow:
     """1 for a head that has turned far, 0 for one that has not."""
     solid: Float[Tensor, "f 1 1 1"]
     """The same for smaller turns."""
+    beyond: Float[Tensor, "f 1 s s"]
+    """1 on what the upper border of the source's photo cuts off, of a head that has turned."""
     target: FaceMaps
     """Maps of the target meshes."""
     unseen: Float[Tensor, "f 3 s s"] | None = None
@@ -145,7 +147,7 @@ class HeadFlow:
         inner = shrink(self.covered, reach)
         shown = functional.avg_pool2d(self.visible, 2 * reach + 1, 1, reach, count_include_pad=False)
         solid = torch.maximum((shown < _HIDDEN).to(inner.dtype), self.solid)
-        return torch.maximum(inner * solid, self.target.parts.amax(1, keepdim=True))
+        return torch.maximum(torch.maximum(inner * solid, self.beyond), self.target.parts.amax(1, keepdim=True))
 
 
 def move_head(
@@ -204,8 +206,12 @@ def move_head(
         unseen[:, 2:] = _round_off(unseen[:, 2:], inside)
         unseen = _continue_rim(unseen, covered)
     seen = torch.where(inside, in_face[:, 5:6], torch.where(covered, on_shell[:, 2:3], 1.0))
+    displacement = torch.where(inside, in_face[:, 3:5], around)
+    height = displacement[:, 1:] + identity_grid(side, side, like=displacement)[1:]
+    solid = smoothstep(_angle(head, pose) / _TURNED_RAD)[:, None, None, None]
+    beyond = functional.avg_pool2d((covered & (height < head.top)).to(target.dtype), 3, 1, 1)
     return HeadFlow(
-        displacement=torch.where(inside, in_face[:, 3:5], around),
+        displacement=displacement,
         visible=seen,
         unseen=unseen,
         covered=covered.to(target.dtype),
@@ -213,7 +219,8 @@ def move_head(
         bend=_bend_neck(head, posed, pose, side),
         neck=_round_neck(head, posed, pose, covered),
         turned=_far(head, pose)[:, None, None, None],
-        solid=smoothstep(_angle(head, pose) / _TURNED_RAD)[:, None, None, None],
+        solid=solid,
+        beyond=beyond * solid,
         target=FaceMaps(pncc=in_face[:, :3], parts=part_maps(model, face.triangle)),
     )
 

@@ -192,7 +192,8 @@ def test_the_side_of_a_neck_is_skin_though_a_collar_is_before_it() -> None:
     neck = torch.cat([torch.zeros(1, 2, 32, 32), torch.ones(1, 1, 32, 32)], 1)
     moving, flow = torch.ones(1, 1, SIDE, SIDE), dataclasses.replace(unguided(source), neck=neck)
     warm = torch.tensor((0.7, 0.38, 0.26))[None, :, None, None]
-    for throat, wanted in ((shirt, skin), (0.5 * skin, skin), (warm, warm)):
+    shade = torch.tensor((0.36, 0.33, 0.31))[None, :, None, None]
+    for throat, wanted in ((shirt, skin), (0.5 * skin, skin), (warm, warm), (shade, skin)):
         one = dataclasses.replace(source, head=head, ground=throat.expand(1, 3, SIDE, SIDE).contiguous())
         nothing = HeadLayer(rgb=torch.zeros_like(one.rgb), matte=torch.zeros(1, 1, SIDE, SIDE))
         rgb = compose(one, nothing, moving, moving, flow=flow).rgb[0, :, 50, 50]

@@ -289,3 +289,13 @@ def test_a_turned_head_is_solid_where_its_source_has_loose_hair(model: Morphable
     face = [move_head(model, head, mean_face(model, pose((0, yaw, 0))), SIDE).target.parts.sum() for yaw in (0, 25)]
     assert inside[0].sum() < 1.05 * face[0], "only the face"
     assert inside[1].sum() > 1.5 * face[1]
+
+
+def test_the_crown_of_a_cut_off_head_that_nods_is_the_templates(model: MorphableModel, head: FullHead) -> None:
+    """The matte ends above the photo's border: its corners stood as hooks above a crown that turned to the viewer."""
+    cut_off = dataclasses.replace(head, top=-0.5)
+    still, nodding = (move_head(model, cut_off, mean_face(model, pose((pitch, 0, 0))), SIDE) for pitch in (0, 20))
+    assert still.beyond.max() == 0
+    assert nodding.beyond.max() > 0.9
+    assert (nodding.inside >= nodding.beyond).all()
+    assert move_head(model, head, mean_face(model, pose((20, 0, 0))), SIDE).beyond.max() == 0
