@@ -40,7 +40,7 @@ _DETAIL, _SAME, _LIGHT = 0.04, 0.08, 0.5
 it is taken."""
 _OWN = 0.8
 """Share of a tone that is the source's, not the painter's."""
-_HAIRLINE = 0.1
+_HAIRLINE = 0.18
 """Distance from skin, share of the side, over which painting ends in hair: strands that were made up look better."""
 _MIDDLE_PX = 16
 """Distance from the middle of the head over which both sides meet."""

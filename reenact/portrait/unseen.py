@@ -49,6 +49,8 @@ _WAYS, _STEPS, _AROUND = 360, 160, 6
 """Directions and distances in which the strip of hair is measured, and directions over which it is evened out."""
 _LEAST_STRIP = 0.08
 """Narrower strips of hair, half-sides, are not reflected."""
+_COMMON, _EVERY = 0.85, 7
+"""Share of the detail of hair, read at every so many values, that is no stronger than what is repeated."""
 _STRAND = 0.03
 """Largest size of a strand of hair over the side of the unfolded picture."""
 _GRAIN = 0.03
@@ -247,7 +249,9 @@ def _complete(
     tone = torch.lerp(mean * light ** (_LIGHT[0] + (_LIGHT[1] - _LIGHT[0]) * hair), smooth, near)
     detail = (1 - hair) * _grain(_detail(rgb, skin, _PORES), skin).clamp(-_GRAIN, _GRAIN)
     if bool(own.any()):
-        detail = detail + hair * _reflect(_detail(rgb, own, _STRAND), own)
+        strands = _detail(rgb, own, _STRAND)
+        most = strands.abs()[own.expand_as(rgb) > 0][::_EVERY].quantile(_COMMON)  # frames of glasses would be a chain
+        detail = detail + hair * _reflect(strands.clamp(-most, most), own)
     return torch.where(hole > 0, (tone + detail).clamp(0, 1), rgb)
 
 
