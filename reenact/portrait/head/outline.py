@@ -16,6 +16,8 @@ from reenact.types import PerFrame
 
 DIRECTIONS = 72
 """Directions of an outline, evenly from the picture's right, clockwise."""
+_FALL = 0.4
+"""Distance by which a place counts less for each direction that it is away from its own."""
 MIDDLE = (0.0, 0.4, -0.9)
 """Inside of the skull, head coordinates: all outlines are seen from its image."""
 
@@ -57,12 +59,19 @@ class View(PerFrame):
 
 
 def outline_of(view: View, place: Float[Tensor, "f 2 n"]) -> Float[Tensor, "f d"]:
-    """Distance of the farthest place in each direction, smooth."""
+    """Distance of the farthest place in each direction, smooth.
+
+    Places count less the farther their direction is, so that an outline does not jump when one passes from one
+    direction to the next.
+    """
     direction, distance = view.to_polar(place)
-    nearest = direction.round().long() % DIRECTIONS
-    farthest = distance.new_zeros(len(distance), DIRECTIONS).scatter_reduce(1, nearest, distance, "amax")
-    around = torch.maximum(farthest.roll(1, 1), farthest.roll(-1, 1))
-    return smooth(torch.where(farthest > 0, farthest, around))
+    low = direction.floor()
+    farthest = distance.new_zeros(len(distance), DIRECTIONS)
+    for step in (-1, 0, 1, 2):
+        beside = ((direction - low - step).abs() - 0.5).clamp(min=0)
+        at = (low + step).long() % DIRECTIONS
+        farthest = farthest.scatter_reduce(1, at, distance - _FALL * beside, "amax")
+    return smooth(farthest)
 
 
 def smooth(values: Float[Tensor, "f d"]) -> Float[Tensor, "f d"]:

@@ -10,7 +10,7 @@ from reenact.geometry.flow import mesh_flow
 from reenact.geometry.morphable import MorphableModel, Pose, load_morphable
 from reenact.ops.warp import identity_grid, warp
 from reenact.portrait.head import FullHead, fit_head, move_head, unfold
-from reenact.portrait.head.outline import View, read_outline
+from reenact.portrait.head.outline import View, outline_of, read_outline
 from reenact.portrait.head.template import EAR, FACE, NECK, SKULL, load_template
 from tests.synthetic import pose_of, rotation_of
 
@@ -299,3 +299,11 @@ def test_the_crown_of_a_cut_off_head_that_nods_is_the_templates(model: Morphable
     assert nodding.beyond.max() > 0.9
     assert (nodding.inside >= nodding.beyond).all()
     assert move_head(model, head, mean_face(model, pose((20, 0, 0))), SIDE).beyond.max() == 0
+
+
+def test_the_outline_of_a_turning_head_does_not_jump(head: FullHead) -> None:
+    """Where a vertex passed from one direction to the next, hair got a dent from one frame to the next."""
+    turns = pose(*((0.0, 0.25 * step, 0.0) for step in range(160)))
+    shape = head.shape[head.template.part != NECK]
+    outlines = outline_of(View.of(turns), turns.apply(shape.expand(160, -1, -1))[..., :2].mT)
+    assert outlines.diff(dim=0).abs().max() < 0.02
