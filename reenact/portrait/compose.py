@@ -267,19 +267,19 @@ def _bare(portrait: Portrait, neck: Float[Tensor, "f 3 n n"]) -> Float[Tensor, "
     throat = functional.grid_sample(portrait.ground, places, align_corners=False).median(3, keepdim=True).values
     darker = skin.mean(1, keepdim=True) / throat.mean(1, keepdim=True).clamp(min=0.05)
     throat = (throat * (_DARKEST * darker).clamp(min=1)).clamp(max=1)
-    is_skin = (_unlike(skin, throat) < _SAME_HUE) & (_red(throat) > _red(skin) - _HUE)
+    is_skin = (_unlike(skin, throat) < _SAME_HUE) & (_hue(throat)[:, :1] > _hue(skin)[:, :1] - _HUE)
     skin = torch.where(is_skin, throat, skin)
     return torch.lerp(neck, skin.expand_as(neck), (_unlike(skin, neck) / _HUE - 1).clamp(0, 1))
 
 
-def _red(colour: Float[Tensor, "1 3 1 1"]) -> Float[Tensor, "1 1 1 1"]:
-    return colour[:, :1] / colour.sum(1, keepdim=True).clamp(min=0.05)
+def _hue(rgb: Float[Tensor, "f 3 h w"]) -> Float[Tensor, "f 3 h w"]:
+    """Shares of red, green and blue."""
+    return rgb / rgb.sum(1, keepdim=True).clamp(min=0.05)
 
 
 def _unlike(first: Float[Tensor, "1 3 1 1"], second: Float[Tensor, "f 3 h w"]) -> Float[Tensor, "f 1 h w"]:
     """Largest difference of the shares of red, green and blue."""
-    shares = [each / each.sum(1, keepdim=True).clamp(min=0.05) for each in (first, second)]
-    return (shares[0] - shares[1]).abs().amax(1, keepdim=True)
+    return (_hue(first) - _hue(second)).abs().amax(1, keepdim=True)
 
 
 def _around(matte: Float[Tensor, "f 1 n n"]) -> Float[Tensor, "f 1 n n"]:
